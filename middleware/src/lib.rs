@@ -1,0 +1,72 @@
+//! Tower middleware for the sessions of agents, services and other non-human API clients.
+//!
+//! An administrator opens a session for an agent and gets a token (PASETO v4.public). The agent sends the token with every
+//! request, renews it by itself within hard limits, and loses it the moment somebody revokes it. Revocation, rotation and
+//! limits live in a [store](SessionStore): Redis, or the process's own memory.
+//!
+//! # Rules
+//!
+//! 1. A request passes [`SessionAuthLayer`] only with a proven token that is the *current* one of a session that is neither
+//!    expired nor revoked. Which question is asked when stands in [`session_auth`].
+//! 2. A revoked token is refused from the next request on, everywhere, and so is a token that was replaced by a renewal.
+//! 3. Renewing replaces the token by a compare-and-swap: of any number of concurrent renewals one wins.
+//! 4. Renewal is refused when the session was revoked, the token is not the current one, the renewal limit or the absolute
+//!    lifetime is reached, or less than half of the token's lifetime has passed, in this order.
+//! 5. An agent has at most its maximum of active sessions, however many are opened at once.
+//! 6. Only hashes of tokens are stored, and only public keys are needed to verify.
+//! 7. What needs the master password goes through [`MasterAuthLayer`].
+//!
+//! # When something fails
+//!
+//! | failure | answer |
+//! |---|---|
+//! | the store does not answer within its deadline, is read-only, full, or unreachable | 503 `STORE_UNAVAILABLE`, never a pass and never a 401 |
+//! | a record in the store cannot be understood | the same, and an error in the log |
+//! | the store lost a session | 401 `SESSION_NOT_FOUND` |
+//! | a renewal's answer is lost on its way | the old token is dead; the session has to be opened anew |
+//! | clocks of several servers differ | expiry is judged by each server's own clock; revocation does not depend on clocks |
+//!
+//! # Deployment
+//!
+//! Serve over TLS: whoever reads a token can use it until it is renewed or revoked. Keep the clocks of all servers in step.
+//! Run Redis with `maxmemory-policy noeviction`. The layout in Redis is documented at [`RedisStore`].
+//!
+//! # Features
+//!
+//! `redis` (default): [`RedisStore`]. `tls`: `rediss://` URLs.
+#![cfg_attr(not(feature = "redis"), allow(rustdoc::broken_intra_doc_links))]
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+
+mod agent;
+mod clock;
+mod error;
+mod guarded;
+mod manager;
+pub mod master_auth;
+mod response;
+mod session;
+pub mod session_auth;
+mod store;
+mod token;
+
+pub use agent::{Agent, AgentDirectory, AgentId, AnyAgent, InvalidId};
+pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
+pub use error::{AuthError, ErrorKind, Issue};
+pub use manager::{IssuedSession, SessionManager};
+pub use master_auth::{ClientAddr, MasterAuthLayer};
+pub use response::{ResponseBody, X_REQUEST_ID, problem_response};
+pub use session::{
+    Constraints, CreateSession, InvalidConstraints, MAX_CONSTRAINTS_LEN, Renewal, RenewalRefusal, SessionId,
+    SessionPolicy, SessionRecord, SessionStatus, Terms, admit, renew, renewable_from, standing,
+};
+pub use session_auth::{AuthenticatedSession, PresentedSession, SessionAuthLayer};
+pub use store::{
+    AgentStore, Created, InvalidCursor, MemoryStore, NewSession, Page, PageRequest, Registered,
+    RegisteredAgents, SessionCursor, SessionStore, StoreError, Swapped, TokenSwap,
+};
+#[cfg(feature = "redis")]
+pub use store::{RedisStore, RedisStoreConfig, RedisStoreError};
+pub use token::{
+    Claims, DEFAULT_ISSUER, DEFAULT_PREFIX, KeyError, ProvenToken, SessionToken, SignError, SigningKey,
+    TokenHash, TokenSigner, TokenVerifier, VerifyingKey,
+};

@@ -1,0 +1,104 @@
+use std::{
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use http::{HeaderMap, Request, Response};
+use http_body::Body;
+use http_body_util::Full;
+use pin_project_lite::pin_project;
+use tower::Service;
+
+use crate::{
+    error::AuthError,
+    guarded::{Guarded, Verdict},
+    response::{Rejections, ResponseBody},
+};
+
+pin_project! {
+    /// The response future of [`MasterAuth`](crate::master_auth::MasterAuth).
+    pub struct ResponseFuture<S, B>
+    where
+        S: Service<Request<B>>,
+    {
+        #[pin]
+        guarded: Guarded<Verifying, S, S::Future, B>,
+    }
+}
+
+/// What is left to be done about a password. Boxed where Argon2 runs: that is never the hot path.
+pub(super) enum Verification {
+    Done,
+    Argon2(Pin<Box<dyn Future<Output = Result<(), AuthError>> + Send>>),
+}
+
+struct Verifying {
+    verification: Verification,
+    rejections: Arc<Rejections>,
+}
+
+impl Verdict for Verifying {
+    fn poll_verdict<B>(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        _: &mut Request<B>,
+    ) -> Poll<Result<(), AuthError>> {
+        match &mut self.verification {
+            Verification::Done => Poll::Ready(Ok(())),
+            Verification::Argon2(verify) => verify.as_mut().poll(cx),
+        }
+    }
+
+    fn reject(&self, error: &AuthError, request_headers: &HeaderMap) -> Response<Full<Bytes>> {
+        self.rejections.respond(error, request_headers)
+    }
+}
+
+impl<S, B> ResponseFuture<S, B>
+where
+    S: Service<Request<B>>,
+{
+    pub(super) const fn rejected(response: Response<Full<Bytes>>) -> Self {
+        Self {
+            guarded: Guarded::rejected(response),
+        }
+    }
+
+    pub(super) const fn verify(
+        verification: Verification,
+        rejections: Arc<Rejections>,
+        request: Request<B>,
+        inner: S,
+    ) -> Self {
+        let verifying = Verifying {
+            verification,
+            rejections,
+        };
+        Self {
+            guarded: Guarded::deciding(verifying, request, inner),
+        }
+    }
+}
+
+impl<S, B, ResBody> Future for ResponseFuture<S, B>
+where
+    S: Service<Request<B>, Response = Response<ResBody>>,
+    ResBody: Body<Data = Bytes>,
+{
+    type Output = Result<Response<ResponseBody<ResBody>>, S::Error>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.project().guarded.poll(cx)
+    }
+}
+
+impl<S, B> std::fmt::Debug for ResponseFuture<S, B>
+where
+    S: Service<Request<B>>,
+{
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ResponseFuture").finish_non_exhaustive()
+    }
+}

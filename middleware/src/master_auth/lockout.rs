@@ -1,0 +1,170 @@
+//! Which addresses have to wait, and how long.
+
+use std::{
+    collections::HashMap,
+    net::{IpAddr, Ipv6Addr},
+};
+
+use crate::clock::Timestamp;
+
+/// Failures in a row before an address is locked.
+const FREE_FAILURES: u32 = 5;
+const LONGEST_LOCK: u64 = 300;
+/// Failures are forgotten when nothing more was heard for this long after the lock's end.
+const FORGET_AFTER: u64 = 900;
+/// Addresses remembered at most. Past it the one that failed longest ago is forgotten.
+const MAX_ADDRESSES: usize = 10_000;
+
+/// Failures by client. All times are given.
+#[derive(Debug, Default)]
+pub(super) struct Lockout {
+    failures: HashMap<IpAddr, Failures>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Failures {
+    count: u32,
+    last: Timestamp,
+    locked_until: Timestamp,
+}
+
+impl Lockout {
+    /// `Err` with the seconds to wait when the client is locked.
+    pub(super) fn check(&self, client: IpAddr, now: Timestamp) -> Result<(), u64> {
+        match self.failures.get(&network(client)) {
+            Some(failures) if now < failures.locked_until => Err(failures.locked_until.since(now)),
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) fn failed(&mut self, client: IpAddr, now: Timestamp) {
+        let network = network(client);
+        if self.failures.len() >= MAX_ADDRESSES && !self.failures.contains_key(&network) {
+            self.make_room(now);
+        }
+        let failures = self.failures.entry(network).or_insert(Failures {
+            count: 0,
+            last: now,
+            locked_until: now,
+        });
+        if failures.forgotten(now) {
+            failures.count = 0;
+        }
+        failures.count = failures.count.saturating_add(1);
+        failures.last = now;
+        if let Some(doublings) = failures.count.checked_sub(FREE_FAILURES) {
+            let seconds = 1_u64
+                .checked_shl(doublings)
+                .unwrap_or(LONGEST_LOCK)
+                .min(LONGEST_LOCK);
+            failures.locked_until = now.plus(seconds);
+        }
+    }
+
+    pub(super) fn succeeded(&mut self, client: IpAddr) {
+        self.failures.remove(&network(client));
+    }
+
+    fn make_room(&mut self, now: Timestamp) {
+        self.failures.retain(|_, failures| !failures.forgotten(now));
+        if self.failures.len() < MAX_ADDRESSES {
+            return;
+        }
+        let oldest = self.failures.iter().min_by_key(|(_, failures)| failures.last);
+        if let Some(oldest) = oldest.map(|(network, _)| *network) {
+            self.failures.remove(&oldest);
+        }
+    }
+}
+
+impl Failures {
+    const fn forgotten(&self, now: Timestamp) -> bool {
+        now.since(self.locked_until) >= FORGET_AFTER
+    }
+}
+
+/// Whoever has an IPv6 address has a /64 of them.
+fn network(client: IpAddr) -> IpAddr {
+    match client.to_canonical() {
+        IpAddr::V4(address) => IpAddr::V4(address),
+        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ip(text: &str) -> IpAddr {
+        text.parse().unwrap()
+    }
+
+    fn fail(lockout: &mut Lockout, client: &str, times: u32, now: u64) {
+        for _ in 0..times {
+            lockout.failed(ip(client), Timestamp(now));
+        }
+    }
+
+    #[test]
+    fn the_fifth_failure_locks_and_each_further_one_for_longer() {
+        let mut lockout = Lockout::default();
+        let client = "192.0.2.1";
+        fail(&mut lockout, client, 4, 1_000);
+        assert_eq!(lockout.check(ip(client), Timestamp(1_000)), Ok(()));
+        let mut now = 1_000;
+        for seconds in [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300] {
+            fail(&mut lockout, client, 1, now);
+            assert_eq!(lockout.check(ip(client), Timestamp(now)), Err(seconds));
+            assert_eq!(lockout.check(ip(client), Timestamp(now + seconds - 1)), Err(1));
+            assert_eq!(lockout.check(ip(client), Timestamp(now + seconds)), Ok(()));
+            now += seconds;
+        }
+    }
+
+    #[test]
+    fn addresses_are_counted_apart_and_ipv6_by_network() {
+        let mut lockout = Lockout::default();
+        fail(&mut lockout, "192.0.2.1", 9, 1_000);
+        fail(&mut lockout, "2001:db8::1", 9, 1_000);
+        let locked = |client| lockout.check(ip(client), Timestamp(1_000)).is_err();
+        assert!(locked("192.0.2.1"));
+        assert!(locked("::ffff:192.0.2.1"));
+        assert!(!locked("192.0.2.2"));
+        assert!(locked("2001:db8::2:3:4"));
+        assert!(!locked("2001:db8:0:1::1"));
+    }
+
+    #[test]
+    fn success_and_silence_both_forget() {
+        let mut lockout = Lockout::default();
+        let client = "192.0.2.1";
+        fail(&mut lockout, client, 4, 1_000);
+        lockout.succeeded(ip(client));
+        fail(&mut lockout, client, 4, 1_000);
+        assert_eq!(lockout.check(ip(client), Timestamp(1_000)), Ok(()));
+
+        fail(&mut lockout, client, 1, 1_000 + FORGET_AFTER - 1);
+        assert!(
+            lockout
+                .check(ip(client), Timestamp(1_000 + FORGET_AFTER - 1))
+                .is_err()
+        );
+        fail(&mut lockout, client, 4, 1_000 + 3 * FORGET_AFTER);
+        assert_eq!(
+            lockout.check(ip(client), Timestamp(1_000 + 3 * FORGET_AFTER)),
+            Ok(())
+        );
+    }
+
+    #[test]
+    fn memory_is_bounded() {
+        let mut lockout = Lockout::default();
+        fail(&mut lockout, "192.0.2.1", 1, 999);
+        for n in 0..u32::try_from(MAX_ADDRESSES).unwrap() {
+            let client = IpAddr::V4(std::net::Ipv4Addr::from_bits(n));
+            lockout.failed(client, Timestamp(1_000));
+        }
+        assert_eq!(lockout.failures.len(), MAX_ADDRESSES);
+        assert!(!lockout.failures.contains_key(&ip("192.0.2.1")));
+    }
+}

@@ -1,0 +1,79 @@
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::{HeaderMap, Request, Response};
+use http_body::Body;
+use tower::Service;
+
+use super::{
+    ClientAddr, MasterAuthLayer, ResponseFuture, X_MASTER_PASSWORD, future::Verification, password::FirstLook,
+};
+use crate::{
+    error::{AuthError, ErrorKind},
+    response::ResponseBody,
+};
+
+/// Longer passwords are wrong without being looked at.
+const MAX_PASSWORD_LEN: usize = 1024;
+
+/// The service of [`MasterAuthLayer`].
+#[derive(Debug, Clone)]
+pub struct MasterAuth<S> {
+    gate: MasterAuthLayer,
+    inner: S,
+}
+
+impl<S> MasterAuth<S> {
+    pub(super) const fn new(gate: MasterAuthLayer, inner: S) -> Self {
+        Self { gate, inner }
+    }
+
+    fn look(&self, headers: &HeaderMap, client: Option<ClientAddr>) -> Result<Verification, AuthError> {
+        let password = sole_password(headers)?;
+        let client = client.map(|ClientAddr(address)| address);
+        match self.gate.password.first_look(password, client)? {
+            FirstLook::Pass => Ok(Verification::Done),
+            FirstLook::NeedsArgon2 => {
+                let verify = self.gate.password.clone().verify(password.to_vec(), client);
+                Ok(Verification::Argon2(Box::pin(verify)))
+            }
+        }
+    }
+}
+
+impl<S, ReqBody, ResBody> Service<Request<ReqBody>> for MasterAuth<S>
+where
+    S: Service<Request<ReqBody>, Response = Response<ResBody>> + Clone,
+    ResBody: Body<Data = Bytes>,
+{
+    type Response = Response<ResponseBody<ResBody>>;
+    type Error = S::Error;
+    type Future = ResponseFuture<S, ReqBody>;
+
+    /// Always ready: only requests that were let pass wait for the inner service.
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
+        let client = request.extensions().get::<ClientAddr>().copied();
+        match self.look(request.headers(), client) {
+            Ok(verification) => ResponseFuture::verify(
+                verification,
+                self.gate.rejections.clone(),
+                request,
+                self.inner.clone(),
+            ),
+            Err(error) => ResponseFuture::rejected(self.gate.rejections.respond(&error, request.headers())),
+        }
+    }
+}
+
+/// Rule 1.
+fn sole_password(headers: &HeaderMap) -> Result<&[u8], AuthError> {
+    let mut values = headers.get_all(X_MASTER_PASSWORD).iter();
+    match (values.next(), values.next()) {
+        (Some(value), None) if value.len() <= MAX_PASSWORD_LEN => Ok(value.as_bytes()),
+        _ => Err(ErrorKind::InvalidMasterPassword.into()),
+    }
+}

@@ -1,0 +1,177 @@
+//! What a session may be granted.
+
+use super::Constraints;
+use crate::{
+    agent::AgentId,
+    clock::Timestamp,
+    error::{AuthError, Issue},
+};
+
+/// The bounds within which sessions are granted. Times are in seconds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SessionPolicy {
+    /// A token's lifetime where a request names none: 86,400.
+    pub ttl: u64,
+    /// The shortest lifetime that a request may name: 300.
+    pub min_ttl: u64,
+    /// The longest lifetime that a request may name: 604,800.
+    pub max_ttl: u64,
+    /// How many times a session may be renewed: 30. A request may ask for fewer.
+    pub max_renewals: u32,
+    /// When a session ends for good, counted from its creation: 2,592,000 (30 days). A request may ask for less.
+    pub absolute_lifetime: u64,
+    /// How many active sessions an agent may have: 5.
+    pub max_sessions_per_agent: u32,
+    /// How long a session is kept after its expiry, to be listed as EXPIRED: 86,400.
+    pub retention: u64,
+}
+
+impl Default for SessionPolicy {
+    fn default() -> Self {
+        Self {
+            ttl: 86_400,
+            min_ttl: 300,
+            max_ttl: 604_800,
+            max_renewals: 30,
+            absolute_lifetime: 2_592_000,
+            max_sessions_per_agent: 5,
+            retention: 86_400,
+        }
+    }
+}
+
+/// A wish for a session. What is `None` is taken from the policy.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct CreateSession {
+    /// The agent it is for.
+    pub agent_id: AgentId,
+    /// The lifetime of each of its tokens, in seconds.
+    pub ttl: Option<u64>,
+    /// How many times it may be renewed.
+    pub max_renewals: Option<u32>,
+    /// When it ends for good, in seconds from now.
+    pub absolute_lifetime: Option<u64>,
+    /// What the application is to enforce.
+    pub constraints: Option<Constraints>,
+}
+
+impl CreateSession {
+    /// A session for an agent, with everything else as the policy says.
+    #[must_use]
+    pub const fn new(agent_id: AgentId) -> Self {
+        Self {
+            agent_id,
+            ttl: None,
+            max_renewals: None,
+            absolute_lifetime: None,
+            constraints: None,
+        }
+    }
+}
+
+/// What was granted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Terms {
+    /// The lifetime of each token, in seconds.
+    pub ttl: u64,
+    /// How many times the session may be renewed.
+    pub max_renewals: u32,
+    /// When the first token expires.
+    pub expires_at: Timestamp,
+    /// When the session ends for good.
+    pub absolute_expires_at: Timestamp,
+}
+
+impl SessionPolicy {
+    /// What a wish is granted at `now`, or everything that is wrong with it.
+    ///
+    /// A ttl beyond the absolute lifetime is no error: the token then ends with the session.
+    pub fn grant(&self, wish: &CreateSession, now: Timestamp) -> Result<Terms, AuthError> {
+        let ttl = wish.ttl.unwrap_or(self.ttl);
+        let max_renewals = wish.max_renewals.unwrap_or(self.max_renewals);
+        let absolute_lifetime = wish.absolute_lifetime.unwrap_or(self.absolute_lifetime);
+
+        let mut issues = Vec::new();
+        let mut must_lie_in = |path, value: u64, min: u64, max: u64| {
+            if !(min..=max).contains(&value) {
+                issues.push(Issue::new(path, format!("must lie in {min}..={max}")));
+            }
+        };
+        if wish.ttl.is_some() {
+            must_lie_in("ttl", ttl, self.min_ttl, self.max_ttl);
+        }
+        must_lie_in("maxRenewals", max_renewals.into(), 0, self.max_renewals.into());
+        must_lie_in("absoluteLifetime", absolute_lifetime, 1, self.absolute_lifetime);
+        if !issues.is_empty() {
+            return Err(AuthError::validation(issues));
+        }
+
+        let absolute_expires_at = now.plus(absolute_lifetime);
+        Ok(Terms {
+            ttl,
+            max_renewals,
+            expires_at: now.plus(ttl).min(absolute_expires_at),
+            absolute_expires_at,
+        })
+    }
+
+    /// Until when a store keeps a session whose token expires at `expires_at`.
+    #[must_use]
+    pub const fn keep_until(&self, expires_at: Timestamp) -> Timestamp {
+        expires_at.plus(self.retention)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wish(ttl: Option<u64>, renewals: Option<u32>, lifetime: Option<u64>) -> CreateSession {
+        CreateSession {
+            ttl,
+            max_renewals: renewals,
+            absolute_lifetime: lifetime,
+            ..CreateSession::new(AgentId::from_uuid(uuid::Uuid::nil()))
+        }
+    }
+
+    #[test]
+    fn bounds_are_inclusive() {
+        let policy = SessionPolicy::default();
+        let now = Timestamp(1_000);
+        for (wish, bad) in [
+            (wish(Some(299), None, None), &["ttl"][..]),
+            (wish(Some(300), None, None), &[]),
+            (wish(Some(604_800), None, None), &[]),
+            (wish(Some(604_801), None, None), &["ttl"]),
+            (wish(None, Some(0), None), &[]),
+            (wish(None, Some(30), None), &[]),
+            (wish(None, Some(31), None), &["maxRenewals"]),
+            (wish(None, None, Some(0)), &["absoluteLifetime"]),
+            (wish(None, None, Some(1)), &[]),
+            (wish(None, None, Some(2_592_000)), &[]),
+            (
+                wish(Some(1), Some(31), Some(2_592_001)),
+                &["ttl", "maxRenewals", "absoluteLifetime"],
+            ),
+        ] {
+            let issues: Vec<_> = match policy.grant(&wish, now) {
+                Ok(_) => vec![],
+                Err(error) => error.issues().iter().map(|i| i.path.clone()).collect(),
+            };
+            assert_eq!(issues, bad, "{wish:?}");
+        }
+    }
+
+    #[test]
+    fn the_first_token_ends_with_the_session_at_the_latest() {
+        let terms = SessionPolicy::default()
+            .grant(&wish(Some(86_400), None, Some(3_600)), Timestamp(1_000))
+            .unwrap();
+        assert_eq!(terms.expires_at, Timestamp(4_600));
+        assert_eq!(terms.absolute_expires_at, Timestamp(4_600));
+        assert_eq!(terms.ttl, 86_400);
+    }
+}

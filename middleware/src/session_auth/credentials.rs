@@ -1,0 +1,46 @@
+//! Finding the bearer token in a request.
+
+use http::{HeaderMap, Uri, header};
+
+use crate::{
+    error::{AuthError, ErrorKind},
+    token::{MAX_HEADER_LEN, TokenVerifier},
+};
+
+/// The bearer string of a request (RFC 6750, section 2.1).
+///
+/// A token in the query is refused even beside a good header: it stands in logs and histories, so it has to be noticed.
+pub(super) fn bearer<'a>(
+    headers: &'a HeaderMap,
+    uri: &Uri,
+    verifier: &TokenVerifier,
+) -> Result<&'a str, AuthError> {
+    let invalid = |detail| Err(AuthError::token(ErrorKind::InvalidToken).with_detail(detail));
+    if token_in_query(uri, verifier) {
+        return invalid("A session token does not belong into the query.");
+    }
+    let mut values = headers.get_all(header::AUTHORIZATION).iter();
+    let Some(value) = values.next() else {
+        return Err(AuthError::token_missing());
+    };
+    if values.next().is_some() {
+        return invalid("There is more than one Authorization header.");
+    }
+    if value.len() > MAX_HEADER_LEN {
+        return invalid("The Authorization header is longer than 4096 bytes.");
+    }
+    let credentials = value.to_str().ok().and_then(|text| text.split_once(' '));
+    match credentials {
+        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => Ok(token.trim_matches(' ')),
+        _ => invalid("The Authorization header is not of the form: Bearer …"),
+    }
+}
+
+fn token_in_query(uri: &Uri, verifier: &TokenVerifier) -> bool {
+    uri.query().is_some_and(|query| {
+        query
+            .split('&')
+            .filter_map(|pair| pair.split_once('='))
+            .any(|(name, value)| name == "access_token" || verifier.resembles(value))
+    })
+}

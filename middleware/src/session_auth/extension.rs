@@ -1,0 +1,72 @@
+//! What the layer puts into a request's extensions.
+
+use std::sync::Arc;
+
+use crate::{
+    agent::AgentId,
+    clock::Timestamp,
+    session::{Constraints, SessionId, SessionRecord},
+    token::ProvenToken,
+};
+
+/// The session that a request was made in. Inner services find it in the request's extensions.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct AuthenticatedSession {
+    /// The session.
+    pub session_id: SessionId,
+    /// The agent it was granted to.
+    pub agent_id: AgentId,
+    /// How many times the session's token was replaced.
+    pub generation: u32,
+    /// When the token was issued.
+    pub issued_at: Timestamp,
+    /// When the token expires.
+    pub expires_at: Timestamp,
+    /// How many times the session was renewed.
+    pub renewal_count: u32,
+    /// What the administrator said about the session's use, for the inner service to enforce.
+    pub constraints: Option<Constraints>,
+}
+
+/// A proven token and its session, which stands; whether the token is the current one is not known yet.
+///
+/// Only layers [for renewal](crate::SessionAuthLayer::for_renewal) make it, and only
+/// [`SessionManager::renew`](crate::SessionManager::renew) takes it: it is no leave to use the API.
+#[derive(Debug, Clone)]
+pub struct PresentedSession(Arc<(SessionRecord, ProvenToken)>);
+
+impl AuthenticatedSession {
+    pub(super) fn new(record: SessionRecord, token: &ProvenToken) -> Self {
+        let claims = token.claims();
+        Self {
+            session_id: record.id,
+            agent_id: record.agent_id,
+            generation: record.generation,
+            issued_at: claims.issued_at,
+            expires_at: claims.expires_at,
+            renewal_count: record.renewal_count,
+            constraints: record.constraints,
+        }
+    }
+}
+
+impl PresentedSession {
+    pub(super) fn new(record: SessionRecord, token: ProvenToken) -> Self {
+        Self(Arc::new((record, token)))
+    }
+
+    /// The session that the token belongs to.
+    #[must_use]
+    pub fn session_id(&self) -> SessionId {
+        self.0.0.id
+    }
+
+    pub(crate) fn record(&self) -> &SessionRecord {
+        &self.0.0
+    }
+
+    pub(crate) fn token(&self) -> &ProvenToken {
+        &self.0.1
+    }
+}

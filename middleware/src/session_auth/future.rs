@@ -1,0 +1,101 @@
+use std::{
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+use bytes::Bytes;
+use http::{HeaderMap, Request, Response};
+use http_body::Body;
+use http_body_util::Full;
+use pin_project_lite::pin_project;
+use tower::Service;
+
+use super::layer::Gate;
+use crate::{
+    error::AuthError,
+    guarded::{Guarded, Verdict},
+    response::ResponseBody,
+    store::SessionStore,
+    token::ProvenToken,
+};
+
+pin_project! {
+    /// The response future of [`SessionAuth`](crate::session_auth::SessionAuth).
+    pub struct ResponseFuture<St, S, B>
+    where
+        St: SessionStore,
+        S: Service<Request<B>>,
+    {
+        #[pin]
+        guarded: Guarded<Reading<St, St::Read>, S, S::Future, B>,
+    }
+}
+
+pin_project! {
+    /// Waits for the store's answer about a proven token.
+    struct Reading<St, R> {
+        #[pin]
+        read: R,
+        gate: Arc<Gate<St>>,
+        token: ProvenToken,
+    }
+}
+
+impl<St: SessionStore> Verdict for Reading<St, St::Read> {
+    fn poll_verdict<B>(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        request: &mut Request<B>,
+    ) -> Poll<Result<(), AuthError>> {
+        let this = self.project();
+        let read = ready!(this.read.poll(cx));
+        Poll::Ready(this.gate.admit(*this.token, read, request.extensions_mut()))
+    }
+
+    fn reject(&self, error: &AuthError, request_headers: &HeaderMap) -> Response<Full<Bytes>> {
+        self.gate.rejections.respond(error, request_headers)
+    }
+}
+
+impl<St, S, B> ResponseFuture<St, S, B>
+where
+    St: SessionStore,
+    S: Service<Request<B>>,
+{
+    pub(super) const fn rejected(response: Response<Full<Bytes>>) -> Self {
+        Self {
+            guarded: Guarded::rejected(response),
+        }
+    }
+
+    pub(super) fn read(gate: Arc<Gate<St>>, token: ProvenToken, request: Request<B>, inner: S) -> Self {
+        let read = gate.store.read(token.claims().session_id);
+        Self {
+            guarded: Guarded::deciding(Reading { read, gate, token }, request, inner),
+        }
+    }
+}
+
+impl<St, S, B, ResBody> Future for ResponseFuture<St, S, B>
+where
+    St: SessionStore,
+    S: Service<Request<B>, Response = Response<ResBody>>,
+    ResBody: Body<Data = Bytes>,
+{
+    type Output = Result<Response<ResponseBody<ResBody>>, S::Error>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.project().guarded.poll(cx)
+    }
+}
+
+impl<St, S, B> std::fmt::Debug for ResponseFuture<St, S, B>
+where
+    St: SessionStore,
+    S: Service<Request<B>>,
+{
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ResponseFuture").finish_non_exhaustive()
+    }
+}

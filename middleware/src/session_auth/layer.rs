@@ -1,0 +1,128 @@
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{HeaderMap, Response};
+use http_body_util::Full;
+use tower::Layer;
+
+use super::SessionAuth;
+use crate::{
+    clock::{Clock, SystemClock},
+    error::AuthError,
+    response::Rejections,
+    store::SessionStore,
+    token::TokenVerifier,
+};
+
+/// Lets requests pass that carry the current token of a session that stands. See the [module](self) for the rules.
+///
+/// ```
+/// use http::{Request, Response};
+/// use tower::{ServiceBuilder, service_fn};
+/// use tower_session_auth::{
+///     AuthenticatedSession, MemoryStore, SessionAuthLayer, SigningKey, TokenVerifier,
+/// };
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let key = SigningKey::generate()?;
+/// let verifier = TokenVerifier::new([key.verifying_key().clone()]);
+/// let service = ServiceBuilder::new()
+///     .layer(SessionAuthLayer::new(verifier, MemoryStore::new()))
+///     .service(service_fn(async |request: Request<String>| {
+///         let session = request.extensions().get::<AuthenticatedSession>();
+///         assert!(session.is_some(), "the layer lets nobody else pass");
+///         Ok::<_, std::convert::Infallible>(Response::new(String::from("hello")))
+///     }));
+/// # let _ = service;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct SessionAuthLayer<St> {
+    pub(super) gate: Arc<Gate<St>>,
+}
+
+/// What all services of a layer share.
+#[derive(Clone)]
+pub(super) struct Gate<St> {
+    pub(super) verifier: TokenVerifier,
+    pub(super) store: St,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) mode: Mode,
+    pub(super) rejections: Rejections,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Mode {
+    Access,
+    Renewal,
+}
+
+impl<St: SessionStore> SessionAuthLayer<St> {
+    /// A layer for the API.
+    #[must_use]
+    pub fn new(verifier: TokenVerifier, store: St) -> Self {
+        Self::in_mode(verifier, store, Mode::Access)
+    }
+
+    /// A layer for the renewal endpoint alone: it leaves "is this the current token" and "is it time" to
+    /// [`SessionManager::renew`](crate::SessionManager::renew), so that a stale token is told `SESSION_RENEWAL_MISMATCH`.
+    #[must_use]
+    pub fn for_renewal(verifier: TokenVerifier, store: St) -> Self {
+        Self::in_mode(verifier, store, Mode::Renewal)
+    }
+
+    fn in_mode(verifier: TokenVerifier, store: St, mode: Mode) -> Self {
+        Self {
+            gate: Arc::new(Gate {
+                verifier,
+                store,
+                clock: Arc::new(SystemClock),
+                mode,
+                rejections: Rejections::default(),
+            }),
+        }
+    }
+
+    /// Another clock than the system's.
+    #[must_use]
+    pub fn clock(mut self, clock: impl Clock) -> Self {
+        Arc::make_mut(&mut self.gate).clock = Arc::new(clock);
+        self
+    }
+
+    /// The realm of the `WWW-Authenticate` challenge: `session` by default. Quotes and backslashes are left out.
+    #[must_use]
+    pub fn realm(mut self, realm: &str) -> Self {
+        Arc::make_mut(&mut self.gate).rejections.set_realm(realm);
+        self
+    }
+
+    /// Answers refusals in another shape than problem documents. The error goes into the response's extensions all the same.
+    ///
+    /// [`problem_response`](crate::problem_response) makes the default shape, to start from.
+    #[must_use]
+    pub fn on_rejection(
+        mut self,
+        respond: impl Fn(&AuthError, &HeaderMap) -> Response<Full<Bytes>> + Send + Sync + 'static,
+    ) -> Self {
+        Arc::make_mut(&mut self.gate).rejections.replace(respond);
+        self
+    }
+}
+
+impl<St: SessionStore, S> Layer<S> for SessionAuthLayer<St> {
+    type Service = SessionAuth<St, S>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        SessionAuth::new(self.gate.clone(), inner)
+    }
+}
+
+impl<St> std::fmt::Debug for SessionAuthLayer<St> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SessionAuthLayer")
+            .field("mode", &self.gate.mode)
+            .finish_non_exhaustive()
+    }
+}

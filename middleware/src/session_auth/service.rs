@@ -1,0 +1,99 @@
+use std::{
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use http::{Extensions, Request, Response};
+use http_body::Body;
+use tower::Service;
+
+use super::{
+    AuthenticatedSession, PresentedSession, ResponseFuture, credentials,
+    layer::{Gate, Mode},
+};
+use crate::{
+    error::{AuthError, ErrorKind},
+    response::ResponseBody,
+    session::{self, SessionRecord},
+    store::{SessionStore, StoreError},
+    token::ProvenToken,
+};
+
+/// The service of [`SessionAuthLayer`](crate::SessionAuthLayer).
+#[derive(Clone)]
+pub struct SessionAuth<St, S> {
+    gate: Arc<Gate<St>>,
+    inner: S,
+}
+
+impl<St, S> SessionAuth<St, S> {
+    pub(super) const fn new(gate: Arc<Gate<St>>, inner: S) -> Self {
+        Self { gate, inner }
+    }
+}
+
+impl<St, S, ReqBody, ResBody> Service<Request<ReqBody>> for SessionAuth<St, S>
+where
+    St: SessionStore,
+    S: Service<Request<ReqBody>, Response = Response<ResBody>> + Clone,
+    ResBody: Body<Data = Bytes>,
+{
+    type Response = Response<ResponseBody<ResBody>>;
+    type Error = S::Error;
+    type Future = ResponseFuture<St, S, ReqBody>;
+
+    /// Always ready. The inner service is driven to readiness only for requests that were let pass, so that traffic without
+    /// a session never holds its capacity.
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
+        match self.gate.prove(&request) {
+            Ok(token) => ResponseFuture::read(self.gate.clone(), token, request, self.inner.clone()),
+            Err(error) => ResponseFuture::rejected(self.gate.rejections.respond(&error, request.headers())),
+        }
+    }
+}
+
+impl<St> Gate<St> {
+    /// Rules 1 to 3: all that needs no store.
+    fn prove<B>(&self, request: &Request<B>) -> Result<ProvenToken, AuthError> {
+        let bearer = credentials::bearer(request.headers(), request.uri(), &self.verifier)?;
+        let token = self.verifier.verify(bearer).map_err(AuthError::token)?;
+        if self.mode == Mode::Access {
+            token.unexpired(self.clock.now()).map_err(AuthError::token)?;
+        }
+        Ok(token)
+    }
+
+    /// Rules 4 to 7.
+    pub(super) fn admit(
+        &self,
+        token: ProvenToken,
+        read: Result<Option<SessionRecord>, StoreError>,
+        extensions: &mut Extensions,
+    ) -> Result<(), AuthError> {
+        let record = read?.ok_or_else(|| AuthError::token(ErrorKind::SessionNotFound))?;
+        match self.mode {
+            Mode::Access => {
+                session::admit(&record, &token, self.clock.now()).map_err(AuthError::token)?;
+                let session = AuthenticatedSession::new(record, &token);
+                extensions.insert(session);
+            }
+            Mode::Renewal => {
+                session::standing(&record, &token).map_err(AuthError::token)?;
+                let presented = PresentedSession::new(record, token);
+                extensions.insert(presented);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl<St, S> std::fmt::Debug for SessionAuth<St, S> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SessionAuth").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,243 @@
+//! Sessions in the process's own memory.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    future::{Ready, ready},
+    ops::Bound,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use super::{
+    AgentStore, Created, NewSession, Page, PageRequest, Registered, SessionCursor, SessionStore, StoreError,
+    Swapped, TOMBSTONE_SECONDS, TokenSwap,
+};
+use crate::{
+    agent::{Agent, AgentId},
+    clock::Timestamp,
+    session::{SessionId, SessionRecord, SessionStatus},
+};
+
+/// An embedded store: for a first run, for tests, and for single processes that may forget everything when they stop.
+/// Clones share the same sessions.
+#[derive(Debug, Clone, Default)]
+pub struct MemoryStore {
+    state: Arc<Mutex<State>>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    sessions: HashMap<SessionId, Kept>,
+    /// Every session that is listed, by agent.
+    listed: BTreeMap<AgentId, BTreeSet<SessionId>>,
+    /// When which record is forgotten.
+    ends: BTreeSet<(Timestamp, SessionId)>,
+    agents: BTreeMap<AgentId, Agent>,
+    /// Agents that were deleted lately: a creation that was under way must not outlive the deletion.
+    deleted: HashMap<AgentId, Timestamp>,
+}
+
+#[derive(Debug)]
+struct Kept {
+    record: SessionRecord,
+    until: Timestamp,
+}
+
+impl MemoryStore {
+    /// An empty store.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// No section under this lock can leave the state half changed, so a poisoned lock is still good.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn put(&mut self, record: SessionRecord, until: Timestamp) {
+        let id = record.id;
+        self.ends.insert((until, id));
+        if let Some(before) = self.sessions.insert(id, Kept { record, until })
+            && before.until != until
+        {
+            self.ends.remove(&(before.until, id));
+        }
+    }
+
+    /// Forgets what is past its end.
+    fn sweep(&mut self, now: Timestamp) {
+        while let Some(&(until, id)) = self.ends.first()
+            && until <= now
+        {
+            self.ends.pop_first();
+            if let Some(kept) = self.sessions.remove(&id) {
+                self.unlist(kept.record.agent_id, id);
+            }
+        }
+        self.deleted.retain(|_, at| now.since(*at) < TOMBSTONE_SECONDS);
+    }
+
+    fn unlist(&mut self, agent: AgentId, id: SessionId) {
+        if let Some(ids) = self.listed.get_mut(&agent) {
+            ids.remove(&id);
+            if ids.is_empty() {
+                self.listed.remove(&agent);
+            }
+        }
+    }
+
+    fn active(&self, agent: AgentId, now: Timestamp) -> usize {
+        let ids = self.listed.get(&agent).into_iter().flatten();
+        ids.filter_map(|id| self.sessions.get(id))
+            .filter(|kept| kept.record.status(now) == SessionStatus::Active)
+            .count()
+    }
+
+    fn revoke_agent(&mut self, agent: AgentId, now: Timestamp) -> u32 {
+        let mut active = 0;
+        for id in self.listed.remove(&agent).unwrap_or_default() {
+            if let Some(kept) = self.sessions.get_mut(&id) {
+                active += u32::from(kept.record.status(now) == SessionStatus::Active);
+                kept.record.revoked_at.get_or_insert(now);
+            }
+        }
+        active
+    }
+}
+
+impl SessionStore for MemoryStore {
+    type Read = Ready<Result<Option<SessionRecord>, StoreError>>;
+
+    fn read(&self, id: SessionId) -> Self::Read {
+        let record = self.lock().sessions.get(&id).map(|k| k.record.clone());
+        ready(Ok(record))
+    }
+
+    async fn create(&self, session: &NewSession) -> Result<Created, StoreError> {
+        let record = &session.record;
+        let mut state = self.lock();
+        state.sweep(session.now);
+        if state.deleted.contains_key(&record.agent_id) {
+            return Ok(Created::AgentDeleted);
+        }
+        if state.active(record.agent_id, session.now) >= session.limit as usize {
+            return Ok(Created::LimitReached);
+        }
+        let listed = state.listed.entry(record.agent_id).or_default();
+        listed.insert(record.id);
+        let until = record.expires_at.plus(session.retention);
+        state.put(record.clone(), until);
+        Ok(Created::Done)
+    }
+
+    async fn replace_token(&self, swap: &TokenSwap) -> Result<Swapped, StoreError> {
+        let mut state = self.lock();
+        let Some(kept) = state.sessions.get(&swap.current.id) else {
+            return Ok(Swapped::NotFound);
+        };
+        if kept.record.revoked_at.is_some() {
+            return Ok(Swapped::Revoked);
+        }
+        if kept.record.token_hash != *swap.expected() {
+            return Ok(Swapped::Mismatch);
+        }
+        let until = swap.next.expires_at.plus(swap.retention);
+        state.put(swap.next.clone(), until);
+        Ok(Swapped::Done)
+    }
+
+    async fn revoke(&self, id: SessionId, now: Timestamp) -> Result<bool, StoreError> {
+        let mut state = self.lock();
+        let Some(kept) = state.sessions.get_mut(&id) else {
+            return Ok(false);
+        };
+        kept.record.revoked_at.get_or_insert(now);
+        let agent = kept.record.agent_id;
+        state.unlist(agent, id);
+        Ok(true)
+    }
+
+    async fn revoke_agent(&self, agent: AgentId, now: Timestamp) -> Result<u32, StoreError> {
+        Ok(self.lock().revoke_agent(agent, now))
+    }
+
+    async fn list(
+        &self,
+        agent: Option<AgentId>,
+        page: PageRequest<SessionCursor>,
+    ) -> Result<Page<SessionRecord, SessionCursor>, StoreError> {
+        let state = self.lock();
+        let first = page.after.map(|cursor| cursor.agent);
+        let agents = match agent {
+            Some(agent) => state.listed.range(agent..=agent),
+            None => state
+                .listed
+                .range((first.map_or(Bound::Unbounded, Bound::Included), Bound::Unbounded)),
+        };
+
+        let passed = |agent: AgentId, id: SessionId| {
+            page.after.is_some_and(|after| {
+                agent < after.agent || (agent == after.agent && after.session.is_some_and(|last| id >= last))
+            })
+        };
+        let mut items: Vec<_> = agents
+            .flat_map(|(agent, ids)| ids.iter().rev().map(|id| (*agent, *id)))
+            .filter(|(agent, id)| !passed(*agent, *id))
+            .filter_map(|(_, id)| state.sessions.get(&id).map(|kept| kept.record.clone()))
+            .take(page.limit.saturating_add(1))
+            .collect();
+        let more = items.len() > page.limit;
+        items.truncate(page.limit);
+        let next = items.last().filter(|_| more).map(|last| SessionCursor {
+            agent: last.agent_id,
+            session: Some(last.id),
+        });
+        Ok(Page { items, next })
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+}
+
+impl AgentStore for MemoryStore {
+    async fn register(&self, agent: &Agent) -> Result<Registered, StoreError> {
+        let mut state = self.lock();
+        if let Some(before) = state.agents.get(&agent.id) {
+            return Ok(Registered::Exists(before.clone()));
+        }
+        state.deleted.remove(&agent.id);
+        state.agents.insert(agent.id, agent.clone());
+        Ok(Registered::Done)
+    }
+
+    async fn agent(&self, id: AgentId) -> Result<Option<Agent>, StoreError> {
+        Ok(self.lock().agents.get(&id).cloned())
+    }
+
+    async fn agents(&self, page: PageRequest<AgentId>) -> Result<Page<Agent, AgentId>, StoreError> {
+        let state = self.lock();
+        let after = page.after.map_or(Bound::Unbounded, Bound::Excluded);
+        let mut items: Vec<_> = state
+            .agents
+            .range((after, Bound::Unbounded))
+            .map(|(_, agent)| agent.clone())
+            .take(page.limit.saturating_add(1))
+            .collect();
+        let more = items.len() > page.limit;
+        items.truncate(page.limit);
+        let next = items.last().filter(|_| more).map(|last| last.id);
+        Ok(Page { items, next })
+    }
+
+    async fn delete_agent(&self, id: AgentId, now: Timestamp) -> Result<Option<u32>, StoreError> {
+        let mut state = self.lock();
+        if state.agents.remove(&id).is_none() {
+            return Ok(None);
+        }
+        state.deleted.insert(id, now);
+        Ok(Some(state.revoke_agent(id, now)))
+    }
+}

@@ -1,0 +1,181 @@
+//! Where sessions live.
+//!
+//! [`MemoryStore`] serves a first run, tests and single processes; [`RedisStore`] everything else. Both pass the same
+//! test suite. A store keeps records and does what must be atomic; it decides nothing about sessions.
+
+mod memory;
+mod page;
+#[cfg(feature = "redis")]
+mod redis;
+
+pub use memory::MemoryStore;
+pub use page::{InvalidCursor, Page, PageRequest, SessionCursor};
+#[cfg(feature = "redis")]
+pub use redis::{RedisStore, RedisStoreConfig, RedisStoreError};
+
+use std::future::Future;
+
+use crate::{
+    agent::{Agent, AgentDirectory, AgentId},
+    clock::Timestamp,
+    session::{SessionId, SessionRecord},
+    token::TokenHash,
+};
+
+/// For how long a deleted agent is remembered, so that a creation which was under way fails: far longer than any command
+/// can be delayed.
+const TOMBSTONE_SECONDS: u64 = 3600;
+
+/// A store that could not do its work. It says nothing about any session: never merge it with "not found" or "revoked".
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// No answer within the deadline. The command may still run later.
+    #[error("no answer from the store within the deadline")]
+    Timeout,
+    /// No connection, or the server cannot do its work now (out of memory, read-only, loading).
+    #[error("the store is not available: {0}")]
+    Unavailable(String),
+    /// An answer that this version does not understand.
+    #[error("unexpected answer from the store: {0}")]
+    Unexpected(String),
+}
+
+/// Keeps sessions.
+///
+/// Every method that changes something is atomic, and safe when it runs later than its caller waited for it.
+pub trait SessionStore: Clone + Send + Sync + 'static {
+    /// The future of [`read`](Self::read), named so that the layer needs no box of its own on the hot path.
+    type Read: Future<Output = Result<Option<SessionRecord>, StoreError>> + Send + 'static;
+
+    /// Reads a session: the one call of an authentication.
+    fn read(&self, id: SessionId) -> Self::Read;
+
+    /// Adds a session unless its agent has its maximum of active ones, or was deleted.
+    fn create(&self, session: &NewSession) -> impl Future<Output = Result<Created, StoreError>> + Send;
+
+    /// Replaces a session's token if the current one is still the expected one (compare-and-swap).
+    fn replace_token(&self, swap: &TokenSwap) -> impl Future<Output = Result<Swapped, StoreError>> + Send;
+
+    /// Marks a session as revoked; `false` when there is no such session. The first time counts.
+    fn revoke(&self, id: SessionId, now: Timestamp) -> impl Future<Output = Result<bool, StoreError>> + Send;
+
+    /// Revokes all sessions of an agent in one step. Answers how many of them were active.
+    fn revoke_agent(
+        &self,
+        agent: AgentId,
+        now: Timestamp,
+    ) -> impl Future<Output = Result<u32, StoreError>> + Send;
+
+    /// A page of the sessions that are not revoked, by agent, newest first within an agent.
+    ///
+    /// A page may hold fewer than were asked for, even none, and still have a successor.
+    fn list(
+        &self,
+        agent: Option<AgentId>,
+        page: PageRequest<SessionCursor>,
+    ) -> impl Future<Output = Result<Page<SessionRecord, SessionCursor>, StoreError>> + Send;
+
+    /// Whether the store answers.
+    fn ping(&self) -> impl Future<Output = Result<(), StoreError>> + Send;
+}
+
+/// Keeps the agents of those who have no directory of their own.
+pub trait AgentStore: Clone + Send + Sync + 'static {
+    /// Registers an agent. When there is one with this id, nothing changes and that one is the answer.
+    fn register(&self, agent: &Agent) -> impl Future<Output = Result<Registered, StoreError>> + Send;
+
+    /// Finds an agent.
+    fn agent(&self, id: AgentId) -> impl Future<Output = Result<Option<Agent>, StoreError>> + Send;
+
+    /// A page of the agents, by id.
+    fn agents(
+        &self,
+        page: PageRequest<AgentId>,
+    ) -> impl Future<Output = Result<Page<Agent, AgentId>, StoreError>> + Send;
+
+    /// Deletes an agent and revokes its sessions in one step. No session can be added after it, not even by a command that
+    /// was sent before. Answers how many sessions were active; `None` when there is no such agent.
+    fn delete_agent(
+        &self,
+        id: AgentId,
+        now: Timestamp,
+    ) -> impl Future<Output = Result<Option<u32>, StoreError>> + Send;
+}
+
+/// The agents of an [`AgentStore`] as a directory.
+#[derive(Debug, Clone)]
+pub struct RegisteredAgents<S>(pub S);
+
+impl<S: AgentStore> AgentDirectory for RegisteredAgents<S> {
+    async fn contains(&self, agent: AgentId) -> Result<bool, StoreError> {
+        Ok(self.0.agent(agent).await?.is_some())
+    }
+}
+
+/// A session to be added.
+#[derive(Debug, Clone)]
+pub struct NewSession {
+    /// The record.
+    pub record: SessionRecord,
+    /// How many active sessions the agent may have, this one included.
+    pub limit: u32,
+    /// Seconds for which the record is kept after its expiry.
+    pub retention: u64,
+    /// The current time.
+    pub now: Timestamp,
+}
+
+/// The outcome of [`SessionStore::create`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Created {
+    /// The session was added.
+    Done,
+    /// The agent has its maximum of active sessions.
+    LimitReached,
+    /// The agent was deleted.
+    AgentDeleted,
+}
+
+/// A token to be replaced.
+#[derive(Debug, Clone)]
+pub struct TokenSwap {
+    /// The session as it was read; its `token_hash` is the expected one.
+    pub current: SessionRecord,
+    /// The session as it is to be.
+    pub next: SessionRecord,
+    /// Seconds for which the record is kept after its expiry.
+    pub retention: u64,
+    /// The current time.
+    pub now: Timestamp,
+}
+
+impl TokenSwap {
+    /// The hash that the store must find.
+    #[must_use]
+    pub const fn expected(&self) -> &TokenHash {
+        &self.current.token_hash
+    }
+}
+
+/// The outcome of [`SessionStore::replace_token`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Swapped {
+    /// The new token is the current one.
+    Done,
+    /// Another token is the current one.
+    Mismatch,
+    /// The session was revoked.
+    Revoked,
+    /// There is no such session.
+    NotFound,
+}
+
+/// The outcome of [`AgentStore::register`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Registered {
+    /// The agent was registered.
+    Done,
+    /// There was one already.
+    Exists(Agent),
+}

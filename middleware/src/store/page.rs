@@ -1,0 +1,119 @@
+//! Pages of long lists.
+
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use uuid::Uuid;
+
+use crate::{agent::AgentId, session::SessionId};
+
+/// Which part of a list.
+#[derive(Debug, Clone, Copy)]
+pub struct PageRequest<C> {
+    /// The position after which the page begins; `None` for the first page.
+    pub after: Option<C>,
+    /// How many entries at most.
+    pub limit: usize,
+}
+
+/// A part of a list.
+#[derive(Debug, Clone)]
+pub struct Page<T, C> {
+    /// The entries.
+    pub items: Vec<T>,
+    /// The position after which the next page begins; `None` when this is the last.
+    pub next: Option<C>,
+}
+
+/// A position in the list of sessions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SessionCursor {
+    /// The agent that the page ended in.
+    pub agent: AgentId,
+    /// The last session of that agent that was passed; `None` when none was.
+    pub session: Option<SessionId>,
+}
+
+/// A text that is not a cursor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("must be a cursor from a Link header")]
+pub struct InvalidCursor;
+
+impl SessionCursor {
+    /// The opaque form for a URL.
+    #[must_use]
+    pub fn encode(&self) -> String {
+        let mut bytes = self.agent.as_uuid().as_bytes().to_vec();
+        if let Some(session) = self.session {
+            bytes.extend_from_slice(session.as_uuid().as_bytes());
+        }
+        URL_SAFE_NO_PAD.encode(bytes)
+    }
+
+    /// Reads the opaque form.
+    pub fn decode(text: &str) -> Result<Self, InvalidCursor> {
+        let bytes = decode_uuids(text)?;
+        match *bytes.as_slice() {
+            [agent] => Ok(Self {
+                agent: AgentId::from_uuid(agent),
+                session: None,
+            }),
+            [agent, session] => Ok(Self {
+                agent: AgentId::from_uuid(agent),
+                session: Some(SessionId::from_uuid(session)),
+            }),
+            _ => Err(InvalidCursor),
+        }
+    }
+}
+
+impl AgentId {
+    /// The opaque form for a URL, as a position in the list of agents.
+    #[must_use]
+    pub fn encode_cursor(&self) -> String {
+        URL_SAFE_NO_PAD.encode(self.as_uuid().as_bytes())
+    }
+
+    /// Reads the opaque form.
+    pub fn decode_cursor(text: &str) -> Result<Self, InvalidCursor> {
+        match *decode_uuids(text)?.as_slice() {
+            [agent] => Ok(Self::from_uuid(agent)),
+            _ => Err(InvalidCursor),
+        }
+    }
+}
+
+fn decode_uuids(text: &str) -> Result<Vec<Uuid>, InvalidCursor> {
+    if text.len() > 43 {
+        return Err(InvalidCursor);
+    }
+    let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| InvalidCursor)?;
+    let (uuids, rest) = bytes.as_chunks::<16>();
+    if !rest.is_empty() {
+        return Err(InvalidCursor);
+    }
+    Ok(uuids.iter().copied().map(Uuid::from_bytes).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cursors_survive_their_opaque_form() {
+        let agent = AgentId::from_uuid(Uuid::from_u128(7));
+        let session = SessionId::from_uuid(Uuid::from_u128(9));
+        for session in [None, Some(session)] {
+            let cursor = SessionCursor { agent, session };
+            assert_eq!(SessionCursor::decode(&cursor.encode()), Ok(cursor));
+        }
+        assert_eq!(AgentId::decode_cursor(&agent.encode_cursor()), Ok(agent));
+    }
+
+    #[test]
+    fn anything_else_is_refused() {
+        for text in ["", "x", "AAAA", "AAAAAAAAAAAAAAAAAAAAAB", "????"] {
+            assert_eq!(SessionCursor::decode(text), Err(InvalidCursor), "{text}");
+            assert_eq!(AgentId::decode_cursor(text), Err(InvalidCursor), "{text}");
+        }
+        assert_eq!(SessionCursor::decode(&"A".repeat(64)), Err(InvalidCursor));
+    }
+}

@@ -1,0 +1,29 @@
+-- Replaces a session's token if the expected one is still the current one (compare-and-swap).
+--
+-- KEYS  1 session  2 the agent's index  3 constraints   (all with the hash tag of the agent's bucket)
+-- ARGV  1 hash of the expected token (32 bytes)  2 session id (16 bytes)
+--       3 expires_at (epoch seconds)             4 seconds to keep the session
+--       5… the record's fields to set, the new token's hash (h) among them, and their values
+-- Reply 1 replaced · 0 another token is the current one · -1 revoked · -2 no such session
+--
+-- EVALSHA … 3 session:{3747}:0190… index:{3747}:0000… constraints:{3747}:0190…
+--           <hash> <id> 1760129600 172800 h <hash> n 1 e 1760129600 u 1760043200
+-- Run late, it does nothing unless the expected token is still the current one.
+local record = redis.call('HMGET', KEYS[1], 'h', 'r')
+if not record[1] then
+  return -2
+end
+if record[2] then
+  return -1
+end
+if record[1] ~= ARGV[1] then
+  return 0
+end
+redis.call('HSET', KEYS[1], unpack(ARGV, 5))
+redis.call('EXPIRE', KEYS[1], ARGV[4])
+redis.call('EXPIRE', KEYS[3], ARGV[4])
+redis.call('ZADD', KEYS[2], ARGV[3], ARGV[2])
+if redis.call('TTL', KEYS[2]) < tonumber(ARGV[4]) then
+  redis.call('EXPIRE', KEYS[2], ARGV[4])
+end
+return 1

@@ -1,0 +1,41 @@
+-- Revokes all sessions of an agent, and on demand deletes the agent, in one step.
+--
+-- KEYS  1 the agent's index  2 agent  3… every session in the index   (all with the hash tag of the agent's bucket)
+-- ARGV  1 now (epoch seconds)
+--       2 seconds for which the deleted agent is remembered; 0 keeps the agent
+--       3… the ids (16 bytes) of the sessions in KEYS, in their order
+-- Reply how many of the sessions were active · -1 the index holds other sessions than those named: read it again
+--       · -2 the agent is to be deleted and there is none
+--
+-- EVALSHA … 3 index:{3747}:0000… agent:{3747}:0000… session:{3747}:0190… 1760000000 3600 <id>
+-- Run late, it does nothing when a session was added meanwhile; else nothing more than the caller asked for.
+local delete = ARGV[2] ~= '0'
+if delete and redis.call('HEXISTS', KEYS[2], 'c') == 0 then
+  return -2
+end
+if redis.call('ZCARD', KEYS[1]) ~= #KEYS - 2 then
+  return -1
+end
+local active = 0
+local expiries = {}
+for i = 3, #KEYS do
+  expiries[i] = redis.call('ZSCORE', KEYS[1], ARGV[i])
+  if not expiries[i] then
+    return -1
+  end
+end
+for i = 3, #KEYS do
+  if redis.call('EXISTS', KEYS[i]) == 1 then
+    redis.call('HSETNX', KEYS[i], 'r', ARGV[1])
+    if tonumber(expiries[i]) > tonumber(ARGV[1]) then
+      active = active + 1
+    end
+  end
+end
+redis.call('DEL', KEYS[1])
+if delete then
+  redis.call('DEL', KEYS[2])
+  redis.call('HSET', KEYS[2], 'd', ARGV[1])
+  redis.call('EXPIRE', KEYS[2], ARGV[2])
+end
+return active

@@ -1,0 +1,349 @@
+//! Sessions in Redis (7.0 or later) or Valkey.
+//!
+#![doc = include_str!("LAYOUT.md")]
+
+mod connection;
+mod keys;
+mod list;
+
+use std::{fmt, future::Future, pin::Pin, sync::LazyLock, task::Poll, time::Duration};
+
+use redis::{Client, IntoConnectionInfo, ProtocolVersion, Script, Value, cmd};
+
+use self::{
+    connection::{Connection, ScriptCall},
+    keys::{AgentKeys, ReadSession},
+};
+use super::{
+    AgentStore, Created, NewSession, Page, PageRequest, Registered, SessionCursor, SessionStore, StoreError,
+    Swapped, TOMBSTONE_SECONDS, TokenSwap,
+};
+use crate::{
+    agent::{Agent, AgentId},
+    clock::Timestamp,
+    session::{SessionId, SessionRecord},
+};
+
+macro_rules! script {
+    ($name:ident, $file:literal) => {
+        static $name: LazyLock<Script> =
+            LazyLock::new(|| Script::new(include_str!(concat!("lua/", $file, ".lua"))));
+    };
+}
+
+script!(CREATE, "create");
+script!(REPLACE_TOKEN, "replace_token");
+script!(REVOKE, "revoke");
+script!(REVOKE_AGENT, "revoke_agent");
+script!(REGISTER_AGENT, "register_agent");
+
+/// How often the sessions of an agent are read again because others were added meanwhile.
+const REVOKE_AGENT_ATTEMPTS: usize = 16;
+
+/// How to reach Redis.
+#[derive(Clone)]
+#[non_exhaustive]
+pub struct RedisStoreConfig {
+    /// `redis://[user:password@]host[:port][/database]`, or `rediss://` with the feature `tls`.
+    pub url: String,
+    /// The deadline of every call: 250 ms by default.
+    pub timeout: Duration,
+}
+
+impl RedisStoreConfig {
+    /// The server at a URL, with the default deadline.
+    #[must_use]
+    pub fn new(url: impl Into<String>) -> Self {
+        Self {
+            url: url.into(),
+            timeout: Duration::from_millis(250),
+        }
+    }
+}
+
+impl fmt::Debug for RedisStoreConfig {
+    /// The URL may hold a password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RedisStoreConfig")
+            .field("timeout", &self.timeout)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A configuration that cannot work.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("not a usable Redis URL: {0}")]
+pub struct RedisStoreError(String);
+
+/// A store on a single Redis or Valkey server. Clones share one multiplexed connection.
+///
+/// Every call has a deadline and fails closed with a [`StoreError`]. The connection heals by itself, from whatever failure.
+#[derive(Clone)]
+pub struct RedisStore {
+    connection: Connection,
+}
+
+impl fmt::Debug for RedisStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RedisStore").finish_non_exhaustive()
+    }
+}
+
+impl RedisStore {
+    /// Opens the store and starts to connect in the background; a server that does not answer yet is no error.
+    ///
+    /// # Panics
+    /// Outside a Tokio runtime.
+    pub fn open(config: &RedisStoreConfig) -> Result<Self, RedisStoreError> {
+        // The library's messages name what is wrong with a URL, never the URL.
+        let invalid = |error: redis::RedisError| RedisStoreError(error.to_string());
+        let info = config.url.as_str().into_connection_info().map_err(invalid)?;
+        let tcp = info.tcp_settings().clone().set_nodelay(true);
+        // The disconnection push, which lets the connection heal before the next request, needs RESP3.
+        let protocol = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
+        let info = info.set_tcp_settings(tcp).set_redis_settings(protocol);
+        let client = Client::open(info).map_err(invalid)?;
+        Ok(Self {
+            connection: Connection::open(client, config.timeout),
+        })
+    }
+
+    async fn read_session(&self, id: SessionId) -> Result<Option<SessionRecord>, StoreError> {
+        let mut hmget = cmd("HMGET");
+        hmget.arg(keys::session_key(id)).arg(&keys::SESSION_FIELDS);
+        match keys::session(id, self.connection.query(&hmget).await?)? {
+            ReadSession::Missing => Ok(None),
+            ReadSession::Whole(record) => Ok(Some(record)),
+            ReadSession::WithoutConstraints(mut record) => {
+                let mut get = cmd("GET");
+                get.arg(keys::constraints_key(id));
+                let text: Option<Vec<u8>> = self.connection.query(&get).await?;
+                record.constraints = Some(keys::constraints(&text.unwrap_or_default())?);
+                Ok(Some(record))
+            }
+        }
+    }
+
+    /// Revokes what the index holds, and reads it again as long as it changes in between.
+    async fn revoke_all(
+        &self,
+        agent: AgentId,
+        now: Timestamp,
+        tombstone: u64,
+    ) -> Result<Option<u32>, StoreError> {
+        let names = AgentKeys::of(agent);
+        for _ in 0..REVOKE_AGENT_ATTEMPTS {
+            let ids = self.index(&names.index).await?;
+            let mut call = ScriptCall::default().key(&names.index).key(&names.agent);
+            for id in &ids {
+                call = call.key(keys::session_key(*id));
+            }
+            call = call.number(now).number(tombstone);
+            for id in &ids {
+                call = call.arg(*id.as_uuid().as_bytes());
+            }
+            match self.connection.script(&REVOKE_AGENT, &call).await? {
+                -1 => {}
+                -2 => return Ok(None),
+                active => {
+                    return u32::try_from(active)
+                        .map(Some)
+                        .map_err(|_| unknown_reply("revoke_agent", active));
+                }
+            }
+        }
+        Err(StoreError::Unavailable(
+            "the agent's sessions keep changing".into(),
+        ))
+    }
+}
+
+/// The future of [`RedisStore`]'s reads.
+pub struct Read(Pin<Box<dyn Future<Output = Result<Option<SessionRecord>, StoreError>> + Send>>);
+
+impl Future for Read {
+    type Output = Result<Option<SessionRecord>, StoreError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut std::task::Context<'_>) -> Poll<Self::Output> {
+        self.0.as_mut().poll(cx)
+    }
+}
+
+impl fmt::Debug for Read {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Read(..)")
+    }
+}
+
+impl SessionStore for RedisStore {
+    type Read = Read;
+
+    fn read(&self, id: SessionId) -> Self::Read {
+        let store = self.clone();
+        Read(Box::pin(async move {
+            store.connection.within(store.read_session(id)).await
+        }))
+    }
+
+    async fn create(&self, session: &NewSession) -> Result<Created, StoreError> {
+        let record = &session.record;
+        let agent = record.agent_id.as_uuid().as_bytes();
+        let names = AgentKeys::of(record.agent_id);
+        let keep_for = record.expires_at.plus(session.retention).since(session.now);
+        let apart = record.constraints.as_ref().and_then(keys::kept_apart);
+        let call = ScriptCall::default()
+            .key(keys::session_key(record.id))
+            .key(names.index)
+            .key(names.agent)
+            .key(keys::constraints_key(record.id))
+            .number(session.now)
+            .number(session.limit)
+            .arg(*record.id.as_uuid().as_bytes())
+            .number(record.expires_at)
+            .number(keep_for)
+            .number(session.now.0.saturating_sub(session.retention))
+            .arg(apart.unwrap_or_default())
+            .fields(keys::session_fields(record));
+
+        // One flight, the registry first. When only one of the two succeeds, what is left is an entry without sessions, or
+        // a session whose token nobody was given.
+        let mut register = cmd("ZADD");
+        register.arg(keys::REGISTRY).arg(0).arg(agent);
+        let both = async {
+            let (registered, created) = tokio::join!(
+                biased;
+                self.connection.query::<Value>(&register),
+                self.connection.script(&CREATE, &call),
+            );
+            registered.and(created)
+        };
+        match self.connection.within(both).await? {
+            1 => Ok(Created::Done),
+            0 => Ok(Created::LimitReached),
+            -1 => Ok(Created::AgentDeleted),
+            -2 => Err(StoreError::Unexpected("a fresh session id is in use".into())),
+            other => Err(unknown_reply("create", other)),
+        }
+    }
+
+    async fn replace_token(&self, swap: &TokenSwap) -> Result<Swapped, StoreError> {
+        let next = &swap.next;
+        let names = AgentKeys::of(next.agent_id);
+        let keep_for = next.expires_at.plus(swap.retention).since(swap.now);
+        let call = ScriptCall::default()
+            .key(keys::session_key(next.id))
+            .key(names.index)
+            .key(keys::constraints_key(next.id))
+            .arg(*swap.expected().as_bytes())
+            .arg(*next.id.as_uuid().as_bytes())
+            .number(next.expires_at)
+            .number(keep_for)
+            .fields(keys::token_fields(next));
+        match self
+            .connection
+            .within(self.connection.script(&REPLACE_TOKEN, &call))
+            .await?
+        {
+            1 => Ok(Swapped::Done),
+            0 => Ok(Swapped::Mismatch),
+            -1 => Ok(Swapped::Revoked),
+            -2 => Ok(Swapped::NotFound),
+            other => Err(unknown_reply("replace_token", other)),
+        }
+    }
+
+    async fn revoke(&self, id: SessionId, now: Timestamp) -> Result<bool, StoreError> {
+        let revoke = async {
+            let Some(agent) = self.agent_of(id).await? else {
+                return Ok(false);
+            };
+            let call = ScriptCall::default()
+                .key(keys::session_key(id))
+                .key(AgentKeys::of(agent).index)
+                .number(now)
+                .arg(*id.as_uuid().as_bytes());
+            match self.connection.script(&REVOKE, &call).await? {
+                1 => Ok(true),
+                0 => Ok(false),
+                other => Err(unknown_reply("revoke", other)),
+            }
+        };
+        self.connection.within(revoke).await
+    }
+
+    async fn revoke_agent(&self, agent: AgentId, now: Timestamp) -> Result<u32, StoreError> {
+        let revoked = self.connection.within(self.revoke_all(agent, now, 0)).await?;
+        Ok(revoked.unwrap_or_default())
+    }
+
+    async fn list(
+        &self,
+        agent: Option<AgentId>,
+        page: PageRequest<SessionCursor>,
+    ) -> Result<Page<SessionRecord, SessionCursor>, StoreError> {
+        self.connection.within(self.list_sessions(agent, page)).await
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        let ping = cmd("PING");
+        self.connection
+            .within(self.connection.query::<Value>(&ping))
+            .await
+            .map(drop)
+    }
+}
+
+impl AgentStore for RedisStore {
+    async fn register(&self, agent: &Agent) -> Result<Registered, StoreError> {
+        let mut registry = cmd("ZADD");
+        registry
+            .arg(keys::REGISTRY)
+            .arg(0)
+            .arg(agent.id.as_uuid().as_bytes());
+        let call = ScriptCall::default()
+            .key(AgentKeys::of(agent.id).agent)
+            .fields(keys::agent_fields(agent));
+        let register = async {
+            // The registry first: an entry without an agent is harmless, an unlisted agent is not.
+            self.connection.query::<Value>(&registry).await?;
+            self.connection.script(&REGISTER_AGENT, &call).await
+        };
+        match self.connection.within(register).await? {
+            1 => Ok(Registered::Done),
+            0 => match self.agent(agent.id).await? {
+                Some(before) => Ok(Registered::Exists(before)),
+                None => Err(StoreError::Unavailable("the agent is being deleted".into())),
+            },
+            other => Err(unknown_reply("register_agent", other)),
+        }
+    }
+
+    async fn agent(&self, id: AgentId) -> Result<Option<Agent>, StoreError> {
+        let mut hmget = cmd("HMGET");
+        hmget.arg(AgentKeys::of(id).agent).arg(&keys::AGENT_FIELDS);
+        let reply = self.connection.within(self.connection.query(&hmget)).await?;
+        keys::agent(id, reply)
+    }
+
+    async fn agents(&self, page: PageRequest<AgentId>) -> Result<Page<Agent, AgentId>, StoreError> {
+        self.connection.within(self.list_agents(page)).await
+    }
+
+    async fn delete_agent(&self, id: AgentId, now: Timestamp) -> Result<Option<u32>, StoreError> {
+        let delete = async {
+            let revoked = self.revoke_all(id, now, TOMBSTONE_SECONDS).await?;
+            if revoked.is_some() {
+                // Last: an entry without an agent is harmless.
+                let mut forget = cmd("ZREM");
+                forget.arg(keys::REGISTRY).arg(id.as_uuid().as_bytes());
+                self.connection.query::<Value>(&forget).await?;
+            }
+            Ok(revoked)
+        };
+        self.connection.within(delete).await
+    }
+}
+
+fn unknown_reply(script: &str, reply: i64) -> StoreError {
+    StoreError::Unexpected(format!("{script}.lua answered {reply}"))
+}

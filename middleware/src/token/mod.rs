@@ -1,0 +1,96 @@
+//! Session tokens: `wai_sess_` + PASETO v4.public.
+//!
+//! | part | content |
+//! |---|---|
+//! | prefix | `wai_sess_` by default; configurable |
+//! | payload | `iss`, `sub` (session id), `agt` (agent id), `gen` (generation), `iat`, `exp` (RFC 3339), `aud` when configured |
+//! | footer | `{"kid":"k4.pid.…"}`: the PASERK id of the signing key, parsed only to choose the key |
+//!
+//! Only the low-level signature functions of `pasetors` are used: its claim validation reads the real clock.
+
+mod claims;
+mod keys;
+mod mint;
+mod verify;
+
+pub use claims::Claims;
+pub use keys::{KeyError, SigningKey, VerifyingKey};
+pub use mint::{SignError, TokenSigner};
+pub use verify::{ProvenToken, TokenVerifier};
+
+use std::fmt;
+
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+
+/// The prefix of tokens unless another is configured.
+pub const DEFAULT_PREFIX: &str = "wai_sess_";
+
+/// The `iss` claim of tokens unless another is configured.
+pub const DEFAULT_ISSUER: &str = "tower-session-auth";
+
+/// The longest `Authorization` header value that is looked at, in bytes.
+pub(crate) const MAX_HEADER_LEN: usize = 4096;
+
+/// A bearer token. It neither prints nor logs itself.
+#[derive(Clone)]
+pub struct SessionToken(String);
+
+impl SessionToken {
+    /// The bearer string, to be handed to its owner and to nobody else.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+
+    /// The hash under which the store knows this token.
+    #[must_use]
+    pub fn hash(&self) -> TokenHash {
+        TokenHash::of(&self.0)
+    }
+}
+
+impl fmt::Debug for SessionToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SessionToken(..)")
+    }
+}
+
+/// SHA-256 of a whole bearer string, prefix included. All that a store keeps of a token.
+#[derive(Clone, Copy)]
+pub struct TokenHash([u8; 32]);
+
+impl TokenHash {
+    /// The hash of a bearer string.
+    #[must_use]
+    pub fn of(bearer: &str) -> Self {
+        Self(Sha256::digest(bearer.as_bytes()).into())
+    }
+
+    /// A hash read from a store.
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    /// The 32 bytes to store.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl PartialEq for TokenHash {
+    /// In constant time.
+    fn eq(&self, other: &Self) -> bool {
+        self.0.ct_eq(&other.0).into()
+    }
+}
+
+impl Eq for TokenHash {}
+
+impl fmt::Debug for TokenHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("TokenHash(..)")
+    }
+}
