@@ -13,7 +13,7 @@ use crate::{clock::Clock, error::AuthError, response::Rejections};
 #[error("not an Argon2id PHC string ($argon2id$v=19$…)")]
 pub struct InvalidPasswordHash;
 
-/// Lets requests pass that carry the master password. See the [module](super) for the rules.
+/// Lets requests pass that carry the master password. See [`master_auth`](crate::master_auth) for the rules.
 ///
 /// ```
 /// use tower_session_auth::MasterAuthLayer;

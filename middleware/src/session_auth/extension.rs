@@ -23,8 +23,14 @@ pub struct AuthenticatedSession {
     pub issued_at: Timestamp,
     /// When the token expires.
     pub expires_at: Timestamp,
+    /// When the session ends for good, renewed or not.
+    pub absolute_expires_at: Timestamp,
     /// How many times the session was renewed.
     pub renewal_count: u32,
+    /// How many times the session may be renewed.
+    pub max_renewals: u32,
+    /// When the session was renewed last.
+    pub last_renewed_at: Option<Timestamp>,
     /// What the administrator said about the session's use, for the inner service to enforce.
     pub constraints: Option<Constraints>,
 }
@@ -45,7 +51,10 @@ impl AuthenticatedSession {
             generation: record.generation,
             issued_at: claims.issued_at,
             expires_at: claims.expires_at,
+            absolute_expires_at: record.absolute_expires_at,
             renewal_count: record.renewal_count,
+            max_renewals: record.max_renewals,
+            last_renewed_at: record.last_renewed_at,
             constraints: record.constraints,
         }
     }

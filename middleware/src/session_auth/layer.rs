@@ -14,7 +14,7 @@ use crate::{
     token::TokenVerifier,
 };
 
-/// Lets requests pass that carry the current token of a session that stands. See the [module](self) for the rules.
+/// Lets requests pass that carry the current token of a session that stands. See [`session_auth`](crate::session_auth) for the rules.
 ///
 /// ```
 /// use http::{Request, Response};

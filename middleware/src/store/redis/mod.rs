@@ -59,6 +59,22 @@ impl RedisStoreConfig {
             timeout: Duration::from_millis(250),
         }
     }
+
+    /// Whether the URL is usable. Nothing is sent.
+    pub fn check(&self) -> Result<(), RedisStoreError> {
+        self.client().map(drop)
+    }
+
+    fn client(&self) -> Result<Client, RedisStoreError> {
+        // The library's messages name what is wrong with a URL, never the URL.
+        let invalid = |error: redis::RedisError| RedisStoreError(error.to_string());
+        let info = self.url.as_str().into_connection_info().map_err(invalid)?;
+        let tcp = info.tcp_settings().clone().set_nodelay(true);
+        // The disconnection push, which lets the connection heal before the next request, needs RESP3.
+        let protocol = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
+        let info = info.set_tcp_settings(tcp).set_redis_settings(protocol);
+        Client::open(info).map_err(invalid)
+    }
 }
 
 impl fmt::Debug for RedisStoreConfig {
@@ -95,16 +111,8 @@ impl RedisStore {
     /// # Panics
     /// Outside a Tokio runtime.
     pub fn open(config: &RedisStoreConfig) -> Result<Self, RedisStoreError> {
-        // The library's messages name what is wrong with a URL, never the URL.
-        let invalid = |error: redis::RedisError| RedisStoreError(error.to_string());
-        let info = config.url.as_str().into_connection_info().map_err(invalid)?;
-        let tcp = info.tcp_settings().clone().set_nodelay(true);
-        // The disconnection push, which lets the connection heal before the next request, needs RESP3.
-        let protocol = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
-        let info = info.set_tcp_settings(tcp).set_redis_settings(protocol);
-        let client = Client::open(info).map_err(invalid)?;
         Ok(Self {
-            connection: Connection::open(client, config.timeout),
+            connection: Connection::open(config.client()?, config.timeout),
         })
     }
 

@@ -1,0 +1,172 @@
+//! The command line.
+
+use std::{
+    io::{self, IsTerminal, Read},
+    process::ExitCode,
+    sync::Arc,
+};
+
+use argon2::{Argon2, PasswordHasher};
+use clap::{Parser, Subcommand};
+use tokio::{net::TcpListener, signal};
+use tower_session_auth::{SigningKey, SystemClock};
+
+use crate::{
+    app,
+    config::{Config, Settings},
+    first_run,
+};
+
+/// Sessions for agents and services: revocable, self-renewing, over HTTP.
+///
+/// Without any setting it runs on an embedded store with fresh keys and a generated master password.
+#[derive(Debug, Parser)]
+#[command(name = "session-auth-server", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    settings: Settings,
+}
+
+#[derive(Debug, Clone, Copy, Subcommand)]
+enum Command {
+    /// Run the server (the default).
+    Serve,
+    /// Print a fresh signing key for the key file; its public key goes to standard error.
+    Keygen,
+    /// Read a password from standard input and print its Argon2id hash.
+    HashPassword,
+    /// Check the configuration and say what is wrong with it.
+    CheckConfig,
+}
+
+/// What a failed command says and how it exits.
+enum Failure {
+    /// A configuration, or other input, that cannot work: exit code 2.
+    Input(String),
+    /// Anything else: exit code 1.
+    Other(String),
+}
+
+/// Runs the command.
+#[must_use]
+#[expect(clippy::print_stderr, reason = "the last word of a command that fails")]
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let outcome = match cli.command.unwrap_or(Command::Serve) {
+        Command::Serve => serve(cli.settings),
+        Command::Keygen => keygen(),
+        Command::HashPassword => hash_password(),
+        Command::CheckConfig => check_config(cli.settings),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failure::Input(message)) => {
+            eprintln!("{message}");
+            ExitCode::from(2)
+        }
+        Err(Failure::Other(message)) => {
+            eprintln!("{message}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn load(settings: Settings) -> Result<Config, Failure> {
+    settings
+        .with_file()
+        .and_then(Config::resolve)
+        .map_err(|errors| Failure::Input(errors.to_string()))
+}
+
+fn serve(settings: Settings) -> Result<(), Failure> {
+    let config = load(settings)?;
+    tracing_subscriber::fmt()
+        .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal())
+        .with_env_filter(&config.log)
+        .init();
+    let runtime = tokio::runtime::Runtime::new().map_err(|error| Failure::Other(error.to_string()))?;
+    runtime.block_on(async {
+        let cannot_listen = |error| Failure::Other(format!("cannot listen on {}: {error}", config.listen));
+        let listener = TcpListener::bind(config.listen).await.map_err(cannot_listen)?;
+        let address = listener.local_addr().map_err(cannot_listen)?;
+        if let Some(generated) = &config.generated {
+            first_run::announce(generated, address, &config.policy);
+        }
+        tracing::info!(%address, store = config.store.name(), "listening");
+        app::run(config, Arc::new(SystemClock), listener, stop_signal())
+            .await
+            .map_err(|error| Failure::Input(error.to_string()))
+    })
+}
+
+/// Resolves at SIGINT or SIGTERM; a second one ends the process at once.
+async fn stop_signal() {
+    next_signal().await;
+    tracing::info!("stopping");
+    tokio::spawn(async {
+        next_signal().await;
+        std::process::exit(130);
+    });
+}
+
+async fn next_signal() {
+    #[cfg(unix)]
+    {
+        let terminate = signal::unix::signal(signal::unix::SignalKind::terminate());
+        if let Ok(mut terminate) = terminate {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = signal::ctrl_c() => {}
+            }
+            return;
+        }
+    }
+    let _ = signal::ctrl_c().await;
+}
+
+#[expect(clippy::print_stdout, clippy::print_stderr, reason = "the command's output")]
+fn keygen() -> Result<(), Failure> {
+    let key = SigningKey::generate().map_err(|error| Failure::Other(error.to_string()))?;
+    println!("{}", key.to_paserk());
+    eprintln!("public key: {}", key.verifying_key().to_paserk());
+    eprintln!("key id:     {}", key.verifying_key().id());
+    Ok(())
+}
+
+#[expect(clippy::print_stdout, clippy::print_stderr, reason = "the command's output")]
+fn hash_password() -> Result<(), Failure> {
+    let mut stdin = io::stdin();
+    if stdin.is_terminal() {
+        eprintln!("Type the password, then Enter and Ctrl-D:");
+    }
+    let mut input = String::new();
+    stdin
+        .read_to_string(&mut input)
+        .map_err(|error| Failure::Input(format!("cannot read the password: {error}")))?;
+    let password = input.strip_suffix('\n').unwrap_or(&input);
+    let password = password.strip_suffix('\r').unwrap_or(password);
+    if password.is_empty() || password.chars().any(char::is_control) {
+        return Err(Failure::Input(
+            "the password on standard input must be one line, and not empty".to_owned(),
+        ));
+    }
+    println!("{}", hash(password)?);
+    Ok(())
+}
+
+fn hash(password: &str) -> Result<String, Failure> {
+    Argon2::default()
+        .hash_password(password.as_bytes())
+        .map(|hash| hash.to_string())
+        .map_err(|error| Failure::Other(format!("cannot hash the password: {error}")))
+}
+
+#[expect(clippy::print_stdout, reason = "the command's output")]
+fn check_config(settings: Settings) -> Result<(), Failure> {
+    let config = load(settings)?;
+    println!("the configuration is good: {config}");
+    Ok(())
+}

@@ -1,0 +1,243 @@
+//! From settings to a configuration, or to everything that is wrong with them.
+
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    path::Path,
+    time::Duration,
+};
+
+use tower_session_auth::{DEFAULT_ISSUER, DEFAULT_PREFIX, MasterAuthLayer, RedisStoreConfig, SessionPolicy};
+use tracing_subscriber::EnvFilter;
+
+use super::{Config, ConfigErrors, Keys, Limits, Settings, Store, parse_key_file};
+use crate::{first_run, proxies::TrustedProxies};
+
+const TEN_YEARS: u64 = 10 * 365 * 86_400;
+
+impl Config {
+    /// Checks settings as a whole. With Redis, keys and a master password hash must be set too; without, they are made up
+    /// where they are missing.
+    pub fn resolve(settings: Settings) -> Result<Self, ConfigErrors> {
+        let mut errors = Errors::default();
+        let policy = policy(&settings, &mut errors);
+        let limits = limits(&settings, &mut errors);
+        let store = store(&settings, &mut errors);
+        let token_prefix = settings
+            .token_prefix
+            .clone()
+            .unwrap_or_else(|| DEFAULT_PREFIX.into());
+        if token_prefix.len() > 64 || !token_prefix.bytes().all(is_token_byte) {
+            errors.add("token_prefix: at most 64 of the characters A-Z a-z 0-9 - . _ ~ + /");
+        }
+        let issuer = settings.issuer.clone().unwrap_or_else(|| DEFAULT_ISSUER.into());
+        let audience = text(settings.audience.as_deref());
+        for (name, value) in [("issuer", Some(&issuer)), ("audience", audience.as_ref())] {
+            if value.is_some_and(|v| v.is_empty() || v.len() > 255 || v.chars().any(char::is_control)) {
+                errors.add(format!("{name}: 1 to 255 bytes without control characters"));
+            }
+        }
+        let log = text(settings.log.as_deref()).unwrap_or_else(|| "info".into());
+        if EnvFilter::try_new(&log).is_err() {
+            errors.add("log: not a filter in the form of RUST_LOG, such as info or warn,tower_http=debug");
+        }
+
+        let mut master_password_hash = master_password_hash(&settings, &mut errors);
+        let mut keys = keys(&settings, &mut errors);
+        let mut generated = None;
+        if matches!(store, Store::Redis(_)) {
+            if master_password_hash.is_none() {
+                errors.missing("master_password_hash or master_password_hash_file (make one with: session-auth-server hash-password)");
+            }
+            if keys.is_none() {
+                errors.missing("key_file (make one with: session-auth-server keygen)");
+            }
+        } else if errors.none() && (master_password_hash.is_none() || keys.is_none()) {
+            match first_run::generate(master_password_hash.is_none(), keys.is_none()) {
+                Ok(fresh) => {
+                    master_password_hash = master_password_hash.or(fresh.hash);
+                    keys = keys.or(fresh.keys);
+                    generated = Some(fresh.generated);
+                }
+                Err(error) => errors.add(error),
+            }
+        }
+
+        match (master_password_hash, keys) {
+            (Some(master_password_hash), Some(keys)) if errors.none() => Ok(Self {
+                listen: settings
+                    .listen
+                    .unwrap_or(SocketAddr::from((Ipv4Addr::LOCALHOST, 3100))),
+                store,
+                master_password_hash,
+                keys,
+                policy,
+                token_prefix,
+                issuer,
+                audience,
+                trusted_proxies: TrustedProxies::new(settings.trusted_proxies.unwrap_or_default()),
+                limits,
+                log,
+                generated,
+            }),
+            _ => Err(errors.all()),
+        }
+    }
+}
+
+/// What is wrong so far. What a reader reported as wrong is not reported as missing too.
+#[derive(Default)]
+struct Errors {
+    wrong: Vec<String>,
+    missing: Vec<String>,
+}
+
+impl Errors {
+    fn add(&mut self, error: impl Into<String>) {
+        self.wrong.push(error.into());
+    }
+
+    fn missing(&mut self, what: &str) {
+        let setting = what.split(' ').next().unwrap_or_default();
+        if !self.wrong.iter().any(|error| error.starts_with(setting)) {
+            self.missing
+                .push(format!("with redis_url, this must be set too: {what}"));
+        }
+    }
+
+    fn none(&self) -> bool {
+        self.wrong.is_empty() && self.missing.is_empty()
+    }
+
+    fn all(mut self) -> ConfigErrors {
+        self.wrong.append(&mut self.missing);
+        ConfigErrors(self.wrong)
+    }
+
+    fn within(&mut self, name: &str, value: u64, min: u64, max: u64) -> u64 {
+        if !(min..=max).contains(&value) {
+            self.add(format!("{name}: {value} does not lie in {min}..={max}"));
+        }
+        value
+    }
+}
+
+fn policy(settings: &Settings, errors: &mut Errors) -> SessionPolicy {
+    let mut policy = SessionPolicy::default();
+    let min_ttl = settings.min_ttl.unwrap_or(policy.min_ttl);
+    let max_ttl = settings.max_ttl.unwrap_or(policy.max_ttl);
+    policy.max_ttl = errors.within("max_ttl", max_ttl, 1, TEN_YEARS);
+    policy.min_ttl = errors.within("min_ttl", min_ttl, 1, max_ttl.max(1));
+    let ttl = settings
+        .session_ttl
+        .unwrap_or_else(|| policy.ttl.clamp(min_ttl.min(max_ttl), max_ttl));
+    policy.ttl = errors.within("session_ttl", ttl, min_ttl, max_ttl);
+    let lifetime = settings.absolute_lifetime.unwrap_or(policy.absolute_lifetime);
+    policy.absolute_lifetime = errors.within("absolute_lifetime", lifetime, 1, TEN_YEARS);
+    let retention = settings.expired_retention.unwrap_or(policy.retention);
+    policy.retention = errors.within("expired_retention", retention, 0, TEN_YEARS);
+    policy.max_renewals = settings.max_renewals.unwrap_or(policy.max_renewals);
+    errors.within("max_renewals", policy.max_renewals.into(), 0, 1_000_000);
+    policy.max_sessions_per_agent = settings
+        .max_sessions_per_agent
+        .unwrap_or(policy.max_sessions_per_agent);
+    errors.within(
+        "max_sessions_per_agent",
+        policy.max_sessions_per_agent.into(),
+        1,
+        1000,
+    );
+    policy
+}
+
+fn limits(settings: &Settings, errors: &mut Errors) -> Limits {
+    let defaults = Limits::default();
+    let mut millis = |name, value: Option<u64>, default: Duration, min| {
+        value.map_or(default, |value| {
+            Duration::from_millis(errors.within(name, value, min, 3_600_000))
+        })
+    };
+    let request = millis(
+        "request_timeout_ms",
+        settings.request_timeout_ms,
+        defaults.request,
+        1,
+    );
+    let shutdown = millis(
+        "shutdown_timeout_ms",
+        settings.shutdown_timeout_ms,
+        defaults.shutdown,
+        0,
+    );
+    let connections = settings.max_connections.unwrap_or(defaults.connections);
+    errors.within("max_connections", connections as u64, 1, 1_000_000);
+    Limits {
+        connections,
+        request,
+        shutdown,
+        ..defaults
+    }
+}
+
+fn store(settings: &Settings, errors: &mut Errors) -> Store {
+    let timeout = errors.within(
+        "store_timeout_ms",
+        settings.store_timeout_ms.unwrap_or(250),
+        1,
+        60_000,
+    );
+    let Some(url) = text(settings.redis_url.as_deref()) else {
+        return Store::Memory;
+    };
+    let mut config = RedisStoreConfig::new(url);
+    config.timeout = Duration::from_millis(timeout);
+    if let Err(error) = config.check() {
+        errors.add(format!("redis_url: {error}"));
+    }
+    Store::Redis(config)
+}
+
+fn master_password_hash(settings: &Settings, errors: &mut Errors) -> Option<String> {
+    let (name, hash) = match (
+        text(settings.master_password_hash.as_deref()),
+        &settings.master_password_hash_file,
+    ) {
+        (Some(_), Some(_)) => {
+            errors.add("master_password_hash and master_password_hash_file: set one of them");
+            return None;
+        }
+        (Some(hash), None) => ("master_password_hash", hash),
+        (None, Some(path)) => {
+            let name = "master_password_hash_file";
+            (name, read(name, path, errors)?.trim().to_owned())
+        }
+        (None, None) => return None,
+    };
+    if let Err(error) = MasterAuthLayer::new(&hash) {
+        errors.add(format!("{name}: {error}"));
+    }
+    Some(hash)
+}
+
+fn keys(settings: &Settings, errors: &mut Errors) -> Option<Keys> {
+    let path = settings.key_file.as_deref()?;
+    let text = read("key_file", path, errors)?;
+    parse_key_file(&text)
+        .map_err(|error| errors.add(format!("key_file: {}: {error}", path.display())))
+        .ok()
+}
+
+fn read(name: &str, path: &Path, errors: &mut Errors) -> Option<String> {
+    std::fs::read_to_string(path)
+        .map_err(|error| errors.add(format!("{name}: {}: {error}", path.display())))
+        .ok()
+}
+
+/// An empty text counts as not set: that is what an unset variable in a compose file comes to.
+fn text(value: Option<&str>) -> Option<String> {
+    value.filter(|value| !value.is_empty()).map(str::to_owned)
+}
+
+/// What may stand in a bearer token (RFC 6750, section 2.1).
+const fn is_token_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'+' | b'/')
+}

@@ -1,0 +1,107 @@
+//! What was set: by flag, by environment or in a file, in that order of precedence. One name for each.
+
+use std::{fmt, net::SocketAddr, path::PathBuf};
+
+use clap::Args;
+use ipnet::IpNet;
+use serde::Deserialize;
+
+use super::ConfigErrors;
+
+macro_rules! settings {
+    ($($(#[$attr:meta])* $name:ident: $type:ty, $env:literal;)*) => {
+        /// The settings as they were given, `None` where they were not.
+        #[derive(Clone, Default, Args, Deserialize)]
+        #[serde(deny_unknown_fields)]
+        pub struct Settings {
+            /// A TOML file with settings; flags and environment variables override it.
+            #[arg(long, global = true, env = "SESSION_AUTH_CONFIG")]
+            #[serde(skip)]
+            pub config: Option<PathBuf>,
+            $($(#[$attr])* #[arg(long, global = true, env = $env)] pub $name: Option<$type>,)*
+        }
+
+        impl Settings {
+            /// What is not set here is taken from `other`.
+            fn or(self, other: Self) -> Self {
+                Self { config: self.config, $($name: self.$name.or(other.$name),)* }
+            }
+        }
+    };
+}
+
+settings! {
+    /// The address to listen on (default: 127.0.0.1:3100).
+    listen: SocketAddr, "SESSION_AUTH_LISTEN";
+    /// Keep sessions in this Redis: redis://HOST:PORT/DATABASE, with USER:PASSWORD@ before the host, or rediss:// (default: an embedded store).
+    #[arg(hide_env_values = true)]
+    redis_url: String, "SESSION_AUTH_REDIS_URL";
+    /// The master password's Argon2id hash, as hash-password prints it.
+    #[arg(hide_env_values = true)]
+    master_password_hash: String, "SESSION_AUTH_MASTER_PASSWORD_HASH";
+    /// A file with the master password's Argon2id hash.
+    master_password_hash_file: PathBuf, "SESSION_AUTH_MASTER_PASSWORD_HASH_FILE";
+    /// A file with PASERK keys, one a line: the signing secret first, then further accepted keys.
+    key_file: PathBuf, "SESSION_AUTH_KEY_FILE";
+    /// The lifetime of a token where a request names none, in seconds (default: 86400).
+    session_ttl: u64, "SESSION_AUTH_SESSION_TTL";
+    /// The shortest lifetime that a request may name, in seconds (default: 300).
+    min_ttl: u64, "SESSION_AUTH_MIN_TTL";
+    /// The longest lifetime that a request may name, in seconds (default: 604800).
+    max_ttl: u64, "SESSION_AUTH_MAX_TTL";
+    /// How many active sessions an agent may have (default: 5).
+    max_sessions_per_agent: u32, "SESSION_AUTH_MAX_SESSIONS_PER_AGENT";
+    /// How many times a session may be renewed (default: 30).
+    max_renewals: u32, "SESSION_AUTH_MAX_RENEWALS";
+    /// When a session ends for good, in seconds from its creation (default: 2592000).
+    absolute_lifetime: u64, "SESSION_AUTH_ABSOLUTE_LIFETIME";
+    /// How long an expired session is still listed, in seconds (default: 86400).
+    expired_retention: u64, "SESSION_AUTH_EXPIRED_RETENTION";
+    /// What tokens begin with (default: wai_sess_).
+    token_prefix: String, "SESSION_AUTH_TOKEN_PREFIX";
+    /// The iss claim of tokens (default: tower-session-auth).
+    issuer: String, "SESSION_AUTH_ISSUER";
+    /// The aud claim of tokens (default: none).
+    audience: String, "SESSION_AUTH_AUDIENCE";
+    /// The deadline of a store call, in milliseconds (default: 250).
+    store_timeout_ms: u64, "SESSION_AUTH_STORE_TIMEOUT_MS";
+    /// The time for a request, its body included, in milliseconds (default: 10000).
+    request_timeout_ms: u64, "SESSION_AUTH_REQUEST_TIMEOUT_MS";
+    /// The time that running requests get when the server stops, in milliseconds (default: 10000).
+    shutdown_timeout_ms: u64, "SESSION_AUTH_SHUTDOWN_TIMEOUT_MS";
+    /// Connections at once (default: 1024).
+    max_connections: usize, "SESSION_AUTH_MAX_CONNECTIONS";
+    /// Networks of proxies whose X-Forwarded-For is believed, such as 10.0.0.0/8 (default: none).
+    #[arg(value_delimiter = ',')]
+    trusted_proxies: Vec<IpNet>, "SESSION_AUTH_TRUSTED_PROXIES";
+    /// What is logged, in the form of RUST_LOG (default: info).
+    log: String, "SESSION_AUTH_LOG";
+}
+
+impl Settings {
+    /// Adds what the configuration file says, if there is one.
+    pub fn with_file(self) -> Result<Self, ConfigErrors> {
+        let Some(path) = &self.config else {
+            return Ok(self);
+        };
+        let wrong = |what: String| ConfigErrors(vec![format!("{}: {what}", path.display())]);
+        let text = std::fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
+        // `message` leaves out the offending line, which may hold a secret.
+        let file = toml::from_str(&text).map_err(|error| {
+            let line = error
+                .span()
+                .map_or(1, |span| text[..span.start].lines().count().max(1));
+            wrong(format!("line {line}: {}", error.message()))
+        })?;
+        Ok(self.or(file))
+    }
+}
+
+impl fmt::Debug for Settings {
+    /// Settings hold secrets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Settings")
+            .field("config", &self.config)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,35 @@
+//! What an agent does with its own session.
+
+use http::StatusCode;
+use tower_session_auth::{
+    AgentStore, AuthenticatedSession, ErrorKind, PresentedSession, SessionId, SessionStore,
+};
+
+use crate::{
+    app::App,
+    input,
+    output::{self, Answer, IssuedBody, RevokedBody, SessionBody},
+};
+
+pub(super) async fn renew<S: SessionStore + AgentStore>(
+    app: &App<S>,
+    id: Option<&str>,
+    presented: &PresentedSession,
+) -> Answer {
+    let id: SessionId = input::id(id)?;
+    if id != presented.session_id() {
+        return Err(ErrorKind::SessionNotFound.into());
+    }
+    let issued = app.sessions.renew(presented).await?;
+    output::json(StatusCode::OK, &IssuedBody::renewed(&issued))
+}
+
+/// All of it was read by the layer.
+pub(super) fn get(own: &AuthenticatedSession) -> Answer {
+    output::json(StatusCode::OK, &SessionBody::of_caller(own))
+}
+
+pub(super) async fn revoke<S: SessionStore + AgentStore>(app: &App<S>, own: &AuthenticatedSession) -> Answer {
+    app.sessions.revoke(own.session_id).await?;
+    output::json(StatusCode::OK, &RevokedBody::new(own.session_id))
+}

@@ -1,0 +1,115 @@
+//! Reading what clients send: bodies, queries, ids. What cannot be understood is named, and where.
+
+use std::{collections::BTreeMap, str::FromStr};
+
+use bytes::Bytes;
+use http::{HeaderMap, Uri, header};
+use http_body::Body;
+use http_body_util::{BodyExt, LengthLimitError};
+use serde::de::DeserializeOwned;
+use tower::BoxError;
+use tower_session_auth::{AuthError, ErrorKind, Issue};
+
+/// Reads a JSON object as a `T`. No body at all counts as `{}`.
+pub(crate) async fn json<T, B>(headers: &HeaderMap, body: B) -> Result<T, AuthError>
+where
+    T: DeserializeOwned,
+    B: Body<Data = Bytes, Error: Into<BoxError>>,
+{
+    let typed = headers.get(header::CONTENT_TYPE);
+    if typed.is_some_and(|value| !is_json(value.as_bytes())) {
+        return Err(ErrorKind::UnsupportedMediaType.into());
+    }
+    let bytes = read(body).await?;
+    if bytes.is_empty() {
+        return parse(b"{}");
+    }
+    if typed.is_none() {
+        return Err(ErrorKind::UnsupportedMediaType.into());
+    }
+    parse(&bytes)
+}
+
+fn is_json(content_type: &[u8]) -> bool {
+    let essence = content_type
+        .split(|byte| *byte == b';')
+        .next()
+        .unwrap_or_default();
+    essence.trim_ascii().eq_ignore_ascii_case(b"application/json")
+}
+
+async fn read<B: Body<Data = Bytes, Error: Into<BoxError>>>(body: B) -> Result<Bytes, AuthError> {
+    match body.collect().await {
+        Ok(collected) => Ok(collected.to_bytes()),
+        Err(error) => {
+            let error = error.into();
+            if error.is::<LengthLimitError>() {
+                Err(ErrorKind::PayloadTooLarge.into())
+            } else {
+                Err(AuthError::invalid("", "the body could not be read to its end"))
+            }
+        }
+    }
+}
+
+fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, AuthError> {
+    // A derived `Deserialize` would also take an array of the fields in their order.
+    if bytes.trim_ascii_start().first() != Some(&b'{') {
+        return Err(AuthError::invalid("", "must be a JSON object"));
+    }
+    let mut json = serde_json::Deserializer::from_slice(bytes);
+    let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
+        let path = match error.path().to_string() {
+            path if path == "." => String::new(),
+            path => path,
+        };
+        AuthError::invalid(path, error.inner().to_string())
+    })?;
+    json.end()
+        .map_err(|error| AuthError::invalid("", error.to_string()))?;
+    Ok(value)
+}
+
+/// An id in the path.
+pub(crate) fn id<T: FromStr<Err: std::fmt::Display>>(text: Option<&str>) -> Result<T, AuthError> {
+    text.unwrap_or_default()
+        .parse()
+        .map_err(|error: T::Err| AuthError::invalid("id", error.to_string()))
+}
+
+/// The parameters of a query: each at most once, and none that the endpoint does not know.
+#[derive(Debug)]
+pub(crate) struct Query(BTreeMap<String, String>);
+
+impl Query {
+    pub(crate) fn read(uri: &Uri, known: &[&str]) -> Result<Self, AuthError> {
+        let mut parameters = BTreeMap::new();
+        let mut issues = Vec::new();
+        for (name, value) in form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes()) {
+            if !known.contains(&&*name) {
+                issues.push(Issue::new(name, "there is no such parameter"));
+            } else if parameters.insert(name.to_string(), value.into_owned()).is_some() {
+                issues.push(Issue::new(name, "must not be repeated"));
+            }
+        }
+        if issues.is_empty() {
+            Ok(Self(parameters))
+        } else {
+            Err(AuthError::validation(issues))
+        }
+    }
+
+    pub(crate) fn get(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str)
+    }
+
+    /// A parameter as a `T`, read by `read`.
+    pub(crate) fn parse<T, E: std::fmt::Display>(
+        &self,
+        name: &str,
+        read: impl FnOnce(&str) -> Result<T, E>,
+    ) -> Result<Option<T>, AuthError> {
+        let invalid = |error: E| AuthError::invalid(name, error.to_string());
+        self.get(name).map(read).transpose().map_err(invalid)
+    }
+}

@@ -1,0 +1,110 @@
+//! Connections: accepting them, bounding them, and letting them finish.
+
+use std::{convert::Infallible, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::Body;
+use hyper::body::Incoming;
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+    server::{conn::auto, graceful::GracefulShutdown},
+    service::TowerToHyperService,
+};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::Semaphore,
+    time::{sleep, timeout},
+};
+use tower::{BoxError, Service, ServiceExt};
+use tower_session_auth::ClientAddr;
+
+use crate::{config::Limits, proxies::TrustedProxies};
+
+const MAX_STREAMS: u32 = 128;
+const H2_PING_EVERY: Duration = Duration::from_secs(20);
+/// After a failed accept (too many open files, say), so that the loop does not spin.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Serves connections until `stop` resolves. Then it accepts no more, asks the open ones to finish, and leaves them behind
+/// when their time is over.
+pub(crate) async fn listen<S, ResBody>(
+    listener: TcpListener,
+    service: S,
+    proxies: &TrustedProxies,
+    limits: Limits,
+    stop: impl Future<Output = ()>,
+) where
+    S: Service<Request<Incoming>, Response = Response<ResBody>, Error = Infallible, Future: Send>
+        + Clone
+        + Send
+        + 'static,
+    ResBody: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
+{
+    let mut http = auto::Builder::new(TokioExecutor::new());
+    http.http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.head);
+    http.http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(MAX_STREAMS)
+        .keep_alive_interval(H2_PING_EVERY);
+    let http = Arc::new(http);
+    let room = Arc::new(Semaphore::new(limits.connections));
+    let running = GracefulShutdown::new();
+    let mut stop = pin!(stop);
+
+    loop {
+        let (permit, (stream, peer)) = tokio::select! {
+            () = &mut stop => break,
+            accepted = accept(&listener, &room) => match accepted {
+                Some(accepted) => accepted,
+                None => continue,
+            },
+        };
+        let proxies = proxies.clone();
+        let service = service
+            .clone()
+            .map_request(move |mut request: Request<Incoming>| {
+                if let Some(client) = proxies.client(peer.ip(), request.headers()) {
+                    request.extensions_mut().insert(ClientAddr(client));
+                }
+                request
+            });
+        let http = http.clone();
+        let watcher = running.watcher();
+        tokio::spawn(async move {
+            let _permit = permit;
+            let connection = http
+                .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service))
+                .into_owned();
+            if let Err(error) = watcher.watch(connection).await {
+                tracing::debug!(%error, %peer, "connection ended");
+            }
+        });
+    }
+
+    drop(listener);
+    if timeout(limits.shutdown, running.shutdown()).await.is_err() {
+        tracing::warn!("some requests did not finish in time");
+    }
+}
+
+type Accepted = (tokio::sync::OwnedSemaphorePermit, (TcpStream, SocketAddr));
+
+/// The next connection, once there is room for it.
+async fn accept(listener: &TcpListener, room: &Arc<Semaphore>) -> Option<Accepted> {
+    let permit = room.clone().acquire_owned().await.ok()?;
+    match listener.accept().await {
+        Ok((stream, peer)) => {
+            // Answers are small: do not let the kernel hold them back.
+            let _ = stream.set_nodelay(true);
+            Some((permit, (stream, peer)))
+        }
+        Err(error) => {
+            tracing::warn!(%error, "cannot accept a connection");
+            sleep(ACCEPT_PAUSE).await;
+            None
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! What every request gets: an id, a log line, a bound on time and size, and an answer even when a handler panics.
+
+use std::{convert::Infallible, time::Duration};
+
+use bytes::Bytes;
+use http::{HeaderValue, Request, Response, StatusCode, header};
+use http_body::Body;
+use http_body_util::BodyExt;
+use tower::{BoxError, Service, ServiceBuilder, ServiceExt, service_fn};
+use tower_http::{
+    LatencyUnit,
+    body::Limited,
+    catch_panic::CatchPanicLayer,
+    limit::RequestBodyLimitLayer,
+    request_id::{MakeRequestId, PropagateRequestIdLayer, RequestId, SetRequestIdLayer},
+    sensitive_headers::SetSensitiveRequestHeadersLayer,
+    timeout::TimeoutLayer,
+    trace::{DefaultOnResponse, TraceLayer},
+};
+use tower_session_auth::{
+    AuthError, ErrorKind, X_REQUEST_ID, master_auth::X_MASTER_PASSWORD, problem_response,
+};
+use tracing::Level;
+
+use crate::app::{AnswerBody, REALM};
+
+/// The largest request body, in bytes.
+const MAX_BODY: usize = 64 * 1024;
+/// The longest request id that is taken over from a client.
+const MAX_REQUEST_ID: usize = 128;
+
+/// Wraps the routed service.
+pub(crate) fn around<S, B>(
+    routed: S,
+    timeout: Duration,
+) -> impl Service<
+    Request<B>,
+    Response = Response<impl Body<Data = Bytes, Error = BoxError> + Send + 'static>,
+    Error = Infallible,
+    Future: Send,
+> + Clone
+where
+    S: Service<Request<Limited<B>>, Response = Response<AnswerBody>, Error = Infallible, Future: Send>
+        + Clone
+        + Send
+        + 'static,
+    B: Body<Data = Bytes> + Send + 'static,
+{
+    let bounded = ServiceBuilder::new()
+        .layer(TimeoutLayer::with_status_code(
+            StatusCode::REQUEST_TIMEOUT,
+            timeout,
+        ))
+        .layer(RequestBodyLimitLayer::new(MAX_BODY))
+        .layer(CatchPanicLayer::new())
+        .service(routed);
+    let explained = service_fn(move |request: Request<B>| {
+        let bounded = bounded.clone();
+        async move {
+            let headers = request.headers().clone();
+            let response = bounded.oneshot(request).await?;
+            Ok(match unexplained(&response) {
+                Some(kind) => problem_response(&AuthError::new(kind), REALM, &headers)
+                    .map(|body| body.map_err(|never| match never {}).boxed_unsync()),
+                None => response.map(|body| body.map_err(Into::into).boxed_unsync()),
+            })
+        }
+    });
+    ServiceBuilder::new()
+        .map_request(without_unusable_id)
+        .layer(SetRequestIdLayer::new(X_REQUEST_ID, NewRequestId))
+        .layer(PropagateRequestIdLayer::new(X_REQUEST_ID))
+        .layer(SetSensitiveRequestHeadersLayer::new([
+            header::AUTHORIZATION,
+            X_MASTER_PASSWORD,
+        ]))
+        .layer(
+            TraceLayer::new_for_http().make_span_with(span).on_response(
+                DefaultOnResponse::new()
+                    .level(Level::INFO)
+                    .latency_unit(LatencyUnit::Micros),
+            ),
+        )
+        .service(explained)
+}
+
+/// The layers for panic, time and size answer with a bare status; what our own code refuses carries its error along.
+fn unexplained<B>(response: &Response<B>) -> Option<ErrorKind> {
+    if response.extensions().get::<AuthError>().is_some() {
+        return None;
+    }
+    match response.status() {
+        StatusCode::REQUEST_TIMEOUT => Some(ErrorKind::RequestTimeout),
+        StatusCode::PAYLOAD_TOO_LARGE => Some(ErrorKind::PayloadTooLarge),
+        StatusCode::INTERNAL_SERVER_ERROR => Some(ErrorKind::InternalError),
+        _ => None,
+    }
+}
+
+/// The query is left out: a token may have been put there by mistake.
+fn span<B>(request: &Request<B>) -> tracing::Span {
+    let id = request.headers().get(X_REQUEST_ID);
+    tracing::info_span!(
+        "request",
+        method = %request.method(),
+        path = request.uri().path(),
+        id = id.and_then(|id| id.to_str().ok()).unwrap_or_default(),
+    )
+}
+
+/// A client's request id is taken over when it is one short, visible word.
+fn without_unusable_id<B>(mut request: Request<B>) -> Request<B> {
+    let mut ids = request.headers().get_all(X_REQUEST_ID).iter();
+    let usable = match (ids.next(), ids.next()) {
+        (Some(id), None) => {
+            (1..=MAX_REQUEST_ID).contains(&id.len()) && id.as_bytes().iter().all(u8::is_ascii_graphic)
+        }
+        _ => false,
+    };
+    if !usable {
+        request.headers_mut().remove(X_REQUEST_ID);
+    }
+    request
+}
+
+/// Makes random ids (UUIDs).
+#[derive(Clone, Copy)]
+struct NewRequestId;
+
+impl MakeRequestId for NewRequestId {
+    fn make_request_id<B>(&mut self, _: &Request<B>) -> Option<RequestId> {
+        let mut random = [0; 16];
+        getrandom::fill(&mut random).ok()?;
+        let id = uuid::Builder::from_random_bytes(random).into_uuid();
+        HeaderValue::try_from(id.to_string()).ok().map(RequestId::new)
+    }
+}

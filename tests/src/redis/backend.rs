@@ -1,0 +1,149 @@
+//! Which Redis the tests run against: decided, and said, once per process.
+
+use std::{
+    env,
+    io::{Write as _, stderr},
+    path::{Path, PathBuf},
+    process::Command,
+    sync::LazyLock,
+    time::Duration,
+};
+
+use testcontainers::{core::client::docker_client_instance, runners::AsyncRunner as _};
+use tokio::time::timeout;
+
+use super::{
+    container::{Container, block_on, image_request},
+    process::Process,
+    server::Server,
+};
+
+const PING_LIMIT: Duration = Duration::from_secs(5);
+const PULL_LIMIT: Duration = Duration::from_secs(60);
+
+pub(super) enum Backend {
+    /// `client` is the command that removes the container when this process no longer can.
+    Container {
+        image: String,
+        client: PathBuf,
+    },
+    Binary(PathBuf),
+}
+
+impl Backend {
+    /// # Panics
+    /// With one line that says what to install, when there is no Redis to test against.
+    #[track_caller]
+    pub(super) fn chosen() -> &'static Self {
+        static CHOSEN: LazyLock<Result<Backend, String>> = LazyLock::new(choose);
+        match &*CHOSEN {
+            Ok(backend) => backend,
+            Err(missing) => panic!("redis: {missing}"),
+        }
+    }
+
+    pub(super) fn server(&self, port: u16, options: &[String]) -> Box<dyn Server> {
+        match self {
+            Self::Container { image, client } => Box::new(Container::new(image, client, port, options)),
+            Self::Binary(path) => Box::new(Process::new(path, port, options)),
+        }
+    }
+
+    fn announce(&self, because: &str) {
+        let line = match self {
+            Self::Container { image, .. } => format!("container {image}"),
+            Self::Binary(path) => format!("binary {} {}", path.display(), version(path)),
+        };
+        // Not `eprintln!`, which the test runner captures; one write, since other test processes may write too.
+        let _ = stderr().write_all(format!("redis: {line}{because}\n").as_bytes());
+    }
+}
+
+fn choose() -> Result<Backend, String> {
+    let forced = variable("TEST_REDIS");
+    let (backend, because) = match forced.as_deref() {
+        Some("container") => {
+            let forced = container().map_err(|why| format!("TEST_REDIS=container, but {why}"))?;
+            (forced, String::new())
+        }
+        Some("binary") => (binary()?, String::new()),
+        Some(other) => {
+            return Err(format!("TEST_REDIS is `container` or `binary`, not `{other}`"));
+        }
+        None => match container() {
+            Ok(container) => (container, String::new()),
+            Err(why) => {
+                let binary = binary().map_err(|also| format!("{why}, and {also}"))?;
+                (binary, format!(" ({why})"))
+            }
+        },
+    };
+    backend.announce(&because);
+    Ok(backend)
+}
+
+fn container() -> Result<Backend, String> {
+    let client = ["docker", "podman"]
+        .into_iter()
+        .find_map(in_path)
+        .ok_or("there is no docker command")?;
+    let image = variable("TEST_REDIS_IMAGE").unwrap_or_else(|| "redis:7-alpine".to_owned());
+    block_on(async {
+        let engine = docker_client_instance()
+            .await
+            .map_err(|error| error.to_string())?;
+        timeout(PING_LIMIT, engine.ping())
+            .await
+            .map_err(|_| "the container engine does not answer in time")?
+            .map_err(|_| "no container engine answers")?;
+        if engine.inspect_image(&image).await.is_err() {
+            let pulled = timeout(PULL_LIMIT, image_request(&image).pull_image()).await;
+            if !pulled.is_ok_and(|pulled| pulled.is_ok()) {
+                return Err(format!(
+                    "the engine cannot pull {image}, which tests/redis-image makes"
+                ));
+            }
+        }
+        Ok(())
+    })?;
+    Ok(Backend::Container { image, client })
+}
+
+fn binary() -> Result<Backend, String> {
+    let found = match variable("TEST_REDIS_BINARY") {
+        Some(named) => in_path(&named).ok_or(format!("TEST_REDIS_BINARY `{named}` is no program")),
+        None => ["redis-server", "valkey-server"]
+            .into_iter()
+            .find_map(in_path)
+            .ok_or_else(|| {
+                "no redis-server is in PATH: start Docker or install redis-server (tests/run does)".to_owned()
+            }),
+    };
+    found.map(Backend::Binary)
+}
+
+/// An empty variable counts as none.
+fn variable(name: &str) -> Option<String> {
+    env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// A name with a slash in it is a path already, as in a shell.
+fn in_path(program: &str) -> Option<PathBuf> {
+    if program.contains('/') {
+        return Some(PathBuf::from(program)).filter(|path| path.is_file());
+    }
+    env::split_paths(&env::var_os("PATH")?)
+        .map(|folder| folder.join(program))
+        .find(|path| path.is_file())
+}
+
+/// The number in `Redis server v=7.0.15 sha=…`.
+fn version(server: &Path) -> String {
+    let output = Command::new(server).arg("--version").output();
+    let text = output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned());
+    text.unwrap_or_default()
+        .split_whitespace()
+        .find_map(|word| word.strip_prefix("v="))
+        .unwrap_or("of an unknown version")
+        .to_owned()
+}

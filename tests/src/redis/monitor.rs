@@ -1,0 +1,53 @@
+//! What a server was asked, as MONITOR tells it.
+
+use std::{
+    process,
+    sync::atomic::{AtomicU32, Ordering},
+};
+
+use redis::{Connection, Value, cmd, from_redis_value};
+
+const MARKER: &str = "session-auth-tests-marker";
+
+/// Collects every command the server executes, those inside scripts included, from `TestRedis::monitor` on.
+pub struct Monitor {
+    feed: Connection,
+    marker: Connection,
+}
+
+impl Monitor {
+    #[track_caller]
+    pub(super) fn attach(mut feed: Connection, marker: Connection) -> Self {
+        let acknowledged: Value = cmd("MONITOR").query(&mut feed).expect("MONITOR is acknowledged");
+        assert_eq!(acknowledged, Value::Okay, "MONITOR is acknowledged");
+        Self { feed, marker }
+    }
+
+    /// The commands since the last call, all that were answered before this one, oldest first, as in
+    /// `1339518083.107412 [0 127.0.0.1:60866] "GET" "key"`; `[0 lua]` for one inside a script, where 0 is the database.
+    ///
+    /// # Panics
+    /// When the server went away meanwhile.
+    #[track_caller]
+    pub fn lines(&mut self) -> Vec<String> {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let marker = format!("{MARKER}-{}-{count}.", process::id());
+        let echo: String = cmd("ECHO")
+            .arg(&marker)
+            .query(&mut self.marker)
+            .expect("the monitored server answers");
+        let mut lines = Vec::new();
+        loop {
+            let line = self.feed.recv_response().expect("MONITOR goes on");
+            let line: String = from_redis_value(line).expect("a line of MONITOR is text");
+            if line.contains(&echo) {
+                return lines;
+            }
+            // Another monitor's marker is nobody's business.
+            if !line.contains(MARKER) {
+                lines.push(line);
+            }
+        }
+    }
+}
