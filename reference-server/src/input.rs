@@ -59,10 +59,9 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, AuthError> {
     }
     let mut json = serde_json::Deserializer::from_slice(bytes);
     let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
-        let path = match error.path().to_string() {
-            path if path == "." => String::new(),
-            path => path,
-        };
+        // `.` is the root, and `?` a place that JSON broke off before it had a name.
+        let path = error.path().to_string();
+        let path = path.trim_end_matches(['.', '?']);
         AuthError::invalid(path, error.inner().to_string())
     })?;
     json.end()

@@ -1,3 +1,5 @@
-//! Test harness.
+//! What the integration tests share: a real Redis, the server in process with a clock of the test's, and an HTTP client.
 
+pub mod api;
 pub mod redis;
+pub mod server;

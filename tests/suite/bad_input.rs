@@ -1,0 +1,288 @@
+//! Bad input of every kind gets the error table's answer.
+
+use http::{Method, Request};
+use http_body_util::Full;
+use serde_json::json;
+use session_auth_tests::{
+    api::Reply,
+    server::{PASSWORD, TestServer},
+};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
+
+const UUID: &str = "0190f3a1-7c1e-7d2a-9b3c-4d5e6f708192";
+
+async fn post(
+    server: &TestServer,
+    path: &str,
+    content_type: Option<&str>,
+    body: impl Into<Vec<u8>>,
+) -> Reply {
+    let mut request = Request::post(path).header("x-master-password", PASSWORD);
+    if let Some(content_type) = content_type {
+        request = request.header("content-type", content_type);
+    }
+    let body = Full::from(body.into());
+    server.api.send(request.body(body).expect("a request")).await
+}
+
+#[tokio::test]
+async fn bodies_that_are_not_as_agreed_are_named() {
+    let server = TestServer::memory().await;
+    let long = format!("{{\"a\":\"{}\"}}", "x".repeat(4096));
+    let deep = format!("{}{}", "{\"a\":".repeat(200), "}".repeat(200));
+    for (body, path) in [
+        ("", "agentId"),
+        ("{}", "agentId"),
+        ("null", ""),
+        ("[]", ""),
+        (&format!("[\"{UUID}\"]"), ""),
+        ("{", ""),
+        ("{} {}", ""),
+        ("\u{feff}{}", ""),
+        (&format!("{{\"agentId\":\"{UUID}\",\"agentId\":\"{UUID}\"}}"), ""),
+        (&format!("{{\"agentId\":\"{UUID}\",\"TTL\":300}}"), "TTL"),
+        (r#"{"agentId":7}"#, "agentId"),
+        (r#"{"agentId":"7"}"#, "agentId"),
+        (
+            &format!("{{\"agentId\":\"{}\"}}", UUID.replace('-', "")),
+            "agentId",
+        ),
+        (&format!("{{\"agentId\":\"{UUID}\",\"ttl\":299}}"), "ttl"),
+        (&format!("{{\"agentId\":\"{UUID}\",\"ttl\":604801}}"), "ttl"),
+        (&format!("{{\"agentId\":\"{UUID}\",\"ttl\":-1}}"), "ttl"),
+        (&format!("{{\"agentId\":\"{UUID}\",\"ttl\":300.5}}"), "ttl"),
+        (&format!("{{\"agentId\":\"{UUID}\",\"ttl\":\"300\"}}"), "ttl"),
+        (&format!("{{\"agentId\":\"{UUID}\",\"ttl\":1e99}}"), "ttl"),
+        (
+            &format!("{{\"agentId\":\"{UUID}\",\"maxRenewals\":31}}"),
+            "maxRenewals",
+        ),
+        (
+            &format!("{{\"agentId\":\"{UUID}\",\"maxRenewals\":4294967296}}"),
+            "maxRenewals",
+        ),
+        (
+            &format!("{{\"agentId\":\"{UUID}\",\"absoluteLifetime\":0}}"),
+            "absoluteLifetime",
+        ),
+        (
+            &format!("{{\"agentId\":\"{UUID}\",\"constraints\":[]}}"),
+            "constraints",
+        ),
+        (
+            &format!("{{\"agentId\":\"{UUID}\",\"constraints\":\"{{}}\"}}"),
+            "constraints",
+        ),
+        (
+            &format!("{{\"agentId\":\"{UUID}\",\"constraints\":{long}}}"),
+            "constraints",
+        ),
+        (
+            &format!("{{\"agentId\":\"{UUID}\",\"constraints\":{deep}}}"),
+            "constraints",
+        ),
+    ] {
+        let reply = post(&server, "/v1/sessions", Some("application/json"), body).await;
+        reply.refused(400, "VALIDATION_FAILED");
+        assert_eq!(reply.issue_paths(), [path], "{body}: {}", reply.body);
+    }
+    let invalid_utf8 = post(
+        &server,
+        "/v1/sessions",
+        Some("application/json"),
+        b"{\"a\":\"\xff\"}",
+    )
+    .await;
+    invalid_utf8.refused(400, "VALIDATION_FAILED");
+    let all = json!({ "agentId": UUID, "ttl": 1, "maxRenewals": 99, "absoluteLifetime": 0 });
+    let all = server.api.create(all).await;
+    assert_eq!(all.issue_paths(), ["ttl", "maxRenewals", "absoluteLifetime"]);
+}
+
+#[tokio::test]
+async fn bad_agents_are_named() {
+    let server = TestServer::memory().await;
+    for (body, path) in [
+        (json!({ "id": "x" }), "id"),
+        (json!({ "name": "" }), "name"),
+        (json!({ "name": "x".repeat(201) }), "name"),
+        (json!({ "name": "a\nb" }), "name"),
+        (json!({ "name": 7 }), "name"),
+        (json!({ "nmae": "x" }), "nmae"),
+    ] {
+        let reply = server
+            .api
+            .master(Method::POST, "/v1/agents", Some(body.clone()))
+            .await;
+        reply.refused(400, "VALIDATION_FAILED");
+        assert_eq!(reply.issue_paths(), [path], "{body}");
+    }
+    let longest = json!({ "name": "x".repeat(200) });
+    server
+        .api
+        .master(Method::POST, "/v1/agents", Some(longest))
+        .await
+        .expect(201);
+}
+
+#[tokio::test]
+async fn ids_and_queries_that_are_not_as_agreed_are_named() {
+    let server = TestServer::memory().await;
+    for (method, path, issues) in [
+        (Method::GET, "/v1/sessions/x", &["id"][..]),
+        (Method::DELETE, "/v1/sessions/%00", &["id"]),
+        (Method::GET, "/v1/agents/x", &["id"]),
+        (Method::DELETE, "/v1/agents/x", &["id"]),
+        (Method::GET, "/v1/sessions?agentId=x", &["agentId"]),
+        (Method::GET, "/v1/sessions?agentid=x", &["agentid"]),
+        (Method::GET, "/v1/sessions?limit=0", &["limit"]),
+        (Method::GET, "/v1/sessions?limit=501", &["limit"]),
+        (Method::GET, "/v1/sessions?limit=-1", &["limit"]),
+        (Method::GET, "/v1/sessions?limit=1&limit=2", &["limit"]),
+        (Method::GET, "/v1/sessions?cursor=x", &["cursor"]),
+        (Method::GET, "/v1/sessions?cursor=", &["cursor"]),
+        (Method::GET, "/v1/agents?cursor=AAAA", &["cursor"]),
+        (Method::DELETE, "/v1/sessions", &["agentId"]),
+        (Method::DELETE, "/v1/sessions?agentId=", &["agentId"]),
+        (Method::DELETE, "/v1/sessions?agent=x&all=1", &["agent", "all"]),
+    ] {
+        let reply = server.api.master(method, path, None).await;
+        reply.refused(400, "VALIDATION_FAILED");
+        assert_eq!(reply.issue_paths(), issues, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn bodies_must_be_json_and_within_the_limit() {
+    let server = TestServer::memory().await;
+    let body = || json!({ "name": "x" }).to_string();
+    for content_type in [
+        None,
+        Some("text/plain"),
+        Some("application/x-www-form-urlencoded"),
+        Some("application/jsonp"),
+    ] {
+        let reply = post(&server, "/v1/agents", content_type, body()).await;
+        reply.refused(415, "UNSUPPORTED_MEDIA_TYPE");
+    }
+    for content_type in ["application/json; charset=utf-8", "Application/JSON"] {
+        post(&server, "/v1/agents", Some(content_type), body())
+            .await
+            .expect(201);
+    }
+    let largest = format!("{{\"name\":\"{}\"}}", "x".repeat(65_536 - 11));
+    let reply = post(&server, "/v1/agents", Some("application/json"), largest.clone()).await;
+    reply.refused(400, "VALIDATION_FAILED");
+    let reply = post(&server, "/v1/agents", Some("application/json"), largest + " ").await;
+    reply.refused(413, "PAYLOAD_TOO_LARGE");
+}
+
+#[tokio::test]
+async fn unknown_paths_and_methods_are_told_apart() {
+    let server = TestServer::memory().await;
+    for path in ["/", "/v1", "/v1/sessions/", "/v1/sessions/x/y", "/favicon.ico"] {
+        server.api.open(Method::GET, path).await.refused(404, "NOT_FOUND");
+    }
+    for (method, path, allow) in [
+        (Method::PATCH, "/v1/sessions", "POST, GET, DELETE, HEAD"),
+        (Method::POST, "/v1/session", "GET, DELETE, HEAD"),
+        (Method::GET, "/v1/sessions/x/renew", "PUT"),
+        (Method::OPTIONS, "/healthz", "GET, HEAD"),
+    ] {
+        let reply = server.api.open(method, path).await;
+        reply.refused(405, "METHOD_NOT_ALLOWED");
+        assert_eq!(reply.header("allow"), allow);
+    }
+}
+
+#[tokio::test]
+async fn credentials_that_are_not_as_agreed_are_refused() {
+    let server = TestServer::memory().await;
+    let token = server.api.session(&server.api.agent().await).await.token;
+    let with = async |uri: &str, headers: &[(&str, &[u8])]| {
+        let mut request = Request::get(uri);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        server
+            .api
+            .send(request.body(Full::default()).expect("a request"))
+            .await
+    };
+    let good = format!("Bearer {token}");
+    for scheme in ["bearer", "BEARER", "Bearer"] {
+        with(
+            "/v1/session",
+            &[("authorization", format!("{scheme} {token}").as_bytes())],
+        )
+        .await
+        .expect(200);
+    }
+    let long = format!("Bearer {}", "x".repeat(4090));
+    for headers in [
+        &[
+            ("authorization", good.as_bytes()),
+            ("authorization", good.as_bytes()),
+        ][..],
+        &[("authorization", long.as_bytes())],
+        &[("authorization", b"Bearer")],
+        &[("authorization", b"Bearer ")],
+        &[("authorization", b"Basic YTpi")],
+        &[("authorization", token.as_bytes())],
+        &[("authorization", b"Bearer \xff\xfe")],
+    ] {
+        with("/v1/session", headers).await.refused(401, "INVALID_TOKEN");
+    }
+    with(&format!("/v1/session?access_token={token}"), &[])
+        .await
+        .refused(401, "INVALID_TOKEN");
+    let both = with(
+        &format!("/v1/session?t={token}"),
+        &[("authorization", good.as_bytes())],
+    )
+    .await;
+    both.refused(401, "INVALID_TOKEN");
+    let password: &[u8] = PASSWORD.as_bytes();
+    let twice = with(
+        "/v1/sessions",
+        &[("x-master-password", password), ("x-master-password", password)],
+    )
+    .await;
+    twice.refused(401, "INVALID_MASTER_PASSWORD");
+}
+
+#[tokio::test]
+async fn a_slow_body_is_cut_off_with_an_answer() {
+    let server = TestServer::memory_with(|settings| settings.request_timeout_ms = Some(50)).await;
+    let mut stream = TcpStream::connect(server.address).await.expect("a connection");
+    let head = format!(
+        "POST /v1/agents HTTP/1.1\r\nhost: x\r\nx-master-password: {PASSWORD}\r\n\
+         content-type: application/json\r\ncontent-length: 10\r\n\r\n{{"
+    );
+    stream.write_all(head.as_bytes()).await.expect("a request");
+    let mut answer = vec![0; 4096];
+    let length = stream.read(&mut answer).await.expect("an answer");
+    let answer = String::from_utf8_lossy(&answer[..length]);
+    assert!(answer.starts_with("HTTP/1.1 408"), "{answer}");
+    assert!(answer.contains("REQUEST_TIMEOUT"), "{answer}");
+}
+
+#[tokio::test]
+async fn a_chunked_body_over_the_limit_is_cut_off_with_an_answer() {
+    let server = TestServer::memory().await;
+    let mut stream = TcpStream::connect(server.address).await.expect("a connection");
+    let head = format!(
+        "POST /v1/agents HTTP/1.1\r\nhost: x\r\nx-master-password: {PASSWORD}\r\n\
+         content-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n"
+    );
+    stream.write_all(head.as_bytes()).await.expect("a request");
+    let chunk = format!("10001\r\n{}\r\n0\r\n\r\n", " ".repeat(0x10001));
+    let _ = stream.write_all(chunk.as_bytes()).await;
+    let mut answer = vec![0; 4096];
+    let length = stream.read(&mut answer).await.expect("an answer");
+    let answer = String::from_utf8_lossy(&answer[..length]);
+    assert!(answer.contains("PAYLOAD_TOO_LARGE"), "{answer}");
+}

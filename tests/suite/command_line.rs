@@ -1,0 +1,302 @@
+//! The `session-auth-server` command as an operator runs it.
+
+#![allow(clippy::expect_used, clippy::disallowed_methods, clippy::panic)]
+
+use std::{
+    io::{BufRead, BufReader, Read, Write},
+    path::{Path, PathBuf},
+    process::{Child, ChildStdin, Command, Output, Stdio},
+    time::{Duration, Instant},
+};
+
+use http::Method;
+use serde_json::json;
+use session_auth_tests::{
+    api::Api,
+    redis::TestRedis,
+    server::{PASSWORD, cheap_hash},
+};
+
+/// The command, with no setting of the machine's own.
+fn command(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_session-auth-server"));
+    command.args(arguments).env_clear();
+    command
+}
+
+fn run(command: &mut Command, input: &str) -> Output {
+    let command = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let mut child = command.spawn().expect("a process");
+    let mut stdin: ChildStdin = child.stdin.take().expect("a pipe");
+    let _ = stdin.write_all(input.as_bytes());
+    drop(stdin);
+    child.wait_with_output().expect("an output")
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// A folder of the test's own, removed at its end.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("session-auth-{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&path).expect("a folder");
+        Self(path)
+    }
+
+    fn write(&self, name: &str, content: &str) -> String {
+        let path = self.0.join(name);
+        std::fs::write(&path, content).expect("a file");
+        path.to_str().expect("a path").to_owned()
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// A running server, ended by its process id, also on panic.
+struct Running {
+    child: Child,
+    output: BufReader<std::process::ChildStdout>,
+}
+
+impl Running {
+    fn start(command: &mut Command) -> Self {
+        let mut child = command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("a server");
+        let output = BufReader::new(child.stdout.take().expect("a pipe"));
+        Self { child, output }
+    }
+
+    fn signal(&self, signal: &str) {
+        let status = Command::new("kill")
+            .args([signal, &self.child.id().to_string()])
+            .status();
+        assert!(status.expect("kill").success());
+    }
+
+    fn exit_code(&mut self) -> Option<i32> {
+        let started = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().expect("a status") {
+                return status.code();
+            }
+            assert!(
+                started.elapsed() < Duration::from_secs(15),
+                "the server does not stop"
+            );
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn free_port() -> u16 {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    listener.local_addr().expect("an address").port()
+}
+
+async fn ready(api: &Api) {
+    let started = Instant::now();
+    while api
+        .try_open(Method::GET, "/readyz")
+        .await
+        .is_none_or(|reply| reply.status != 200)
+    {
+        assert!(
+            started.elapsed() < Duration::from_secs(15),
+            "the server does not come up"
+        );
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+#[tokio::test]
+async fn the_first_run_prints_a_walk_through_that_works_as_pasted() {
+    let listen = format!("127.0.0.1:{}", free_port());
+    let mut server = Running::start(&mut command(&["--listen", &listen, "--min-ttl", "2"]));
+    let mut script = String::new();
+    let mut lines = server.output.by_ref().lines().map(|line| line.expect("a line"));
+    let first = lines
+        .by_ref()
+        .find(|line| line.starts_with("BASE="))
+        .expect("a walk-through");
+    for line in std::iter::once(first).chain(lines.take_while(|line| !line.is_empty())) {
+        script += &line;
+        script.push('\n');
+    }
+    ready(&Api::new(listen.parse().expect("an address"), "")).await;
+
+    let shell = tokio::task::spawn_blocking(move || run(Command::new("bash").arg("-s"), &script));
+    let output = text(&shell.await.expect("a shell").stdout);
+    let codes: Vec<_> = output
+        .lines()
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).expect("JSON"))
+        .map(|body| {
+            (
+                body["status"].clone(),
+                body["code"].as_str().unwrap_or_default().to_owned(),
+            )
+        })
+        .collect();
+    let expected = [
+        (json!("ACTIVE"), ""),
+        (json!(403), "RENEWAL_TOO_EARLY"),
+        (json!(401), "TOKEN_SUPERSEDED"),
+        (json!("ACTIVE"), ""),
+        (json!("REVOKED"), ""),
+        (json!(401), "SESSION_REVOKED"),
+    ];
+    assert_eq!(
+        codes,
+        expected.map(|(status, code)| (status, code.to_owned())),
+        "{output}"
+    );
+}
+
+#[tokio::test]
+async fn with_redis_it_runs_on_configured_keys_and_stops_cleanly() {
+    let (redis, folder) = (TestRedis::shared(), Folder::new("serve"));
+    let key = run(&mut command(&["keygen"]), "");
+    let hash = run(&mut command(&["hash-password"]), &format!("{PASSWORD}\n"));
+    let keys = folder.write("keys", &text(&key.stdout));
+    let hash = folder.write("hash", &text(&hash.stdout));
+    let listen = format!("127.0.0.1:{}", free_port());
+    let config = format!(
+        "redis_url = '{}'\nkey_file = '{keys}'\nmax_ttl = 700\nsession_ttl = 650\n",
+        redis.fresh_database()
+    );
+    let config = folder.write("config.toml", &config);
+    let mut server = Running::start(
+        command(&["--config", &config, "--listen", &listen, "--max-ttl", "650"])
+            .env("SESSION_AUTH_MASTER_PASSWORD_HASH_FILE", &hash)
+            .env("SESSION_AUTH_SESSION_TTL", "600")
+            .env("SESSION_AUTH_MAX_TTL", "640"),
+    );
+    let api = Api::new(listen.parse().expect("an address"), PASSWORD);
+    ready(&api).await;
+    let agent = api.agent().await;
+    let session = api.session(&agent).await;
+    let lifetime = session.body["expiresAt"]
+        .as_u64()
+        .zip(session.body["absoluteExpiresAt"].as_u64());
+    let (expires, absolute) = lifetime.expect("times");
+    assert_eq!(
+        absolute - expires,
+        2_592_000 - 600,
+        "the environment beats the file"
+    );
+    api.create(json!({ "agentId": agent, "ttl": 650 }))
+        .await
+        .expect(201);
+    api.create(json!({ "agentId": agent, "ttl": 651 }))
+        .await
+        .refused(400, "VALIDATION_FAILED");
+
+    server.signal("-TERM");
+    assert_eq!(server.exit_code(), Some(0));
+}
+
+#[test]
+fn a_configuration_that_cannot_work_ends_with_2_and_says_everything_that_is_wrong() {
+    let folder = Folder::new("wrong");
+    let bad_keys = folder.write("keys", "k4.secret.hunter2");
+    let unknown = folder.write("unknown.toml", "listen = '127.0.0.1:0'\nredis = 'x'\n");
+    let secret = folder.write("secret.toml", "redis_url = redis://:hunter2@x\n");
+    let redis = ["--redis-url", "redis://:hunter2@127.0.0.1:1"];
+    for (arguments, expected) in [
+        (
+            &redis[..],
+            &["master_password_hash", "key_file", "keygen", "hash-password"][..],
+        ),
+        (&["--redis-url", "http://:hunter2@x"], &["redis_url"]),
+        (&["--key-file", &bad_keys], &["key_file", "line 1"]),
+        (&["--key-file", "/nowhere/keys"], &["key_file", "/nowhere/keys"]),
+        (
+            &["--master-password-hash", "hunter2"],
+            &["master_password_hash", "Argon2id"],
+        ),
+        (
+            &["--session-ttl", "299", "--token-prefix", "a b"],
+            &["session_ttl", "token_prefix"],
+        ),
+        (&["--min-ttl", "10", "--max-ttl", "5"], &["min_ttl"]),
+        (&["--session-ttl", "x"], &["session-ttl"]),
+        (&["--no-such-flag"], &["no-such-flag"]),
+        (&["--config", &unknown], &["unknown.toml", "redis"]),
+        (&["--config", &secret], &["secret.toml", "line 1"]),
+        (&["--config", "/nowhere.toml"], &["/nowhere.toml"]),
+    ] {
+        for check in [&["check-config"][..], &[]] {
+            let arguments: Vec<_> = check.iter().chain(arguments).copied().collect();
+            let output = run(&mut command(&arguments), "");
+            let message = text(&output.stderr) + &text(&output.stdout);
+            assert_eq!(output.status.code(), Some(2), "{arguments:?}: {message}");
+            for part in expected {
+                assert!(message.contains(part), "{arguments:?}: {message}");
+            }
+            assert!(!message.contains("hunter2"), "{arguments:?}: {message}");
+        }
+    }
+}
+
+#[test]
+fn the_subcommands_fit_together() {
+    let folder = Folder::new("fit");
+    let key = run(&mut command(&["keygen"]), "");
+    assert!(text(&key.stdout).starts_with("k4.secret."));
+    assert!(text(&key.stderr).contains("k4.public.") && text(&key.stderr).contains("k4.pid."));
+    let key_file = folder.write("keys", &text(&key.stdout));
+    let good = [
+        "check-config",
+        "--redis-url",
+        "redis://127.0.0.1",
+        "--key-file",
+        &key_file,
+    ];
+    let good = run(
+        command(&good).env("SESSION_AUTH_MASTER_PASSWORD_HASH", cheap_hash()),
+        "",
+    );
+    assert!(good.status.success(), "{}", text(&good.stderr));
+
+    for (input, code) in [
+        ("secret\n", 0),
+        ("secret\r\n", 0),
+        ("", 2),
+        ("\n", 2),
+        ("two\nlines\n", 2),
+    ] {
+        let output = run(&mut command(&["hash-password"]), input);
+        assert_eq!(output.status.code(), Some(code), "{input:?}");
+        assert_eq!(text(&output.stdout).starts_with("$argon2id$"), code == 0);
+    }
+    assert!(Path::new(&key_file).exists());
+}
+
+#[test]
+fn an_address_in_use_ends_with_1() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = taken.local_addr().expect("an address").to_string();
+    let output = run(&mut command(&["--listen", &address]), "");
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).contains(&address));
+}

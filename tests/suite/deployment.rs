@@ -1,0 +1,223 @@
+//! What an operator relies on: restarts, several servers, key rotation, and Redis coming and going.
+
+use std::time::{Duration, Instant};
+
+use http::Method;
+use serde_json::json;
+use session_auth_server::config::{Config, Keys, Settings, Store, parse_key_file};
+use session_auth_tests::{
+    redis::TestRedis,
+    server::{START, TestServer, cheap_hash},
+};
+use tower_session_auth::{ManualClock, RedisStoreConfig, SigningKey, Timestamp};
+
+const HALF_A_DAY: u64 = 43_200;
+
+fn clock() -> ManualClock {
+    ManualClock::new(Timestamp(START))
+}
+
+/// A server on this Redis with these keys.
+async fn server(url: &str, keys: Keys, clock: ManualClock) -> TestServer {
+    let settings = Settings {
+        master_password_hash: Some(cheap_hash()),
+        ..Settings::default()
+    };
+    let mut config = Config::resolve(settings).expect("a configuration");
+    config.store = Store::Redis(RedisStoreConfig::new(url));
+    config.keys = keys;
+    TestServer::run(config, None, clock).await
+}
+
+fn fresh_key() -> SigningKey {
+    SigningKey::generate().expect("a key")
+}
+
+#[tokio::test]
+async fn a_restarted_server_with_the_same_redis_and_keys_knows_all_sessions() {
+    let redis = TestRedis::shared();
+    let (url, keys, clock) = (redis.fresh_database(), Keys::single(fresh_key()), clock());
+    let before = server(&url, keys.clone(), clock.clone()).await;
+    let agent = before.api.agent().await;
+    let session = before.api.session(&agent).await;
+    before.stop().await;
+
+    let after = server(&url, keys, clock).await;
+    after.api.access(&session.token).await.expect(200);
+    after.advance(HALF_A_DAY);
+    let renewed = after
+        .api
+        .renew(&session.id, &session.token)
+        .await
+        .expect(200)
+        .issued();
+    after.api.access(&renewed.token).await.expect(200);
+    assert_eq!(
+        after.api.list(&format!("?agentId={agent}")).await.body[0]["id"],
+        session.id.as_str()
+    );
+}
+
+#[tokio::test]
+async fn two_servers_on_one_redis_see_each_others_changes_with_the_next_request() {
+    let redis = TestRedis::shared();
+    let (url, keys, clock) = (redis.fresh_database(), Keys::single(fresh_key()), clock());
+    let one = server(&url, keys.clone(), clock.clone()).await;
+    let other = server(&url, keys, clock).await;
+    let session = one.api.session(&one.api.agent().await).await;
+    other.api.access(&session.token).await.expect(200);
+    one.advance(HALF_A_DAY);
+    let renewed = other
+        .api
+        .renew(&session.id, &session.token)
+        .await
+        .expect(200)
+        .issued();
+    one.api
+        .access(&session.token)
+        .await
+        .refused(401, "TOKEN_SUPERSEDED");
+    one.api.access(&renewed.token).await.expect(200);
+    other.api.revoke(&session.id).await.expect(200);
+    one.api
+        .access(&renewed.token)
+        .await
+        .refused(401, "SESSION_REVOKED");
+}
+
+#[tokio::test]
+async fn keys_are_rotated_without_a_cut_and_a_retired_key_is_refused() {
+    let redis = TestRedis::shared();
+    let (url, clock) = (redis.fresh_database(), clock());
+    let (old, new) = (fresh_key(), fresh_key());
+    let rotated = format!("{}\n{}\n", new.to_paserk(), old.verifying_key().to_paserk());
+    let rotated = parse_key_file(&rotated).expect("keys");
+
+    let before = server(&url, Keys::single(old), clock.clone()).await;
+    let session = before.api.session(&before.api.agent().await).await;
+    let during = server(&url, rotated, clock.clone()).await;
+    during.api.access(&session.token).await.expect(200);
+    during.advance(HALF_A_DAY);
+    let renewed = during
+        .api
+        .renew(&session.id, &session.token)
+        .await
+        .expect(200)
+        .issued();
+    before
+        .api
+        .access(&renewed.token)
+        .await
+        .refused(401, "INVALID_TOKEN");
+    let after = server(&url, Keys::single(new), clock).await;
+    after.api.access(&renewed.token).await.expect(200);
+    after
+        .api
+        .access(&session.token)
+        .await
+        .refused(401, "INVALID_TOKEN");
+}
+
+#[tokio::test]
+async fn each_operation_is_a_constant_number_of_commands() {
+    let redis = TestRedis::start();
+    let server = server(&redis.url(), Keys::single(fresh_key()), clock()).await;
+    let agent = server.api.agent().await;
+    // The scripts are known from here on.
+    let warm_up = server.api.session(&agent).await;
+    server.advance(HALF_A_DAY);
+    server.api.renew(&warm_up.id, &warm_up.token).await.expect(200);
+    server.api.revoke(&warm_up.id).await.expect(200);
+
+    let mut monitor = redis.monitor();
+    let mut commands = || -> Vec<String> {
+        let lines = monitor.lines();
+        let own = lines.iter().filter(|line| !line.contains(" lua] "));
+        own.map(|line| line.split('"').nth(1).unwrap_or_default().to_uppercase())
+            .collect()
+    };
+    commands();
+    let mut session = server.api.session(&agent).await;
+    assert_eq!(commands(), ["HMGET", "ZADD", "EVALSHA"], "a creation");
+    server.api.session(&agent).await;
+    assert_eq!(commands(), ["HMGET", "ZADD", "EVALSHA"], "another creation");
+    server.api.access(&session.token).await.expect(200);
+    assert_eq!(commands(), ["HMGET"], "an authentication");
+    server.advance(HALF_A_DAY);
+    session = server
+        .api
+        .renew(&session.id, &session.token)
+        .await
+        .expect(200)
+        .issued();
+    assert_eq!(commands(), ["HMGET", "EVALSHA"], "a renewal");
+    server
+        .api
+        .renew(&session.id, &session.token)
+        .await
+        .refused(403, "RENEWAL_TOO_EARLY");
+    assert_eq!(commands(), ["HMGET"], "a renewal that is refused");
+    server.api.revoke(&session.id).await.expect(200);
+    assert_eq!(commands(), ["HGET", "EVALSHA"], "a revocation");
+    server
+        .api
+        .access("wai_sess_v4.public.AAAA.AAAA")
+        .await
+        .refused(401, "INVALID_TOKEN");
+    assert_eq!(commands(), Vec::<String>::new(), "a forged token");
+}
+
+#[tokio::test]
+async fn without_redis_every_protected_request_is_503_and_all_is_well_after_its_return() {
+    let mut redis = TestRedis::start();
+    let server = server(&redis.url(), Keys::single(fresh_key()), clock()).await;
+    let agent = server.api.agent().await;
+    let session = server.api.session(&agent).await;
+    server.api.open(Method::GET, "/readyz").await.expect(200);
+
+    redis.kill();
+    for _ in 0..3 {
+        let started = Instant::now();
+        let replies = [
+            server.api.access(&session.token).await,
+            server.api.renew(&session.id, &session.token).await,
+            server.api.create(json!({ "agentId": agent })).await,
+            server.api.revoke(&session.id).await,
+            server.api.list("").await,
+            server.api.agent_reply().await,
+            server.api.open(Method::GET, "/readyz").await,
+        ];
+        for reply in replies {
+            reply.refused(503, "STORE_UNAVAILABLE");
+            assert_eq!(
+                (reply.header("retry-after"), &reply.body["retryable"]),
+                ("1", &json!(true))
+            );
+        }
+        assert!(
+            started.elapsed() < Duration::from_millis(7 * 350),
+            "{:?}",
+            started.elapsed()
+        );
+    }
+    server.api.open(Method::GET, "/healthz").await.expect(200);
+    server.api.access("nonsense").await.refused(401, "INVALID_TOKEN");
+
+    redis.restart();
+    let back = Instant::now();
+    while server.api.open(Method::GET, "/readyz").await.status != 200 {
+        assert!(
+            back.elapsed() < Duration::from_secs(2),
+            "not well 2 s after the return of Redis"
+        );
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    server
+        .api
+        .access(&session.token)
+        .await
+        .refused(401, "SESSION_NOT_FOUND");
+    let agent = server.api.agent().await;
+    let session = server.api.session(&agent).await;
+    server.api.access(&session.token).await.expect(200);
+}

@@ -1,0 +1,239 @@
+//! The wire contract: endpoints, headers, pages.
+
+use std::collections::BTreeSet;
+
+use http::{Method, Request};
+use http_body_util::Full;
+use serde_json::{Value, json};
+use session_auth_tests::{
+    on_both_stores,
+    server::{PASSWORD, START, TestServer},
+};
+
+on_both_stores! {
+    async fn agents_are_registered_found_listed_and_deleted(server: TestServer) {
+        let api = &server.api;
+        let id = "6f1c7a52-2f39-4b0e-9c55-0b7f3e3d2a11";
+        let bot = json!({ "id": id, "name": "build-bot", "createdAt": START });
+        let wish = Some(json!({ "id": id, "name": "build-bot" }));
+        let created = api.master(Method::POST, "/v1/agents", wish.clone()).await.expect(201);
+        assert_eq!(created.body, bot);
+        server.advance(5);
+        let repeated = api.master(Method::POST, "/v1/agents", wish).await.expect(201);
+        assert_eq!(repeated.body, bot, "repeating a registration changes nothing");
+        let renamed = Some(json!({ "id": id, "name": "other" }));
+        let renamed = api.master(Method::POST, "/v1/agents", renamed).await;
+        renamed.refused(400, "VALIDATION_FAILED");
+        assert_eq!(renamed.issue_paths(), ["id"]);
+
+        let path = format!("/v1/agents/{id}");
+        assert_eq!(api.master(Method::GET, &path, None).await.expect(200).body, bot);
+        let unnamed = api.agent().await;
+        let list = api.master(Method::GET, "/v1/agents", None).await.expect(200);
+        assert_eq!(list.body.as_array().map(Vec::len), Some(2));
+        assert!(list.body.as_array().is_some_and(|agents| agents.contains(&bot)));
+
+        let session = api.session(id).await;
+        let deleted = api.master(Method::DELETE, &path, None).await.expect(200);
+        assert_eq!(deleted.body, json!({ "id": id, "revokedSessions": 1 }));
+        api.access(&session.token).await.refused(401, "SESSION_REVOKED");
+        for method in [Method::GET, Method::DELETE] {
+            api.master(method, &path, None).await.refused(404, "AGENT_NOT_FOUND");
+        }
+        api.create(json!({ "agentId": id })).await.refused(404, "AGENT_NOT_FOUND");
+        let list = api.master(Method::GET, "/v1/agents", None).await.expect(200);
+        assert_eq!(list.body[0]["id"], unnamed.as_str());
+        assert_eq!(list.body[0]["name"], Value::Null);
+    }
+
+    async fn all_sessions_of_an_agent_are_revoked_at_once(server: TestServer) {
+        let api = &server.api;
+        let (agent, other) = (api.agent().await, api.agent().await);
+        let sessions = [api.session(&agent).await, api.session(&agent).await];
+        let untouched = api.session(&other).await;
+        let path = format!("/v1/sessions?agentId={agent}");
+        let reply = api.master(Method::DELETE, &path, None).await.expect(200);
+        assert_eq!(reply.body, json!({ "agentId": agent, "revokedSessions": 2 }));
+        for session in sessions {
+            api.access(&session.token).await.refused(401, "SESSION_REVOKED");
+        }
+        api.access(&untouched.token).await.expect(200);
+        let again = api.master(Method::DELETE, &path, None).await.expect(200);
+        assert_eq!(again.number("revokedSessions"), 0);
+        let unknown = "/v1/sessions?agentId=0190f3a1-7c1e-7d2a-9b3c-4d5e6f708192";
+        api.master(Method::DELETE, unknown, None).await.refused(404, "AGENT_NOT_FOUND");
+    }
+
+    async fn an_agent_gives_its_session_back(server: TestServer) {
+        let session = server.api.session(&server.api.agent().await).await;
+        let reply = server.api.bearer(Method::DELETE, "/v1/session", &session.token).await.expect(200);
+        assert_eq!(reply.body, json!({ "id": session.id, "status": "REVOKED" }));
+        server.api.access(&session.token).await.refused(401, "SESSION_REVOKED");
+    }
+
+    async fn an_expired_session_is_listed_as_expired_and_frees_its_place(server: TestServer) {
+        let agent = server.api.agent().await;
+        let mut token = String::new();
+        for _ in 0..5 {
+            let wish = json!({ "agentId": agent, "ttl": 300 });
+            token = server.api.create(wish).await.expect(201).text("token");
+        }
+        server.advance(299);
+        server.api.access(&token).await.expect(200);
+        server.api.create(json!({ "agentId": agent })).await.refused(403, "SESSION_LIMIT_EXCEEDED");
+        server.advance(1);
+        server.api.access(&token).await.refused(401, "TOKEN_EXPIRED");
+        let own = server.api.list(&format!("?agentId={agent}")).await.expect(200);
+        assert!(own.body.as_array().is_some_and(|all| all.iter().all(|one| one["status"] == "EXPIRED")));
+        server.api.session(&agent).await;
+    }
+
+    async fn pages_hold_every_session_once_newest_first_within_an_agent(server: TestServer) {
+        let mut all = BTreeSet::new();
+        for _ in 0..4 {
+            let agent = server.api.agent().await;
+            for _ in 0..3 {
+                server.advance(1);
+                all.insert(server.api.session(&agent).await.id);
+            }
+        }
+        server.api.agent().await;
+        for limit in [1, 2, 5, 12, 500] {
+            let mut seen: Vec<(String, String)> = Vec::new();
+            let mut path = Some(format!("/v1/sessions?limit={limit}"));
+            while let Some(next) = path {
+                let page = server.api.master(Method::GET, &next, None).await.expect(200);
+                let items = page.body.as_array().expect("an array");
+                assert!(items.len() <= limit);
+                seen.extend(items.iter().map(|item| {
+                    let text = |name: &str| item[name].as_str().expect("a text").to_owned();
+                    (text("agentId"), text("id"))
+                }));
+                path = page.next();
+            }
+            let ids: BTreeSet<_> = seen.iter().map(|(_, id)| id.clone()).collect();
+            assert_eq!((ids, seen.len()), (all.clone(), 12), "limit {limit}");
+            for pair in seen.windows(2) {
+                assert!(pair[0].0 < pair[1].0 || (pair[0].0 == pair[1].0 && pair[0].1 > pair[1].1));
+            }
+        }
+    }
+
+    async fn constraints_come_back_as_they_were_written(server: TestServer) {
+        let agent = server.api.agent().await;
+        for length in [0, 40, 56, 57, 4_000] {
+            let constraints = json!({ "text": "ü".repeat(length / 2) });
+            let wish = json!({ "agentId": agent, "constraints": constraints });
+            let session = server.api.create(wish).await.expect(201).issued();
+            let own = server.api.access(&session.token).await.expect(200);
+            assert_eq!(own.body["constraints"], constraints, "{length}");
+            let list = server.api.list(&format!("?agentId={agent}")).await.expect(200);
+            assert_eq!(list.body[0]["constraints"], constraints, "{length}");
+            server.api.revoke(&session.id).await.expect(200);
+        }
+    }
+}
+
+#[tokio::test]
+async fn health_and_readiness_are_open() {
+    let server = TestServer::memory().await;
+    for path in ["/healthz", "/readyz"] {
+        server.api.open(Method::GET, path).await.expect(200);
+        server.api.open(Method::HEAD, path).await.expect(200);
+    }
+}
+
+#[tokio::test]
+async fn every_answer_has_a_request_id_and_usable_ones_are_kept() {
+    let server = TestServer::memory().await;
+    let with_id = async |id: &str| {
+        let request = Request::get("/healthz")
+            .header("x-request-id", id)
+            .body(Full::default());
+        server
+            .api
+            .send(request.expect("a request"))
+            .await
+            .header("x-request-id")
+            .to_owned()
+    };
+    assert_eq!(with_id("trace-42").await, "trace-42");
+    assert_eq!(with_id(&"x".repeat(128)).await, "x".repeat(128));
+    for unusable in ["", "two words", "tab\tbed", &"x".repeat(129)] {
+        let made = with_id(unusable).await;
+        assert_eq!(made.len(), 36, "{made}");
+    }
+    for path in ["/healthz", "/nowhere", "/v1/session", "/v1/sessions"] {
+        let reply = server.api.open(Method::GET, path).await;
+        assert_eq!(reply.header("x-request-id").len(), 36);
+    }
+}
+
+#[tokio::test]
+async fn challenges_follow_rfc_6750() {
+    let server = TestServer::memory().await;
+    let none = server.api.open(Method::GET, "/v1/session").await;
+    none.refused(401, "INVALID_TOKEN");
+    assert_eq!(none.header("www-authenticate"), "Bearer realm=\"session\"");
+    let bad = server.api.access("nonsense").await;
+    bad.refused(401, "INVALID_TOKEN");
+    assert_eq!(
+        bad.header("www-authenticate"),
+        "Bearer realm=\"session\", error=\"invalid_token\""
+    );
+    let session = server.api.session(&server.api.agent().await).await;
+    server.api.revoke(&session.id).await.expect(200);
+    let revoked = server.api.access(&session.token).await;
+    assert_eq!(
+        revoked.header("www-authenticate"),
+        "Bearer realm=\"session\", error=\"invalid_token\""
+    );
+    let early = server.api.renew(&session.id, &session.token).await;
+    assert_eq!(early.status, 401);
+}
+
+#[tokio::test]
+async fn failures_lock_an_address_for_longer_and_longer() {
+    let server = TestServer::memory().await;
+    let wrong = server.api.with_password("wrong");
+    for _ in 0..5 {
+        wrong.list("").await.refused(401, "INVALID_MASTER_PASSWORD");
+    }
+    for seconds in [1, 2, 4] {
+        let locked = server.api.list("").await;
+        locked.refused(429, "MASTER_PASSWORD_LOCKED");
+        assert_eq!(locked.header("retry-after"), seconds.to_string());
+        server.advance(seconds);
+        wrong.list("").await.refused(401, "INVALID_MASTER_PASSWORD");
+    }
+    server.advance(8);
+    server.api.list("").await.expect(200);
+    wrong.list("").await.refused(401, "INVALID_MASTER_PASSWORD");
+    server.api.list("").await.expect(200);
+}
+
+#[tokio::test]
+async fn behind_a_trusted_proxy_a_stranger_does_not_lock_out_the_administrator() {
+    let server = TestServer::memory_with(|settings| {
+        settings.trusted_proxies = Some(vec!["127.0.0.0/8".parse().expect("a network")]);
+    })
+    .await;
+    let list = async |client: &str, password: &str| {
+        let request = Request::get("/v1/sessions")
+            .header("x-forwarded-for", client)
+            .header("x-master-password", password);
+        server
+            .api
+            .send(request.body(Full::default()).expect("a request"))
+            .await
+    };
+    for _ in 0..5 {
+        list("192.0.2.66", "wrong")
+            .await
+            .refused(401, "INVALID_MASTER_PASSWORD");
+    }
+    list("192.0.2.66", PASSWORD)
+        .await
+        .refused(429, "MASTER_PASSWORD_LOCKED");
+    list("192.0.2.1", PASSWORD).await.expect(200);
+}
