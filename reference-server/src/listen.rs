@@ -1,6 +1,6 @@
 //! Connections: accepting them, bounding them, and letting them finish.
 
-use std::{convert::Infallible, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
+use std::{convert::Infallible, future::pending, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{Request, Response};
@@ -13,7 +13,7 @@ use hyper_util::{
 };
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::Semaphore,
+    sync::{OwnedSemaphorePermit, Semaphore, watch},
     time::{sleep, timeout},
 };
 use tower::{BoxError, Service, ServiceExt};
@@ -63,9 +63,11 @@ pub(crate) async fn listen<S, ResBody>(
             },
         };
         let proxies = proxies.clone();
+        let (first_request, begun) = watch::channel(false);
         let service = service
             .clone()
             .map_request(move |mut request: Request<Incoming>| {
+                first_request.send_replace(true);
                 if let Some(client) = proxies.client(peer.ip(), request.headers()) {
                     request.extensions_mut().insert(ClientAddr(client));
                 }
@@ -78,8 +80,15 @@ pub(crate) async fn listen<S, ResBody>(
             let connection = http
                 .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service))
                 .into_owned();
-            if let Err(error) = watcher.watch(connection).await {
-                tracing::debug!(%error, %peer, "connection ended");
+            tokio::select! {
+                ended = watcher.watch(connection) => {
+                    if let Err(error) = ended {
+                        tracing::debug!(%error, %peer, "connection ended");
+                    }
+                }
+                () = no_request_within(limits.head, begun) => {
+                    tracing::debug!(%peer, "no request came in time");
+                }
             }
         });
     }
@@ -90,7 +99,15 @@ pub(crate) async fn listen<S, ResBody>(
     }
 }
 
-type Accepted = (tokio::sync::OwnedSemaphorePermit, (TcpStream, SocketAddr));
+/// Resolves when the first request does not come in time. The connection's own timer begins only once it has seen which
+/// version of HTTP is spoken.
+async fn no_request_within(limit: Duration, mut begun: watch::Receiver<bool>) {
+    if timeout(limit, begun.wait_for(|begun| *begun)).await.is_ok() {
+        pending::<()>().await;
+    }
+}
+
+type Accepted = (OwnedSemaphorePermit, (TcpStream, SocketAddr));
 
 /// The next connection, once there is room for it.
 async fn accept(listener: &TcpListener, room: &Arc<Semaphore>) -> Option<Accepted> {

@@ -135,3 +135,6 @@ impl MakeRequestId for NewRequestId {
         HeaderValue::try_from(id.to_string()).ok().map(RequestId::new)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,121 @@
+//! Connections: bounded in number and in time, and let finish when the server stops.
+
+use std::time::Duration;
+
+use http::Method;
+use session_auth_server::config::{Config, Settings};
+use session_auth_tests::server::{PASSWORD, START, TestServer, cheap_hash};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    time::timeout,
+};
+use tower_session_auth::{ManualClock, Timestamp};
+
+/// Far more than anything here takes.
+const SOON: Duration = Duration::from_secs(10);
+
+async fn server(adjust: impl FnOnce(&mut Config)) -> TestServer {
+    let settings = Settings {
+        master_password_hash: Some(cheap_hash()),
+        ..Settings::default()
+    };
+    let mut config = Config::resolve(settings).expect("a configuration");
+    adjust(&mut config);
+    TestServer::run(config, None, ManualClock::new(Timestamp(START))).await
+}
+
+async fn connect(server: &TestServer, bytes: &str) -> TcpStream {
+    let mut stream = TcpStream::connect(server.address).await.expect("a connection");
+    stream.write_all(bytes.as_bytes()).await.expect("a write");
+    stream
+}
+
+/// Everything up to the end of the connection.
+async fn rest(mut stream: TcpStream) -> String {
+    let mut answer = Vec::new();
+    let read = timeout(SOON, stream.read_to_end(&mut answer))
+        .await
+        .expect("an end");
+    let _ = read;
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+/// The head and the first byte of the body of a registration.
+fn unfinished() -> String {
+    format!(
+        "POST /v1/agents HTTP/1.1\r\nhost: x\r\nconnection: close\r\nx-master-password: {PASSWORD}\r\n\
+         content-type: application/json\r\ncontent-length: 2\r\n\r\n{{"
+    )
+}
+
+#[tokio::test]
+async fn a_client_that_does_not_finish_its_head_is_dropped() {
+    let server = server(|config| config.limits.head = Duration::from_millis(50)).await;
+    for bytes in ["", "GET /healthz HTTP/1.1\r\nhost: x\r\n"] {
+        let answer = rest(connect(&server, bytes).await).await;
+        assert!(!answer.contains("200"), "{answer}");
+    }
+    server.api.open(Method::GET, "/healthz").await.expect(200);
+}
+
+#[tokio::test]
+async fn connections_past_the_limit_wait_until_another_ends() {
+    let server = server(|config| config.limits.connections = 2).await;
+    let held = [connect(&server, "").await, connect(&server, "").await];
+    let request = "GET /healthz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+    let mut third = connect(&server, request).await;
+    let early = timeout(Duration::from_millis(100), third.read_u8()).await;
+    assert!(
+        early.is_err(),
+        "the third connection was served beside two others"
+    );
+    drop(held);
+    assert!(rest(third).await.contains("200 OK"));
+}
+
+#[tokio::test]
+async fn a_running_request_finishes_when_the_server_stops() {
+    let server = server(|_| {}).await;
+    let mut stream = connect(&server, &unfinished()).await;
+    server.api.open(Method::GET, "/healthz").await.expect(200);
+    let address = server.address;
+    let stopped = tokio::spawn(server.stop());
+    while TcpStream::connect(address).await.is_ok() {
+        tokio::task::yield_now().await;
+    }
+    stream.write_all(b"}").await.expect("a write");
+    assert!(rest(stream).await.contains("201 Created"));
+    timeout(SOON, stopped)
+        .await
+        .expect("a stop")
+        .expect("a clean stop");
+}
+
+#[tokio::test]
+async fn a_request_that_never_finishes_does_not_keep_the_server() {
+    let server = server(|config| config.limits.shutdown = Duration::from_millis(50)).await;
+    let _stream = connect(&server, &unfinished()).await;
+    server.api.open(Method::GET, "/healthz").await.expect(200);
+    timeout(SOON, server.stop())
+        .await
+        .expect("a stop within its bound");
+}
+
+#[tokio::test]
+async fn malformed_http_is_refused_and_harms_nobody_else() {
+    let server = server(|_| {}).await;
+    for bytes in [
+        "\0\0\0\0\r\n\r\n",
+        "GET\r\n\r\n",
+        "GET / HTTP/9.9\r\n\r\n",
+        "GET /x y HTTP/1.1\r\n\r\n",
+    ] {
+        let answer = rest(connect(&server, bytes).await).await;
+        assert!(
+            answer.is_empty() || answer.starts_with("HTTP/1.1 400"),
+            "{bytes:?}: {answer}"
+        );
+    }
+    server.api.open(Method::GET, "/healthz").await.expect(200);
+}
