@@ -75,11 +75,15 @@ where
             X_MASTER_PASSWORD,
         ]))
         .layer(
-            TraceLayer::new_for_http().make_span_with(span).on_response(
-                DefaultOnResponse::new()
-                    .level(Level::INFO)
-                    .latency_unit(LatencyUnit::Micros),
-            ),
+            TraceLayer::new_for_http()
+                .make_span_with(span)
+                .on_response(
+                    DefaultOnResponse::new()
+                        .level(Level::INFO)
+                        .latency_unit(LatencyUnit::Micros),
+                )
+                // The line of the response has the status; a second one for each 503 would drown the log.
+                .on_failure(()),
         )
         .service(explained)
 }

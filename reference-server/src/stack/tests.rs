@@ -40,7 +40,7 @@ async fn a_panic_is_a_500_with_a_problem() {
 
 #[tokio::test(start_paused = true)]
 async fn a_request_past_its_time_is_a_408_with_a_problem() {
-    let (status, body) = answer(|| std::future::pending(), Duration::from_millis(5)).await;
+    let (status, body) = answer(std::future::pending, Duration::from_millis(5)).await;
     assert_eq!(
         (status, &body["code"]),
         (StatusCode::REQUEST_TIMEOUT, &"REQUEST_TIMEOUT".into())
