@@ -47,6 +47,8 @@ mod response;
 mod session;
 pub mod session_auth;
 mod store;
+#[cfg(test)]
+mod testing;
 mod token;
 
 pub use agent::{Agent, AgentDirectory, AgentId, AnyAgent, InvalidId};

@@ -271,3 +271,9 @@ impl<S, D> std::fmt::Debug for SessionManager<S, D> {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;
+
+#[cfg(test)]
+mod tests;

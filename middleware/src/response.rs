@@ -209,3 +209,6 @@ impl Rejections {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

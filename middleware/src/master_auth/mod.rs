@@ -19,6 +19,8 @@ mod lockout;
 mod password;
 mod queue;
 mod service;
+#[cfg(test)]
+mod tests;
 
 pub use future::ResponseFuture;
 pub use layer::{InvalidPasswordHash, MasterAuthLayer};

@@ -107,3 +107,6 @@ pub const fn renewable_from(claims: &Claims) -> Timestamp {
     let lifetime = claims.expires_at.since(claims.issued_at);
     claims.issued_at.plus(lifetime.div_ceil(2))
 }
+
+#[cfg(test)]
+mod tests;

@@ -22,6 +22,8 @@ mod extension;
 mod future;
 mod layer;
 mod service;
+#[cfg(test)]
+mod tests;
 
 pub use extension::{AuthenticatedSession, PresentedSession};
 pub use future::ResponseFuture;

@@ -11,6 +11,8 @@
 mod claims;
 mod keys;
 mod mint;
+#[cfg(test)]
+mod tests;
 mod verify;
 
 pub use claims::Claims;

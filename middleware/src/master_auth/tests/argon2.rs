@@ -1,0 +1,245 @@
+//! When Argon2 runs, how much of it, and what is left when somebody gives up.
+//!
+//! The runtime of these tests has a single thread for blocking work, and they can hold it: so they see who needs Argon2.
+
+use std::{pin::Pin, sync::mpsc, task::Poll, time::Duration};
+
+use http::Response;
+use tokio::{
+    runtime::Builder,
+    task::{JoinHandle, spawn_blocking},
+};
+use tower::{Layer, Service, ServiceExt};
+use tower_test::mock;
+
+use super::*;
+use crate::{
+    ErrorKind, ResponseBody,
+    testing::{Body, Inner, InnerHandle, kind, pass, poll_once},
+};
+
+const PERMITS: usize = 2;
+const MAX_WAITING: usize = 64;
+
+type Waiting = Pin<Box<ResponseFuture<Inner, ()>>>;
+
+fn run(test: impl Future<Output = ()>) {
+    let runtime = Builder::new_current_thread()
+        .max_blocking_threads(1)
+        .build()
+        .unwrap();
+    runtime.block_on(test);
+}
+
+/// Holds the only thread that Argon2 could run on, until it is dropped.
+struct Hold {
+    _release: mpsc::Sender<()>,
+}
+
+impl Hold {
+    fn new() -> Self {
+        let (release, held) = mpsc::channel();
+        spawn_blocking(move || held.recv());
+        Self { _release: release }
+    }
+}
+
+/// Waits until all blocking work that was begun so far is done.
+fn blocking_work_is_done() -> JoinHandle<()> {
+    spawn_blocking(|| ())
+}
+
+fn service(layer: &MasterAuthLayer) -> (MasterAuth<Inner>, InnerHandle) {
+    let (inner, handle) = mock::pair();
+    (layer.layer(inner), handle)
+}
+
+/// Begins a request: it waits, or it is refused at once.
+async fn begin(service: &mut MasterAuth<Inner>, request: Request<()>) -> Result<Waiting, ErrorKind> {
+    let mut future = Box::pin(service.call(request));
+    match poll_once(&mut future).await {
+        Poll::Pending => Ok(future),
+        Poll::Ready(response) => Err(kind(&response.unwrap())),
+    }
+}
+
+async fn finish(future: Waiting) -> Response<ResponseBody<Body>> {
+    future.await.unwrap()
+}
+
+#[test]
+fn a_verified_password_is_remembered_for_60_seconds() {
+    run(async {
+        let clock = ManualClock::new(NOW);
+        let layer = layer_at(&clock);
+        pass(&layer, request(&[RIGHT])).await.unwrap();
+        let (mut service, _handle) = service(&layer);
+        let hold = Hold::new();
+        // Being used does not prolong it: the last second counts from the verification.
+        for advance in [0, 30, 29] {
+            clock.advance(Duration::from_secs(advance));
+            assert!(pass(&layer, request(&[RIGHT])).await.is_ok(), "{advance}");
+        }
+        let wrong = begin(&mut service, request(&[WRONG])).await.unwrap();
+        clock.advance(Duration::from_secs(1));
+        let forgotten = begin(&mut service, request(&[RIGHT])).await.unwrap();
+        drop((hold, wrong, forgotten));
+
+        blocking_work_is_done().await.unwrap();
+        assert!(pass(&layer, request(&[RIGHT])).await.is_ok());
+    });
+}
+
+#[test]
+fn a_wrong_password_is_not_remembered_nor_does_it_displace_the_right_one() {
+    run(async {
+        let layer = layer();
+        pass(&layer, request(&[RIGHT])).await.unwrap();
+        pass(&layer, request(&[WRONG])).await.unwrap_err();
+        let _hold = Hold::new();
+        let (mut service, _handle) = service(&layer);
+        assert!(pass(&layer, request(&[RIGHT])).await.is_ok());
+        assert!(
+            begin(&mut service, request(&[WRONG])).await.is_ok(),
+            "waits for Argon2"
+        );
+    });
+}
+
+#[test]
+fn past_the_waiting_limit_requests_are_refused_and_a_place_given_up_is_free_again() {
+    run(async {
+        let (mut service, _handle) = service(&layer());
+        let hold = Hold::new();
+        let mut waiting = Vec::new();
+        for _ in 0..PERMITS + MAX_WAITING {
+            waiting.push(begin(&mut service, request(&[WRONG])).await.unwrap());
+        }
+        let refused = begin(&mut service, request(&[RIGHT])).await;
+        assert_eq!(refused.map(drop), Err(ErrorKind::Overloaded));
+
+        waiting.pop();
+        waiting.push(begin(&mut service, request(&[WRONG])).await.unwrap());
+        let refused = begin(&mut service, request(&[RIGHT])).await;
+        assert_eq!(refused.map(drop), Err(ErrorKind::Overloaded));
+
+        drop(hold);
+        for future in waiting {
+            assert_eq!(kind(&finish(future).await), ErrorKind::InvalidMasterPassword);
+        }
+    });
+}
+
+#[test]
+fn one_address_cannot_take_all_places() {
+    run(async {
+        let (mut service, _handle) = service(&layer());
+        let _hold = Hold::new();
+        let mut waiting = Vec::new();
+        for _ in 0..PERMITS + 16 {
+            let request = request_from("192.0.2.1", WRONG);
+            waiting.push(begin(&mut service, request).await.unwrap());
+        }
+        let refused = begin(&mut service, request_from("192.0.2.1", WRONG)).await;
+        assert_eq!(refused.map(drop), Err(ErrorKind::Overloaded));
+        assert!(
+            begin(&mut service, request_from("192.0.2.2", WRONG))
+                .await
+                .is_ok()
+        );
+    });
+}
+
+#[test]
+fn argon2_under_way_keeps_its_permit_when_the_request_is_given_up() {
+    run(async {
+        let (mut service, _handle) = service(&layer());
+        let hold = Hold::new();
+        for _ in 0..PERMITS {
+            drop(begin(&mut service, request(&[WRONG])).await.unwrap());
+        }
+        // Had the permits come back, two of these would have left the queue, and all would find a place.
+        let mut waiting = Vec::new();
+        for _ in 0..MAX_WAITING {
+            waiting.push(begin(&mut service, request(&[WRONG])).await.unwrap());
+        }
+        let refused = begin(&mut service, request(&[WRONG])).await;
+        assert_eq!(refused.map(drop), Err(ErrorKind::Overloaded));
+
+        drop(hold);
+        for future in waiting {
+            assert_eq!(kind(&finish(future).await), ErrorKind::InvalidMasterPassword);
+        }
+    });
+}
+
+#[test]
+fn a_guess_given_up_still_counts_against_its_address() {
+    run(async {
+        let layer = layer();
+        let (mut service, _handle) = service(&layer);
+        for _ in 0..5 {
+            let hold = Hold::new();
+            let guess = begin(&mut service, request_from("192.0.2.1", WRONG)).await;
+            drop(guess.unwrap());
+            drop(hold);
+            blocking_work_is_done().await.unwrap();
+        }
+        let refused = begin(&mut service, request_from("192.0.2.1", RIGHT)).await;
+        assert_eq!(refused.map(drop), Err(ErrorKind::MasterPasswordLocked));
+    });
+}
+
+#[test]
+fn guesses_that_waited_are_not_verified_once_their_address_is_locked() {
+    run(async {
+        let (mut service, _handle) = service(&layer());
+        let hold = Hold::new();
+        let mut waiting = Vec::new();
+        for _ in 0..PERMITS + 16 {
+            let request = request_from("192.0.2.1", WRONG);
+            waiting.push(begin(&mut service, request).await.unwrap());
+        }
+        drop(hold);
+        let mut wrong = 0;
+        for future in waiting {
+            match kind(&finish(future).await) {
+                ErrorKind::InvalidMasterPassword => wrong += 1,
+                other => assert_eq!(other, ErrorKind::MasterPasswordLocked),
+            }
+        }
+        // Those whose Argon2 was under way when the fifth failed may be one more for each other permit.
+        assert!((5..5 + PERMITS).contains(&wrong), "{wrong}");
+    });
+}
+
+#[test]
+fn a_request_given_up_never_reaches_the_inner_service() {
+    run(async {
+        let (mut service, mut handle) = service(&layer());
+        let hold = Hold::new();
+        drop(begin(&mut service, request(&[RIGHT])).await.unwrap());
+        drop(hold);
+        blocking_work_is_done().await.unwrap();
+        drop(service);
+        assert!(handle.next_request().await.is_none());
+    });
+}
+
+#[test]
+fn a_request_that_may_pass_waits_for_the_inner_service_to_become_ready() {
+    run(async {
+        let layer = layer();
+        pass(&layer, request(&[RIGHT])).await.unwrap();
+        let (mut service, mut handle) = service(&layer);
+        handle.allow(0);
+        assert!(poll_once(&mut service.ready()).await.is_ready(), "always ready");
+        let future = begin(&mut service, request(&[RIGHT])).await.unwrap();
+        handle.allow(1);
+        let (response, ()) = tokio::join!(finish(future), async {
+            let (_, send) = handle.next_request().await.unwrap();
+            send.send_response(Response::new(Body::default()));
+        });
+        assert_eq!(response.status(), 200);
+    });
+}

@@ -1,0 +1,118 @@
+use http::{Response, StatusCode, header};
+
+use super::*;
+use crate::{
+    ErrorKind,
+    testing::{header, json, kind, pass},
+};
+
+#[tokio::test]
+async fn the_right_password_alone_passes() {
+    let rows: &[(&str, &[&[u8]], bool)] = &[
+        ("right", &[RIGHT], true),
+        ("wrong", &[WRONG], false),
+        ("empty", &[b""], false),
+        ("cut short", &[&RIGHT[..RIGHT.len() - 1]], false),
+        ("in other case", &[b"Correct horse battery staple"], false),
+        ("not UTF-8", &[b"\xff\xfe"], false),
+        ("missing", &[], false),
+        ("twice", &[RIGHT, RIGHT], false),
+        ("beside a wrong one", &[RIGHT, WRONG], false),
+    ];
+    for (name, passwords, passes) in rows {
+        // Once as the first request of a layer, and once after the right password was verified.
+        let layer = layer();
+        for _ in 0..2 {
+            match pass(&layer, request(passwords)).await {
+                Ok(_) => assert!(passes, "{name}"),
+                Err(refusal) => {
+                    assert!(!passes, "{name}");
+                    assert_eq!(kind(&refusal), ErrorKind::InvalidMasterPassword, "{name}");
+                    assert_eq!(refusal.status(), 401, "{name}");
+                    assert_eq!(
+                        header(&refusal, header::WWW_AUTHENTICATE),
+                        Some("MasterPassword realm=\"session\"")
+                    );
+                    assert_eq!(header(&refusal, header::CACHE_CONTROL), Some("no-store"));
+                    assert_eq!(json(refusal).await["code"], "INVALID_MASTER_PASSWORD");
+                }
+            }
+            assert!(pass(&layer, request(&[RIGHT])).await.is_ok(), "{name}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_password_has_at_most_1024_bytes() {
+    for (len, passes) in [(1024, true), (1025, false)] {
+        let password = b"p".repeat(len);
+        let layer = MasterAuthLayer::new(&phc(&password)).unwrap();
+        assert_eq!(pass(&layer, request(&[&password])).await.is_ok(), passes, "{len}");
+    }
+}
+
+#[tokio::test]
+async fn bearer_tokens_and_other_headers_are_no_password() {
+    let mut request = Request::new(());
+    for name in ["authorization", "x-password", "password"] {
+        request
+            .headers_mut()
+            .insert(name, HeaderValue::from_bytes(RIGHT).unwrap());
+    }
+    assert!(pass(&layer(), request).await.is_err());
+}
+
+#[tokio::test]
+async fn refusals_may_have_another_shape_and_another_realm() {
+    let named = layer().realm("ad\"min");
+    let refusal = pass(&named, request(&[])).await.unwrap_err();
+    assert_eq!(
+        header(&refusal, header::WWW_AUTHENTICATE),
+        Some("MasterPassword realm=\"admin\"")
+    );
+
+    let shaped = layer().on_rejection(|error, _| {
+        let mut response = Response::new(error.kind().code().into());
+        *response.status_mut() = StatusCode::IM_A_TEAPOT;
+        response
+    });
+    // One is refused at once, the other after Argon2.
+    for passwords in [&[][..], &[WRONG]] {
+        let refusal = pass(&shaped, request(passwords)).await.unwrap_err();
+        assert_eq!(refusal.status(), StatusCode::IM_A_TEAPOT);
+        assert_eq!(kind(&refusal), ErrorKind::InvalidMasterPassword);
+    }
+}
+
+#[test]
+fn only_a_complete_argon2id_hash_makes_a_layer() {
+    let phc = phc(RIGHT);
+    assert!(MasterAuthLayer::new(&phc).is_ok());
+    let (without_hash, _) = phc.rsplit_once('$').unwrap();
+    let (without_salt, _) = without_hash.rsplit_once('$').unwrap();
+    for text in [
+        "",
+        "correct horse battery staple",
+        without_hash,
+        without_salt,
+        &phc.replace("argon2id", "argon2i"),
+        &phc.replace("argon2id", "argon2d"),
+        &phc.replace("argon2id", "scrypt"),
+        &phc.replace("m=8", "m=7"),
+        &phc.replace("t=1", "t=0"),
+        &format!("{phc}\n"),
+        &format!("{phc}$x"),
+    ] {
+        assert_eq!(
+            MasterAuthLayer::new(text).unwrap_err(),
+            InvalidPasswordHash,
+            "{text:?}"
+        );
+    }
+}
+
+#[test]
+fn debug_output_shows_no_hash() {
+    let shown = format!("{:?} {:?}", layer(), tower::Layer::layer(&layer(), ()));
+    assert!(!shown.contains('$') && !shown.contains("m=8"), "{shown}");
+}

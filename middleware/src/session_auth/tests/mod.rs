@@ -1,0 +1,40 @@
+mod credentials;
+mod flow;
+mod renewal;
+mod verdicts;
+
+use http::{HeaderValue, Request, header};
+
+use super::*;
+use crate::{
+    Claims, ManualClock, SessionRecord,
+    testing::{NOW, Stub, claims, record, sign, verifier},
+};
+
+fn access(store: Stub) -> SessionAuthLayer<Stub> {
+    SessionAuthLayer::new(verifier(), store).clock(ManualClock::new(NOW))
+}
+
+/// A request with the token of these claims.
+fn request(claims: &Claims) -> Request<()> {
+    let bearer = format!("Bearer {}", sign(claims).expose());
+    Request::builder()
+        .header(header::AUTHORIZATION, bearer)
+        .body(())
+        .unwrap()
+}
+
+/// The record after a renewal: the token of `claims()` is no longer its current one.
+fn renewed() -> SessionRecord {
+    record(&Claims {
+        generation: 1,
+        ..claims()
+    })
+}
+
+fn revoked() -> SessionRecord {
+    SessionRecord {
+        revoked_at: Some(NOW),
+        ..record(&claims())
+    }
+}

@@ -1,0 +1,134 @@
+//! What the tests share: a key, an agent, a session and its token.
+
+mod stub;
+
+use std::{fmt::Debug, future::poll_fn, pin::Pin, task::Poll};
+
+use bytes::Bytes;
+use http::{HeaderName, Request, Response};
+use http_body_util::{BodyExt, Full};
+use serde_json::Value;
+pub(crate) use stub::{Answer, Stub};
+use tower::{Layer, Service, ServiceExt};
+use tower_test::mock::{self, Handle, Mock};
+
+use crate::{
+    AgentId, AuthError, Claims, ErrorKind, ResponseBody, SessionId, SessionRecord, SessionToken, SigningKey,
+    Timestamp, TokenSigner, TokenVerifier,
+};
+
+/// 2025-10-09T08:53:20Z
+pub(crate) const NOW: Timestamp = Timestamp(1_760_000_000);
+pub(crate) const TTL: u64 = 100;
+pub(crate) const LIFETIME: u64 = 1_000;
+
+/// The key pair of the PASETO specification's v4.public test vectors.
+pub(crate) const SECRET: &str =
+    "k4.secret.tMv7Q99M4hByfZU-SnEzB_oZu32fhQQUONnhG5QqN3Qeudu7vAR8A_1wYE4AcfCYfhayi3VyJcEfAEFdDiCxog";
+pub(crate) const PUBLIC: &str = "k4.public.Hrnbu7wEfAP9cGBOAHHwmH4Wsot1ciXBHwBBXQ4gsaI";
+pub(crate) const KID: &str = "k4.pid.yh4-bJYjOYAG6CWy0zsfPmpKylxS7uAWrxqVmBN2KAiJ";
+
+pub(crate) fn key() -> SigningKey {
+    SigningKey::from_paserk(SECRET).unwrap()
+}
+
+pub(crate) fn signer() -> TokenSigner {
+    TokenSigner::new(key())
+}
+
+pub(crate) fn verifier() -> TokenVerifier {
+    TokenVerifier::new([key().verifying_key().clone()])
+}
+
+pub(crate) fn agent() -> AgentId {
+    "6f1c7a52-2f39-4b0e-9c55-0b7f3e3d2a11".parse().unwrap()
+}
+
+pub(crate) fn other_agent() -> AgentId {
+    "00000000-0000-4000-8000-000000000000".parse().unwrap()
+}
+
+/// The claims of a session's first token, issued at `NOW` for `TTL` seconds.
+pub(crate) fn claims() -> Claims {
+    let session_id: SessionId = "0199c82c-7c00-7abc-8def-0123456789ab".parse().unwrap();
+    Claims {
+        session_id,
+        agent_id: agent(),
+        generation: 0,
+        issued_at: NOW,
+        expires_at: NOW.plus(TTL),
+    }
+}
+
+pub(crate) fn sign(claims: &Claims) -> SessionToken {
+    signer().sign(claims).unwrap()
+}
+
+/// The session whose current token says `claims`.
+pub(crate) fn record(claims: &Claims) -> SessionRecord {
+    SessionRecord {
+        id: claims.session_id,
+        agent_id: claims.agent_id,
+        token_hash: sign(claims).hash(),
+        generation: claims.generation,
+        renewal_count: claims.generation,
+        max_renewals: 30,
+        ttl: TTL,
+        expires_at: claims.expires_at,
+        absolute_expires_at: NOW.plus(LIFETIME),
+        last_renewed_at: None,
+        revoked_at: None,
+        constraints: None,
+    }
+}
+
+/// The JSON of a response's body.
+pub(crate) async fn json<B: http_body::Body<Error: Debug>>(response: Response<B>) -> Value {
+    let body = response.into_body().collect().await.unwrap();
+    serde_json::from_slice(&body.to_bytes()).unwrap()
+}
+
+pub(crate) type Body = Full<Bytes>;
+pub(crate) type Inner = Mock<Request<()>, Response<Body>>;
+pub(crate) type InnerHandle = Handle<Request<()>, Response<Body>>;
+
+/// Sends a request through a layer: `Ok` with what the inner service was given, `Err` with the refusal. In the second case
+/// the inner service was dropped uncalled.
+pub(crate) async fn pass<L>(
+    layer: &L,
+    request: Request<()>,
+) -> Result<Request<()>, Response<ResponseBody<Body>>>
+where
+    L: Layer<Inner, Service: Service<Request<()>, Response = Response<ResponseBody<Body>>, Error: Debug>>,
+{
+    let (inner, mut handle) = mock::pair();
+    let (response, given) = tokio::join!(layer.layer(inner).oneshot(request), async {
+        let (request, send) = handle.next_request().await?;
+        send.send_response(Response::new(Full::from("from the inner service")));
+        Some(request)
+    });
+    let response = response.unwrap();
+    match given {
+        None => Err(response),
+        Some(request) => {
+            let body = response.into_body().collect().await.unwrap();
+            assert_eq!(body.to_bytes(), "from the inner service");
+            Ok(request)
+        }
+    }
+}
+
+/// The kind of a refusal, from the error in its extensions.
+pub(crate) fn kind<B>(refusal: &Response<B>) -> ErrorKind {
+    refusal.extensions().get::<AuthError>().unwrap().kind()
+}
+
+/// A header of a response, as text.
+pub(crate) fn header<B>(response: &Response<B>, name: HeaderName) -> Option<&str> {
+    response.headers().get(name).map(|value| value.to_str().unwrap())
+}
+
+/// Polls a future once.
+pub(crate) async fn poll_once<F: Future + Unpin>(future: &mut F) -> Poll<F::Output> {
+    poll_fn(|cx| Poll::Ready(Pin::new(&mut *future).poll(cx))).await
+}

@@ -1,0 +1,115 @@
+//! A store that answers reads as it is told to; asked for anything else it can only fail.
+
+use std::{
+    pin::Pin,
+    sync::{Arc, Mutex},
+};
+
+use tokio::sync::oneshot;
+
+use crate::{
+    AgentId, Created, NewSession, Page, PageRequest, SessionCursor, SessionId, SessionRecord, SessionStore,
+    StoreError, Swapped, Timestamp, TokenSwap,
+};
+
+pub(crate) type Answer = Result<Option<SessionRecord>, StoreError>;
+
+#[derive(Clone)]
+pub(crate) struct Stub {
+    state: Arc<Mutex<State>>,
+}
+
+struct State {
+    answer: Option<Answer>,
+    reads: Vec<SessionId>,
+    waiting: Vec<oneshot::Sender<Answer>>,
+}
+
+impl Stub {
+    fn with(answer: Option<Answer>) -> Self {
+        Self {
+            state: Arc::new(Mutex::new(State {
+                answer,
+                reads: Vec::new(),
+                waiting: Vec::new(),
+            })),
+        }
+    }
+
+    /// Gives the same answer to every read.
+    pub(crate) fn answering(answer: Answer) -> Self {
+        Self::with(Some(answer))
+    }
+
+    /// Leaves every read without an answer until [`release`](Self::release).
+    pub(crate) fn silent() -> Self {
+        Self::with(None)
+    }
+
+    /// What was read so far.
+    pub(crate) fn reads(&self) -> Vec<SessionId> {
+        self.state.lock().unwrap().reads.clone()
+    }
+
+    /// How many reads somebody still waits for.
+    pub(crate) fn waiting(&self) -> usize {
+        let state = self.state.lock().unwrap();
+        state.waiting.iter().filter(|sender| !sender.is_closed()).count()
+    }
+
+    fn fail<T>(&self) -> Result<T, StoreError> {
+        match &self.state.lock().unwrap().answer {
+            Some(Err(error)) => Err(error.clone()),
+            _ => unreachable!("the layers only read"),
+        }
+    }
+
+    pub(crate) fn release(&self, answer: &Answer) {
+        for sender in self.state.lock().unwrap().waiting.drain(..) {
+            let _ = sender.send(answer.clone());
+        }
+    }
+}
+
+impl SessionStore for Stub {
+    type Read = Pin<Box<dyn Future<Output = Answer> + Send>>;
+
+    fn read(&self, id: SessionId) -> Self::Read {
+        let mut state = self.state.lock().unwrap();
+        state.reads.push(id);
+        if let Some(answer) = state.answer.clone() {
+            return Box::pin(async { answer });
+        }
+        let (sender, receiver) = oneshot::channel();
+        state.waiting.push(sender);
+        Box::pin(async { receiver.await.unwrap() })
+    }
+
+    async fn create(&self, _: &NewSession) -> Result<Created, StoreError> {
+        self.fail()
+    }
+
+    async fn replace_token(&self, _: &TokenSwap) -> Result<Swapped, StoreError> {
+        self.fail()
+    }
+
+    async fn revoke(&self, _: SessionId, _: Timestamp) -> Result<bool, StoreError> {
+        self.fail()
+    }
+
+    async fn revoke_agent(&self, _: AgentId, _: Timestamp) -> Result<u32, StoreError> {
+        self.fail()
+    }
+
+    async fn list(
+        &self,
+        _: Option<AgentId>,
+        _: PageRequest<SessionCursor>,
+    ) -> Result<Page<SessionRecord, SessionCursor>, StoreError> {
+        self.fail()
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        self.fail()
+    }
+}

@@ -1,0 +1,135 @@
+//! Another PASETO library reads our tokens, and this crate reads the ones that it builds.
+
+use rusty_paseto::core::{
+    Footer, ImplicitAssertion, Key, Paseto, PasetoAsymmetricPrivateKey, PasetoAsymmetricPublicKey, Payload,
+    Public, V4,
+};
+
+use super::*;
+use crate::testing::{PUBLIC, SECRET};
+
+fn decode(paserk: &str) -> Vec<u8> {
+    let (_, bytes) = paserk.rsplit_once('.').unwrap();
+    URL_SAFE_NO_PAD.decode(bytes).unwrap()
+}
+
+/// A token of the tests' key with any content, prefix included.
+pub(super) fn build(payload: &str, footer: Option<&str>, implicit_assertion: Option<&str>) -> String {
+    let key = decode(SECRET);
+    let key = PasetoAsymmetricPrivateKey::<V4, Public>::try_from(key.as_slice()).unwrap();
+    let mut paseto = Paseto::<V4, Public>::builder();
+    paseto.set_payload(Payload::from(payload));
+    if let Some(footer) = footer {
+        paseto.set_footer(Footer::from(footer));
+    }
+    if let Some(assertion) = implicit_assertion {
+        paseto.set_implicit_assertion(ImplicitAssertion::from(assertion));
+    }
+    DEFAULT_PREFIX.to_owned() + &paseto.try_sign(&key).unwrap()
+}
+
+pub(super) fn footer() -> String {
+    json!({ "kid": KID }).to_string()
+}
+
+/// The payload of the tests' claims.
+pub(super) fn payload() -> Value {
+    contents(sign(&claims()).expose()).0
+}
+
+#[test]
+fn it_reads_our_tokens() {
+    let token = sign(&claims());
+    let paseto = token.expose().strip_prefix(DEFAULT_PREFIX).unwrap();
+    let key = Key::<32>::try_from(decode(PUBLIC).as_slice()).unwrap();
+    let key = PasetoAsymmetricPublicKey::<V4, Public>::from(&key);
+    let footer = footer();
+    let read = Paseto::<V4, Public>::try_verify(paseto, &key, Footer::from(footer.as_str()), None).unwrap();
+    assert_eq!(serde_json::from_str::<Value>(&read).unwrap(), payload());
+}
+
+#[test]
+fn we_read_its_tokens() {
+    let token = build(&payload().to_string(), Some(&footer()), None);
+    assert_eq!(*verifier().verify(&token).unwrap().claims(), claims());
+}
+
+/// One member of the payload changed to a value, or left out.
+fn with(member: &str, value: Option<Value>) -> String {
+    let mut payload = payload();
+    let members = payload.as_object_mut().unwrap();
+    match value {
+        Some(value) => members.insert(member.to_owned(), value),
+        None => members.remove(member),
+    };
+    build(&payload.to_string(), Some(&footer()), None)
+}
+
+#[test]
+fn times_may_have_an_offset_or_a_fraction_which_is_cut_off() {
+    for exp in [
+        "2025-10-09T08:55:00Z",
+        "2025-10-09T08:55:00+00:00",
+        "2025-10-09T10:55:00+02:00",
+        "2025-10-09T08:55:00.999Z",
+    ] {
+        let proven = verifier().verify(&with("exp", Some(json!(exp)))).unwrap();
+        assert_eq!(proven.claims().expires_at, claims().expires_at, "{exp}");
+    }
+}
+
+#[test]
+fn a_token_is_not_valid_before_its_nbf() {
+    let token = with("nbf", Some(json!("2025-10-09T08:53:30Z")));
+    let proven = verifier().verify(&token).unwrap();
+    let invalid = Err(ErrorKind::InvalidToken);
+    for (now, verdict) in [(9, invalid), (10, Ok(())), (11, Ok(()))] {
+        assert_eq!(proven.unexpired(NOW.plus(now)), verdict, "{now}");
+    }
+}
+
+#[test]
+fn members_that_this_crate_does_not_know_are_passed_over() {
+    let token = with("jti", Some(json!("x")));
+    assert!(verifier().verify(&token).is_ok());
+    let footer = json!({ "kid": KID, "wpk": "x" }).to_string();
+    let token = build(&payload().to_string(), Some(&footer), None);
+    assert!(verifier().verify(&token).is_ok());
+}
+
+#[test]
+fn a_well_signed_payload_without_sense_is_refused() {
+    for member in ["iss", "sub", "agt", "gen", "iat", "exp"] {
+        for value in [
+            None,
+            Some(json!(null)),
+            Some(json!(true)),
+            Some(json!("x")),
+            Some(json!(-1)),
+        ] {
+            let refused = verifier().verify(&with(member, value.clone()));
+            assert_eq!(
+                refused.unwrap_err(),
+                ErrorKind::InvalidToken,
+                "{member}: {value:?}"
+            );
+        }
+    }
+    for (member, value) in [
+        ("exp", json!("1969-12-31T23:59:59Z")),
+        ("exp", json!("2025-10-09")),
+        ("exp", json!(1_760_000_100)),
+        ("nbf", json!("soon")),
+        ("gen", json!(4_294_967_296_u64)),
+        ("gen", json!(0.5)),
+        ("sub", json!("0199c82c7c007abc8def0123456789ab")),
+        ("aud", json!(["api"])),
+    ] {
+        let refused = verifier().verify(&with(member, Some(value.clone())));
+        assert_eq!(refused.unwrap_err(), ErrorKind::InvalidToken, "{member}: {value}");
+    }
+    for payload in ["", "null", "[]", "{}", "x"] {
+        let token = build(payload, Some(&footer()), None);
+        assert!(verifier().verify(&token).is_err(), "{payload}");
+    }
+}
