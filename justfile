@@ -1,4 +1,4 @@
-# What CI runs, in parts.
+# What CI runs, in parts, and what needs a network.
 
 # Everything, as CI does.
 ci:
@@ -16,6 +16,12 @@ clippy:
 
 doc:
     RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --all-features --locked
+
+# Each feature of the middleware alone.
+features:
+    cargo clippy -p tower-session-auth --locked --no-default-features -- -D warnings
+    cargo clippy -p tower-session-auth --locked --no-default-features --features redis -- -D warnings
+    cargo clippy -p tower-session-auth --locked --no-default-features --features tls -- -D warnings
 
 # Licences and advisories (needs cargo-deny and a network).
 deny:

@@ -21,7 +21,7 @@ pub trait Clock: Send + Sync + 'static {
 
     /// The current time in whole seconds, the unit of every rule about sessions.
     fn now(&self) -> Timestamp {
-        Timestamp(self.now_millis() / 1000)
+        Timestamp::from_millis(self.now_millis())
     }
 }
 
@@ -91,6 +91,12 @@ impl Clock for ManualClock {
 pub struct Timestamp(pub u64);
 
 impl Timestamp {
+    /// Milliseconds since the epoch, cut off to whole seconds.
+    #[must_use]
+    pub const fn from_millis(millis: u64) -> Self {
+        Self(millis / 1000)
+    }
+
     /// This many seconds later; stops at the end of the range.
     #[must_use]
     pub const fn plus(self, seconds: u64) -> Self {

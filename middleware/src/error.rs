@@ -5,6 +5,8 @@ use std::{borrow::Cow, fmt};
 use http::StatusCode;
 use serde::Serialize;
 
+use crate::store::StoreError;
+
 /// Why a request was refused. The layers put it into the response's extensions, so that outer layers can log it.
 #[derive(Debug, Clone)]
 pub struct AuthError {
@@ -233,6 +235,25 @@ impl Issue {
             path: path.into(),
             message: message.into(),
         }
+    }
+}
+
+impl fmt::Display for ErrorKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.code(), self.default_detail())
+    }
+}
+
+impl std::error::Error for ErrorKind {}
+
+impl From<StoreError> for AuthError {
+    /// The cause goes into the log, here where it is left behind, and not to the client.
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Unexpected(_) => tracing::error!(%error, "session store"),
+            StoreError::Timeout | StoreError::Unavailable(_) => tracing::warn!(%error, "session store"),
+        }
+        ErrorKind::StoreUnavailable.into()
     }
 }
 

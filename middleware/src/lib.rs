@@ -23,6 +23,7 @@
 //! | the store does not answer within its deadline, is read-only, full, or unreachable | 503 `STORE_UNAVAILABLE`, never a pass and never a 401 |
 //! | a record in the store cannot be understood | the same, and an error in the log |
 //! | the store lost a session | 401 `SESSION_NOT_FOUND` |
+//! | the store lost its last writes (a failover, a restart without `appendfsync always`) | a revocation or renewal among them is undone |
 //! | a renewal's answer is lost on its way | the old token is dead; the session has to be opened anew |
 //! | clocks of several servers differ | expiry is judged by each server's own clock; revocation does not depend on clocks |
 //!
@@ -37,10 +38,10 @@
 #![cfg_attr(not(feature = "redis"), allow(rustdoc::broken_intra_doc_links))]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
-mod agent;
 mod clock;
 mod error;
 mod guarded;
+mod id;
 mod manager;
 pub mod master_auth;
 mod response;
@@ -51,23 +52,28 @@ mod store;
 mod testing;
 mod token;
 
-pub use agent::{Agent, AgentDirectory, AgentId, AnyAgent, InvalidId};
+/// The safety checks themselves, for those who build a layer of their own.
+pub mod decisions {
+    pub use crate::session::{Renewal, RenewalRefusal, admit, renew, renewable_from, standing};
+}
+
 pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
 pub use error::{AuthError, ErrorKind, Issue};
+pub use id::{AgentId, InvalidId, SessionId};
 pub use manager::{IssuedSession, SessionManager};
 pub use master_auth::{ClientAddr, MasterAuthLayer};
 pub use response::{ResponseBody, X_REQUEST_ID, problem_response};
 pub use session::{
-    Constraints, CreateSession, InvalidConstraints, MAX_CONSTRAINTS_LEN, Renewal, RenewalRefusal, SessionId,
-    SessionPolicy, SessionRecord, SessionStatus, Terms, admit, renew, renewable_from, standing,
+    Constraints, CreateSession, InvalidConstraints, MAX_CONSTRAINTS_LEN, SessionPolicy, SessionRecord,
+    SessionStatus, Terms,
 };
 pub use session_auth::{AuthenticatedSession, PresentedSession, SessionAuthLayer};
 pub use store::{
-    AgentStore, Created, InvalidCursor, MemoryStore, NewSession, Page, PageRequest, Registered,
-    RegisteredAgents, SessionCursor, SessionStore, StoreError, Swapped, TokenSwap,
+    Agent, AgentDirectory, AgentStore, AnyAgent, Created, InvalidCursor, MemoryStore, NewSession, Page,
+    PageRequest, Registered, RegisteredAgents, SessionCursor, SessionStore, StoreError, Swapped, TokenSwap,
 };
 #[cfg(feature = "redis")]
-pub use store::{RedisStore, RedisStoreConfig, RedisStoreError};
+pub use store::{RedisRead, RedisStore, RedisStoreConfig, RedisStoreError};
 pub use token::{
     Claims, DEFAULT_ISSUER, DEFAULT_PREFIX, KeyError, ProvenToken, SessionToken, SignError, SigningKey,
     TokenHash, TokenSigner, TokenVerifier, VerifyingKey,

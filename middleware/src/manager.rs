@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use crate::{
-    agent::{AgentDirectory, AgentId, AnyAgent},
     clock::{Clock, SystemClock, Timestamp},
     error::{AuthError, ErrorKind},
-    session::{self, CreateSession, SessionId, SessionPolicy, SessionRecord},
+    id::{AgentId, SessionId},
+    session::{self, CreateSession, SessionPolicy, SessionRecord},
     session_auth::PresentedSession,
     store::{
-        Created, NewSession, Page, PageRequest, SessionCursor, SessionStore, StoreError, Swapped, TokenSwap,
+        AgentDirectory, AnyAgent, Created, NewSession, Page, PageRequest, SessionCursor, SessionStore,
+        Swapped, TokenSwap,
     },
     token::{Claims, SessionToken, TokenSigner},
 };
@@ -45,6 +46,7 @@ pub struct SessionManager<S, D = AnyAgent> {
 
 /// A session with its fresh token.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct IssuedSession {
     /// The session.
     pub record: SessionRecord,
@@ -98,16 +100,17 @@ impl<S: SessionStore, D: AgentDirectory> SessionManager<S, D> {
     /// Opens a session.
     ///
     /// # Errors
-    /// `ValidationFailed`, `AgentNotFound`, `SessionLimitExceeded`, `StoreUnavailable`.
+    /// `ValidationFailed`, `AgentNotFound`, `SessionLimitExceeded`, `StoreUnavailable`, `InternalError`. After
+    /// `StoreUnavailable` there may be a session whose token nobody has; the store takes it away as soon as it can.
     pub async fn create(&self, wish: CreateSession) -> Result<IssuedSession, AuthError> {
-        let now = self.clock.now();
+        let now_millis = self.clock.now_millis();
+        let now = Timestamp::from_millis(now_millis);
         let agent_id = wish.agent_id;
         let terms = self.policy.grant(&wish, now)?;
         if !self.directory.contains(agent_id).await? {
             return Err(ErrorKind::AgentNotFound.into());
         }
-        let id =
-            SessionId::generate(agent_id, self.clock.now_millis()).map_err(|_| ErrorKind::InternalError)?;
+        let id = SessionId::generate(agent_id, now_millis).map_err(|_| ErrorKind::InternalError)?;
         let claims = Claims {
             session_id: id,
             agent_id,
@@ -147,8 +150,8 @@ impl<S: SessionStore, D: AgentDirectory> SessionManager<S, D> {
     /// replaced, and the old one is dead at once.
     ///
     /// # Errors
-    /// `SessionRevoked`, `SessionRenewalMismatch`, `RenewalLimitReached`, `SessionAbsoluteLifetimeExceeded`,
-    /// `TokenExpired`, `RenewalTooEarly`, `StoreUnavailable`. After the last one the token may have been replaced all the same.
+    /// Those of [`renew`](crate::decisions::renew), `SessionNotFound`, `StoreUnavailable`, `InternalError`. After
+    /// `StoreUnavailable` the token may have been replaced all the same.
     pub async fn renew(&self, presented: &PresentedSession) -> Result<IssuedSession, AuthError> {
         let now = self.clock.now();
         let current = presented.record();
@@ -251,19 +254,6 @@ fn issued(record: SessionRecord, token: SessionToken, claims: &Claims) -> Issued
     }
 }
 
-impl From<StoreError> for AuthError {
-    /// Says nothing of the cause, which is for the log.
-    fn from(error: StoreError) -> Self {
-        match error {
-            StoreError::Unexpected(_) => tracing::error!(%error, "session store"),
-            StoreError::Timeout | StoreError::Unavailable(_) => {
-                tracing::warn!(%error, "session store");
-            }
-        }
-        ErrorKind::StoreUnavailable.into()
-    }
-}
-
 impl<S, D> std::fmt::Debug for SessionManager<S, D> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("SessionManager")
@@ -271,9 +261,6 @@ impl<S, D> std::fmt::Debug for SessionManager<S, D> {
             .finish_non_exhaustive()
     }
 }
-
-#[cfg(test)]
-mod tests;
 
 #[cfg(test)]
 mod tests;

@@ -96,6 +96,11 @@ fn title(code: &str) -> String {
 }
 
 fn challenge(challenge: Challenge, realm: &str) -> Option<HeaderValue> {
+    // What cannot stand in a quoted string unescaped is left out.
+    let realm: String = realm
+        .chars()
+        .filter(|c| matches!(c, ' '..='~') && !matches!(c, '"' | '\\'))
+        .collect();
     let value = match challenge {
         Challenge::None => return None,
         Challenge::BearerMissing => format!("Bearer realm=\"{realm}\""),
@@ -134,6 +139,13 @@ impl<B> ResponseBody<B> {
         Self {
             kind: Kind::Rejection { body },
         }
+    }
+}
+
+impl<B: Default> Default for ResponseBody<B> {
+    /// An inner body: outer layers such as tower-http's `Timeout` make their own answers of it.
+    fn default() -> Self {
+        Self::inner(B::default())
     }
 }
 
@@ -185,9 +197,8 @@ impl Default for Rejections {
 }
 
 impl Rejections {
-    /// What cannot stand in a quoted string unescaped is left out.
     pub(crate) fn set_realm(&mut self, realm: &str) {
-        self.realm = realm.replace(['"', '\\'], "");
+        realm.clone_into(&mut self.realm);
     }
 
     pub(crate) fn replace(

@@ -82,14 +82,16 @@ where
     B: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
 {
     let broken = |error: String| ConfigErrors(vec![error]);
-    let signer = TokenSigner::new(config.keys.signing.clone())
+    let mut signer = TokenSigner::new(config.keys.signing.clone())
         .prefix(&config.token_prefix)
-        .issuer(&config.issuer)
-        .audience(config.audience.clone());
-    let verifier = TokenVerifier::new(config.keys.accepted.clone())
+        .issuer(&config.issuer);
+    let mut verifier = TokenVerifier::new(config.keys.accepted.clone())
         .prefix(&config.token_prefix)
-        .issuer(&config.issuer)
-        .audience(config.audience.clone());
+        .issuer(&config.issuer);
+    if let Some(audience) = &config.audience {
+        signer = signer.audience(audience);
+        verifier = verifier.audience(audience);
+    }
     let master = MasterAuthLayer::new(&config.master_password_hash)
         .map_err(|error| broken(error.to_string()))?
         .clock(clock.clone())

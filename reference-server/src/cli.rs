@@ -9,7 +9,7 @@ use std::{
 use argon2::{Argon2, PasswordHasher};
 use clap::{Parser, Subcommand};
 use tokio::{net::TcpListener, signal};
-use tower_session_auth::{SigningKey, SystemClock};
+use tower_session_auth::{SigningKey, SystemClock, master_auth::MAX_PASSWORD_LEN};
 
 use crate::{
     app,
@@ -148,10 +148,12 @@ fn hash_password() -> Result<(), Failure> {
         .map_err(|error| Failure::Input(format!("cannot read the password: {error}")))?;
     let password = input.strip_suffix('\n').unwrap_or(&input);
     let password = password.strip_suffix('\r').unwrap_or(password);
-    if password.is_empty() || password.chars().any(char::is_control) {
-        return Err(Failure::Input(
-            "the password on standard input must be one line, and not empty".to_owned(),
-        ));
+    // What a header can carry: HTTP takes blanks off its ends.
+    let usable = !password.is_empty() && password.len() <= MAX_PASSWORD_LEN && password.trim() == password;
+    if !usable || password.chars().any(char::is_control) {
+        return Err(Failure::Input(format!(
+            "the password on standard input must be one line of 1 to {MAX_PASSWORD_LEN} bytes, without blanks at its ends"
+        )));
     }
     println!("{}", hash(password)?);
     Ok(())

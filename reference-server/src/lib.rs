@@ -10,7 +10,7 @@ pub mod config;
 mod endpoints;
 pub mod first_run;
 mod input;
-pub mod listen;
+mod listen;
 mod output;
 mod proxies;
 mod routes;

@@ -1,19 +1,19 @@
-//! Connections: accepting them, bounding them, and letting them finish.
+//! Connections (HTTP/1.1): accepting them, bounding them, and letting them finish.
 
-use std::{convert::Infallible, future::pending, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
+use std::{convert::Infallible, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body::Body;
-use hyper::body::Incoming;
+use hyper::{body::Incoming, server::conn::http1};
 use hyper_util::{
-    rt::{TokioExecutor, TokioIo, TokioTimer},
-    server::{conn::auto, graceful::GracefulShutdown},
+    rt::{TokioIo, TokioTimer},
+    server::graceful::GracefulShutdown,
     service::TowerToHyperService,
 };
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::{OwnedSemaphorePermit, Semaphore, watch},
+    sync::{OwnedSemaphorePermit, Semaphore},
     time::{sleep, timeout},
 };
 use tower::{BoxError, Service, ServiceExt};
@@ -21,8 +21,6 @@ use tower_session_auth::ClientAddr;
 
 use crate::{config::Limits, proxies::TrustedProxies};
 
-const MAX_STREAMS: u32 = 128;
-const H2_PING_EVERY: Duration = Duration::from_secs(20);
 /// After a failed accept (too many open files, say), so that the loop does not spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -41,15 +39,8 @@ pub(crate) async fn listen<S, ResBody>(
         + 'static,
     ResBody: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
 {
-    let mut http = auto::Builder::new(TokioExecutor::new());
-    http.http1()
-        .timer(TokioTimer::new())
-        .header_read_timeout(limits.head);
-    http.http2()
-        .timer(TokioTimer::new())
-        .max_concurrent_streams(MAX_STREAMS)
-        .keep_alive_interval(H2_PING_EVERY);
-    let http = Arc::new(http);
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new()).header_read_timeout(limits.head);
     let room = Arc::new(Semaphore::new(limits.connections));
     let running = GracefulShutdown::new();
     let mut stop = pin!(stop);
@@ -63,11 +54,9 @@ pub(crate) async fn listen<S, ResBody>(
             },
         };
         let proxies = proxies.clone();
-        let (first_request, begun) = watch::channel(false);
         let service = service
             .clone()
             .map_request(move |mut request: Request<Incoming>| {
-                first_request.send_replace(true);
                 if let Some(client) = proxies.client(peer.ip(), request.headers()) {
                     request.extensions_mut().insert(ClientAddr(client));
                 }
@@ -77,18 +66,9 @@ pub(crate) async fn listen<S, ResBody>(
         let watcher = running.watcher();
         tokio::spawn(async move {
             let _permit = permit;
-            let connection = http
-                .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service))
-                .into_owned();
-            tokio::select! {
-                ended = watcher.watch(connection) => {
-                    if let Err(error) = ended {
-                        tracing::debug!(%error, %peer, "connection ended");
-                    }
-                }
-                () = no_request_within(limits.head, begun) => {
-                    tracing::debug!(%peer, "no request came in time");
-                }
+            let connection = http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
+            if let Err(error) = watcher.watch(connection).await {
+                tracing::debug!(%error, %peer, "connection ended");
             }
         });
     }
@@ -96,14 +76,6 @@ pub(crate) async fn listen<S, ResBody>(
     drop(listener);
     if timeout(limits.shutdown, running.shutdown()).await.is_err() {
         tracing::warn!("some requests did not finish in time");
-    }
-}
-
-/// Resolves when the first request does not come in time. The connection's own timer begins only once it has seen which
-/// version of HTTP is spoken.
-async fn no_request_within(limit: Duration, mut begun: watch::Receiver<bool>) {
-    if timeout(limit, begun.wait_for(|begun| *begun)).await.is_ok() {
-        pending::<()>().await;
     }
 }
 

@@ -1,6 +1,6 @@
 //! Whose word about a client's address is believed.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use http::HeaderMap;
 use ipnet::IpNet;
@@ -21,7 +21,7 @@ impl TrustedProxies {
     }
 
     /// The client's address: the peer's own, or behind trusted proxies the last one in `X-Forwarded-For` that is none of
-    /// them. `None` where the proxies do not tell.
+    /// them; where all are, the first. `None` where that one cannot be read.
     #[must_use]
     pub fn client(&self, peer: IpAddr, headers: &HeaderMap) -> Option<IpAddr> {
         let peer = peer.to_canonical();
@@ -31,19 +31,25 @@ impl TrustedProxies {
         let forwarded = headers.get_all("x-forwarded-for").iter();
         let mut hops: Vec<_> = forwarded
             .flat_map(|value| value.to_str().unwrap_or_default().split(','))
-            .map(|hop| {
-                hop.trim()
-                    .parse::<IpAddr>()
-                    .ok()
-                    .map(|address| address.to_canonical())
-            })
+            .map(|hop| address(hop.trim()))
             .collect();
-        hops.reverse();
+        hops.push(Some(peer));
         // What stands before an unreadable hop was not written by a proxy of ours.
-        hops.into_iter()
-            .find(|hop| hop.is_none_or(|address| !self.trusts(address)))
-            .flatten()
+        let client = hops
+            .iter()
+            .rev()
+            .find(|hop| hop.is_none_or(|address| !self.trusts(address)));
+        *client.or(hops.first())?
     }
+}
+
+/// An address as proxies write it: some add the port.
+fn address(hop: &str) -> Option<IpAddr> {
+    let with_port = || hop.parse::<SocketAddr>().map(|address| address.ip());
+    hop.parse()
+        .or_else(|_| with_port())
+        .ok()
+        .map(|address: IpAddr| address.to_canonical())
 }
 
 #[cfg(test)]
@@ -56,7 +62,9 @@ mod tests {
         for (peer, forwarded, client) in [
             ("192.0.2.1", &[][..], Some("192.0.2.1")),
             ("192.0.2.1", &["198.51.100.1"], Some("192.0.2.1")),
-            ("10.0.0.1", &[], None),
+            ("10.0.0.1", &[], Some("10.0.0.1")),
+            ("10.0.0.1", &["198.51.100.1:4711"], Some("198.51.100.1")),
+            ("10.0.0.1", &["[2001:db8::1]:4711"], Some("2001:db8::1")),
             ("10.0.0.1", &["198.51.100.1"], Some("198.51.100.1")),
             ("::ffff:10.0.0.1", &["198.51.100.1"], Some("198.51.100.1")),
             ("10.0.0.1", &["203.0.113.9, 198.51.100.1"], Some("198.51.100.1")),
@@ -66,7 +74,7 @@ mod tests {
                 Some("198.51.100.1"),
             ),
             ("10.0.0.1", &["198.51.100.1, garbage"], None),
-            ("10.0.0.1", &["10.0.0.3"], None),
+            ("10.0.0.1", &["10.0.0.3, 10.0.0.2"], Some("10.0.0.3")),
         ] {
             let mut headers = HeaderMap::new();
             for value in forwarded {

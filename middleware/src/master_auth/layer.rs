@@ -33,6 +33,9 @@ pub struct MasterAuthLayer {
 
 impl MasterAuthLayer {
     /// A layer that verifies against an Argon2id PHC string. Clones, and the services made by them, count failures together.
+    ///
+    /// # Errors
+    /// When it is no complete Argon2id PHC string.
     pub fn new(phc: &str) -> Result<Self, InvalidPasswordHash> {
         Ok(Self {
             password: MasterPassword::new(phc)?,
@@ -47,7 +50,7 @@ impl MasterAuthLayer {
         self
     }
 
-    /// The realm of the `WWW-Authenticate` challenge: `session` by default. Quotes and backslashes are left out.
+    /// The realm of the `WWW-Authenticate` challenge: `session` by default. Quotes, backslashes and what is not visible ASCII are left out.
     #[must_use]
     pub fn realm(mut self, realm: &str) -> Self {
         Arc::make_mut(&mut self.rejections).set_realm(realm);

@@ -11,7 +11,8 @@
 //! Five failures in a row lock an address for a second, and each further one for twice as long as the one before, up to five
 //! minutes. The address is the [`ClientAddr`] in the request's extensions (an IPv6 one by its /64 network). Where there is none,
 //! nobody is locked, since that would lock out everybody: then the few permits of Argon2 alone limit how fast one can guess.
-//! A failure never counts against another address, so a stranger cannot lock out an administrator.
+//! A failure never counts against another address, so a stranger cannot lock out an administrator who comes from elsewhere. Behind
+//! a proxy, make the address that of the proxy's client.
 
 mod future;
 mod layer;
@@ -33,6 +34,11 @@ use http::HeaderName;
 /// The header that carries the master password.
 pub const X_MASTER_PASSWORD: HeaderName = HeaderName::from_static("x-master-password");
 
+/// The longest master password, in bytes. Longer ones are wrong without being looked at.
+pub const MAX_PASSWORD_LEN: usize = 1024;
+
 /// The address of a request's client. The server puts it into the request's extensions; failures are counted by it.
+///
+/// In axum: `.layer(axum::middleware::map_request(…))` around the layer, from `ConnectInfo<SocketAddr>`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ClientAddr(pub IpAddr);

@@ -80,6 +80,9 @@ impl MasterPassword {
             })?;
         }
         if self.shared.remembers(password, now) {
+            if let Some(client) = client {
+                lock(&self.shared.lockout).succeeded(client);
+            }
             return Ok(FirstLook::Pass);
         }
         Ok(FirstLook::NeedsArgon2)

@@ -6,6 +6,8 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
+use super::lockout::network;
+
 const MAX_WAITING: usize = 64;
 const MAX_WAITING_PER_CLIENT: usize = 16;
 
@@ -31,6 +33,7 @@ pub(super) struct Place {
 impl Queue {
     /// `None` when the queue, or the client's share of it, is full.
     pub(super) fn enter(&self, client: Option<IpAddr>) -> Option<Place> {
+        let client = client.map(network);
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         if waiting.total >= MAX_WAITING {
             return None;

@@ -6,18 +6,16 @@ use http_body::Body;
 use tower::Service;
 
 use super::{
-    ClientAddr, MasterAuthLayer, ResponseFuture, X_MASTER_PASSWORD, future::Verification, password::FirstLook,
+    ClientAddr, MAX_PASSWORD_LEN, MasterAuthLayer, ResponseFuture, X_MASTER_PASSWORD, future::Verification,
+    password::FirstLook,
 };
 use crate::{
     error::{AuthError, ErrorKind},
     response::ResponseBody,
 };
 
-/// Longer passwords are wrong without being looked at.
-const MAX_PASSWORD_LEN: usize = 1024;
-
 /// The service of [`MasterAuthLayer`].
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct MasterAuth<S> {
     gate: MasterAuthLayer,
     inner: S,
@@ -75,5 +73,11 @@ fn sole_password(headers: &HeaderMap) -> Result<&[u8], AuthError> {
     match (values.next(), values.next()) {
         (Some(value), None) if value.len() <= MAX_PASSWORD_LEN => Ok(value.as_bytes()),
         _ => Err(ErrorKind::InvalidMasterPassword.into()),
+    }
+}
+
+impl<S> std::fmt::Debug for MasterAuth<S> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("MasterAuth").finish_non_exhaustive()
     }
 }

@@ -159,24 +159,34 @@ async fn a_detail_and_a_wait_are_said_as_given() {
 #[test]
 fn an_error_that_is_not_about_a_token_carries_no_bearer_challenge() {
     for kind in ErrorKind::ALL {
-        let error = AuthError::token(*kind);
-        let challenged = header(&answer(&error), header::WWW_AUTHENTICATE) == BEARER_INVALID;
-        assert_eq!(
-            challenged,
-            error.status() == StatusCode::UNAUTHORIZED && *kind != ErrorKind::InvalidMasterPassword
-        );
+        let about_a_token = CONTRACT
+            .iter()
+            .any(|row| row.0 == *kind && row.5 == BEARER_INVALID);
+        let response = answer(&AuthError::token(*kind));
+        let challenged = response.headers().contains_key(header::WWW_AUTHENTICATE);
+        assert_eq!(challenged, about_a_token, "{kind:?}");
     }
 }
 
 #[test]
-fn a_realm_cannot_break_out_of_its_quotes() {
-    let mut rejections = Rejections::default();
-    rejections.set_realm(r#"a"b\c", error="x"#);
-    let response = rejections.respond(&AuthError::token_missing(), &HeaderMap::new());
-    assert_eq!(
-        header(&response, header::WWW_AUTHENTICATE),
-        Some(r#"Bearer realm="abc, error=x""#)
-    );
+fn a_realm_cannot_break_out_of_its_quotes_nor_do_away_with_the_challenge() {
+    for (realm, said) in [
+        (r#"a"b\c", error="x"#, "abc, error=x"),
+        ("a\r\nb\0", "ab"),
+        ("caf\u{e9}", "caf"),
+        ("", ""),
+    ] {
+        let mut rejections = Rejections::default();
+        rejections.set_realm(realm);
+        let error = AuthError::token_missing();
+        let expected = format!("Bearer realm=\"{said}\"");
+        for response in [
+            rejections.respond(&error, &HeaderMap::new()),
+            problem_response(&error, realm, &HeaderMap::new()),
+        ] {
+            assert_eq!(header(&response, header::WWW_AUTHENTICATE), Some(&*expected));
+        }
+    }
 }
 
 #[test]
@@ -219,6 +229,7 @@ async fn a_response_body_is_its_inner_one_or_the_rejections() {
         assert!(!body.is_end_stream());
         assert_eq!(body.collect().await.unwrap().to_bytes(), "body");
     }
+    assert!(ResponseBody::<Full<Bytes>>::default().is_end_stream());
     assert!(ResponseBody::inner(Full::<Bytes>::default()).is_end_stream());
     assert!(ResponseBody::<Full<Bytes>>::rejection(Full::default()).is_end_stream());
 }

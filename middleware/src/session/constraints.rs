@@ -19,6 +19,9 @@ pub struct InvalidConstraints;
 
 impl Constraints {
     /// Takes the text of a JSON object.
+    ///
+    /// # Errors
+    /// When it is no JSON object, or too long.
     pub fn new(json: &str) -> Result<Self, InvalidConstraints> {
         let json = json.trim_matches([' ', '\t', '\n', '\r']);
         if json.len() > MAX_CONSTRAINTS_LEN || !json.starts_with('{') {
@@ -35,6 +38,9 @@ impl Constraints {
     }
 
     /// Reads the constraints as a type of the application.
+    ///
+    /// # Errors
+    /// When they are no such type.
     pub fn parse<T: DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
         serde_json::from_str(&self.0)
     }

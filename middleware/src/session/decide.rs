@@ -9,19 +9,27 @@ use crate::{
 
 /// Whether a proven token may use the API now.
 ///
-/// In this order: revoked → the session's own agent → current token → expiry.
+/// # Errors
+/// `SessionRevoked`, `InvalidToken`, `TokenExpired`, `TokenSuperseded`.
+///
+/// In this order: revoked → the session's own agent → expiry → current token.
 pub fn admit(record: &SessionRecord, token: &ProvenToken, now: Timestamp) -> Result<(), ErrorKind> {
     standing(record, token)?;
+    token.unexpired(now)?;
     if record.token_hash != *token.hash() {
         return Err(ErrorKind::TokenSuperseded);
     }
     if now >= record.expires_at {
         return Err(ErrorKind::TokenExpired);
     }
-    token.unexpired(now)
+    Ok(())
 }
 
-/// Whether the session of a proven token still stands: all that is asked before a renewal is decided.
+/// Whether the session of a proven token still stands: all that is asked before a renewal is decided. It is no leave to use
+/// the API, since it asks neither for the token's expiry nor whether it is the current one.
+///
+/// # Errors
+/// `SessionRevoked`, `InvalidToken` (the token names another agent).
 pub fn standing(record: &SessionRecord, token: &ProvenToken) -> Result<(), ErrorKind> {
     if record.revoked_at.is_some() {
         return Err(ErrorKind::SessionRevoked);
@@ -34,6 +42,7 @@ pub fn standing(record: &SessionRecord, token: &ProvenToken) -> Result<(), Error
 
 /// A granted renewal: what the new token and the record will say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Renewal {
     /// The new token's generation.
     pub generation: u32,
@@ -46,7 +55,9 @@ pub struct Renewal {
 }
 
 /// Why a renewal is refused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{kind}")]
+#[non_exhaustive]
 pub struct RenewalRefusal {
     /// What the answer says.
     pub kind: ErrorKind,
@@ -65,18 +76,22 @@ impl From<ErrorKind> for RenewalRefusal {
 
 /// Whether a proven token may renew its session now.
 ///
-/// In this order: revoked → expiry → current token → renewal limit → absolute lifetime → half of the token's ttl. The
+/// In this order: revoked → current token → expiry → renewal limit → absolute lifetime → half of the token's ttl. The
 /// new token expires at now + ttl, and never after the session's absolute lifetime.
 ///
 /// A token never outlives the session's absolute lifetime. Once that is over, the token's own expiry is not asked, so that
 /// the answer names the lifetime: it tells the agent that only an administrator can help.
+///
+/// # Errors
+/// `SessionRevoked`, `InvalidToken`, `SessionRenewalMismatch`, `TokenExpired`, `RenewalLimitReached`,
+/// `SessionAbsoluteLifetimeExceeded`, `RenewalTooEarly`.
 pub fn renew(record: &SessionRecord, token: &ProvenToken, now: Timestamp) -> Result<Renewal, RenewalRefusal> {
     standing(record, token)?;
-    if now < record.absolute_expires_at {
-        token.unexpired(now)?;
-    }
     if record.token_hash != *token.hash() {
         return Err(ErrorKind::SessionRenewalMismatch.into());
+    }
+    if now < record.absolute_expires_at {
+        token.unexpired(now)?;
     }
     if record.renewal_count >= record.max_renewals {
         return Err(ErrorKind::RenewalLimitReached.into());

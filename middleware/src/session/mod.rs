@@ -4,12 +4,12 @@
 
 mod constraints;
 mod decide;
-mod id;
+
 mod policy;
 mod record;
 
 pub use constraints::{Constraints, InvalidConstraints, MAX_CONSTRAINTS_LEN};
 pub use decide::{Renewal, RenewalRefusal, admit, renew, renewable_from, standing};
-pub use id::SessionId;
+
 pub use policy::{CreateSession, SessionPolicy, Terms};
 pub use record::{SessionRecord, SessionStatus};

@@ -2,9 +2,9 @@
 
 use super::Constraints;
 use crate::{
-    agent::AgentId,
     clock::Timestamp,
     error::{AuthError, Issue},
+    id::AgentId,
 };
 
 /// The bounds within which sessions are granted. Times are in seconds.
@@ -73,6 +73,7 @@ impl CreateSession {
 
 /// What was granted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Terms {
     /// The lifetime of each token, in seconds.
     pub ttl: u64,
@@ -88,6 +89,9 @@ impl SessionPolicy {
     /// What a wish is granted at `now`, or everything that is wrong with it.
     ///
     /// A ttl beyond the absolute lifetime is no error: the token then ends with the session.
+    ///
+    /// # Errors
+    /// `ValidationFailed` with every issue.
     pub fn grant(&self, wish: &CreateSession, now: Timestamp) -> Result<Terms, AuthError> {
         let ttl = wish.ttl.unwrap_or(self.ttl);
         let max_renewals = wish.max_renewals.unwrap_or(self.max_renewals);
@@ -115,12 +119,6 @@ impl SessionPolicy {
             expires_at: now.plus(ttl).min(absolute_expires_at),
             absolute_expires_at,
         })
-    }
-
-    /// Until when a store keeps a session whose token expires at `expires_at`.
-    #[must_use]
-    pub const fn keep_until(&self, expires_at: Timestamp) -> Timestamp {
-        expires_at.plus(self.retention)
     }
 }
 

@@ -2,8 +2,12 @@
 
 use serde::Serialize;
 
-use super::{Constraints, SessionId};
-use crate::{agent::AgentId, clock::Timestamp, token::TokenHash};
+use super::Constraints;
+use crate::{
+    clock::Timestamp,
+    id::{AgentId, SessionId},
+    token::TokenHash,
+};
 
 /// A session as the store keeps it.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -29,18 +29,21 @@ pub(super) fn bearer<'a>(
     if value.len() > MAX_HEADER_LEN {
         return invalid("The Authorization header is longer than 4096 bytes.");
     }
-    let credentials = value.to_str().ok().and_then(|text| text.split_once(' '));
-    match credentials {
-        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => Ok(token.trim_matches(' ')),
-        _ => invalid("The Authorization header is not of the form: Bearer …"),
+    let Ok(credentials) = value.to_str() else {
+        return invalid("The Authorization header is not of the form: Bearer …");
+    };
+    let (scheme, token) = credentials.split_once(' ').unwrap_or((credentials, ""));
+    if !scheme.eq_ignore_ascii_case("bearer") {
+        return Err(AuthError::token_missing());
     }
+    Ok(token.trim_matches(' '))
 }
 
 fn token_in_query(uri: &Uri, verifier: &TokenVerifier) -> bool {
     uri.query().is_some_and(|query| {
-        query
-            .split('&')
-            .filter_map(|pair| pair.split_once('='))
-            .any(|(name, value)| name == "access_token" || verifier.resembles(value))
+        query.split('&').any(|pair| {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, pair));
+            name == "access_token" || verifier.resembles(value)
+        })
     })
 }

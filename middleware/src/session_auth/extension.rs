@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use crate::{
-    agent::AgentId,
     clock::Timestamp,
-    session::{Constraints, SessionId, SessionRecord},
-    token::ProvenToken,
+    id::{AgentId, SessionId},
+    session::{Constraints, SessionRecord},
+    token::{Claims, ProvenToken},
 };
 
 /// The session that a request was made in. Inner services find it in the request's extensions.
@@ -43,8 +43,9 @@ pub struct AuthenticatedSession {
 pub struct PresentedSession(Arc<(SessionRecord, ProvenToken)>);
 
 impl AuthenticatedSession {
-    pub(super) fn new(record: SessionRecord, token: &ProvenToken) -> Self {
-        let claims = token.claims();
+    /// What the layer makes of a session and its current token: also for tests of inner services, which need no layer then.
+    #[must_use]
+    pub fn new(record: SessionRecord, claims: &Claims) -> Self {
         Self {
             session_id: record.id,
             agent_id: record.agent_id,

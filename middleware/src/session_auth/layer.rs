@@ -91,7 +91,7 @@ impl<St: SessionStore> SessionAuthLayer<St> {
         self
     }
 
-    /// The realm of the `WWW-Authenticate` challenge: `session` by default. Quotes and backslashes are left out.
+    /// The realm of the `WWW-Authenticate` challenge: `session` by default. Quotes, backslashes and what is not visible ASCII are left out.
     #[must_use]
     pub fn realm(mut self, realm: &str) -> Self {
         Arc::make_mut(&mut self.gate).rejections.set_realm(realm);

@@ -58,34 +58,33 @@ where
 }
 
 impl<St> Gate<St> {
-    /// Rules 1 to 3: all that needs no store.
+    /// Rules 1 and 2: all that needs no store.
     fn prove<B>(&self, request: &Request<B>) -> Result<ProvenToken, AuthError> {
         let bearer = credentials::bearer(request.headers(), request.uri(), &self.verifier)?;
-        let token = self.verifier.verify(bearer).map_err(AuthError::token)?;
-        if self.mode == Mode::Access {
-            token.unexpired(self.clock.now()).map_err(AuthError::token)?;
-        }
-        Ok(token)
+        self.verifier.verify(bearer).map_err(AuthError::token)
     }
 
-    /// Rules 4 to 7.
+    /// Rules 3 to 7.
     pub(super) fn admit(
         &self,
         token: ProvenToken,
         read: Result<Option<SessionRecord>, StoreError>,
         extensions: &mut Extensions,
     ) -> Result<(), AuthError> {
-        let record = read?.ok_or_else(|| AuthError::token(ErrorKind::SessionNotFound))?;
+        let now = self.clock.now();
+        let Some(record) = read? else {
+            // Stores forget sessions some time after their expiry.
+            token.unexpired(now).map_err(AuthError::token)?;
+            return Err(AuthError::token(ErrorKind::SessionNotFound));
+        };
         match self.mode {
             Mode::Access => {
-                session::admit(&record, &token, self.clock.now()).map_err(AuthError::token)?;
-                let session = AuthenticatedSession::new(record, &token);
-                extensions.insert(session);
+                session::admit(&record, &token, now).map_err(AuthError::token)?;
+                extensions.insert(AuthenticatedSession::new(record, token.claims()));
             }
             Mode::Renewal => {
                 session::standing(&record, &token).map_err(AuthError::token)?;
-                let presented = PresentedSession::new(record, token);
-                extensions.insert(presented);
+                extensions.insert(PresentedSession::new(record, token));
             }
         }
         Ok(())

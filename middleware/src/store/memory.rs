@@ -8,13 +8,13 @@ use std::{
 };
 
 use super::{
-    AgentStore, Created, NewSession, Page, PageRequest, Registered, SessionCursor, SessionStore, StoreError,
-    Swapped, TOMBSTONE_SECONDS, TokenSwap,
+    Agent, AgentStore, Created, NewSession, Page, PageRequest, Registered, SessionCursor, SessionStore,
+    StoreError, Swapped, TOMBSTONE_SECONDS, TokenSwap,
 };
 use crate::{
-    agent::{Agent, AgentId},
     clock::Timestamp,
-    session::{SessionId, SessionRecord, SessionStatus},
+    id::{AgentId, SessionId},
+    session::{SessionRecord, SessionStatus},
 };
 
 /// An embedded store: for a first run, for tests, and for single processes that may forget everything when they stop.

@@ -3,22 +3,24 @@
 //! [`MemoryStore`] serves a first run, tests and single processes; [`RedisStore`] everything else. Both pass the same
 //! test suite. A store keeps records and does what must be atomic; it decides nothing about sessions.
 
+mod agents;
 mod memory;
 mod page;
 #[cfg(feature = "redis")]
 mod redis;
 
+pub use agents::{Agent, AgentDirectory, AgentStore, AnyAgent, Registered, RegisteredAgents};
 pub use memory::MemoryStore;
 pub use page::{InvalidCursor, Page, PageRequest, SessionCursor};
 #[cfg(feature = "redis")]
-pub use redis::{RedisStore, RedisStoreConfig, RedisStoreError};
+pub use redis::{RedisRead, RedisStore, RedisStoreConfig, RedisStoreError};
 
 use std::future::Future;
 
 use crate::{
-    agent::{Agent, AgentDirectory, AgentId},
     clock::Timestamp,
-    session::{SessionId, SessionRecord},
+    id::{AgentId, SessionId},
+    session::SessionRecord,
     token::TokenHash,
 };
 
@@ -80,39 +82,6 @@ pub trait SessionStore: Clone + Send + Sync + 'static {
     fn ping(&self) -> impl Future<Output = Result<(), StoreError>> + Send;
 }
 
-/// Keeps the agents of those who have no directory of their own.
-pub trait AgentStore: Clone + Send + Sync + 'static {
-    /// Registers an agent. When there is one with this id, nothing changes and that one is the answer.
-    fn register(&self, agent: &Agent) -> impl Future<Output = Result<Registered, StoreError>> + Send;
-
-    /// Finds an agent.
-    fn agent(&self, id: AgentId) -> impl Future<Output = Result<Option<Agent>, StoreError>> + Send;
-
-    /// A page of the agents, by id.
-    fn agents(
-        &self,
-        page: PageRequest<AgentId>,
-    ) -> impl Future<Output = Result<Page<Agent, AgentId>, StoreError>> + Send;
-
-    /// Deletes an agent and revokes its sessions in one step. No session can be added after it, not even by a command that
-    /// was sent before. Answers how many sessions were active; `None` when there is no such agent.
-    fn delete_agent(
-        &self,
-        id: AgentId,
-        now: Timestamp,
-    ) -> impl Future<Output = Result<Option<u32>, StoreError>> + Send;
-}
-
-/// The agents of an [`AgentStore`] as a directory.
-#[derive(Debug, Clone)]
-pub struct RegisteredAgents<S>(pub S);
-
-impl<S: AgentStore> AgentDirectory for RegisteredAgents<S> {
-    async fn contains(&self, agent: AgentId) -> Result<bool, StoreError> {
-        Ok(self.0.agent(agent).await?.is_some())
-    }
-}
-
 /// A session to be added.
 #[derive(Debug, Clone)]
 pub struct NewSession {
@@ -169,13 +138,4 @@ pub enum Swapped {
     Revoked,
     /// There is no such session.
     NotFound,
-}
-
-/// The outcome of [`AgentStore::register`].
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Registered {
-    /// The agent was registered.
-    Done,
-    /// There was one already.
-    Exists(Agent),
 }

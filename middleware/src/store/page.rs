@@ -3,7 +3,7 @@
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use uuid::Uuid;
 
-use crate::{agent::AgentId, session::SessionId};
+use crate::id::{AgentId, SessionId};
 
 /// Which part of a list.
 #[derive(Debug, Clone, Copy)]
@@ -49,6 +49,9 @@ impl SessionCursor {
     }
 
     /// Reads the opaque form.
+    ///
+    /// # Errors
+    /// When the text is no cursor.
     pub fn decode(text: &str) -> Result<Self, InvalidCursor> {
         let bytes = decode_uuids(text)?;
         match *bytes.as_slice() {
@@ -73,6 +76,9 @@ impl AgentId {
     }
 
     /// Reads the opaque form.
+    ///
+    /// # Errors
+    /// When the text is no cursor.
     pub fn decode_cursor(text: &str) -> Result<Self, InvalidCursor> {
         match *decode_uuids(text)?.as_slice() {
             [agent] => Ok(Self::from_uuid(agent)),

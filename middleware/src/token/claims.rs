@@ -3,7 +3,10 @@
 use serde::{Deserialize, Serialize};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
-use crate::{AgentId, SessionId, clock::Timestamp};
+use crate::{
+    clock::Timestamp,
+    id::{AgentId, SessionId},
+};
 
 /// What a token says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,7 +53,7 @@ impl Payload {
         })
     }
 
-    /// The claims; `None` when a time cannot be read. A `nbf` (never written by this crate) counts as the later issue time.
+    /// The claims; `None` when a time cannot be read.
     pub(super) fn claims(&self) -> Option<Claims> {
         Some(Claims {
             session_id: self.sub,
@@ -75,7 +78,7 @@ fn format(at: Timestamp) -> Option<String> {
         .ok()
 }
 
-/// Fractions of a second are cut off: towards the past, so never in favour of the bearer.
+/// Fractions of a second are cut off. This crate writes none.
 fn parse(text: &str) -> Option<Timestamp> {
     let at = OffsetDateTime::parse(text, &Rfc3339).ok()?;
     u64::try_from(at.unix_timestamp()).ok().map(Timestamp)

@@ -39,6 +39,9 @@ pub struct VerifyingKey {
 
 impl SigningKey {
     /// A fresh key from the operating system's random generator.
+    ///
+    /// # Errors
+    /// `NoRandomness`.
     pub fn generate() -> Result<Self, KeyError> {
         let pair = AsymmetricKeyPair::<V4>::generate().map_err(|_| KeyError::NoRandomness)?;
         Ok(Self {
@@ -48,6 +51,9 @@ impl SigningKey {
     }
 
     /// Reads `k4.secret.…`.
+    ///
+    /// # Errors
+    /// `NotASecretKey`.
     pub fn from_paserk(text: &str) -> Result<Self, KeyError> {
         let secret = AsymmetricSecretKey::<V4>::try_from(text).map_err(|_| KeyError::NotASecretKey)?;
         let public = AsymmetricPublicKey::<V4>::try_from(&secret).map_err(|_| KeyError::NotASecretKey)?;
@@ -85,6 +91,9 @@ impl VerifyingKey {
     }
 
     /// Reads `k4.public.…`.
+    ///
+    /// # Errors
+    /// `NotAPublicKey`.
     pub fn from_paserk(text: &str) -> Result<Self, KeyError> {
         AsymmetricPublicKey::<V4>::try_from(text)
             .map(Self::new)

@@ -48,12 +48,15 @@ impl TokenSigner {
 
     /// The `aud` claim; none by default.
     #[must_use]
-    pub fn audience(mut self, audience: impl Into<Option<String>>) -> Self {
-        self.audience = audience.into();
+    pub fn audience(mut self, audience: impl Into<String>) -> Self {
+        self.audience = Some(audience.into());
         self
     }
 
     /// Signs `claims`.
+    ///
+    /// # Errors
+    /// When a time lies past the year 9999.
     pub fn sign(&self, claims: &Claims) -> Result<SessionToken, SignError> {
         let payload = Payload::new(claims, &self.issuer, self.audience.as_deref()).ok_or(SignError)?;
         let payload = serde_json::to_vec(&payload).map_err(|_| SignError)?;

@@ -81,12 +81,15 @@ impl TokenVerifier {
 
     /// The `aud` claim that tokens must have. Without one, a token that has any is refused: it is meant for somebody else.
     #[must_use]
-    pub fn audience(mut self, audience: impl Into<Option<String>>) -> Self {
-        Arc::make_mut(&mut self.inner).audience = audience.into();
+    pub fn audience(mut self, audience: impl Into<String>) -> Self {
+        Arc::make_mut(&mut self.inner).audience = Some(audience.into());
         self
     }
 
     /// Proves a bearer string. Every failure is [`ErrorKind::InvalidToken`].
+    ///
+    /// # Errors
+    /// `InvalidToken`.
     pub fn verify(&self, bearer: &str) -> Result<ProvenToken, ErrorKind> {
         self.prove(bearer).ok_or(ErrorKind::InvalidToken)
     }
@@ -153,6 +156,9 @@ impl ProvenToken {
     }
 
     /// `TokenExpired` from the second `exp` on; `InvalidToken` before `nbf`.
+    ///
+    /// # Errors
+    /// `TokenExpired`, `InvalidToken`.
     pub fn unexpired(&self, now: Timestamp) -> Result<(), ErrorKind> {
         if self.not_before.is_some_and(|at| now < at) {
             return Err(ErrorKind::InvalidToken);

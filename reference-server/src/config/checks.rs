@@ -17,19 +17,19 @@ const TEN_YEARS: u64 = 10 * 365 * 86_400;
 impl Config {
     /// Checks settings as a whole. With Redis, keys and a master password hash must be set too; without, they are made up
     /// where they are missing.
+    ///
+    /// # Errors
+    /// Everything that is wrong.
     pub fn resolve(settings: Settings) -> Result<Self, ConfigErrors> {
         let mut errors = Errors::default();
         let policy = policy(&settings, &mut errors);
         let limits = limits(&settings, &mut errors);
         let store = store(&settings, &mut errors);
-        let token_prefix = settings
-            .token_prefix
-            .clone()
-            .unwrap_or_else(|| DEFAULT_PREFIX.into());
+        let token_prefix = text(settings.token_prefix.as_deref()).unwrap_or_else(|| DEFAULT_PREFIX.into());
         if token_prefix.len() > 64 || !token_prefix.bytes().all(is_token_byte) {
             errors.add("token_prefix: at most 64 of the characters A-Z a-z 0-9 - . _ ~ + /");
         }
-        let issuer = settings.issuer.clone().unwrap_or_else(|| DEFAULT_ISSUER.into());
+        let issuer = text(settings.issuer.as_deref()).unwrap_or_else(|| DEFAULT_ISSUER.into());
         let audience = text(settings.audience.as_deref());
         for (name, value) in [("issuer", Some(&issuer)), ("audience", audience.as_ref())] {
             if value.is_some_and(|v| v.is_empty() || v.len() > 255 || v.chars().any(char::is_control)) {
@@ -232,7 +232,7 @@ fn read(name: &str, path: &Path, errors: &mut Errors) -> Option<String> {
         .ok()
 }
 
-/// An empty text counts as not set: that is what an unset variable in a compose file comes to.
+/// An empty text counts as not set.
 fn text(value: Option<&str>) -> Option<String> {
     value.filter(|value| !value.is_empty()).map(str::to_owned)
 }

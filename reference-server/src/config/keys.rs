@@ -25,7 +25,9 @@ impl Keys {
 /// Reads a key file: PASERK keys, one a line; empty lines and lines that begin with `#` do not count.
 ///
 /// The first is the secret that signs. Those after it are accepted too: public keys, or retired secrets.
-/// An error names the line, never its text.
+///
+/// # Errors
+/// What is wrong, with the line's number, never its text.
 pub fn parse_key_file(text: &str) -> Result<Keys, String> {
     let mut keys: Option<Keys> = None;
     for (number, line) in (1..).zip(text.lines()) {

@@ -80,6 +80,9 @@ settings! {
 
 impl Settings {
     /// Adds what the configuration file says, if there is one.
+    ///
+    /// # Errors
+    /// When it cannot be read, or says what is no setting.
     pub fn with_file(self) -> Result<Self, ConfigErrors> {
         let Some(path) = &self.config else {
             return Ok(self);

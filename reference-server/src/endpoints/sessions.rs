@@ -47,6 +47,11 @@ pub(super) async fn list<S: SessionStore + AgentStore>(app: &App<S>, uri: &Uri) 
     let query = Query::read(uri, &["agentId", "limit", "cursor"])?;
     let agent = query.parse("agentId", str::parse::<AgentId>)?;
     let paging = Paging::read(&query, SessionCursor::decode)?;
+    if let (Some(agent), Some(cursor)) = (agent, paging.request.after)
+        && agent != cursor.agent
+    {
+        return Err(AuthError::invalid("cursor", "belongs to a list of another agent"));
+    }
     let page = paging::first_filled(paging.request, |request| app.sessions.list(agent, request)).await?;
     let next = page.next.map(|next| {
         let filters: Vec<_> = agent.iter().map(|agent| ("agentId", agent.to_string())).collect();

@@ -9,7 +9,7 @@ use http::{Request, header};
 use super::*;
 use crate::{
     Agent, AgentStore, Constraints, ManualClock, MemoryStore, RegisteredAgents, SessionAuthLayer,
-    SessionStatus,
+    SessionStatus, StoreError,
     testing::{self, NOW, Stub, other_agent, signer, verifier},
 };
 

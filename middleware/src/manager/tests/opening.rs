@@ -1,3 +1,5 @@
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use super::*;
 
 #[tokio::test]
@@ -138,4 +140,21 @@ async fn an_agent_that_was_deleted_meanwhile_gets_no_session() {
     setup.store.delete_agent(agent.id, NOW).await.unwrap();
     // This manager's directory still knows the agent: the store alone knows better.
     assert_kind(setup.sessions.create(wish()).await, ErrorKind::AgentNotFound);
+}
+
+#[tokio::test]
+async fn a_session_opened_while_the_second_turns_has_one_time_of_creation() {
+    struct Turning(AtomicU64);
+
+    impl Clock for Turning {
+        fn now_millis(&self) -> u64 {
+            self.0.fetch_add(1, Ordering::SeqCst)
+        }
+    }
+
+    let clock = Turning(AtomicU64::new(NOW.0 * 1_000 + 999));
+    let sessions = setup().sessions.clock(clock);
+    let record = sessions.create(wish()).await.unwrap().record;
+    assert_eq!(record.created_at(), NOW);
+    assert_eq!(record.absolute_expires_at, NOW.plus(LIFETIME));
 }

@@ -80,6 +80,11 @@ async fn refusals_say_when_and_why() {
         (ErrorKind::TokenExpired, 401)
     );
     assert_eq!(expired.retry_after(), None);
+    let answer = crate::problem_response(&expired, "api", &http::HeaderMap::new());
+    assert_eq!(
+        testing::header(&answer, header::WWW_AUTHENTICATE),
+        Some("Bearer realm=\"api\", error=\"invalid_token\"")
+    );
     setup.advance(LIFETIME);
     assert_kind(
         setup.renew(token).await,

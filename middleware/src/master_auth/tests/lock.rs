@@ -66,12 +66,12 @@ async fn another_address_passes_while_one_is_locked() {
 
 #[tokio::test]
 async fn the_right_password_makes_an_address_start_anew() {
-    let clock = ManualClock::new(NOW);
-    let layer = layer_at(&clock);
-    fail(&layer, STRANGER, 4).await;
-    assert!(pass(&layer, request_from(STRANGER, RIGHT)).await.is_ok());
-    fail(&layer, STRANGER, 4).await;
-    assert!(pass(&layer, request_from(STRANGER, RIGHT)).await.is_ok());
+    let layer = layer();
+    // The first time it is verified, then remembered.
+    for _ in 0..3 {
+        fail(&layer, STRANGER, 4).await;
+        assert!(pass(&layer, request_from(STRANGER, RIGHT)).await.is_ok());
+    }
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@ use crate::{
 };
 
 const INVALID: &str = "Bearer realm=\"session\", error=\"invalid_token\"";
+const MISSING: &str = "Bearer realm=\"session\"";
 
 fn layer() -> SessionAuthLayer<Stub> {
     access(Stub::answering(Ok(Some(record(&claims())))))
@@ -35,31 +36,37 @@ async fn the_scheme_is_bearer_in_any_case() {
 }
 
 #[tokio::test]
-async fn any_other_header_is_refused() {
+async fn any_other_header_is_refused_and_its_challenge_has_an_error_when_the_scheme_is_ours() {
     let token = token();
-    for value in [
-        String::new(),
-        "Bearer".to_owned(),
-        "Bearer ".to_owned(),
-        token.clone(),
-        format!(" {token}"),
-        format!("Bearer{token}"),
-        format!("Bearer\t{token}"),
-        format!("Bearer\u{a0}{token}"),
-        format!("Bearer {token} {token}"),
-        format!("Bearer {token},"),
-        format!("Bearer \"{token}\""),
-        format!("Bearer token={token}"),
-        format!("Bearer Bearer {token}"),
-        format!("Basic {token}"),
-        format!("Token {token}"),
-        format!("Bearer: {token}"),
+    for (value, ours) in [
+        ("Bearer".to_owned(), true),
+        ("Bearer ".to_owned(), true),
+        (format!("Bearer {token} {token}"), true),
+        (format!("Bearer {token},"), true),
+        (format!("Bearer \"{token}\""), true),
+        (format!("Bearer token={token}"), true),
+        (format!("Bearer Bearer {token}"), true),
+        (format!("Bearer {token}\u{e9}"), true),
+        (format!("Basic {token}"), false),
+        (format!("Token {token}"), false),
+        (format!("Bearer: {token}"), false),
+        (format!("Bearer\t{token}"), false),
+        (format!("Bearer{token}"), false),
+        (format!(" {token}"), false),
+        (token.clone(), false),
+        (String::new(), false),
     ] {
         let refusal = pass(&layer(), with_headers(&[value.as_bytes()]))
             .await
             .unwrap_err();
         assert_eq!(refusal.status(), 401, "{value}");
         assert_eq!(kind(&refusal), ErrorKind::InvalidToken, "{value}");
+        let challenge = if ours { INVALID } else { MISSING };
+        assert_eq!(
+            header(&refusal, header::WWW_AUTHENTICATE),
+            Some(challenge),
+            "{value}"
+        );
     }
 }
 
@@ -82,10 +89,7 @@ async fn a_request_without_a_token_is_challenged_without_an_error() {
     let refusal = pass(&layer(), Request::new(())).await.unwrap_err();
     assert_eq!(refusal.status(), 401);
     assert_eq!(kind(&refusal), ErrorKind::InvalidToken);
-    assert_eq!(
-        header(&refusal, header::WWW_AUTHENTICATE),
-        Some("Bearer realm=\"session\"")
-    );
+    assert_eq!(header(&refusal, header::WWW_AUTHENTICATE), Some(MISSING));
 }
 
 #[tokio::test]
@@ -97,6 +101,8 @@ async fn a_token_in_the_query_is_refused_even_beside_a_good_header() {
         ("access_token=".to_owned(), false),
         ("a=b&access_token=x&c=d".to_owned(), false),
         (format!("x={token}"), false),
+        (token.clone(), false),
+        ("access_token".to_owned(), false),
         (format!("a=b&x={token}"), false),
         ("x=wai_sess_v4.public.".to_owned(), false),
         ("x=wai_sess_".to_owned(), true),

@@ -68,22 +68,38 @@ async fn every_reason_is_told_apart_and_keeps_the_request_from_the_inner_service
 }
 
 #[tokio::test]
-async fn an_unproven_or_expired_token_is_refused_without_a_question_to_the_store() {
+async fn an_unproven_token_is_refused_without_a_question_to_the_store() {
     let foreign = crate::TokenSigner::new(crate::SigningKey::generate().unwrap());
     let foreign = foreign.sign(&claims()).unwrap();
     let mut forged = request(&claims());
     let bearer = HeaderValue::try_from(format!("Bearer {}", foreign.expose())).unwrap();
     forged.headers_mut().insert(header::AUTHORIZATION, bearer);
-    for (request, expected) in [
-        (request(&expired()), ErrorKind::TokenExpired),
-        (forged, ErrorKind::InvalidToken),
-        (Request::new(()), ErrorKind::InvalidToken),
+    for (request, challenge) in [
+        (forged, CHALLENGE),
+        (Request::new(()), Some("Bearer realm=\"session\"")),
     ] {
         let store = Stub::answering(Ok(Some(record(&claims()))));
         let refusal = pass(&access(store.clone()), request).await.unwrap_err();
-        assert_eq!(kind(&refusal), expected);
+        assert_eq!(kind(&refusal), ErrorKind::InvalidToken);
         assert_eq!(refusal.status(), 401);
+        assert_eq!(header(&refusal, header::WWW_AUTHENTICATE), challenge);
         assert_eq!(store.reads(), []);
+    }
+}
+
+#[tokio::test]
+async fn an_expired_token_is_told_so_unless_its_session_was_revoked() {
+    for (answer, expected) in [
+        (Ok(None), ErrorKind::TokenExpired),
+        (Ok(Some(record(&expired()))), ErrorKind::TokenExpired),
+        (Ok(Some(renewed())), ErrorKind::TokenExpired),
+        (Ok(Some(revoked())), ErrorKind::SessionRevoked),
+        (Err(StoreError::Timeout), ErrorKind::StoreUnavailable),
+    ] {
+        let refusal = pass(&access(Stub::answering(answer)), request(&expired()))
+            .await
+            .unwrap_err();
+        assert_eq!(kind(&refusal), expected);
     }
 }
 

@@ -168,7 +168,7 @@ impl Connection {
     }
 
     fn report(&self, epoch: u64, kind: TroubleKind) {
-        // A full queue means that the supervisor knows already.
+        // A full queue means that the supervisor is busy with others' reports.
         let _ = self.troubles.try_send(Trouble { epoch, kind });
     }
 }
@@ -239,12 +239,14 @@ impl Supervisor {
                     if !self.watch_over(connection).await {
                         return;
                     }
-                    self.publish.send_replace(State::Connecting);
                     tracing::warn!("lost the connection to Redis");
                     if since.elapsed() >= STABLE_AFTER {
                         backoff = FIRST_BACKOFF;
+                        self.publish.send_replace(State::Connecting);
                         continue;
                     }
+                    self.publish
+                        .send_replace(State::Down("the connection was lost".into()));
                 }
                 Err(reason) => {
                     let news = !matches!(&*self.publish.borrow(), State::Down(old) if *old == reason);

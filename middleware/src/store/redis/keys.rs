@@ -4,10 +4,10 @@ use redis::{FromRedisValue, ParsingError, Value};
 use uuid::Uuid;
 
 use crate::{
-    agent::{Agent, AgentId},
     clock::Timestamp,
-    session::{Constraints, SessionId, SessionRecord},
-    store::StoreError,
+    id::{AgentId, SessionId},
+    session::{Constraints, SessionRecord},
+    store::{Agent, StoreError},
     token::TokenHash,
 };
 
@@ -66,6 +66,7 @@ pub(super) fn session_fields(record: &SessionRecord) -> Vec<(&'static str, Vec<u
         ("e", decimal(record.expires_at.0)),
         ("l", decimal(record.absolute_expires_at.0)),
     ];
+    fields.extend(other_replacements(record));
     if let Some(constraints) = &record.constraints {
         let apart = kept_apart(constraints).is_some();
         let value = if apart { APART } else { constraints.as_str() };
@@ -81,14 +82,17 @@ pub(super) fn token_fields(record: &SessionRecord) -> Vec<(&'static str, Vec<u8>
         ("n", decimal(record.renewal_count)),
         ("e", decimal(record.expires_at.0)),
     ];
-    let other = record.generation.saturating_sub(record.renewal_count);
-    if other > 0 {
-        fields.push(("o", decimal(other)));
-    }
+    fields.extend(other_replacements(record));
     if let Some(at) = record.last_renewed_at {
         fields.push(("u", decimal(at.0)));
     }
     fields
+}
+
+/// What the generation counts beyond renewals. Left out at 0, as it nearly always is.
+fn other_replacements(record: &SessionRecord) -> Option<(&'static str, Vec<u8>)> {
+    let other = record.generation.saturating_sub(record.renewal_count);
+    (other > 0).then(|| ("o", decimal(other)))
 }
 
 fn decimal(number: impl ToString) -> Vec<u8> {

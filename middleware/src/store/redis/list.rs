@@ -1,14 +1,12 @@
 //! Pages of sessions and agents: a constant number of flights, whatever is stored.
 
-use std::collections::VecDeque;
-
 use redis::{Value, cmd, pipe};
 
 use super::{RedisStore, keys};
 use crate::{
-    agent::{Agent, AgentId},
-    session::{SessionId, SessionRecord},
-    store::{Page, PageRequest, SessionCursor, StoreError},
+    id::{AgentId, SessionId},
+    session::SessionRecord,
+    store::{Agent, Page, PageRequest, SessionCursor, StoreError},
 };
 
 impl RedisStore {
@@ -44,7 +42,7 @@ impl RedisStore {
                 items: vec![agent],
                 next: None,
             },
-            None => self.agents_from(page.after, page.limit).await?,
+            None => self.agents_with_enough(page.after, page.limit).await?,
         };
         let mut ids = self.session_ids(&agents.items, page.after).await?;
         let more = ids.len() > page.limit;
@@ -63,15 +61,34 @@ impl RedisStore {
         })
     }
 
-    /// Registered agents from the cursor on, and the first one that is left for the next page.
-    async fn agents_from(
+    /// As many registered agents, from the cursor on, as are needed to fill a page, and the first one that is left for the
+    /// next page. What their indices hold is counted before it is read, since the indices can be long.
+    async fn agents_with_enough(
         &self,
         after: Option<SessionCursor>,
         limit: usize,
     ) -> Result<Page<AgentId, AgentId>, StoreError> {
         let first = after.map(|cursor| cursor.agent);
         let mut items = self.registry(first, true, limit.saturating_add(1)).await?;
-        let next = (items.len() > limit).then(|| items.pop()).flatten();
+        let mut counts = pipe();
+        for agent in &items {
+            counts.cmd("ZCARD").arg(keys::AgentKeys::of(*agent).index);
+        }
+        let mut enough = 0;
+        let mut entries = 0;
+        // The cursor's own agent may have been passed in part.
+        let certain = |agent: &AgentId| first != Some(*agent);
+        for (agent, reply) in items.iter().zip(self.flight(&counts).await?) {
+            if enough == limit || entries > limit {
+                break;
+            }
+            enough += 1;
+            if certain(agent) {
+                entries += redis::from_redis_value::<usize>(reply).map_err(keys::unexpected)?;
+            }
+        }
+        let next = items.get(enough).copied();
+        items.truncate(enough);
         Ok(Page { items, next })
     }
 
@@ -132,7 +149,8 @@ impl RedisStore {
         Ok(ids)
     }
 
-    /// The records that are still there and not revoked.
+    /// The records that are still there and not revoked. One that cannot be understood is left out, and in the log, so that
+    /// it hides no other: nobody is let pass by a list.
     async fn records(&self, ids: &[(AgentId, SessionId)]) -> Result<Vec<SessionRecord>, StoreError> {
         let mut reads = pipe();
         for (_, id) in ids {
@@ -141,23 +159,31 @@ impl RedisStore {
         }
         let mut records = Vec::new();
         let mut apart = pipe();
-        let mut incomplete = VecDeque::new();
+        let mut incomplete = Vec::new();
         for ((_, id), reply) in ids.iter().zip(self.flight(&reads).await?) {
-            match keys::session(*id, reply)? {
-                keys::ReadSession::Missing => {}
-                keys::ReadSession::Whole(record) => records.push(record),
-                keys::ReadSession::WithoutConstraints(record) => {
+            match keys::session(*id, reply) {
+                Ok(keys::ReadSession::Missing) => {}
+                Ok(keys::ReadSession::Whole(record)) => records.push(record),
+                Ok(keys::ReadSession::WithoutConstraints(record)) => {
                     apart.cmd("GET").arg(keys::constraints_key(*id));
-                    incomplete.push_back(records.len());
-                    records.push(record);
+                    incomplete.push(record);
                 }
+                Err(error) => tracing::error!(session = %id, %error, "left out of a list"),
             }
         }
-        for (position, reply) in incomplete.iter().zip(self.flight(&apart).await?) {
+        for (mut record, reply) in incomplete.into_iter().zip(self.flight(&apart).await?) {
             let text: Option<Vec<u8>> = redis::from_redis_value(reply).map_err(keys::unexpected)?;
-            records[*position].constraints = Some(keys::constraints(&text.unwrap_or_default())?);
+            match keys::constraints(&text.unwrap_or_default()) {
+                Ok(constraints) => {
+                    record.constraints = Some(constraints);
+                    records.push(record);
+                }
+                Err(error) => tracing::error!(session = %record.id, %error, "left out of a list"),
+            }
         }
         records.retain(|record| record.revoked_at.is_none());
+        // As they were asked for: by agent, newest first.
+        records.sort_unstable_by(|a, b| a.agent_id.cmp(&b.agent_id).then(b.id.cmp(&a.id)));
         Ok(records)
     }
 

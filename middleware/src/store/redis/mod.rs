@@ -1,6 +1,4 @@
 //! Sessions in Redis (7.0 or later) or Valkey.
-//!
-#![doc = include_str!("LAYOUT.md")]
 
 mod connection;
 mod keys;
@@ -8,20 +6,20 @@ mod list;
 
 use std::{fmt, future::Future, pin::Pin, sync::LazyLock, task::Poll, time::Duration};
 
-use redis::{Client, IntoConnectionInfo, ProtocolVersion, Script, Value, cmd};
+use redis::{Client, IntoConnectionInfo, ProtocolVersion, Script, Value, cmd, pipe};
 
 use self::{
     connection::{Connection, ScriptCall},
     keys::{AgentKeys, ReadSession},
 };
 use super::{
-    AgentStore, Created, NewSession, Page, PageRequest, Registered, SessionCursor, SessionStore, StoreError,
-    Swapped, TOMBSTONE_SECONDS, TokenSwap,
+    Agent, AgentStore, Created, NewSession, Page, PageRequest, Registered, SessionCursor, SessionStore,
+    StoreError, Swapped, TOMBSTONE_SECONDS, TokenSwap,
 };
 use crate::{
-    agent::{Agent, AgentId},
     clock::Timestamp,
-    session::{SessionId, SessionRecord},
+    id::{AgentId, SessionId},
+    session::SessionRecord,
 };
 
 macro_rules! script {
@@ -40,18 +38,22 @@ script!(REGISTER_AGENT, "register_agent");
 /// How often the sessions of an agent are read again because others were added meanwhile.
 const REVOKE_AGENT_ATTEMPTS: usize = 16;
 
+/// For how long a creation that failed is taken back, once the server answers again: half a minute.
+const TAKE_BACK_ATTEMPTS: usize = 60;
+const TAKE_BACK_PAUSE: Duration = Duration::from_millis(500);
+
 /// How to reach Redis.
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct RedisStoreConfig {
-    /// `redis://[user:password@]host[:port][/database]`, or `rediss://` with the feature `tls`.
-    pub url: String,
+    url: String,
     /// The deadline of every call: 250 ms by default.
     pub timeout: Duration,
 }
 
 impl RedisStoreConfig {
-    /// The server at a URL, with the default deadline.
+    /// The server at `redis://[user:password@]host[:port][/database]`, or `rediss://` with the feature `tls`, with the
+    /// default deadline.
     #[must_use]
     pub fn new(url: impl Into<String>) -> Self {
         Self {
@@ -61,6 +63,9 @@ impl RedisStoreConfig {
     }
 
     /// Whether the URL is usable. Nothing is sent.
+    ///
+    /// # Errors
+    /// When it is not.
     pub fn check(&self) -> Result<(), RedisStoreError> {
         self.client().map(drop)
     }
@@ -94,6 +99,8 @@ pub struct RedisStoreError(String);
 /// A store on a single Redis or Valkey server. Clones share one multiplexed connection.
 ///
 /// Every call has a deadline and fails closed with a [`StoreError`]. The connection heals by itself, from whatever failure.
+///
+#[doc = include_str!("LAYOUT.md")]
 #[derive(Clone)]
 pub struct RedisStore {
     connection: Connection,
@@ -107,6 +114,9 @@ impl fmt::Debug for RedisStore {
 
 impl RedisStore {
     /// Opens the store and starts to connect in the background; a server that does not answer yet is no error.
+    ///
+    /// # Errors
+    /// When the URL is not usable.
     ///
     /// # Panics
     /// Outside a Tokio runtime.
@@ -166,10 +176,55 @@ impl RedisStore {
     }
 }
 
-/// The future of [`RedisStore`]'s reads.
-pub struct Read(Pin<Box<dyn Future<Output = Result<Option<SessionRecord>, StoreError>> + Send>>);
+impl RedisStore {
+    /// Revokes, in the background, a session that may have been created although its creation failed: its token was given to
+    /// nobody, but it would count against the agent's limit. On the same connection it runs after the creation.
+    fn take_back(&self, id: SessionId, agent: AgentId, now: Timestamp) {
+        let store = self.clone();
+        tokio::spawn(async move {
+            let call = revocation(id, agent, now);
+            for _ in 0..TAKE_BACK_ATTEMPTS {
+                let revoked = store.connection.script(&REVOKE, &call);
+                if store.connection.within(revoked).await.is_ok() {
+                    return;
+                }
+                tokio::time::sleep(TAKE_BACK_PAUSE).await;
+            }
+        });
+    }
 
-impl Future for Read {
+    /// Takes an agent out of the registry, and puts it back when it was registered anew, or got sessions, in the meantime.
+    /// It must run to its end: see the caller.
+    async fn unlist(&self, id: AgentId) -> Result<(), StoreError> {
+        let names = AgentKeys::of(id);
+        let member = id.as_uuid().as_bytes();
+        let mut forget = pipe();
+        forget.cmd("ZREM").arg(keys::REGISTRY).arg(member);
+        forget.cmd("HEXISTS").arg(names.agent).arg("c");
+        forget.cmd("EXISTS").arg(names.index);
+        let replies = self.connection.pipeline(&forget).await?;
+        if replies[1..].iter().any(|reply| *reply != Value::Int(0)) {
+            let mut relist = cmd("ZADD");
+            relist.arg(keys::REGISTRY).arg(0).arg(member);
+            self.connection.query::<Value>(&relist).await?;
+        }
+        Ok(())
+    }
+}
+
+/// The call of revoke.lua.
+fn revocation(id: SessionId, agent: AgentId, now: Timestamp) -> ScriptCall {
+    ScriptCall::default()
+        .key(keys::session_key(id))
+        .key(AgentKeys::of(agent).index)
+        .number(now)
+        .arg(*id.as_uuid().as_bytes())
+}
+
+/// The future of [`RedisStore`]'s reads.
+pub struct RedisRead(Pin<Box<dyn Future<Output = Result<Option<SessionRecord>, StoreError>> + Send>>);
+
+impl Future for RedisRead {
     type Output = Result<Option<SessionRecord>, StoreError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut std::task::Context<'_>) -> Poll<Self::Output> {
@@ -177,18 +232,18 @@ impl Future for Read {
     }
 }
 
-impl fmt::Debug for Read {
+impl fmt::Debug for RedisRead {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Read(..)")
+        f.write_str("RedisRead(..)")
     }
 }
 
 impl SessionStore for RedisStore {
-    type Read = Read;
+    type Read = RedisRead;
 
     fn read(&self, id: SessionId) -> Self::Read {
         let store = self.clone();
-        Read(Box::pin(async move {
+        RedisRead(Box::pin(async move {
             store.connection.within(store.read_session(id)).await
         }))
     }
@@ -213,8 +268,7 @@ impl SessionStore for RedisStore {
             .arg(apart.unwrap_or_default())
             .fields(keys::session_fields(record));
 
-        // One flight, the registry first. When only one of the two succeeds, what is left is an entry without sessions, or
-        // a session whose token nobody was given.
+        // One flight, the registry first: an entry without sessions is harmless.
         let mut register = cmd("ZADD");
         register.arg(keys::REGISTRY).arg(0).arg(agent);
         let both = async {
@@ -225,7 +279,11 @@ impl SessionStore for RedisStore {
             );
             registered.and(created)
         };
-        match self.connection.within(both).await? {
+        let created = self.connection.within(both).await;
+        if created.is_err() {
+            self.take_back(record.id, record.agent_id, session.now);
+        }
+        match created? {
             1 => Ok(Created::Done),
             0 => Ok(Created::LimitReached),
             -1 => Ok(Created::AgentDeleted),
@@ -265,11 +323,7 @@ impl SessionStore for RedisStore {
             let Some(agent) = self.agent_of(id).await? else {
                 return Ok(false);
             };
-            let call = ScriptCall::default()
-                .key(keys::session_key(id))
-                .key(AgentKeys::of(agent).index)
-                .number(now)
-                .arg(*id.as_uuid().as_bytes());
+            let call = revocation(id, agent, now);
             match self.connection.script(&REVOKE, &call).await? {
                 1 => Ok(true),
                 0 => Ok(false),
@@ -312,9 +366,12 @@ impl AgentStore for RedisStore {
             .key(AgentKeys::of(agent.id).agent)
             .fields(keys::agent_fields(agent));
         let register = async {
-            // The registry first: an entry without an agent is harmless, an unlisted agent is not.
+            // First: an entry without an agent is harmless, an unlisted agent is not.
             self.connection.query::<Value>(&registry).await?;
-            self.connection.script(&REGISTER_AGENT, &call).await
+            let reply = self.connection.script(&REGISTER_AGENT, &call).await?;
+            // Once more: a deletion of an earlier agent with this id may have taken the entry away in between.
+            self.connection.query::<Value>(&registry).await?;
+            Ok(reply)
         };
         match self.connection.within(register).await? {
             1 => Ok(Registered::Done),
@@ -340,12 +397,12 @@ impl AgentStore for RedisStore {
     async fn delete_agent(&self, id: AgentId, now: Timestamp) -> Result<Option<u32>, StoreError> {
         let delete = async {
             let revoked = self.revoke_all(id, now, TOMBSTONE_SECONDS).await?;
-            if revoked.is_some() {
-                // Last: an entry without an agent is harmless.
-                let mut forget = cmd("ZREM");
-                forget.arg(keys::REGISTRY).arg(id.as_uuid().as_bytes());
-                self.connection.query::<Value>(&forget).await?;
-            }
+            // Last, also where an earlier attempt got no further: an entry without an agent is harmless.
+            let store = self.clone();
+            let unlisted = tokio::spawn(async move { store.unlist(id).await });
+            unlisted
+                .await
+                .map_err(|error| StoreError::Unexpected(error.to_string()))??;
             Ok(revoked)
         };
         self.connection.within(delete).await

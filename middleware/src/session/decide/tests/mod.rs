@@ -119,15 +119,15 @@ fn assert_order(faults: &[Fault], decide: fn(&Case) -> Result<(), ErrorKind>) {
 }
 
 #[test]
-fn admission_asks_revoked_then_agent_then_current_token_then_expiry() {
+fn admission_asks_revoked_then_agent_then_expiry_then_current_token() {
     let superseded = (ErrorKind::TokenSuperseded, SUPERSEDED);
-    assert_order(&[REVOKED, OTHER_AGENT, superseded, EXPIRED], Case::admit);
+    assert_order(&[REVOKED, OTHER_AGENT, EXPIRED, superseded], Case::admit);
 }
 
 #[test]
-fn renewal_asks_revoked_then_expiry_then_current_token_then_limit() {
+fn renewal_asks_revoked_then_current_token_then_expiry_then_limit() {
     assert_order(
-        &[REVOKED, OTHER_AGENT, EXPIRED, MISMATCH, LIMIT],
+        &[REVOKED, OTHER_AGENT, MISMATCH, EXPIRED, LIMIT],
         Case::renew_kind,
     );
 }

@@ -1,3 +1,4 @@
+#!lua
 -- Adds a session unless its agent has its maximum of active ones.
 --
 -- KEYS  1 session  2 the agent's index  3 agent  4 constraints   (all with the hash tag of the agent's bucket)
@@ -10,7 +11,7 @@
 --
 -- EVALSHA … 4 session:{3747}:0190… index:{3747}:0000… agent:{3747}:0000… constraints:{3747}:0190…
 --           1760000000 5 <id> 1760086400 172800 1759913600 '' h <hash> a <agent> n 0 x 30 t 86400 e 1760086400 l 1762592000
--- Run late, it adds a session whose token nobody was given.
+-- Run late, it adds a session whose token nobody was given; the caller revokes it. A full server refuses it as a whole.
 if redis.call('HEXISTS', KEYS[3], 'd') == 1 then
   return -1
 end

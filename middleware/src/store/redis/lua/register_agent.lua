@@ -1,3 +1,4 @@
+#!lua
 -- Registers an agent unless there is one with this id. One that was deleted does not count.
 --
 -- KEYS  1 agent

@@ -1,3 +1,4 @@
+#!lua
 -- Replaces a session's token if the expected one is still the current one (compare-and-swap).
 --
 -- KEYS  1 session  2 the agent's index  3 constraints   (all with the hash tag of the agent's bucket)

@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- Revokes all sessions of an agent, and on demand deletes the agent, in one step.
 --
 -- KEYS  1 the agent's index  2 agent  3… every session in the index   (all with the hash tag of the agent's bucket)
@@ -8,7 +9,8 @@
 --       · -2 the agent is to be deleted and there is none
 --
 -- EVALSHA … 3 index:{3747}:0000… agent:{3747}:0000… session:{3747}:0190… 1760000000 3600 <id>
--- Run late, it does nothing when a session was added meanwhile; else nothing more than the caller asked for.
+-- Run late, it does nothing when a session was added meanwhile; else nothing more than the caller asked for. It runs on a
+-- full server too.
 local delete = ARGV[2] ~= '0'
 if delete and redis.call('HEXISTS', KEYS[2], 'c') == 0 then
   return -2

@@ -1,14 +1,62 @@
-//! Session ids.
+//! The ids of agents and sessions.
 
 use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use crate::{
-    agent::{AgentId, InvalidId, parse_hyphenated},
-    clock::Timestamp,
-};
+use crate::clock::Timestamp;
+
+/// An agent's id, a UUID.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String")]
+pub struct AgentId(Uuid);
+
+impl AgentId {
+    /// An id from a UUID.
+    #[must_use]
+    pub const fn from_uuid(id: Uuid) -> Self {
+        Self(id)
+    }
+
+    /// The UUID.
+    #[must_use]
+    pub const fn as_uuid(&self) -> &Uuid {
+        &self.0
+    }
+
+    /// The agent's bucket: a stable 16-bit hash, written into the ids of its sessions.
+    ///
+    /// It is the first two bytes of the id's SHA-256, big endian. It is part of the stored layout: it never changes.
+    #[must_use]
+    pub fn bucket(&self) -> u16 {
+        let digest: [u8; 32] = Sha256::digest(self.0.as_bytes()).into();
+        u16::from_be_bytes([digest[0], digest[1]])
+    }
+}
+
+impl TryFrom<String> for AgentId {
+    type Error = InvalidId;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
+    }
+}
+
+impl FromStr for AgentId {
+    type Err = InvalidId;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        parse_hyphenated(text).map(Self)
+    }
+}
+
+impl fmt::Display for AgentId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
 
 /// A session's id: a `UUIDv7` (RFC 9562, section 5.7) whose last 16 bits are the agent's [bucket](AgentId::bucket).
 ///
@@ -19,6 +67,9 @@ pub struct SessionId(Uuid);
 
 impl SessionId {
     /// A fresh id for a session of `agent`, created at `now_millis`.
+    ///
+    /// # Errors
+    /// When the operating system has no randomness.
     pub fn generate(agent: AgentId, now_millis: u64) -> Result<Self, getrandom::Error> {
         let mut random = [0; 10];
         getrandom::fill(&mut random)?;
@@ -76,6 +127,19 @@ impl fmt::Display for SessionId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
     }
+}
+
+/// A text that is not a hyphenated UUID.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("must be a UUID such as 0190f3a1-7c1e-7d2a-9b3c-4d5e6f708192")]
+pub struct InvalidId;
+
+/// `Uuid` itself also takes braces, URNs and bare digits; the wire has one form.
+fn parse_hyphenated(text: &str) -> Result<Uuid, InvalidId> {
+    if text.len() != 36 {
+        return Err(InvalidId);
+    }
+    Uuid::try_parse(text).map_err(|_| InvalidId)
 }
 
 #[cfg(test)]

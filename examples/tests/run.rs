@@ -1,0 +1,161 @@
+//! Starts each example as a process of its own and talks to it over real sockets.
+
+use std::{
+    env,
+    io::{BufRead, BufReader, Read, Write},
+    net::TcpStream,
+    path::PathBuf,
+    process::{Child, Command, Stdio},
+    sync::mpsc,
+    thread,
+    time::Duration,
+};
+
+const PATIENCE: Duration = Duration::from_secs(30);
+const AGENT: &str = "6f1c7a52-2f39-4b0e-9c55-0b7f3e3d2a11";
+
+/// A running example, stopped when it is dropped: when a test panics, too.
+struct Example {
+    process: Child,
+    lines: mpsc::Receiver<String>,
+}
+
+impl Example {
+    fn start(name: &str) -> Self {
+        let program = program(name);
+        let mut process = Command::new(&program)
+            .arg("0")
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap_or_else(|error| {
+                panic!(
+                    "{}: {error}; `cargo build --examples` builds it",
+                    program.display()
+                )
+            });
+        let stdout = BufReader::new(process.stdout.take().unwrap());
+        let (sender, lines) = mpsc::channel();
+        thread::spawn(move || {
+            stdout
+                .lines()
+                .map_while(Result::ok)
+                .try_for_each(|line| sender.send(line))
+        });
+        Self { process, lines }
+    }
+
+    /// The next line that it prints with this beginning.
+    fn line(&self, beginning: &str) -> String {
+        loop {
+            let line = self.lines.recv_timeout(PATIENCE).expect("the example prints on");
+            if line.starts_with(beginning) {
+                return line;
+            }
+        }
+    }
+}
+
+impl Drop for Example {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// Examples lie beside the folder of the tests' programs.
+fn program(name: &str) -> PathBuf {
+    let test = env::current_exe().unwrap();
+    let profile = test.ancestors().nth(2).unwrap();
+    profile
+        .join("examples")
+        .join(name)
+        .with_extension(env::consts::EXE_EXTENSION)
+}
+
+/// What a printed line `curl … -H 'NAME: VALUE' http://ADDRESS/PATH` asks for.
+struct Curl {
+    header: String,
+    address: String,
+    path: String,
+}
+
+impl Curl {
+    fn parse(line: &str) -> Self {
+        let (_, rest) = line.split_once("-H '").unwrap();
+        let (header, rest) = rest.split_once("' http://").unwrap();
+        let (address, path) = rest.split_once('/').unwrap();
+        Self {
+            header: header.to_owned(),
+            address: address.to_owned(),
+            path: format!("/{path}"),
+        }
+    }
+
+    /// The whole answer to a GET with this header line, which may be empty.
+    fn get(&self, header: &str) -> String {
+        let mut stream = TcpStream::connect(&self.address).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        let header = if header.is_empty() {
+            String::new()
+        } else {
+            format!("{header}\r\n")
+        };
+        let Self { address, path, .. } = self;
+        let request = format!("GET {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n{header}\r\n");
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    }
+}
+
+fn only_the_printed_token_passes(name: &str) {
+    let example = Example::start(name);
+    let curl = Curl::parse(&example.line("curl "));
+
+    let accepted = curl.get(&curl.header);
+    assert!(accepted.starts_with("HTTP/1.1 200 "), "{accepted}");
+    assert!(accepted.contains(AGENT), "{accepted}");
+
+    let missing = curl.get("");
+    let forged = curl.get(&curl.header.replace("v4.public.ey", "v4.public.eY"));
+    for (answer, says_error) in [(missing, false), (forged, true)] {
+        assert!(answer.starts_with("HTTP/1.1 401 "), "{answer}");
+        assert!(
+            answer.contains("content-type: application/problem+json"),
+            "{answer}"
+        );
+        assert!(answer.contains("www-authenticate: Bearer realm="), "{answer}");
+        assert!(answer.contains("\"code\":\"INVALID_TOKEN\""), "{answer}");
+        assert_eq!(answer.contains("error=\"invalid_token\""), says_error, "{answer}");
+        assert!(!answer.contains(AGENT), "{answer}");
+    }
+}
+
+#[test]
+fn axum_api() {
+    only_the_printed_token_passes("axum_api");
+}
+
+#[test]
+fn hyper_api() {
+    only_the_printed_token_passes("hyper_api");
+}
+
+#[test]
+fn verify_only() {
+    only_the_printed_token_passes("verify_only");
+    let example = Example::start("verify_only");
+    let line = example.line("This service cannot mint");
+    assert!(line.contains("not a PASERK k4.secret key"), "{line}");
+}
+
+#[test]
+fn tonic_api() {
+    let mut example = Example::start("tonic_api");
+    let without = example.line("Without a token");
+    assert!(without.contains("Unauthenticated: INVALID_TOKEN"), "{without}");
+    let with = example.line("With the session's token");
+    assert!(with.ends_with(": Serving"), "{with}");
+    assert!(example.process.wait().unwrap().success());
+}
