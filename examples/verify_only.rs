@@ -13,13 +13,12 @@ use axum::{
     Router,
     body::Body,
     extract::State,
-    http::{HeaderMap, Response, header},
+    http::{HeaderMap, Response, Uri},
     routing::get,
 };
 use tokio::net::TcpListener;
 use tower_session_auth::{
-    AuthError, Claims, Clock, ErrorKind, SigningKey, SystemClock, TokenVerifier, VerifyingKey,
-    problem_response,
+    AuthError, Claims, Clock, SigningKey, SystemClock, TokenVerifier, VerifyingKey, problem_response,
 };
 
 #[tokio::main]
@@ -43,8 +42,12 @@ async fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-async fn claims(State(verifier): State<TokenVerifier>, headers: HeaderMap) -> Result<String, Response<Body>> {
-    let claims = check(&verifier, &headers)
+async fn claims(
+    State(verifier): State<TokenVerifier>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Result<String, Response<Body>> {
+    let claims = check(&verifier, &headers, &uri)
         .map_err(|error| problem_response(&error, "claims", &headers).map(Body::new))?;
     Ok(format!(
         "Agent {} in session {}, until {}.\n",
@@ -53,19 +56,9 @@ async fn claims(State(verifier): State<TokenVerifier>, headers: HeaderMap) -> Re
 }
 
 /// First the signature, then the time.
-fn check(verifier: &TokenVerifier, headers: &HeaderMap) -> Result<Claims, AuthError> {
-    let header = headers
-        .get(header::AUTHORIZATION)
-        .ok_or_else(AuthError::token_missing)?;
-    let bearer = header
-        .to_str()
-        .ok()
-        .and_then(|value| value.strip_prefix("Bearer "));
-    let token = bearer
-        .ok_or(ErrorKind::InvalidToken)
-        .and_then(|bearer| verifier.verify(bearer))
-        .map_err(AuthError::token)?;
-    token.unexpired(SystemClock.now()).map_err(AuthError::token)?;
+fn check(verifier: &TokenVerifier, headers: &HeaderMap, uri: &Uri) -> Result<Claims, AuthError> {
+    let token = verifier.verify_request(headers, uri)?;
+    token.unexpired(SystemClock.now())?;
     Ok(*token.claims())
 }
 

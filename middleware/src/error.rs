@@ -127,6 +127,10 @@ impl AuthError {
             kind,
             challenge: match kind {
                 ErrorKind::InvalidMasterPassword => Challenge::MasterPassword,
+                ErrorKind::InvalidToken
+                | ErrorKind::TokenExpired
+                | ErrorKind::SessionRevoked
+                | ErrorKind::TokenSuperseded => Challenge::BearerInvalid,
                 _ => Challenge::None,
             },
             detail: Cow::Borrowed(kind.default_detail()),
@@ -138,18 +142,13 @@ impl AuthError {
         }
     }
 
-    /// An error about the bearer token that was sent: a 401 carries a challenge with `error="invalid_token"`.
+    /// An error about the bearer token that was sent: here `SessionNotFound` is a 401 too, with a challenge.
     #[must_use]
     pub const fn token(kind: ErrorKind) -> Self {
         let mut error = Self::new(kind);
-        error.challenge = match kind {
-            ErrorKind::InvalidToken
-            | ErrorKind::TokenExpired
-            | ErrorKind::SessionRevoked
-            | ErrorKind::TokenSuperseded
-            | ErrorKind::SessionNotFound => Challenge::BearerInvalid,
-            _ => Challenge::None,
-        };
+        if let ErrorKind::SessionNotFound = kind {
+            error.challenge = Challenge::BearerInvalid;
+        }
         error
     }
 

@@ -11,6 +11,7 @@ use http_body_util::Full;
 use pin_project_lite::pin_project;
 use tower::Service;
 
+use super::X_MASTER_PASSWORD;
 use crate::{
     error::AuthError,
     guarded::{Guarded, Verdict},
@@ -43,8 +44,12 @@ impl Verdict for Verifying {
     fn poll_verdict<B>(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-        _: &mut Request<B>,
+        request: &mut Request<B>,
     ) -> Poll<Result<(), AuthError>> {
+        // A log line of an inner service must not show the password.
+        if let Some(password) = request.headers_mut().get_mut(X_MASTER_PASSWORD) {
+            password.set_sensitive(true);
+        }
         match &mut self.verification {
             Verification::Done => Poll::Ready(Ok(())),
             Verification::Argon2(verify) => verify.as_mut().poll(cx),

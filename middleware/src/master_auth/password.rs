@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use argon2::{ARGON2ID_IDENT, Argon2, Params, PasswordVerifier, password_hash::phc::PasswordHash};
+use argon2::{ARGON2ID_IDENT, Argon2, Params, PasswordVerifier, Version, password_hash::phc::PasswordHash};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use tokio::sync::Semaphore;
@@ -53,7 +53,10 @@ impl MasterPassword {
     pub(super) fn new(phc: &str) -> Result<Self, InvalidPasswordHash> {
         let hash = PasswordHash::new(phc).map_err(|_| InvalidPasswordHash)?;
         let complete = hash.salt.is_some() && hash.hash.is_some();
-        if hash.algorithm != ARGON2ID_IDENT || !complete || Params::try_from(&hash).is_err() {
+        let known = hash
+            .version
+            .is_none_or(|version| Version::try_from(version).is_ok());
+        if hash.algorithm != ARGON2ID_IDENT || !known || !complete || Params::try_from(&hash).is_err() {
             return Err(InvalidPasswordHash);
         }
         let mut memory_key = [0; 32];

@@ -163,7 +163,8 @@ fn an_error_that_is_not_about_a_token_carries_no_bearer_challenge() {
             .iter()
             .any(|row| row.0 == *kind && row.5 == BEARER_INVALID);
         let response = answer(&AuthError::token(*kind));
-        let challenged = response.headers().contains_key(header::WWW_AUTHENTICATE);
+        let challenge = header(&response, header::WWW_AUTHENTICATE);
+        let challenged = challenge.is_some_and(|challenge| challenge.starts_with("Bearer "));
         assert_eq!(challenged, about_a_token, "{kind:?}");
     }
 }

@@ -4,17 +4,24 @@ use http::{HeaderMap, Uri, header};
 
 use crate::{
     error::{AuthError, ErrorKind},
-    token::{MAX_HEADER_LEN, TokenVerifier},
+    token::{MAX_HEADER_LEN, ProvenToken, TokenVerifier},
 };
+
+impl TokenVerifier {
+    /// Proves the token of a request: rules 1 and 2 of [`session_auth`](crate::session_auth), for those who ask no store.
+    /// Expiry is for [`ProvenToken::unexpired`] to judge.
+    ///
+    /// # Errors
+    /// `InvalidToken`.
+    pub fn verify_request(&self, headers: &HeaderMap, uri: &Uri) -> Result<ProvenToken, AuthError> {
+        Ok(self.verify(bearer(headers, uri, self)?)?)
+    }
+}
 
 /// The bearer string of a request (RFC 6750, section 2.1).
 ///
 /// A token in the query is refused even beside a good header: it stands in logs and histories, so it has to be noticed.
-pub(super) fn bearer<'a>(
-    headers: &'a HeaderMap,
-    uri: &Uri,
-    verifier: &TokenVerifier,
-) -> Result<&'a str, AuthError> {
+fn bearer<'a>(headers: &'a HeaderMap, uri: &Uri, verifier: &TokenVerifier) -> Result<&'a str, AuthError> {
     let invalid = |detail| Err(AuthError::token(ErrorKind::InvalidToken).with_detail(detail));
     if token_in_query(uri, verifier) {
         return invalid("A session token does not belong into the query.");

@@ -50,7 +50,7 @@ impl<St: SessionStore> Verdict for Reading<St, St::Read> {
     ) -> Poll<Result<(), AuthError>> {
         let this = self.project();
         let read = ready!(this.read.poll(cx));
-        Poll::Ready(this.gate.admit(*this.token, read, request.extensions_mut()))
+        Poll::Ready(this.gate.admit(*this.token, read, request))
     }
 
     fn reject(&self, error: &AuthError, request_headers: &HeaderMap) -> Response<Full<Bytes>> {

@@ -4,12 +4,12 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{Extensions, Request, Response};
+use http::{Request, Response, header};
 use http_body::Body;
 use tower::Service;
 
 use super::{
-    AuthenticatedSession, PresentedSession, ResponseFuture, credentials,
+    AuthenticatedSession, PresentedSession, ResponseFuture,
     layer::{Gate, Mode},
 };
 use crate::{
@@ -50,7 +50,11 @@ where
     }
 
     fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
-        match self.gate.prove(&request) {
+        match self
+            .gate
+            .verifier
+            .verify_request(request.headers(), request.uri())
+        {
             Ok(token) => ResponseFuture::read(self.gate.clone(), token, request, self.inner.clone()),
             Err(error) => ResponseFuture::rejected(self.gate.rejections.respond(&error, request.headers())),
         }
@@ -58,18 +62,12 @@ where
 }
 
 impl<St> Gate<St> {
-    /// Rules 1 and 2: all that needs no store.
-    fn prove<B>(&self, request: &Request<B>) -> Result<ProvenToken, AuthError> {
-        let bearer = credentials::bearer(request.headers(), request.uri(), &self.verifier)?;
-        self.verifier.verify(bearer).map_err(AuthError::token)
-    }
-
     /// Rules 3 to 7.
-    pub(super) fn admit(
+    pub(super) fn admit<B>(
         &self,
         token: ProvenToken,
         read: Result<Option<SessionRecord>, StoreError>,
-        extensions: &mut Extensions,
+        request: &mut Request<B>,
     ) -> Result<(), AuthError> {
         let now = self.clock.now();
         let Some(record) = read? else {
@@ -80,12 +78,20 @@ impl<St> Gate<St> {
         match self.mode {
             Mode::Access => {
                 session::admit(&record, &token, now).map_err(AuthError::token)?;
-                extensions.insert(AuthenticatedSession::new(record, token.claims()));
+                request
+                    .extensions_mut()
+                    .insert(AuthenticatedSession::new(record, token.claims()));
             }
             Mode::Renewal => {
                 session::standing(&record, &token).map_err(AuthError::token)?;
-                extensions.insert(PresentedSession::new(record, token));
+                request
+                    .extensions_mut()
+                    .insert(PresentedSession::new(record, token));
             }
+        }
+        // A log line of an inner service must not show the token.
+        if let Some(credentials) = request.headers_mut().get_mut(header::AUTHORIZATION) {
+            credentials.set_sensitive(true);
         }
         Ok(())
     }

@@ -134,6 +134,7 @@ impl SessionStore for MemoryStore {
 
     async fn replace_token(&self, swap: &TokenSwap) -> Result<Swapped, StoreError> {
         let mut state = self.lock();
+        state.sweep(swap.now);
         let Some(kept) = state.sessions.get(&swap.current.id) else {
             return Ok(Swapped::NotFound);
         };
@@ -150,6 +151,7 @@ impl SessionStore for MemoryStore {
 
     async fn revoke(&self, id: SessionId, now: Timestamp) -> Result<bool, StoreError> {
         let mut state = self.lock();
+        state.sweep(now);
         let Some(kept) = state.sessions.get_mut(&id) else {
             return Ok(false);
         };

@@ -205,3 +205,14 @@ async fn refusals_may_have_another_shape_and_still_carry_the_error() {
         assert_eq!(body.to_bytes(), expected.code());
     }
 }
+
+#[tokio::test]
+async fn what_the_inner_service_gets_does_not_show_the_token_in_a_log() {
+    let given = pass(
+        &access(Stub::answering(Ok(Some(record(&claims()))))),
+        request(&claims()),
+    )
+    .await
+    .unwrap();
+    assert!(given.headers()[header::AUTHORIZATION].is_sensitive());
+}
