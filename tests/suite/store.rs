@@ -39,7 +39,6 @@ macro_rules! store_suite {
                 creating {
                     a_session_is_read_as_it_was_created
                     a_session_that_was_not_created_is_none
-                    #[ignore = "fails: MemoryStore overwrites the session"]
                     an_id_is_taken_once
                     a_refused_creation_leaves_nothing
                     the_limit_is_the_one_of_the_creation

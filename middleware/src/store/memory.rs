@@ -122,6 +122,9 @@ impl SessionStore for MemoryStore {
         if state.deleted.contains_key(&record.agent_id) {
             return Ok(Created::AgentDeleted);
         }
+        if state.sessions.contains_key(&record.id) {
+            return Err(StoreError::Unexpected("a fresh session id is in use".into()));
+        }
         if state.active(record.agent_id, session.now) >= session.limit as usize {
             return Ok(Created::LimitReached);
         }

@@ -12,7 +12,7 @@ use std::{future::Future, sync::Arc, time::Duration};
 
 use redis::{
     AsyncConnectionConfig, Client, Cmd, ErrorKind, FromRedisValue, Pipeline, PushInfo, PushKind, RedisError,
-    Script, ServerErrorKind, Value,
+    RedisResult, Script, ServerErrorKind, Value,
     aio::{MultiplexedConnection, SendError},
 };
 use tokio::{
@@ -28,6 +28,8 @@ const FIRST_BACKOFF: Duration = Duration::from_millis(20);
 const LAST_BACKOFF: Duration = Duration::from_millis(500);
 /// A connection that lasted this long ends the growth of the back-off.
 const STABLE_AFTER: Duration = Duration::from_secs(1);
+/// The error code of a command for another type of value than the key holds.
+const WRONG_TYPE: &str = "WRONGTYPE";
 /// Commands that may wait to be written, before writers wait themselves.
 const WRITE_QUEUE: usize = 1024;
 
@@ -121,12 +123,20 @@ impl Connection {
             .map_err(|error| self.judge(link.epoch, &error))
     }
 
+    /// Sends commands at once. A reply that says WRONGTYPE stays among the others, for whoever reads that record.
     pub(super) async fn pipeline(&self, pipeline: &Pipeline) -> Result<Vec<Value>, StoreError> {
         let mut link = self.link().await?;
-        pipeline
-            .query_async(&mut link.connection)
-            .await
-            .map_err(|error| self.judge(link.epoch, &error))
+        let judge = |error: RedisError| self.judge(link.epoch, &error);
+        let replies = link.connection.send_packed_commands(pipeline, 0, pipeline.len());
+        let replies = replies.await.map_err(judge)?;
+        let failed = replies.iter().find_map(|reply| match reply {
+            Value::ServerError(error) if error.code() != WRONG_TYPE => Some(error.clone()),
+            _ => None,
+        });
+        match failed {
+            Some(error) => Err(judge(error.into())),
+            None => Ok(replies),
+        }
     }
 
     /// Runs a script by its hash, and by its text when the server does not know it (any more).
@@ -208,6 +218,7 @@ impl From<&RedisError> for StoreError {
     fn from(error: &RedisError) -> Self {
         match error.kind() {
             ErrorKind::Parse | ErrorKind::UnexpectedReturnType => Self::Unexpected(error.to_string()),
+            _ if error.code() == Some(WRONG_TYPE) => Self::Unexpected(error.to_string()),
             _ if error.is_timeout() => Self::Timeout,
             _ => Self::Unavailable(error.to_string()),
         }
@@ -277,10 +288,19 @@ impl Supervisor {
                 }
                 Ok::<_, SendError>(())
             });
-        let connecting = self.client.get_multiplexed_async_connection_with_config(&config);
+        let connecting = async {
+            let mut connection = self
+                .client
+                .get_multiplexed_async_connection_with_config(&config)
+                .await?;
+            let role = redis::cmd("ROLE").query_async(&mut connection).await;
+            Ok::<_, RedisError>((connection, role))
+        };
         // The library's own timeout does not cover all of the handshake.
         match timeout(CONNECT_TIMEOUT, connecting).await {
-            Ok(result) => result.map_err(|error| error.to_string()),
+            Ok(Ok((_, role))) if is_replica(&role) => Err("the server is a replica".to_owned()),
+            Ok(Ok((connection, _))) => Ok(connection),
+            Ok(Err(error)) => Err(error.to_string()),
             Err(_) => Err("no answer while connecting".to_owned()),
         }
     }
@@ -303,5 +323,13 @@ impl Supervisor {
             }
         }
         false
+    }
+}
+
+/// A replica may not have heard of a revocation yet, so it is not read. Where ROLE is forbidden, the first write will tell.
+fn is_replica(role: &RedisResult<Value>) -> bool {
+    match role {
+        Ok(Value::Array(role)) => role.first() == Some(&Value::BulkString(b"slave".to_vec())),
+        _ => false,
     }
 }

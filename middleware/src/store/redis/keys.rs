@@ -135,7 +135,7 @@ pub(super) fn session(id: SessionId, reply: Value) -> Result<ReadSession, StoreE
         return Ok(ReadSession::Missing);
     }
 
-    let renewal_count = number("n", renewals)?.unwrap_or_default();
+    let renewal_count = required("n", renewals)?;
     let others: u32 = number("o", others)?.unwrap_or_default();
     let mut record = SessionRecord {
         id,

@@ -142,21 +142,23 @@ impl RedisStore {
         }
     }
 
-    /// Revokes what the index holds, and reads it again as long as it changes in between.
+    /// Revokes what the index holds, and reads it again as long as it changes in between. `delete` names the agent's creation
+    /// where the agent is to go too. `None` when it is gone, or another one, already.
     async fn revoke_all(
         &self,
         agent: AgentId,
         now: Timestamp,
-        tombstone: u64,
+        delete: Option<Timestamp>,
     ) -> Result<Option<u32>, StoreError> {
         let names = AgentKeys::of(agent);
+        let created = delete.map(|created| created.to_string()).unwrap_or_default();
         for _ in 0..REVOKE_AGENT_ATTEMPTS {
             let ids = self.index(&names.index).await?;
             let mut call = ScriptCall::default().key(&names.index).key(&names.agent);
             for id in &ids {
                 call = call.key(keys::session_key(*id));
             }
-            call = call.number(now).number(tombstone);
+            call = call.number(now).number(TOMBSTONE_SECONDS).arg(created.as_str());
             for id in &ids {
                 call = call.arg(*id.as_uuid().as_bytes());
             }
@@ -173,6 +175,12 @@ impl RedisStore {
         Err(StoreError::Unavailable(
             "the agent's sessions keep changing".into(),
         ))
+    }
+
+    async fn find_agent(&self, id: AgentId) -> Result<Option<Agent>, StoreError> {
+        let mut hmget = cmd("HMGET");
+        hmget.arg(AgentKeys::of(id).agent).arg(&keys::AGENT_FIELDS);
+        keys::agent(id, self.connection.query(&hmget).await?)
     }
 }
 
@@ -193,22 +201,32 @@ impl RedisStore {
         });
     }
 
-    /// Takes an agent out of the registry, and puts it back when it was registered anew, or got sessions, in the meantime.
-    /// It must run to its end: see the caller.
+    /// Takes an agent out of the registry when nothing is left of it, and puts it back when it was registered anew, or got
+    /// sessions, in the meantime. It must run to its end: see the caller.
     async fn unlist(&self, id: AgentId) -> Result<(), StoreError> {
-        let names = AgentKeys::of(id);
+        if self.in_use(id).await? {
+            return Ok(());
+        }
         let member = id.as_uuid().as_bytes();
-        let mut forget = pipe();
-        forget.cmd("ZREM").arg(keys::REGISTRY).arg(member);
-        forget.cmd("HEXISTS").arg(names.agent).arg("c");
-        forget.cmd("EXISTS").arg(names.index);
-        let replies = self.connection.pipeline(&forget).await?;
-        if replies[1..].iter().any(|reply| *reply != Value::Int(0)) {
+        let mut forget = cmd("ZREM");
+        forget.arg(keys::REGISTRY).arg(member);
+        self.connection.query::<Value>(&forget).await?;
+        if self.in_use(id).await? {
             let mut relist = cmd("ZADD");
             relist.arg(keys::REGISTRY).arg(0).arg(member);
             self.connection.query::<Value>(&relist).await?;
         }
         Ok(())
+    }
+
+    /// Whether an agent is registered or has sessions.
+    async fn in_use(&self, id: AgentId) -> Result<bool, StoreError> {
+        let names = AgentKeys::of(id);
+        let mut look = pipe();
+        look.cmd("HEXISTS").arg(names.agent).arg("c");
+        look.cmd("EXISTS").arg(names.index);
+        let replies = self.connection.pipeline(&look).await?;
+        Ok(replies.iter().any(|reply| *reply != Value::Int(0)))
     }
 }
 
@@ -334,7 +352,7 @@ impl SessionStore for RedisStore {
     }
 
     async fn revoke_agent(&self, agent: AgentId, now: Timestamp) -> Result<u32, StoreError> {
-        let revoked = self.connection.within(self.revoke_all(agent, now, 0)).await?;
+        let revoked = self.connection.within(self.revoke_all(agent, now, None)).await?;
         Ok(revoked.unwrap_or_default())
     }
 
@@ -364,6 +382,7 @@ impl AgentStore for RedisStore {
             .arg(agent.id.as_uuid().as_bytes());
         let call = ScriptCall::default()
             .key(AgentKeys::of(agent.id).agent)
+            .number(agent.created_at)
             .fields(keys::agent_fields(agent));
         let register = async {
             // First: an entry without an agent is harmless, an unlisted agent is not.
@@ -379,15 +398,13 @@ impl AgentStore for RedisStore {
                 Some(before) => Ok(Registered::Exists(before)),
                 None => Err(StoreError::Unavailable("the agent is being deleted".into())),
             },
+            -1 => Err(StoreError::Unavailable("the agent was deleted meanwhile".into())),
             other => Err(unknown_reply("register_agent", other)),
         }
     }
 
     async fn agent(&self, id: AgentId) -> Result<Option<Agent>, StoreError> {
-        let mut hmget = cmd("HMGET");
-        hmget.arg(AgentKeys::of(id).agent).arg(&keys::AGENT_FIELDS);
-        let reply = self.connection.within(self.connection.query(&hmget)).await?;
-        keys::agent(id, reply)
+        self.connection.within(self.find_agent(id)).await
     }
 
     async fn agents(&self, page: PageRequest<AgentId>) -> Result<Page<Agent, AgentId>, StoreError> {
@@ -396,7 +413,10 @@ impl AgentStore for RedisStore {
 
     async fn delete_agent(&self, id: AgentId, now: Timestamp) -> Result<Option<u32>, StoreError> {
         let delete = async {
-            let revoked = self.revoke_all(id, now, TOMBSTONE_SECONDS).await?;
+            let revoked = match self.find_agent(id).await? {
+                Some(agent) => self.revoke_all(id, now, Some(agent.created_at)).await?,
+                None => None,
+            };
             // Last, also where an earlier attempt got no further: an entry without an agent is harmless.
             let store = self.clone();
             let unlisted = tokio::spawn(async move { store.unlist(id).await });

@@ -71,7 +71,6 @@ async fn a_field_that_is_missing_is_an_error() {
 
 /// It must not begin at 0 again.
 #[tokio::test]
-#[ignore = "fails: keys::session takes a missing renewal count for 0"]
 async fn a_renewal_count_that_is_missing_is_an_error() {
     let redis = TestRedis::start();
     let subject = Subject::new("missing renewal count", redis.url());
@@ -92,7 +91,6 @@ async fn a_record_of_another_type_is_an_error() {
 }
 
 #[tokio::test]
-#[ignore = "fails: WRONGTYPE is taken for a server that is not available"]
 async fn a_record_of_another_type_is_unexpected() {
     let redis = TestRedis::start();
     let subject = Subject::new("record of another type", redis.url());

@@ -92,20 +92,17 @@ async fn a_replica_refuses_to_write_until_it_is_promoted() {
     subject.add().await;
 }
 
+/// It may not have heard of a revocation yet.
 #[tokio::test]
-#[ignore = "fails: each refused write ends the connection, and there is none during the back-off"]
-async fn a_replica_can_still_be_read() {
+async fn a_replica_is_not_read_once_a_write_has_shown_what_it_is() {
     let redis = TestRedis::start();
     let subject = Subject::new("read-only replica", redis.url());
     let record = subject.add().await;
     demote(&redis);
-    let mut failed = 0;
+    subject.fails_to_write(&record).await;
     for _ in 0..ROUNDS {
-        subject.fails_to_write(&record).await;
-        match subject.read(record.id).await {
-            Ok(read) => assert_eq!(read.as_ref(), Some(&record)),
-            Err(_) => failed += 1,
-        }
+        subject.read(record.id).await.unwrap_err();
     }
-    assert_eq!(failed, 0, "of {ROUNDS} reads");
+    order(&redis, &["REPLICAOF", "NO", "ONE"]);
+    assert_eq!(subject.heals(record.id).await.as_ref(), Some(&record));
 }

@@ -128,7 +128,9 @@ async fn the_work_of_a_call_does_not_grow_with_what_is_stored() {
     let [before, after] = &*measured else {
         unreachable!()
     };
-    assert_eq!(after[..2], before[..2]);
+    // Now and then a creation also prolongs the life of the index.
+    assert!(before[0].max(after[0]) <= 11, "{measured:?}");
+    assert_eq!(after[1], before[1]);
     // Of one agent more than a page has places, the index is counted, and that of no more is read.
     assert!(after[2] <= 1 + 11 + 10 + 10, "{measured:?}");
 }

@@ -2,14 +2,18 @@
 -- Registers an agent unless there is one with this id. One that was deleted does not count.
 --
 -- KEYS  1 agent
--- ARGV  the record's fields and values
--- Reply 1 registered · 0 there is one
+-- ARGV  1 created at (epoch seconds)  2… the record's fields and values
+-- Reply 1 registered · 0 there is one · -1 there was one, which was deleted after this one's creation
 --
--- EVALSHA … 1 agent:{3747}:0000… c 1760000000 n build-bot
--- Run late, it registers an agent whose registration was not acknowledged.
-if redis.call('HEXISTS', KEYS[1], 'c') == 1 then
+-- EVALSHA … 1 agent:{3747}:0000… 1760000000 c 1760000000 n build-bot
+-- Run late, it registers an agent whose registration was not acknowledged, but none that was deleted meanwhile.
+local agent = redis.call('HMGET', KEYS[1], 'c', 'd')
+if agent[1] then
   return 0
 end
+if agent[2] and tonumber(agent[2]) > tonumber(ARGV[1]) then
+  return -1
+end
 redis.call('DEL', KEYS[1])
-redis.call('HSET', KEYS[1], unpack(ARGV))
+redis.call('HSET', KEYS[1], unpack(ARGV, 2))
 return 1

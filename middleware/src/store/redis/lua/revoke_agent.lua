@@ -4,15 +4,16 @@
 -- KEYS  1 the agent's index  2 agent  3… every session in the index   (all with the hash tag of the agent's bucket)
 -- ARGV  1 now (epoch seconds)
 --       2 seconds for which the deleted agent is remembered; 0 keeps the agent
---       3… the ids (16 bytes) of the sessions in KEYS, in their order
+--       3 when the agent to be deleted was created (epoch seconds); '' keeps the agent
+--       4… the ids (16 bytes) of the sessions in KEYS, in their order
 -- Reply how many of the sessions were active · -1 the index holds other sessions than those named: read it again
---       · -2 the agent is to be deleted and there is none
+--       · -2 the agent is to be deleted and there is none, or another one by now
 --
--- EVALSHA … 3 index:{3747}:0000… agent:{3747}:0000… session:{3747}:0190… 1760000000 3600 <id>
--- Run late, it does nothing when a session was added meanwhile; else nothing more than the caller asked for. It runs on a
--- full server too.
-local delete = ARGV[2] ~= '0'
-if delete and redis.call('HEXISTS', KEYS[2], 'c') == 0 then
+-- EVALSHA … 3 index:{3747}:0000… agent:{3747}:0000… session:{3747}:0190… 1760000000 3600 1759990000 <id>
+-- Run late, it does nothing when a session was added or the agent registered anew meanwhile; else nothing more than the
+-- caller asked for. It runs on a full server too.
+local delete = ARGV[3] ~= ''
+if delete and redis.call('HGET', KEYS[2], 'c') ~= ARGV[3] then
   return -2
 end
 if redis.call('ZCARD', KEYS[1]) ~= #KEYS - 2 then
@@ -21,7 +22,7 @@ end
 local active = 0
 local expiries = {}
 for i = 3, #KEYS do
-  expiries[i] = redis.call('ZSCORE', KEYS[1], ARGV[i])
+  expiries[i] = redis.call('ZSCORE', KEYS[1], ARGV[i + 1])
   if not expiries[i] then
     return -1
   end
