@@ -36,28 +36,6 @@ impl AgentId {
     }
 }
 
-impl TryFrom<String> for AgentId {
-    type Error = InvalidId;
-
-    fn try_from(text: String) -> Result<Self, Self::Error> {
-        text.parse()
-    }
-}
-
-impl FromStr for AgentId {
-    type Err = InvalidId;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        parse_hyphenated(text).map(Self)
-    }
-}
-
-impl fmt::Display for AgentId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
 /// A session's id: a `UUIDv7` (RFC 9562, section 5.7) whose last 16 bits are the agent's [bucket](AgentId::bucket).
 ///
 /// So an id alone tells when the session was created and where all of its agent's state lies.
@@ -107,32 +85,40 @@ impl SessionId {
     }
 }
 
-impl TryFrom<String> for SessionId {
-    type Error = InvalidId;
-
-    fn try_from(text: String) -> Result<Self, Self::Error> {
-        text.parse()
-    }
-}
-
-impl FromStr for SessionId {
-    type Err = InvalidId;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        parse_hyphenated(text).map(Self)
-    }
-}
-
-impl fmt::Display for SessionId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
 /// A text that is not a hyphenated UUID.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("must be a UUID such as 0190f3a1-7c1e-7d2a-9b3c-4d5e6f708192")]
 pub struct InvalidId;
+
+/// An id's text: the hyphenated form, lower-case when written.
+macro_rules! textual {
+    ($id:ident) => {
+        impl TryFrom<String> for $id {
+            type Error = InvalidId;
+
+            fn try_from(text: String) -> Result<Self, Self::Error> {
+                text.parse()
+            }
+        }
+
+        impl FromStr for $id {
+            type Err = InvalidId;
+
+            fn from_str(text: &str) -> Result<Self, Self::Err> {
+                parse_hyphenated(text).map(Self)
+            }
+        }
+
+        impl fmt::Display for $id {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+    };
+}
+
+textual!(AgentId);
+textual!(SessionId);
 
 /// `Uuid` itself also takes braces, URNs and bare digits; the wire has one form.
 fn parse_hyphenated(text: &str) -> Result<Uuid, InvalidId> {

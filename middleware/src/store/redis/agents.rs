@@ -1,0 +1,144 @@
+//! What agents need of Redis: being registered, found and deleted, and losing all their sessions at once.
+
+use redis::{Value, cmd, pipe};
+
+use super::{
+    RedisStore,
+    keys::{self, AgentKeys},
+    script::{REGISTER_AGENT, REVOKE_AGENT, ScriptCall, unknown_reply},
+};
+use crate::{
+    clock::Timestamp,
+    id::AgentId,
+    store::{Agent, AgentStore, Page, PageRequest, Registered, StoreError, TOMBSTONE_SECONDS},
+};
+
+/// How often the sessions of an agent are read again because others were added meanwhile.
+const REVOKE_AGENT_ATTEMPTS: usize = 16;
+
+impl AgentStore for RedisStore {
+    async fn register(&self, agent: &Agent) -> Result<Registered, StoreError> {
+        let mut registry = cmd("ZADD");
+        registry
+            .arg(keys::REGISTRY)
+            .arg(0)
+            .arg(agent.id.as_uuid().as_bytes());
+        let call = ScriptCall::default()
+            .key(AgentKeys::of(agent.id).agent)
+            .number(agent.created_at)
+            .fields(keys::agent_fields(agent));
+        let register = async {
+            // First: an entry without an agent is harmless, an unlisted agent is not.
+            self.connection.query::<Value>(&registry).await?;
+            let reply = self.connection.script(&REGISTER_AGENT, &call).await?;
+            // Once more: a deletion of an earlier agent with this id may have taken the entry away in between.
+            self.connection.query::<Value>(&registry).await?;
+            Ok(reply)
+        };
+        match self.connection.within(register).await? {
+            1 => Ok(Registered::Done),
+            0 => match self.agent(agent.id).await? {
+                Some(before) => Ok(Registered::Exists(before)),
+                None => Err(StoreError::Unavailable("the agent is being deleted".into())),
+            },
+            -1 => Err(StoreError::Unavailable("the agent was deleted meanwhile".into())),
+            other => Err(unknown_reply("register_agent", other)),
+        }
+    }
+
+    async fn agent(&self, id: AgentId) -> Result<Option<Agent>, StoreError> {
+        self.connection.within(self.find_agent(id)).await
+    }
+
+    async fn agents(&self, page: PageRequest<AgentId>) -> Result<Page<Agent, AgentId>, StoreError> {
+        self.connection.within(self.list_agents(page)).await
+    }
+
+    async fn delete_agent(&self, id: AgentId, now: Timestamp) -> Result<Option<u32>, StoreError> {
+        let delete = async {
+            let revoked = match self.find_agent(id).await? {
+                Some(agent) => self.revoke_all(id, now, Some(agent.created_at)).await?,
+                None => None,
+            };
+            // Last, also where an earlier attempt got no further: an entry without an agent is harmless.
+            let store = self.clone();
+            let unlisted = tokio::spawn(async move { store.unlist(id).await });
+            unlisted
+                .await
+                .map_err(|error| StoreError::Unexpected(error.to_string()))??;
+            Ok(revoked)
+        };
+        self.connection.within(delete).await
+    }
+}
+
+impl RedisStore {
+    /// Revokes what the index holds, and reads it again as long as it changes in between. `delete` names the agent's creation
+    /// where the agent is to go too. `None` when it is gone, or another one, already.
+    pub(super) async fn revoke_all(
+        &self,
+        agent: AgentId,
+        now: Timestamp,
+        delete: Option<Timestamp>,
+    ) -> Result<Option<u32>, StoreError> {
+        let names = AgentKeys::of(agent);
+        let created = delete.map(|created| created.to_string()).unwrap_or_default();
+        for _ in 0..REVOKE_AGENT_ATTEMPTS {
+            let ids = self.index(&names.index).await?;
+            let mut call = ScriptCall::default().key(&names.index).key(&names.agent);
+            for id in &ids {
+                call = call.key(keys::session_key(*id));
+            }
+            call = call.number(now).number(TOMBSTONE_SECONDS).arg(created.as_str());
+            for id in &ids {
+                call = call.arg(*id.as_uuid().as_bytes());
+            }
+            match self.connection.script(&REVOKE_AGENT, &call).await? {
+                -1 => {}
+                -2 => return Ok(None),
+                active => {
+                    return u32::try_from(active)
+                        .map(Some)
+                        .map_err(|_| unknown_reply("revoke_agent", active));
+                }
+            }
+        }
+        Err(StoreError::Unavailable(
+            "the agent's sessions keep changing".into(),
+        ))
+    }
+
+    async fn find_agent(&self, id: AgentId) -> Result<Option<Agent>, StoreError> {
+        let mut hmget = cmd("HMGET");
+        hmget.arg(AgentKeys::of(id).agent).arg(&keys::AGENT_FIELDS);
+        keys::agent(id, self.connection.query(&hmget).await?)
+    }
+
+    /// Takes an agent out of the registry when nothing is left of it, and puts it back when it was registered anew, or got
+    /// sessions, in the meantime. It must run to its end: see the caller.
+    async fn unlist(&self, id: AgentId) -> Result<(), StoreError> {
+        if self.in_use(id).await? {
+            return Ok(());
+        }
+        let member = id.as_uuid().as_bytes();
+        let mut forget = cmd("ZREM");
+        forget.arg(keys::REGISTRY).arg(member);
+        self.connection.query::<Value>(&forget).await?;
+        if self.in_use(id).await? {
+            let mut relist = cmd("ZADD");
+            relist.arg(keys::REGISTRY).arg(0).arg(member);
+            self.connection.query::<Value>(&relist).await?;
+        }
+        Ok(())
+    }
+
+    /// Whether an agent is registered or has sessions.
+    async fn in_use(&self, id: AgentId) -> Result<bool, StoreError> {
+        let names = AgentKeys::of(id);
+        let mut look = pipe();
+        look.cmd("HEXISTS").arg(names.agent).arg("c");
+        look.cmd("EXISTS").arg(names.index);
+        let replies = self.connection.pipeline(&look).await?;
+        Ok(replies.iter().any(|reply| *reply != Value::Int(0)))
+    }
+}

@@ -1,0 +1,56 @@
+//! The Lua scripts, and what they are called with.
+
+use std::sync::LazyLock;
+
+use redis::Script;
+
+use crate::store::StoreError;
+
+macro_rules! script {
+    ($name:ident, $file:literal) => {
+        pub(super) static $name: LazyLock<Script> =
+            LazyLock::new(|| Script::new(include_str!(concat!("lua/", $file, ".lua"))));
+    };
+}
+
+script!(CREATE, "create");
+script!(REPLACE_TOKEN, "replace_token");
+script!(REVOKE, "revoke");
+script!(REVOKE_AGENT, "revoke_agent");
+script!(REGISTER_AGENT, "register_agent");
+
+/// The keys and arguments of a script.
+#[derive(Default)]
+pub(super) struct ScriptCall {
+    pub(super) keys: Vec<String>,
+    pub(super) args: Vec<Vec<u8>>,
+}
+
+impl ScriptCall {
+    pub(super) fn key(mut self, key: impl Into<String>) -> Self {
+        self.keys.push(key.into());
+        self
+    }
+
+    pub(super) fn arg(mut self, arg: impl Into<Vec<u8>>) -> Self {
+        self.args.push(arg.into());
+        self
+    }
+
+    pub(super) fn number(self, number: impl ToString) -> Self {
+        self.arg(number.to_string())
+    }
+
+    pub(super) fn fields(mut self, fields: Vec<(&'static str, Vec<u8>)>) -> Self {
+        for (name, value) in fields {
+            self.args.push(name.into());
+            self.args.push(value);
+        }
+        self
+    }
+}
+
+/// Every reply that a script's header does not name.
+pub(super) fn unknown_reply(script: &str, reply: i64) -> StoreError {
+    StoreError::Unexpected(format!("{script}.lua answered {reply}"))
+}
