@@ -13,7 +13,7 @@ use tower_session_auth::{SigningKey, SystemClock, master_auth::MAX_PASSWORD_LEN}
 
 use crate::{
     app,
-    config::{Config, Settings},
+    config::{self, Config, Settings},
     first_run,
 };
 
@@ -94,6 +94,11 @@ fn serve(settings: Settings) -> Result<(), Failure> {
         let address = listener.local_addr().map_err(cannot_listen)?;
         if let Some(generated) = &config.generated {
             first_run::announce(generated, address, &config.policy);
+        }
+        if let config::Store::Memory = config.store {
+            tracing::warn!(
+                "sessions are kept in memory and end with this process: set redis_url to keep them"
+            );
         }
         tracing::info!(%address, store = config.store.name(), "listening");
         app::run(config, Arc::new(SystemClock), listener, stop_signal())

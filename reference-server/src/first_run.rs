@@ -66,8 +66,8 @@ pub fn announce(generated: &Generated, address: SocketAddr, policy: &SessionPoli
         println!("Signing key: made up for this run; its tokens are worth nothing after it.");
     }
     if let Some(password) = &generated.password {
-        println!("Master password, made up for this run and shown only here: {password}");
-        println!("\nTo try it, paste this into another terminal:\n");
+        println!("Master password: made up for this run too; it stands below (PASSWORD) and nowhere else.");
+        println!("\nTo try the server, paste this into another terminal:\n");
         println!("{}", walk_through(address, password, policy));
     }
     println!();

@@ -57,9 +57,8 @@ pub(crate) async fn listen<S, ResBody>(
         let service = service
             .clone()
             .map_request(move |mut request: Request<Incoming>| {
-                if let Some(client) = proxies.client(peer.ip(), request.headers()) {
-                    request.extensions_mut().insert(ClientAddr(client));
-                }
+                let client = proxies.client(peer.ip(), request.headers());
+                request.extensions_mut().insert(ClientAddr(client));
                 request
             });
         let http = http.clone();

@@ -21,35 +21,35 @@ impl TrustedProxies {
     }
 
     /// The client's address: the peer's own, or behind trusted proxies the last one in `X-Forwarded-For` that is none of
-    /// them; where all are, the first. `None` where that one cannot be read.
+    /// them. Where that one cannot be read, or is missing, the trusted proxy next to it stands in: somebody has to.
     #[must_use]
-    pub fn client(&self, peer: IpAddr, headers: &HeaderMap) -> Option<IpAddr> {
-        let peer = peer.to_canonical();
-        if !self.trusts(peer) {
-            return Some(peer);
-        }
-        let forwarded = headers.get_all("x-forwarded-for").iter();
-        let mut hops: Vec<_> = forwarded
-            .flat_map(|value| value.to_str().unwrap_or_default().split(','))
-            .map(|hop| address(hop.trim()))
-            .collect();
-        hops.push(Some(peer));
-        // What stands before an unreadable hop was not written by a proxy of ours.
-        let client = hops
+    pub fn client(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
+        let mut nearest = peer.to_canonical();
+        let lines: Vec<_> = headers.get_all("x-forwarded-for").iter().collect();
+        let mut hops = lines
             .iter()
             .rev()
-            .find(|hop| hop.is_none_or(|address| !self.trusts(address)));
-        *client.or(hops.first())?
+            .flat_map(|line| line.as_bytes().rsplit(|byte| *byte == b','));
+        while self.trusts(nearest) {
+            match hops.next().and_then(address) {
+                Some(hop) => nearest = hop,
+                None => break,
+            }
+        }
+        nearest
     }
 }
 
-/// An address as proxies write it: some add the port.
-fn address(hop: &str) -> Option<IpAddr> {
+/// An address as proxies write it: some add brackets or the port.
+fn address(hop: &[u8]) -> Option<IpAddr> {
+    let hop = std::str::from_utf8(hop).ok()?.trim();
+    let bare = hop
+        .strip_prefix('[')
+        .and_then(|hop| hop.strip_suffix(']'))
+        .unwrap_or(hop);
     let with_port = || hop.parse::<SocketAddr>().map(|address| address.ip());
-    hop.parse()
-        .or_else(|_| with_port())
-        .ok()
-        .map(|address: IpAddr| address.to_canonical())
+    let address: IpAddr = bare.parse().or_else(|_| with_port()).ok()?;
+    Some(address.to_canonical())
 }
 
 #[cfg(test)]
@@ -60,27 +60,32 @@ mod tests {
     fn only_trusted_proxies_are_believed() {
         let proxies = TrustedProxies::new(vec!["10.0.0.0/8".parse().unwrap()]);
         for (peer, forwarded, client) in [
-            ("192.0.2.1", &[][..], Some("192.0.2.1")),
-            ("192.0.2.1", &["198.51.100.1"], Some("192.0.2.1")),
-            ("10.0.0.1", &[], Some("10.0.0.1")),
-            ("10.0.0.1", &["198.51.100.1:4711"], Some("198.51.100.1")),
-            ("10.0.0.1", &["[2001:db8::1]:4711"], Some("2001:db8::1")),
-            ("10.0.0.1", &["198.51.100.1"], Some("198.51.100.1")),
-            ("::ffff:10.0.0.1", &["198.51.100.1"], Some("198.51.100.1")),
-            ("10.0.0.1", &["203.0.113.9, 198.51.100.1"], Some("198.51.100.1")),
+            ("192.0.2.1", &[][..], "192.0.2.1"),
+            ("192.0.2.1", &["198.51.100.1"], "192.0.2.1"),
+            ("10.0.0.1", &[], "10.0.0.1"),
+            ("10.0.0.1", &["198.51.100.1"], "198.51.100.1"),
+            ("10.0.0.1", &["198.51.100.1:4711"], "198.51.100.1"),
+            ("10.0.0.1", &["[2001:db8::1]:4711"], "2001:db8::1"),
+            ("10.0.0.1", &["[2001:db8::1]"], "2001:db8::1"),
+            ("::ffff:10.0.0.1", &["198.51.100.1"], "198.51.100.1"),
+            ("10.0.0.1", &["203.0.113.9, 198.51.100.1"], "198.51.100.1"),
+            ("10.0.0.1", &["\u{e9}, 198.51.100.1"], "198.51.100.1"),
             (
                 "10.0.0.1",
                 &["203.0.113.9", "198.51.100.1, 10.0.0.2"],
-                Some("198.51.100.1"),
+                "198.51.100.1",
             ),
-            ("10.0.0.1", &["198.51.100.1, garbage"], None),
-            ("10.0.0.1", &["10.0.0.3, 10.0.0.2"], Some("10.0.0.3")),
+            ("10.0.0.1", &["198.51.100.1, garbage"], "10.0.0.1"),
+            ("10.0.0.1", &["198.51.100.1, unknown, 10.0.0.2"], "10.0.0.2"),
+            ("10.0.0.1", &["198.51.100.1,"], "10.0.0.1"),
+            ("10.0.0.1", &["10.0.0.3, 10.0.0.2"], "10.0.0.3"),
         ] {
             let mut headers = HeaderMap::new();
             for value in forwarded {
-                headers.append("x-forwarded-for", value.parse().unwrap());
+                let value = http::HeaderValue::from_bytes(value.as_bytes()).unwrap();
+                headers.append("x-forwarded-for", value);
             }
-            let client = client.map(|client| client.parse().unwrap());
+            let client: IpAddr = client.parse().unwrap();
             assert_eq!(
                 proxies.client(peer.parse().unwrap(), &headers),
                 client,

@@ -10,6 +10,7 @@ use crate::clock::Timestamp;
 /// Failures in a row before an address is locked.
 const FREE_FAILURES: u32 = 5;
 const LONGEST_LOCK: u64 = 300;
+const LONGER_THAN_ANY_LOCK: u64 = LONGEST_LOCK + 1;
 /// Failures are forgotten when nothing more was heard for this long after the lock's end.
 const FORGET_AFTER: u64 = 900;
 /// Addresses remembered at most. Past it the one that failed longest ago is forgotten.
@@ -31,9 +32,11 @@ struct Failures {
 impl Lockout {
     /// `Err` with the seconds to wait when the client is locked.
     pub(super) fn check(&self, client: IpAddr, now: Timestamp) -> Result<(), u64> {
-        match self.failures.get(&network(client)) {
-            Some(failures) if now < failures.locked_until => Err(failures.locked_until.since(now)),
-            _ => Ok(()),
+        let failures = self.failures.get(&network(client));
+        match failures.map_or(0, |failures| failures.locked_until.since(now)) {
+            // A longer wait than any lock means that the clock was set back.
+            0 | LONGER_THAN_ANY_LOCK.. => Ok(()),
+            seconds => Err(seconds),
         }
     }
 
@@ -154,6 +157,14 @@ mod tests {
             lockout.check(ip(client), Timestamp(1_000 + 3 * FORGET_AFTER)),
             Ok(())
         );
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_does_not_prolong_a_lock() {
+        let mut lockout = Lockout::default();
+        fail(&mut lockout, "192.0.2.1", 5, 90_000);
+        assert!(lockout.check(ip("192.0.2.1"), Timestamp(90_000)).is_err());
+        assert_eq!(lockout.check(ip("192.0.2.1"), Timestamp(1_000)), Ok(()));
     }
 
     #[test]

@@ -5,9 +5,10 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use argon2::{ARGON2ID_IDENT, Argon2, Params, PasswordVerifier, Version, password_hash::phc::PasswordHash};
+use argon2::{ARGON2ID_IDENT, Algorithm, Argon2, Block, Params, Version, password_hash::phc::PasswordHash};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
+use subtle::ConstantTimeEq;
 use tokio::sync::Semaphore;
 
 use super::{layer::InvalidPasswordHash, lockout::Lockout, queue::Queue};
@@ -30,6 +31,9 @@ pub(super) struct MasterPassword {
 
 struct Shared {
     hash: PasswordHash,
+    params: Params,
+    /// Argon2's memory, kept: given back, it would stay with the allocator of each thread that ever ran it.
+    memory: Mutex<Vec<Vec<Block>>>,
     permits: Arc<Semaphore>,
     queue: Queue,
     lockout: Mutex<Lockout>,
@@ -56,14 +60,17 @@ impl MasterPassword {
         let known = hash
             .version
             .is_none_or(|version| Version::try_from(version).is_ok());
-        if hash.algorithm != ARGON2ID_IDENT || !known || !complete || Params::try_from(&hash).is_err() {
+        if hash.algorithm != ARGON2ID_IDENT || !known || !complete {
             return Err(InvalidPasswordHash);
         }
+        let params = Params::try_from(&hash).map_err(|_| InvalidPasswordHash)?;
         let mut memory_key = [0; 32];
         getrandom::fill(&mut memory_key).map_err(|_| InvalidPasswordHash)?;
         Ok(Self {
             shared: Arc::new(Shared {
                 hash,
+                params,
+                memory: Mutex::default(),
                 permits: Arc::new(Semaphore::new(PERMITS)),
                 queue: Queue::default(),
                 lockout: Mutex::default(),
@@ -114,9 +121,7 @@ impl MasterPassword {
     }
 
     fn verify_now(&self, password: &[u8], client: Option<IpAddr>) -> bool {
-        let verified = Argon2::default()
-            .verify_password(password, &self.shared.hash)
-            .is_ok();
+        let verified = self.shared.matches(password);
         let now = self.clock.now();
         if verified {
             self.shared.remember(password, now);
@@ -135,6 +140,24 @@ impl MasterPassword {
 }
 
 impl Shared {
+    /// Runs Argon2id in memory that is used again.
+    fn matches(&self, password: &[u8]) -> bool {
+        let (Some(salt), Some(expected)) = (&self.hash.salt, &self.hash.hash) else {
+            return false;
+        };
+        let version = self.hash.version.map(Version::try_from);
+        let Ok(version) = version.unwrap_or(Ok(Version::default())) else {
+            return false;
+        };
+        let argon2 = Argon2::new(Algorithm::Argon2id, version, self.params.clone());
+        let mut memory = lock(&self.memory).pop().unwrap_or_default();
+        memory.resize(self.params.block_count(), Block::default());
+        let mut output = vec![0; expected.len()];
+        let hashed = argon2.hash_password_into_with_memory(password, salt.as_ref(), &mut output, &mut memory);
+        lock(&self.memory).push(memory);
+        hashed.is_ok() && output.ct_eq(expected.as_bytes()).into()
+    }
+
     fn tag(&self, password: &[u8]) -> Option<Hmac<Sha256>> {
         let mut mac = Hmac::<Sha256>::new_from_slice(&self.memory_key).ok()?;
         mac.update(password);

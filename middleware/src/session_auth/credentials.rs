@@ -48,9 +48,10 @@ fn bearer<'a>(headers: &'a HeaderMap, uri: &Uri, verifier: &TokenVerifier) -> Re
 
 fn token_in_query(uri: &Uri, verifier: &TokenVerifier) -> bool {
     uri.query().is_some_and(|query| {
-        query.split('&').any(|pair| {
-            let (name, value) = pair.split_once('=').unwrap_or((pair, pair));
-            name == "access_token" || verifier.resembles(value)
+        form_urlencoded::parse(query.as_bytes()).any(|(name, value)| {
+            name.eq_ignore_ascii_case("access_token")
+                || verifier.is_within(&name)
+                || verifier.is_within(&value)
         })
     })
 }

@@ -128,10 +128,10 @@ impl TokenVerifier {
         })
     }
 
-    /// Whether a text looks like one of these tokens. Used to find tokens in places where they must not be.
-    pub(crate) fn resembles(&self, text: &str) -> bool {
-        text.strip_prefix(&self.inner.prefix)
-            .is_some_and(|rest| rest.starts_with(PublicToken::HEADER))
+    /// Whether a text holds what looks like one of these tokens. Used to find tokens in places where they must not be.
+    pub(crate) fn is_within(&self, text: &str) -> bool {
+        text.split_once(PublicToken::HEADER)
+            .is_some_and(|(before, _)| before.ends_with(&self.inner.prefix))
     }
 }
 

@@ -22,21 +22,28 @@ impl Config {
     /// Everything that is wrong.
     pub fn resolve(settings: Settings) -> Result<Self, ConfigErrors> {
         let mut errors = Errors::default();
+        no_empty_text(&settings, &mut errors);
         let policy = policy(&settings, &mut errors);
         let limits = limits(&settings, &mut errors);
         let store = store(&settings, &mut errors);
-        let token_prefix = text(settings.token_prefix.as_deref()).unwrap_or_else(|| DEFAULT_PREFIX.into());
+        if limits.request <= store.timeout() {
+            errors.add("store_timeout_ms: must be less than request_timeout_ms");
+        }
+        let token_prefix = settings
+            .token_prefix
+            .clone()
+            .unwrap_or_else(|| DEFAULT_PREFIX.into());
         if token_prefix.len() > 64 || !token_prefix.bytes().all(is_token_byte) {
             errors.add("token_prefix: at most 64 of the characters A-Z a-z 0-9 - . _ ~ + /");
         }
-        let issuer = text(settings.issuer.as_deref()).unwrap_or_else(|| DEFAULT_ISSUER.into());
-        let audience = text(settings.audience.as_deref());
+        let issuer = settings.issuer.clone().unwrap_or_else(|| DEFAULT_ISSUER.into());
+        let audience = settings.audience.clone();
         for (name, value) in [("issuer", Some(&issuer)), ("audience", audience.as_ref())] {
             if value.is_some_and(|v| v.is_empty() || v.len() > 255 || v.chars().any(char::is_control)) {
                 errors.add(format!("{name}: 1 to 255 bytes without control characters"));
             }
         }
-        let log = text(settings.log.as_deref()).unwrap_or_else(|| "info".into());
+        let log = settings.log.clone().unwrap_or_else(|| "info".into());
         if EnvFilter::try_new(&log).is_err() {
             errors.add("log: not a filter in the form of RUST_LOG, such as info or warn,tower_http=debug");
         }
@@ -185,7 +192,7 @@ fn store(settings: &Settings, errors: &mut Errors) -> Store {
         1,
         60_000,
     );
-    let Some(url) = text(settings.redis_url.as_deref()) else {
+    let Some(url) = settings.redis_url.clone().filter(|url| !url.is_empty()) else {
         return Store::Memory;
     };
     let mut config = RedisStoreConfig::new(url);
@@ -198,7 +205,7 @@ fn store(settings: &Settings, errors: &mut Errors) -> Store {
 
 fn master_password_hash(settings: &Settings, errors: &mut Errors) -> Option<String> {
     let (name, hash) = match (
-        text(settings.master_password_hash.as_deref()),
+        settings.master_password_hash.clone(),
         &settings.master_password_hash_file,
     ) {
         (Some(_), Some(_)) => {
@@ -232,9 +239,21 @@ fn read(name: &str, path: &Path, errors: &mut Errors) -> Option<String> {
         .ok()
 }
 
-/// An empty text counts as not set.
-fn text(value: Option<&str>) -> Option<String> {
-    value.filter(|value| !value.is_empty()).map(str::to_owned)
+/// What is set but empty is most likely a variable that somebody forgot to fill. Without this, an empty `redis_url` would
+/// silently mean the embedded store.
+fn no_empty_text(settings: &Settings, errors: &mut Errors) {
+    for (name, value) in [
+        ("redis_url", &settings.redis_url),
+        ("master_password_hash", &settings.master_password_hash),
+        ("token_prefix", &settings.token_prefix),
+        ("issuer", &settings.issuer),
+        ("audience", &settings.audience),
+        ("log", &settings.log),
+    ] {
+        if value.as_deref() == Some("") {
+            errors.add(format!("{name}: is set, but empty"));
+        }
+    }
 }
 
 /// What may stand in a bearer token (RFC 6750, section 2.1).

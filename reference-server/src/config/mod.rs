@@ -69,6 +69,15 @@ pub struct Limits {
 pub struct ConfigErrors(pub Vec<String>);
 
 impl Store {
+    /// The longest that a call of it takes.
+    #[must_use]
+    pub const fn timeout(&self) -> Duration {
+        match self {
+            Self::Memory => Duration::ZERO,
+            Self::Redis(redis) => redis.timeout,
+        }
+    }
+
     /// Its name in logs.
     #[must_use]
     pub const fn name(&self) -> &'static str {

@@ -1,5 +1,7 @@
 //! What agents need of Redis: being registered, found and deleted, and losing all their sessions at once.
 
+use std::time::Duration;
+
 use redis::{Value, cmd, pipe};
 
 use super::{
@@ -15,6 +17,10 @@ use crate::{
 
 /// How often the sessions of an agent are read again because others were added meanwhile.
 const REVOKE_AGENT_ATTEMPTS: usize = 16;
+
+/// For how long the registry is mended after a deletion whose end was lost: half a minute.
+const RELIST_ATTEMPTS: usize = 60;
+const RELIST_PAUSE: Duration = Duration::from_millis(500);
 
 impl AgentStore for RedisStore {
     async fn register(&self, agent: &Agent) -> Result<Registered, StoreError> {
@@ -123,10 +129,21 @@ impl RedisStore {
         let member = id.as_uuid().as_bytes();
         let mut forget = cmd("ZREM");
         forget.arg(keys::REGISTRY).arg(member);
-        self.connection.query::<Value>(&forget).await?;
+        let forgotten = self.connection.query::<Value>(&forget).await;
+        // Whether or not its answer came, it may have run.
+        for _ in 0..RELIST_ATTEMPTS {
+            match self.relist(id).await {
+                Ok(()) => return forgotten.map(drop),
+                Err(_) => tokio::time::sleep(RELIST_PAUSE).await,
+            }
+        }
+        forgotten.map(drop)
+    }
+
+    async fn relist(&self, id: AgentId) -> Result<(), StoreError> {
         if self.in_use(id).await? {
             let mut relist = cmd("ZADD");
-            relist.arg(keys::REGISTRY).arg(0).arg(member);
+            relist.arg(keys::REGISTRY).arg(0).arg(id.as_uuid().as_bytes());
             self.connection.query::<Value>(&relist).await?;
         }
         Ok(())

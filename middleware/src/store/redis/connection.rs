@@ -18,12 +18,14 @@ use tokio::{
 
 use super::{
     script::ScriptCall,
-    supervisor::{AbortOnDrop, Link, State, Supervisor, Trouble, TroubleKind},
+    supervisor::{AbortOnDrop, Link, State, Supervisor, Trouble, TroubleKind, is_replica},
 };
 use crate::store::StoreError;
 
 /// The error code of a command for another type of value than the key holds.
 const WRONG_TYPE: &str = "WRONGTYPE";
+/// The error code of a command that the user may not give.
+const FORBIDDEN: &str = "NOPERM";
 
 /// A handle to the supervised connection.
 #[derive(Clone)]
@@ -68,6 +70,20 @@ impl Connection {
             .query_async(&mut link.connection)
             .await
             .map_err(|error| self.judge(link.epoch, &error))
+    }
+
+    /// Asks whether the server answers, and may be read: a replica gives its connection up.
+    pub(super) async fn probe(&self) -> Result<(), StoreError> {
+        let mut link = self.link().await?;
+        let role = redis::cmd("ROLE").query_async(&mut link.connection).await;
+        match role {
+            Err(error) if error.code() != Some(FORBIDDEN) => Err(self.judge(link.epoch, &error)),
+            role if is_replica(&role) => {
+                self.report(link.epoch, TroubleKind::Broken);
+                Err(StoreError::Unavailable("the server is a replica".into()))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Sends commands at once. A reply that says WRONGTYPE stays among the others, for whoever reads that record.

@@ -24,6 +24,9 @@ use crate::{
     },
 };
 
+/// Seconds by which the clocks of servers may differ before one of them takes another's sessions for long gone.
+const CLOCK_MARGIN: u64 = 3600;
+
 /// For how long a creation that failed is taken back, once the server answers again: half a minute.
 const TAKE_BACK_ATTEMPTS: usize = 60;
 const TAKE_BACK_PAUSE: Duration = Duration::from_millis(500);
@@ -71,7 +74,12 @@ impl SessionStore for RedisStore {
             .arg(*record.id.as_uuid().as_bytes())
             .number(record.expires_at)
             .number(keep_for)
-            .number(session.now.0.saturating_sub(session.retention))
+            .number(
+                session
+                    .now
+                    .0
+                    .saturating_sub(session.retention.saturating_add(CLOCK_MARGIN)),
+            )
             .arg(apart.unwrap_or_default())
             .fields(keys::session_fields(record));
 
@@ -107,6 +115,7 @@ impl SessionStore for RedisStore {
             .key(keys::session_key(next.id))
             .key(names.index)
             .key(keys::constraints_key(next.id))
+            .key(names.agent)
             .arg(*swap.expected().as_bytes())
             .arg(*next.id.as_uuid().as_bytes())
             .number(next.expires_at)
@@ -154,11 +163,7 @@ impl SessionStore for RedisStore {
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
-        let ping = cmd("PING");
-        self.connection
-            .within(self.connection.query::<Value>(&ping))
-            .await
-            .map(drop)
+        self.connection.within(self.connection.probe()).await
     }
 }
 

@@ -176,8 +176,8 @@ impl Supervisor {
     }
 }
 
-/// A replica may not have heard of a revocation yet, so it is not read. Where ROLE is forbidden, the first write will tell.
-fn is_replica(role: &RedisResult<Value>) -> bool {
+/// A replica may not have heard of a revocation yet, so it is not read. Where ROLE is forbidden, the first write tells.
+pub(super) fn is_replica(role: &RedisResult<Value>) -> bool {
     match role {
         Ok(Value::Array(role)) => role.first() == Some(&Value::BulkString(b"slave".to_vec())),
         _ => false,

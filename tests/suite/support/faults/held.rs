@@ -52,13 +52,18 @@ impl Held {
         agent
     }
 
+    /// From now on what `late` sends waits if this text is in it.
+    pub fn hold(&self, text: &'static str) {
+        self.gate.set(Mode::Hold(text));
+    }
+
     /// Gives up a call, the last command of which has been sent and has not arrived.
     pub async fn abandon<T: Debug>(
         &self,
         last: &'static str,
         call: impl Future<Output = Result<T, StoreError>>,
     ) {
-        self.gate.set(Mode::Hold(last));
+        self.hold(last);
         let error = self.late.call(call).await.unwrap_err();
         assert!(matches!(error, StoreError::Timeout), "{error:?}");
     }

@@ -1,20 +1,20 @@
 #!lua
 -- Replaces a session's token if the expected one is still the current one (compare-and-swap).
 --
--- KEYS  1 session  2 the agent's index  3 constraints   (all with the hash tag of the agent's bucket)
+-- KEYS  1 session  2 the agent's index  3 constraints  4 agent   (all with the hash tag of the agent's bucket)
 -- ARGV  1 hash of the expected token (32 bytes)  2 session id (16 bytes)
 --       3 expires_at (epoch seconds)             4 seconds to keep the session
 --       5… the record's fields to set, the new token's hash (h) among them, and their values
--- Reply 1 replaced · 0 another token is the current one · -1 revoked · -2 no such session
+-- Reply 1 replaced · 0 another token is the current one · -1 revoked, or the agent was deleted · -2 no such session
 --
--- EVALSHA … 3 session:{3747}:0190… index:{3747}:0000… constraints:{3747}:0190…
+-- EVALSHA … 4 session:{3747}:0190… index:{3747}:0000… constraints:{3747}:0190… agent:{3747}:0000…
 --           <hash> <id> 1760129600 172800 h <hash> n 1 e 1760129600 u 1760043200
 -- Run late, it does nothing unless the expected token is still the current one.
 local record = redis.call('HMGET', KEYS[1], 'h', 'r')
 if not record[1] then
   return -2
 end
-if record[2] then
+if record[2] or redis.call('HEXISTS', KEYS[4], 'd') == 1 then
   return -1
 end
 if record[1] ~= ARGV[1] then

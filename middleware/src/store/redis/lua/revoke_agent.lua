@@ -29,7 +29,8 @@ for i = 3, #KEYS do
 end
 for i = 3, #KEYS do
   if redis.call('EXISTS', KEYS[i]) == 1 then
-    redis.call('HSETNX', KEYS[i], 'r', ARGV[1])
+    -- A key of another type holds no session that could be used, and must not keep the others from being revoked.
+    redis.pcall('HSETNX', KEYS[i], 'r', ARGV[1])
     if tonumber(expiries[i]) > tonumber(ARGV[1]) then
       active = active + 1
     end
