@@ -245,6 +245,20 @@ async fn credentials_that_are_not_as_agreed_are_refused() {
     )
     .await;
     both.refused(401, "INVALID_TOKEN");
+    let encoded = token.replace('_', "%5F").replace('.', "%2e");
+    for query in [
+        &*format!("t={encoded}"),
+        &*token,
+        "access%5Ftoken=x",
+        &format!("t=Bearer%20{token}"),
+    ] {
+        let reply = with(
+            &format!("/v1/session?{query}"),
+            &[("authorization", good.as_bytes())],
+        )
+        .await;
+        reply.refused(401, "INVALID_TOKEN");
+    }
     let password: &[u8] = PASSWORD.as_bytes();
     let twice = with(
         "/v1/sessions",

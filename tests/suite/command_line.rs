@@ -228,6 +228,11 @@ fn a_configuration_that_cannot_work_ends_with_2_and_says_everything_that_is_wron
             &["master_password_hash", "key_file", "keygen", "hash-password"][..],
         ),
         (&["--redis-url", "http://:hunter2@x"], &["redis_url"]),
+        (&["--redis-url", ""], &["redis_url", "empty"]),
+        (
+            &["--redis-url", "redis://x", "--store-timeout-ms", "10000"],
+            &["store_timeout_ms"],
+        ),
         (&["--key-file", &bad_keys], &["key_file", "line 1"]),
         (&["--key-file", "/nowhere/keys"], &["key_file", "/nowhere/keys"]),
         (

@@ -221,3 +221,90 @@ async fn without_redis_every_protected_request_is_503_and_all_is_well_after_its_
     let session = server.api.session(&agent).await;
     server.api.access(&session.token).await.expect(200);
 }
+
+#[tokio::test]
+async fn a_server_whose_clock_is_ahead_takes_no_session_from_the_list_nor_from_revocation() {
+    let redis = TestRedis::shared();
+    let (url, keys) = (redis.fresh_database(), Keys::single(fresh_key()));
+    let right = server(&url, keys.clone(), clock()).await;
+    let ahead = server(&url, keys, ManualClock::new(Timestamp(START + 86_400 + 3_000))).await;
+    let agent = right.api.agent().await;
+    let session = right
+        .api
+        .create(json!({ "agentId": agent, "ttl": 300 }))
+        .await
+        .expect(201)
+        .issued();
+    ahead.api.session(&agent).await;
+    let list = right.api.list(&format!("?agentId={agent}")).await.expect(200);
+    assert_eq!(list.body.as_array().map(Vec::len), Some(2));
+    let path = format!("/v1/agents/{agent}");
+    right.api.master(Method::DELETE, &path, None).await.expect(200);
+    right
+        .api
+        .access(&session.token)
+        .await
+        .refused(401, "SESSION_REVOKED");
+}
+
+#[tokio::test]
+async fn a_demoted_redis_is_not_ready_and_then_not_read() {
+    let redis = TestRedis::start();
+    let server = server(&redis.url(), Keys::single(fresh_key()), clock()).await;
+    let session = server.api.session(&server.api.agent().await).await;
+    redis
+        .command::<String>(&["REPLICAOF", "127.0.0.1", "1"])
+        .expect("a replica");
+    server
+        .api
+        .open(Method::GET, "/readyz")
+        .await
+        .refused(503, "STORE_UNAVAILABLE");
+    server
+        .api
+        .access(&session.token)
+        .await
+        .refused(503, "STORE_UNAVAILABLE");
+    redis
+        .command::<String>(&["REPLICAOF", "NO", "ONE"])
+        .expect("a master");
+    let promoted = Instant::now();
+    while server.api.open(Method::GET, "/readyz").await.status != 200 {
+        assert!(
+            promoted.elapsed() < Duration::from_secs(2),
+            "not well 2 s after the promotion"
+        );
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    server.api.access(&session.token).await.expect(200);
+}
+
+#[tokio::test]
+async fn a_damaged_record_does_not_keep_the_others_from_being_revoked() {
+    let redis = TestRedis::start();
+    let server = server(&redis.url(), Keys::single(fresh_key()), clock()).await;
+    let agent = server.api.agent().await;
+    let (damaged, sound) = (server.api.session(&agent).await, server.api.session(&agent).await);
+    let digits = damaged.id.replace('-', "");
+    let key = format!("session:{{{}}}:{}", &digits[28..], &digits[..28]);
+    redis
+        .command::<String>(&["SET", &key, "damaged"])
+        .expect("a damaged record");
+    server
+        .api
+        .access(&damaged.token)
+        .await
+        .refused(503, "STORE_UNAVAILABLE");
+    let path = format!("/v1/sessions?agentId={agent}");
+    server.api.master(Method::DELETE, &path, None).await.expect(200);
+    server
+        .api
+        .access(&sound.token)
+        .await
+        .refused(401, "SESSION_REVOKED");
+    server
+        .api
+        .access(&damaged.token)
+        .await
+        .refused(503, "STORE_UNAVAILABLE");
+}

@@ -203,7 +203,10 @@ impl RedisStore {
         }
         let mut items = Vec::new();
         for (id, reply) in ids.iter().zip(self.flight(&reads).await?) {
-            items.extend(keys::agent(*id, reply)?);
+            match keys::agent(*id, reply) {
+                Ok(agent) => items.extend(agent),
+                Err(error) => tracing::error!(agent = %id, %error, "left out of a list"),
+            }
         }
         Ok(Page {
             items,
