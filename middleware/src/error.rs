@@ -41,7 +41,14 @@ macro_rules! kinds {
         /// The kinds of errors, one for each code of the wire contract.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         #[non_exhaustive]
-        pub enum ErrorKind { $($(#[$doc])* $name,)* }
+        pub enum ErrorKind {
+            $(
+                $(#[$doc])*
+                #[doc = ""]
+                #[doc = concat!("`", $code, "` · ", stringify!($status), " · retryable: ", $retryable)]
+                $name,
+            )*
+        }
 
         impl ErrorKind {
             /// Every kind, in the order of the contract.

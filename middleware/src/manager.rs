@@ -17,6 +17,11 @@ use crate::{
 
 /// The life of sessions, over any store, any agent directory and any clock.
 ///
+/// To build endpoints on it: put those for administrators behind [`MasterAuthLayer`](crate::MasterAuthLayer), the renewal
+/// behind [`SessionAuthLayer::for_renewal`](crate::SessionAuthLayer::for_renewal), which leaves a [`PresentedSession`] in the
+/// request's extensions for [`renew`](Self::renew), and turn errors into answers with
+/// [`problem_response`](crate::problem_response).
+///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {

@@ -1,7 +1,7 @@
 //! The command line.
 
 use std::{
-    io::{self, IsTerminal, Read},
+    io::{self, IsTerminal, Read, Write},
     process::ExitCode,
     sync::Arc,
 };
@@ -132,16 +132,16 @@ async fn next_signal() {
     let _ = signal::ctrl_c().await;
 }
 
-#[expect(clippy::print_stdout, clippy::print_stderr, reason = "the command's output")]
+#[expect(clippy::print_stderr, reason = "what is not the command's output proper")]
 fn keygen() -> Result<(), Failure> {
     let key = SigningKey::generate().map_err(|error| Failure::Other(error.to_string()))?;
-    println!("{}", key.to_paserk());
+    print(&key.to_paserk())?;
     eprintln!("public key: {}", key.verifying_key().to_paserk());
     eprintln!("key id:     {}", key.verifying_key().id());
     Ok(())
 }
 
-#[expect(clippy::print_stdout, clippy::print_stderr, reason = "the command's output")]
+#[expect(clippy::print_stderr, reason = "what is not the command's output proper")]
 fn hash_password() -> Result<(), Failure> {
     let mut stdin = io::stdin();
     if stdin.is_terminal() {
@@ -160,8 +160,7 @@ fn hash_password() -> Result<(), Failure> {
             "the password on standard input must be one line of 1 to {MAX_PASSWORD_LEN} bytes, without blanks at its ends"
         )));
     }
-    println!("{}", hash(password)?);
-    Ok(())
+    print(&hash(password)?)
 }
 
 fn hash(password: &str) -> Result<String, Failure> {
@@ -171,9 +170,14 @@ fn hash(password: &str) -> Result<String, Failure> {
         .map_err(|error| Failure::Other(format!("cannot hash the password: {error}")))
 }
 
-#[expect(clippy::print_stdout, reason = "the command's output")]
 fn check_config(settings: Settings) -> Result<(), Failure> {
     let config = load(settings)?;
-    println!("the configuration is good: {config}");
-    Ok(())
+    print(&format!(
+        "the configuration is good (nothing was contacted): {config}"
+    ))
+}
+
+fn print(text: &str) -> Result<(), Failure> {
+    writeln!(io::stdout(), "{text}")
+        .map_err(|error| Failure::Other(format!("cannot write to standard output: {error}")))
 }

@@ -8,6 +8,13 @@ use crate::{
 };
 
 /// The bounds within which sessions are granted. Times are in seconds.
+///
+/// ```
+/// use tower_session_auth::SessionPolicy;
+///
+/// let mut policy = SessionPolicy::default();
+/// policy.max_sessions_per_agent = 10;
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SessionPolicy {

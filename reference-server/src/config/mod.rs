@@ -101,9 +101,12 @@ impl Default for Limits {
 
 impl fmt::Display for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let keys = self.keys.accepted.len();
-        let (listen, store) = (self.listen, self.store.name());
-        write!(f, "listen {listen}, store {store}, {keys} accepted key(s)")
+        write!(f, "listen {}, store {}", self.listen, self.store.name())?;
+        // What services that verify need.
+        self.keys
+            .accepted
+            .iter()
+            .try_for_each(|key| write!(f, "\naccepted key {}: {}", key.id(), key.to_paserk()))
     }
 }
 

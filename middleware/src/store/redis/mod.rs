@@ -18,7 +18,7 @@ use self::connection::Connection;
 
 /// A store on a single Redis or Valkey server. Clones share one multiplexed connection.
 ///
-/// Every call has a deadline and fails closed with a [`StoreError`]. The connection heals by itself, from whatever failure.
+/// Every call has a deadline and fails closed with a [`StoreError`](super::StoreError). The connection heals by itself, from whatever failure.
 ///
 #[doc = include_str!("LAYOUT.md")]
 #[derive(Clone)]
