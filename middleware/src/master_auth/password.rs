@@ -31,9 +31,9 @@ pub(super) struct MasterPassword {
 
 struct Shared {
     hash: PasswordHash,
-    params: Params,
+    argon2: Argon2<'static>,
     /// Argon2's memory, kept: given back, it would stay with the allocator of each thread that ever ran it.
-    memory: Mutex<Vec<Vec<Block>>>,
+    blocks: Mutex<Vec<Vec<Block>>>,
     permits: Arc<Semaphore>,
     queue: Queue,
     lockout: Mutex<Lockout>,
@@ -57,20 +57,19 @@ impl MasterPassword {
     pub(super) fn new(phc: &str) -> Result<Self, InvalidPasswordHash> {
         let hash = PasswordHash::new(phc).map_err(|_| InvalidPasswordHash)?;
         let complete = hash.salt.is_some() && hash.hash.is_some();
-        let known = hash
-            .version
-            .is_none_or(|version| Version::try_from(version).is_ok());
-        if hash.algorithm != ARGON2ID_IDENT || !known || !complete {
+        if hash.algorithm != ARGON2ID_IDENT || !complete {
             return Err(InvalidPasswordHash);
         }
+        let version = hash.version.map_or(Ok(Version::default()), Version::try_from);
+        let version = version.map_err(|_| InvalidPasswordHash)?;
         let params = Params::try_from(&hash).map_err(|_| InvalidPasswordHash)?;
         let mut memory_key = [0; 32];
         getrandom::fill(&mut memory_key).map_err(|_| InvalidPasswordHash)?;
         Ok(Self {
             shared: Arc::new(Shared {
                 hash,
-                params,
-                memory: Mutex::default(),
+                argon2: Argon2::new(Algorithm::Argon2id, version, params),
+                blocks: Mutex::default(),
                 permits: Arc::new(Semaphore::new(PERMITS)),
                 queue: Queue::default(),
                 lockout: Mutex::default(),
@@ -145,16 +144,13 @@ impl Shared {
         let (Some(salt), Some(expected)) = (&self.hash.salt, &self.hash.hash) else {
             return false;
         };
-        let version = self.hash.version.map(Version::try_from);
-        let Ok(version) = version.unwrap_or(Ok(Version::default())) else {
-            return false;
-        };
-        let argon2 = Argon2::new(Algorithm::Argon2id, version, self.params.clone());
-        let mut memory = lock(&self.memory).pop().unwrap_or_default();
-        memory.resize(self.params.block_count(), Block::default());
+        let mut blocks = lock(&self.blocks).pop().unwrap_or_default();
+        blocks.resize(self.argon2.params().block_count(), Block::default());
         let mut output = vec![0; expected.len()];
-        let hashed = argon2.hash_password_into_with_memory(password, salt.as_ref(), &mut output, &mut memory);
-        lock(&self.memory).push(memory);
+        let hashed =
+            self.argon2
+                .hash_password_into_with_memory(password, salt.as_ref(), &mut output, &mut blocks);
+        lock(&self.blocks).push(blocks);
         hashed.is_ok() && output.ct_eq(expected.as_bytes()).into()
     }
 

@@ -63,6 +63,10 @@ impl SessionStore for RedisStore {
         let agent = record.agent_id.as_uuid().as_bytes();
         let names = AgentKeys::of(record.agent_id);
         let keep_for = record.expires_at.plus(session.retention).since(session.now);
+        let stale_before = session
+            .now
+            .0
+            .saturating_sub(session.retention.saturating_add(CLOCK_MARGIN));
         let apart = record.constraints.as_ref().and_then(keys::kept_apart);
         let call = ScriptCall::default()
             .key(keys::session_key(record.id))
@@ -74,12 +78,7 @@ impl SessionStore for RedisStore {
             .arg(*record.id.as_uuid().as_bytes())
             .number(record.expires_at)
             .number(keep_for)
-            .number(
-                session
-                    .now
-                    .0
-                    .saturating_sub(session.retention.saturating_add(CLOCK_MARGIN)),
-            )
+            .number(stale_before)
             .arg(apart.unwrap_or_default())
             .fields(keys::session_fields(record));
 
