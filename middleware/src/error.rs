@@ -88,6 +88,8 @@ kinds! {
     SessionRevoked = UNAUTHORIZED, "SESSION_REVOKED", false, "The session was revoked.";
     /// A token of the session that is no longer its current one.
     TokenSuperseded = UNAUTHORIZED, "TOKEN_SUPERSEDED", false, "The session was renewed; this is no longer its current token.";
+    /// A token of a later generation than the store knows of: the store has lost writes.
+    SessionStateLost = UNAUTHORIZED, "SESSION_STATE_LOST", false, "The session store has lost the state of this session; it has to be opened anew.";
     /// No such session.
     SessionNotFound = NOT_FOUND, "SESSION_NOT_FOUND", false, "There is no such session.";
     /// The master password is missing or wrong.
@@ -137,7 +139,8 @@ impl AuthError {
                 ErrorKind::InvalidToken
                 | ErrorKind::TokenExpired
                 | ErrorKind::SessionRevoked
-                | ErrorKind::TokenSuperseded => Challenge::BearerInvalid,
+                | ErrorKind::TokenSuperseded
+                | ErrorKind::SessionStateLost => Challenge::BearerInvalid,
                 _ => Challenge::None,
             },
             detail: Cow::Borrowed(kind.default_detail()),

@@ -9,7 +9,8 @@
 //! 1. A request passes [`SessionAuthLayer`] only with a proven token that is the *current* one of a session that is neither
 //!    expired nor revoked. Which question is asked when stands in [`session_auth`].
 //! 2. A revoked token is refused from the next request on, everywhere, and so is a token that was replaced by a renewal.
-//! 3. Renewing replaces the token by a compare-and-swap: of any number of concurrent renewals one wins.
+//! 3. Renewing replaces the token by a compare-and-swap: of any number of concurrent renewals one wins. The winner can be
+//!    repeated for a while, and gives the same token again.
 //! 4. Renewal is refused when the session was revoked, the token is not the current one, the renewal limit or the absolute
 //!    lifetime is reached, or less than half of the token's lifetime has passed, in this order.
 //! 5. An agent has at most its maximum of active sessions, however many are opened at once.
@@ -23,8 +24,8 @@
 //! | the store does not answer within its deadline, is read-only, full, or unreachable | 503 `STORE_UNAVAILABLE`, never a pass and never a 401 |
 //! | a record in the store cannot be understood | the same, and an error in the log |
 //! | the store lost a session | 401 `SESSION_NOT_FOUND` |
-//! | the store lost its last writes (a failover, a restart without `appendfsync always`) | a revocation or renewal among them is undone |
-//! | a renewal's answer is lost on its way | the old token is dead; the session has to be opened anew |
+//! | the store lost its last writes (a failover, a restart without `appendfsync always`) | a revocation or renewal among them is undone; a token it no longer knows of is 401 `SESSION_STATE_LOST` |
+//! | a renewal's answer is lost on its way | sent again with the same token and `Idempotency-Key`, it gives the same new token: see [`renewal`] |
 //! | clocks of several servers differ | expiry is judged by each server's own clock; revocation does not depend on clocks |
 //!
 //! # Deployment
@@ -45,6 +46,7 @@ mod id;
 mod manager;
 pub mod master_auth;
 mod response;
+mod security;
 mod session;
 pub mod session_auth;
 mod store;
@@ -52,9 +54,15 @@ mod store;
 mod testing;
 mod token;
 
+#[doc = include_str!("../RENEWAL.md")]
+pub mod renewal {}
+
 /// The safety checks themselves, for those who build a layer of their own.
 pub mod decisions {
-    pub use crate::session::{Renewal, RenewalRefusal, admit, renew, renewable_from, standing};
+    pub use crate::session::{
+        Admission, Grant, Refusal, Renewal, Suspicion, admit, renew, renew_after, renewable_from, rotate,
+        standing,
+    };
 }
 
 pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
@@ -63,8 +71,10 @@ pub use id::{AgentId, InvalidId, SessionId};
 pub use manager::{IssuedSession, SessionManager};
 pub use master_auth::{ClientAddr, MasterAuthLayer};
 pub use response::{ResponseBody, X_REQUEST_ID, problem_response};
+pub use security::SecurityEvents;
 pub use session::{
-    Constraints, CreateSession, InvalidConstraints, MAX_CONSTRAINTS_LEN, SessionPolicy, SessionRecord,
+    Constraints, CreateSession, IDEMPOTENCY_KEY, IdempotencyKey, InvalidConstraints, InvalidIdempotencyKey,
+    MAX_CONSTRAINTS_LEN, OnReuse, OnSessionLimit, RetryHash, RotationPolicy, SessionPolicy, SessionRecord,
     SessionStatus, Terms,
 };
 pub use session_auth::{AuthenticatedSession, PresentedSession, SessionAuthLayer};

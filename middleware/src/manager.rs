@@ -1,24 +1,25 @@
 //! Opening, renewing, revoking and listing sessions: for whoever builds endpoints.
 
+mod ending;
+mod opening;
+mod renewing;
+
 use std::sync::Arc;
 
 use crate::{
     clock::{Clock, SystemClock, Timestamp},
     error::{AuthError, ErrorKind},
-    id::{AgentId, SessionId},
-    session::{self, CreateSession, SessionPolicy, SessionRecord},
-    session_auth::PresentedSession,
-    store::{
-        AgentDirectory, AnyAgent, Created, NewSession, Page, PageRequest, SessionCursor, SessionStore,
-        Swapped, TokenSwap,
-    },
-    token::{Claims, SessionToken, TokenSigner},
+    id::SessionId,
+    security::SecurityEvents,
+    session::{self, SessionPolicy, SessionRecord},
+    store::{AgentDirectory, AnyAgent, SessionStore},
+    token::{Claims, SessionToken, SignError, TokenSigner},
 };
 
 /// The life of sessions, over any store, any agent directory and any clock.
 ///
 /// To build endpoints on it: put those for administrators behind [`MasterAuthLayer`](crate::MasterAuthLayer), the renewal
-/// behind [`SessionAuthLayer::for_renewal`](crate::SessionAuthLayer::for_renewal), which leaves a [`PresentedSession`] in the
+/// behind [`SessionAuthLayer::for_renewal`](crate::SessionAuthLayer::for_renewal), which leaves a [`PresentedSession`](crate::PresentedSession) in the
 /// request's extensions for [`renew`](Self::renew), and turn errors into answers with
 /// [`problem_response`](crate::problem_response).
 ///
@@ -47,6 +48,7 @@ pub struct SessionManager<S, D = AnyAgent> {
     signer: TokenSigner,
     policy: SessionPolicy,
     clock: Arc<dyn Clock>,
+    events: SecurityEvents,
 }
 
 /// A session with its fresh token.
@@ -57,8 +59,21 @@ pub struct IssuedSession {
     pub record: SessionRecord,
     /// The token, to be handed to the agent. It is stored nowhere.
     pub token: SessionToken,
-    /// From when on the session can be renewed.
+    /// When the agent should renew the session: see [`renew_after`](crate::decisions::renew_after).
     pub renew_after: Timestamp,
+    /// The sessions that were revoked to make room for this one: see [`OnSessionLimit`](crate::OnSessionLimit).
+    pub evicted: Vec<SessionId>,
+}
+
+impl IssuedSession {
+    fn new(record: SessionRecord, token: SessionToken) -> Self {
+        Self {
+            renew_after: session::renew_after(&record),
+            record,
+            token,
+            evicted: Vec::new(),
+        }
+    }
 }
 
 impl<S: SessionStore> SessionManager<S> {
@@ -71,6 +86,7 @@ impl<S: SessionStore> SessionManager<S> {
             signer,
             policy: SessionPolicy::default(),
             clock: Arc::new(SystemClock),
+            events: SecurityEvents::default(),
         }
     }
 }
@@ -85,6 +101,7 @@ impl<S: SessionStore, D: AgentDirectory> SessionManager<S, D> {
             signer: self.signer,
             policy: self.policy,
             clock: self.clock,
+            events: self.events,
         }
     }
 
@@ -102,161 +119,21 @@ impl<S: SessionStore, D: AgentDirectory> SessionManager<S, D> {
         self
     }
 
-    /// Opens a session.
-    ///
-    /// # Errors
-    /// `ValidationFailed`, `AgentNotFound`, `SessionLimitExceeded`, `StoreUnavailable`, `InternalError`. After
-    /// `StoreUnavailable` there may be a session whose token nobody has; the store takes it away as soon as it can.
-    pub async fn create(&self, wish: CreateSession) -> Result<IssuedSession, AuthError> {
-        let now_millis = self.clock.now_millis();
-        let now = Timestamp::from_millis(now_millis);
-        let agent_id = wish.agent_id;
-        let terms = self.policy.grant(&wish, now)?;
-        if !self.directory.contains(agent_id).await? {
-            return Err(ErrorKind::AgentNotFound.into());
-        }
-        let id = SessionId::generate(agent_id, now_millis).map_err(|_| ErrorKind::InternalError)?;
-        let claims = Claims {
-            session_id: id,
-            agent_id,
-            generation: 0,
-            issued_at: now,
-            expires_at: terms.expires_at,
-        };
-        let token = self.sign(&claims)?;
-        let record = SessionRecord {
-            id,
-            agent_id,
-            token_hash: token.hash(),
-            generation: 0,
-            renewal_count: 0,
-            max_renewals: terms.max_renewals,
-            ttl: terms.ttl,
-            expires_at: terms.expires_at,
-            absolute_expires_at: terms.absolute_expires_at,
-            last_renewed_at: None,
-            revoked_at: None,
-            constraints: wish.constraints,
-        };
-        let session = NewSession {
-            record,
-            limit: self.policy.max_sessions_per_agent,
-            retention: self.policy.retention,
-            now,
-        };
-        match self.store.create(&session).await? {
-            Created::Done => Ok(issued(session.record, token, &claims)),
-            Created::LimitReached => Err(ErrorKind::SessionLimitExceeded.into()),
-            Created::AgentDeleted => Err(ErrorKind::AgentNotFound.into()),
-        }
-    }
-
-    /// Renews the session that a [renewal layer](crate::SessionAuthLayer::for_renewal) has let through: its token is
-    /// replaced, and the old one is dead at once.
-    ///
-    /// # Errors
-    /// Those of [`renew`](crate::decisions::renew), `SessionNotFound`, `StoreUnavailable`, `InternalError`. After
-    /// `StoreUnavailable` the token may have been replaced all the same.
-    pub async fn renew(&self, presented: &PresentedSession) -> Result<IssuedSession, AuthError> {
-        let now = self.clock.now();
-        let current = presented.record();
-        let renewal = session::renew(current, presented.token(), now).map_err(|refusal| {
-            let error = AuthError::token(refusal.kind);
-            match refusal.retry_after {
-                Some(seconds) => error.with_retry_after(seconds),
-                None => error,
-            }
-        })?;
-        let claims = Claims {
-            session_id: current.id,
-            agent_id: current.agent_id,
-            generation: renewal.generation,
-            issued_at: renewal.issued_at,
-            expires_at: renewal.expires_at,
-        };
-        let token = self.sign(&claims)?;
-        let next = SessionRecord {
-            token_hash: token.hash(),
-            generation: renewal.generation,
-            renewal_count: renewal.renewal_count,
-            expires_at: renewal.expires_at,
-            last_renewed_at: Some(now),
-            ..current.clone()
-        };
-        let swap = TokenSwap {
-            current: current.clone(),
-            next,
-            retention: self.policy.retention,
-            now,
-        };
-        match self.store.replace_token(&swap).await? {
-            Swapped::Done => Ok(issued(swap.next, token, &claims)),
-            Swapped::Mismatch => Err(ErrorKind::SessionRenewalMismatch.into()),
-            Swapped::Revoked => Err(AuthError::token(ErrorKind::SessionRevoked)),
-            Swapped::NotFound => Err(AuthError::token(ErrorKind::SessionNotFound)),
-        }
-    }
-
-    /// Revokes a session: its token is refused from the next request on. Repeating it changes nothing.
-    ///
-    /// # Errors
-    /// `SessionNotFound`, `StoreUnavailable`.
-    pub async fn revoke(&self, id: SessionId) -> Result<(), AuthError> {
-        if self.store.revoke(id, self.clock.now()).await? {
-            Ok(())
-        } else {
-            Err(ErrorKind::SessionNotFound.into())
-        }
-    }
-
-    /// Revokes all sessions of an agent in one step and answers how many were active. An agent that the directory no
-    /// longer knows can still be cut off.
-    ///
-    /// # Errors
-    /// `AgentNotFound` when there were no sessions and the directory does not know the agent; `StoreUnavailable`.
-    pub async fn revoke_agent(&self, agent: AgentId) -> Result<u32, AuthError> {
-        let revoked = self.store.revoke_agent(agent, self.clock.now()).await?;
-        if revoked == 0 && !self.directory.contains(agent).await? {
-            return Err(ErrorKind::AgentNotFound.into());
-        }
-        Ok(revoked)
-    }
-
-    /// Finds a session, a revoked one too.
-    ///
-    /// # Errors
-    /// `SessionNotFound`, `StoreUnavailable`.
-    pub async fn get(&self, id: SessionId) -> Result<SessionRecord, AuthError> {
-        let record = self.store.read(id).await?;
-        record.ok_or_else(|| ErrorKind::SessionNotFound.into())
-    }
-
-    /// A page of the sessions that are not revoked, of one agent or of all, newest first within an agent.
-    ///
-    /// # Errors
-    /// `StoreUnavailable`.
-    pub async fn list(
-        &self,
-        agent: Option<AgentId>,
-        page: PageRequest<SessionCursor>,
-    ) -> Result<Page<SessionRecord, SessionCursor>, AuthError> {
-        Ok(self.store.list(agent, page).await?)
+    /// Counts security events together with others.
+    #[must_use]
+    pub fn events(mut self, events: SecurityEvents) -> Self {
+        self.events = events;
+        self
     }
 
     fn sign(&self, claims: &Claims) -> Result<SessionToken, AuthError> {
-        self.signer.sign(claims).map_err(|error| {
-            tracing::error!(%error, "cannot sign a token");
-            ErrorKind::InternalError.into()
-        })
+        self.signer.sign(claims).map_err(|error| cannot_sign(&error))
     }
 }
 
-fn issued(record: SessionRecord, token: SessionToken, claims: &Claims) -> IssuedSession {
-    IssuedSession {
-        record,
-        token,
-        renew_after: session::renewable_from(claims),
-    }
+fn cannot_sign(error: &SignError) -> AuthError {
+    tracing::error!(%error, "cannot sign a token");
+    ErrorKind::InternalError.into()
 }
 
 impl<S, D> std::fmt::Debug for SessionManager<S, D> {

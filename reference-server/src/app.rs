@@ -10,7 +10,7 @@ use tokio::net::TcpListener;
 use tower::{BoxError, Layer, Service, ServiceExt, service_fn};
 use tower_session_auth::{
     AgentStore, AuthError, Clock, ErrorKind, MasterAuthLayer, MemoryStore, RedisStore, RegisteredAgents,
-    ResponseBody, SessionAuthLayer, SessionManager, SessionStore, TokenSigner, TokenVerifier,
+    ResponseBody, SecurityEvents, SessionAuthLayer, SessionManager, SessionStore, TokenSigner, TokenVerifier,
     problem_response,
 };
 
@@ -83,6 +83,7 @@ where
 {
     let broken = |error: String| ConfigErrors(vec![error]);
     let mut signer = TokenSigner::new(config.keys.signing.clone())
+        .retired(config.keys.retired.clone())
         .prefix(&config.token_prefix)
         .issuer(&config.issuer);
     let mut verifier = TokenVerifier::new(config.keys.accepted.clone())
@@ -96,7 +97,10 @@ where
         .map_err(|error| broken(error.to_string()))?
         .clock(clock.clone())
         .realm(REALM);
+    let events = SecurityEvents::new();
     let session = SessionAuthLayer::new(verifier.clone(), store.clone())
+        .rotation(config.policy.rotation)
+        .events(events.clone())
         .clock(clock.clone())
         .realm(REALM);
     let renewal = SessionAuthLayer::for_renewal(verifier, store.clone())
@@ -106,6 +110,7 @@ where
         sessions: SessionManager::new(store.clone(), signer)
             .directory(RegisteredAgents(store.clone()))
             .policy(config.policy.clone())
+            .events(events)
             .clock(clock.clone()),
         store,
         clock,

@@ -121,6 +121,9 @@ pub(crate) struct IssuedBody<'a> {
     /// Said of a renewed one.
     #[serde(skip_serializing_if = "Option::is_none")]
     renewal_count: Option<u32>,
+    /// Said when there are any.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    evicted_session_ids: &'a [SessionId],
 }
 
 impl<'a> IssuedBody<'a> {
@@ -150,6 +153,7 @@ impl<'a> IssuedBody<'a> {
             max_renewals: record.max_renewals,
             agent_id: None,
             renewal_count: None,
+            evicted_session_ids: &issued.evicted,
         }
     }
 }

@@ -65,6 +65,12 @@ const ROUTES: &[(Method, &str, Access, Endpoint)] = &[
         Endpoint::RenewSession,
     ),
     (
+        Method::POST,
+        "/v1/sessions/{id}/rotate",
+        Access::Master,
+        Endpoint::RotateSession,
+    ),
+    (
         Method::GET,
         "/v1/session",
         Access::Session,

@@ -134,6 +134,20 @@ impl Api {
             .await
     }
 
+    /// A renewal that can be repeated.
+    pub async fn renew_with(&self, id: &str, token: &str, key: &str) -> Reply {
+        let request = Request::put(format!("/v1/sessions/{id}/renew"))
+            .header("authorization", format!("Bearer {token}"))
+            .header("idempotency-key", key);
+        self.send(request.body(Full::default()).expect("a request")).await
+    }
+
+    /// Puts a new token in place of a session's current one.
+    pub async fn rotate(&self, id: &str) -> Reply {
+        self.master(Method::POST, &format!("/v1/sessions/{id}/rotate"), None)
+            .await
+    }
+
     /// What the API says to a token: the simplest request that needs one.
     pub async fn access(&self, token: &str) -> Reply {
         self.bearer(Method::GET, "/v1/session", token).await

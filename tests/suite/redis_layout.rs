@@ -16,7 +16,8 @@ use redis::InfoDict;
 use subject::{Subject, agent_key};
 use tokio::task::JoinSet;
 use tower_session_auth::{
-    AgentStore as _, CreateSession, Created, SessionManager, SessionStore as _, SigningKey, TokenSigner,
+    AgentStore as _, CreateSession, Created, RetryHash, SessionManager, SessionStore as _, SigningKey,
+    TokenSigner,
 };
 
 #[tokio::test]
@@ -123,6 +124,10 @@ async fn a_record_has_the_fields_of_the_layout() {
 
     let mut swap = renewal(&record, "1", NOW.plus(10));
     swap.next.generation = 3;
+    swap.next.rotated_generation = Some(2);
+    swap.next.previous_token_hash = Some(record.token_hash);
+    let retry = RetryHash::of(&record.token_hash, &"a-key-of-a-client".parse().unwrap());
+    swap.next.retry_hash = Some(retry);
     subject.store.replace_token(&swap).await.unwrap();
     subject.store.revoke(record.id, NOW.plus(20)).await.unwrap();
     fresh.extend(expected(&[
@@ -132,6 +137,9 @@ async fn a_record_has_the_fields_of_the_layout() {
         ("e", &number(NOW.0 + 10 + TTL)),
         ("u", &number(NOW.0 + 10)),
         ("r", &number(NOW.0 + 20)),
+        ("k", retry.as_bytes()),
+        ("p", record.token_hash.as_bytes()),
+        ("g", b"2"),
     ]));
     assert_eq!(fields(record.id), fresh);
 

@@ -47,7 +47,14 @@ macro_rules! store_suite {
                     a_renewed_session_counts_until_its_new_expiry
                     a_revoked_session_does_not_count
                 }
+                evicting {
+                    the_session_renewed_or_created_the_longest_ago_gives_way
+                    as_many_give_way_as_the_limit_says
+                    what_is_no_longer_active_does_not_give_way
+                    nothing_gives_way_to_a_limit_of_0_or_a_deleted_agent
+                }
                 replacing {
+                    what_repeats_a_renewal_is_kept_until_the_next_replacement
                     a_replaced_token_changes_what_it_says_and_nothing_else
                     a_rotation_that_is_no_renewal_counts_in_the_generation_alone
                     only_the_current_token_is_replaced

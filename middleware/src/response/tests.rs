@@ -36,6 +36,7 @@ const CONTRACT: &[Row] = &[
     Row(ErrorKind::TokenExpired, TOKEN, "TOKEN_EXPIRED", 401, false, BEARER_INVALID, None),
     Row(ErrorKind::SessionRevoked, TOKEN, "SESSION_REVOKED", 401, false, BEARER_INVALID, None),
     Row(ErrorKind::TokenSuperseded, TOKEN, "TOKEN_SUPERSEDED", 401, false, BEARER_INVALID, None),
+    Row(ErrorKind::SessionStateLost, TOKEN, "SESSION_STATE_LOST", 401, false, BEARER_INVALID, None),
     Row(ErrorKind::SessionNotFound, TOKEN, "SESSION_NOT_FOUND", 401, false, BEARER_INVALID, None),
     Row(ErrorKind::SessionNotFound, PLAIN, "SESSION_NOT_FOUND", 404, false, None, None),
     Row(ErrorKind::InvalidMasterPassword, PLAIN, "INVALID_MASTER_PASSWORD", 401, false, MASTER, None),

@@ -1,15 +1,20 @@
-//! Sessions: the record, the policy, and the pure decisions about them.
+//! Sessions: the record, the policies, and the pure decisions about them.
 //!
 //! Nothing in here waits, reads a clock or talks to a store: every rule is a function of (record, token, now).
 
 mod constraints;
 mod decide;
-
 mod policy;
 mod record;
+mod rotation;
 
 pub use constraints::{Constraints, InvalidConstraints, MAX_CONSTRAINTS_LEN};
-pub use decide::{Renewal, RenewalRefusal, admit, renew, renewable_from, standing};
-
-pub use policy::{CreateSession, SessionPolicy, Terms};
+pub use decide::{
+    Admission, Grant, Refusal, Renewal, Suspicion, admit, renew, renew_after, renewable_from, rotate,
+    standing,
+};
+pub use policy::{CreateSession, OnSessionLimit, SessionPolicy, Terms};
 pub use record::{SessionRecord, SessionStatus};
+pub use rotation::{
+    IDEMPOTENCY_KEY, IdempotencyKey, InvalidIdempotencyKey, OnReuse, RetryHash, RotationPolicy,
+};

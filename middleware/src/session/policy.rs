@@ -1,6 +1,8 @@
 //! What a session may be granted.
 
-use super::Constraints;
+use serde::{Deserialize, Serialize};
+
+use super::{Constraints, RotationPolicy};
 use crate::{
     clock::Timestamp,
     error::{AuthError, Issue},
@@ -30,8 +32,24 @@ pub struct SessionPolicy {
     pub absolute_lifetime: u64,
     /// How many active sessions an agent may have: 5.
     pub max_sessions_per_agent: u32,
+    /// What happens when it has them and asks for another: [`OnSessionLimit::Refuse`].
+    pub on_session_limit: OnSessionLimit,
+    /// What becomes of replaced tokens.
+    pub rotation: RotationPolicy,
     /// How long a session is kept after its expiry, to be listed as EXPIRED: 86,400.
     pub retention: u64,
+}
+
+/// What happens when an agent has its maximum of active sessions and another is to be opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnSessionLimit {
+    /// It is refused: `SESSION_LIMIT_EXCEEDED`.
+    #[default]
+    Refuse,
+    /// The session that was renewed or created the longest ago is revoked, in the same atomic step. So an agent that lost its
+    /// token is not locked out.
+    EvictOldest,
 }
 
 impl Default for SessionPolicy {
@@ -43,6 +61,8 @@ impl Default for SessionPolicy {
             max_renewals: 30,
             absolute_lifetime: 2_592_000,
             max_sessions_per_agent: 5,
+            on_session_limit: OnSessionLimit::Refuse,
+            rotation: RotationPolicy::default(),
             retention: 86_400,
         }
     }

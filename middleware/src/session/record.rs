@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::Constraints;
+use super::{Constraints, RetryHash};
 use crate::{
     clock::Timestamp,
     id::{AgentId, SessionId},
@@ -32,6 +32,12 @@ pub struct SessionRecord {
     pub absolute_expires_at: Timestamp,
     /// When it was renewed last.
     pub last_renewed_at: Option<Timestamp>,
+    /// The hash of the token that the last renewal replaced, if it is to be accepted for a while.
+    pub previous_token_hash: Option<TokenHash>,
+    /// What proves a repetition of the last renewal, if that had an idempotency key.
+    pub retry_hash: Option<RetryHash>,
+    /// The generation of the token that an administrator put in place last, if one did.
+    pub rotated_generation: Option<u32>,
     /// When it was revoked.
     pub revoked_at: Option<Timestamp>,
     /// What its administrator said about its use.
@@ -55,6 +61,13 @@ impl SessionRecord {
     #[must_use]
     pub const fn created_at(&self) -> Timestamp {
         self.id.created_at()
+    }
+
+    /// Since when the session has its expiry: its last renewal, or its creation. A rotation by an administrator changes
+    /// neither.
+    #[must_use]
+    pub fn term_began_at(&self) -> Timestamp {
+        self.last_renewed_at.unwrap_or(self.created_at())
     }
 
     /// The session's status at a time.

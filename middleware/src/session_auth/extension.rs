@@ -31,6 +31,9 @@ pub struct AuthenticatedSession {
     pub max_renewals: u32,
     /// When the session was renewed last.
     pub last_renewed_at: Option<Timestamp>,
+    /// Whether the token is not the current one but the one before it, which is accepted for a short while after a renewal.
+    /// What ought to be done with the current token alone, the inner service can refuse.
+    pub previous_token: bool,
     /// What the administrator said about the session's use, for the inner service to enforce.
     pub constraints: Option<Constraints>,
 }
@@ -56,6 +59,7 @@ impl AuthenticatedSession {
             renewal_count: record.renewal_count,
             max_renewals: record.max_renewals,
             last_renewed_at: record.last_renewed_at,
+            previous_token: false,
             constraints: record.constraints,
         }
     }

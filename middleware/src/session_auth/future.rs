@@ -11,7 +11,7 @@ use http_body_util::Full;
 use pin_project_lite::pin_project;
 use tower::Service;
 
-use super::layer::Gate;
+use super::{layer::Gate, service::Stop};
 use crate::{
     error::AuthError,
     guarded::{Guarded, Verdict},
@@ -39,6 +39,8 @@ pin_project! {
         read: R,
         gate: Arc<Gate<St>>,
         token: ProvenToken,
+        // What is done about a suspicious token before it is refused.
+        suspecting: Option<Pin<Box<dyn Future<Output = AuthError> + Send>>>,
     }
 }
 
@@ -49,8 +51,21 @@ impl<St: SessionStore> Verdict for Reading<St, St::Read> {
         request: &mut Request<B>,
     ) -> Poll<Result<(), AuthError>> {
         let this = self.project();
-        let read = ready!(this.read.poll(cx));
-        Poll::Ready(this.gate.admit(*this.token, read, request))
+        let suspecting = match this.suspecting {
+            Some(suspecting) => suspecting,
+            None => {
+                let read = ready!(this.read.poll(cx));
+                match this.gate.admit(*this.token, read, request) {
+                    Ok(()) => return Poll::Ready(Ok(())),
+                    Err(Stop::Refused(error)) => return Poll::Ready(Err(error)),
+                    Err(Stop::Suspected(why)) => {
+                        let gate = this.gate.clone();
+                        this.suspecting.insert(gate.suspect(why, *this.token))
+                    }
+                }
+            }
+        };
+        suspecting.as_mut().poll(cx).map(Err)
     }
 
     fn reject(&self, error: &AuthError, request_headers: &HeaderMap) -> Response<Full<Bytes>> {
@@ -72,7 +87,16 @@ where
     pub(super) fn read(gate: Arc<Gate<St>>, token: ProvenToken, request: Request<B>, inner: S) -> Self {
         let read = gate.store.read(token.claims().session_id);
         Self {
-            guarded: Guarded::deciding(Reading { read, gate, token }, request, inner),
+            guarded: Guarded::deciding(
+                Reading {
+                    read,
+                    gate,
+                    token,
+                    suspecting: None,
+                },
+                request,
+                inner,
+            ),
         }
     }
 }

@@ -10,6 +10,8 @@ use crate::{
     clock::{Clock, SystemClock},
     error::AuthError,
     response::Rejections,
+    security::SecurityEvents,
+    session::RotationPolicy,
     store::SessionStore,
     token::TokenVerifier,
 };
@@ -49,6 +51,8 @@ pub(super) struct Gate<St> {
     pub(super) store: St,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) mode: Mode,
+    pub(super) rotation: RotationPolicy,
+    pub(super) events: SecurityEvents,
     pub(super) rejections: Rejections,
 }
 
@@ -79,6 +83,8 @@ impl<St: SessionStore> SessionAuthLayer<St> {
                 store,
                 clock: Arc::new(SystemClock),
                 mode,
+                rotation: RotationPolicy::default(),
+                events: SecurityEvents::default(),
                 rejections: Rejections::default(),
             }),
         }
@@ -88,6 +94,21 @@ impl<St: SessionStore> SessionAuthLayer<St> {
     #[must_use]
     pub fn clock(mut self, clock: impl Clock) -> Self {
         Arc::make_mut(&mut self.gate).clock = Arc::new(clock);
+        self
+    }
+
+    /// What becomes of replaced tokens, if not the default. The [manager](crate::SessionManager) of these sessions needs the
+    /// same: it is in its policy.
+    #[must_use]
+    pub fn rotation(mut self, rotation: RotationPolicy) -> Self {
+        Arc::make_mut(&mut self.gate).rotation = rotation;
+        self
+    }
+
+    /// Counts security events together with others.
+    #[must_use]
+    pub fn events(mut self, events: SecurityEvents) -> Self {
+        Arc::make_mut(&mut self.gate).events = events;
         self
     }
 

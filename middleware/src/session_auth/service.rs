@@ -1,4 +1,5 @@
 use std::{
+    pin::Pin,
     sync::Arc,
     task::{Context, Poll},
 };
@@ -15,7 +16,8 @@ use super::{
 use crate::{
     error::{AuthError, ErrorKind},
     response::ResponseBody,
-    session::{self, SessionRecord},
+    security,
+    session::{self, Admission, Refusal, SessionRecord},
     store::{SessionStore, StoreError},
     token::ProvenToken,
 };
@@ -61,26 +63,45 @@ where
     }
 }
 
-impl<St> Gate<St> {
+/// Why a request does not pass.
+pub(super) enum Stop {
+    Refused(AuthError),
+    /// There is something to be done about it first.
+    Suspected(Box<(Refusal, SessionRecord)>),
+}
+
+impl From<AuthError> for Stop {
+    fn from(error: AuthError) -> Self {
+        Self::Refused(error)
+    }
+}
+
+impl<St: SessionStore> Gate<St> {
     /// Rules 3 to 7.
     pub(super) fn admit<B>(
         &self,
         token: ProvenToken,
         read: Result<Option<SessionRecord>, StoreError>,
         request: &mut Request<B>,
-    ) -> Result<(), AuthError> {
+    ) -> Result<(), Stop> {
         let now = self.clock.now();
-        let Some(record) = read? else {
+        let Some(record) = read.map_err(AuthError::from)? else {
             // Stores forget sessions some time after their expiry.
             token.unexpired(now).map_err(AuthError::token)?;
-            return Err(AuthError::token(ErrorKind::SessionNotFound));
+            return Err(AuthError::token(ErrorKind::SessionNotFound).into());
         };
         match self.mode {
             Mode::Access => {
-                session::admit(&record, &token, now).map_err(AuthError::token)?;
-                request
-                    .extensions_mut()
-                    .insert(AuthenticatedSession::new(record, token.claims()));
+                let admission = match session::admit(&record, &token, &self.rotation, now) {
+                    Ok(admission) => admission,
+                    Err(refusal) if refusal.suspicion.is_some() => {
+                        return Err(Stop::Suspected(Box::new((refusal, record))));
+                    }
+                    Err(refusal) => return Err(AuthError::from(refusal).into()),
+                };
+                let mut session = AuthenticatedSession::new(record, token.claims());
+                session.previous_token = admission == Admission::Previous;
+                request.extensions_mut().insert(session);
             }
             Mode::Renewal => {
                 session::standing(&record, &token).map_err(AuthError::token)?;
@@ -94,6 +115,28 @@ impl<St> Gate<St> {
             credentials.set_sensitive(true);
         }
         Ok(())
+    }
+
+    /// Does what is to be done about a suspicion, and answers the refusal.
+    pub(super) fn suspect(
+        self: Arc<Self>,
+        suspected: Box<(Refusal, SessionRecord)>,
+        token: ProvenToken,
+    ) -> Pin<Box<dyn Future<Output = AuthError> + Send>> {
+        Box::pin(async move {
+            let (refusal, record) = *suspected;
+            let now = self.clock.now();
+            security::refuse(
+                refusal,
+                &record,
+                &token,
+                &self.rotation,
+                &self.events,
+                &self.store,
+                now,
+            )
+            .await
+        })
     }
 }
 

@@ -14,7 +14,7 @@ use super::{
 use crate::{
     clock::Timestamp,
     id::{AgentId, SessionId},
-    session::{SessionRecord, SessionStatus},
+    session::{OnSessionLimit, SessionRecord, SessionStatus},
 };
 
 /// An embedded store: for a first run, for tests, and for single processes that may forget everything when they stop.
@@ -88,11 +88,25 @@ impl State {
         }
     }
 
-    fn active(&self, agent: AgentId, now: Timestamp) -> usize {
+    /// The agent's active sessions, the one renewed or created the longest ago first.
+    fn active(&self, agent: AgentId, now: Timestamp) -> BTreeSet<(Timestamp, SessionId)> {
         let ids = self.listed.get(&agent).into_iter().flatten();
         ids.filter_map(|id| self.sessions.get(id))
-            .filter(|kept| kept.record.status(now) == SessionStatus::Active)
-            .count()
+            .map(|kept| &kept.record)
+            .filter(|record| record.status(now) == SessionStatus::Active)
+            .map(|record| (record.term_began_at(), record.id))
+            .collect()
+    }
+
+    /// `false` when there is no such session.
+    fn revoke(&mut self, id: SessionId, now: Timestamp) -> bool {
+        let Some(kept) = self.sessions.get_mut(&id) else {
+            return false;
+        };
+        kept.record.revoked_at.get_or_insert(now);
+        let agent = kept.record.agent_id;
+        self.unlist(agent, id);
+        true
     }
 
     fn revoke_agent(&mut self, agent: AgentId, now: Timestamp) -> u32 {
@@ -125,14 +139,23 @@ impl SessionStore for MemoryStore {
         if state.sessions.contains_key(&record.id) {
             return Err(StoreError::Unexpected("a fresh session id is in use".into()));
         }
-        if state.active(record.agent_id, session.now) >= session.limit as usize {
+        let active = state.active(record.agent_id, session.now);
+        let excess = (active.len() + 1).saturating_sub(session.limit as usize);
+        if excess > 0 && (session.on_limit == OnSessionLimit::Refuse || session.limit == 0) {
             return Ok(Created::LimitReached);
+        }
+        let evicted: Vec<_> = active.into_iter().take(excess).map(|(_, id)| id).collect();
+        for id in &evicted {
+            state.revoke(*id, session.now);
         }
         let listed = state.listed.entry(record.agent_id).or_default();
         listed.insert(record.id);
         let until = record.expires_at.plus(session.retention);
         state.put(record.clone(), until);
-        Ok(Created::Done)
+        Ok(match evicted.is_empty() {
+            true => Created::Done,
+            false => Created::InPlaceOf(evicted),
+        })
     }
 
     async fn replace_token(&self, swap: &TokenSwap) -> Result<Swapped, StoreError> {
@@ -145,7 +168,7 @@ impl SessionStore for MemoryStore {
             return Ok(Swapped::Revoked);
         }
         if kept.record.token_hash != *swap.expected() {
-            return Ok(Swapped::Mismatch);
+            return Ok(Swapped::Mismatch(Box::new(kept.record.clone())));
         }
         let until = swap.next.expires_at.plus(swap.retention);
         state.put(swap.next.clone(), until);
@@ -155,13 +178,7 @@ impl SessionStore for MemoryStore {
     async fn revoke(&self, id: SessionId, now: Timestamp) -> Result<bool, StoreError> {
         let mut state = self.lock();
         state.sweep(now);
-        let Some(kept) = state.sessions.get_mut(&id) else {
-            return Ok(false);
-        };
-        kept.record.revoked_at.get_or_insert(now);
-        let agent = kept.record.agent_id;
-        state.unlist(agent, id);
-        Ok(true)
+        Ok(state.revoke(id, now))
     }
 
     async fn revoke_agent(&self, agent: AgentId, now: Timestamp) -> Result<u32, StoreError> {

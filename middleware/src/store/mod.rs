@@ -20,7 +20,7 @@ use std::future::Future;
 use crate::{
     clock::Timestamp,
     id::{AgentId, SessionId},
-    session::SessionRecord,
+    session::{OnSessionLimit, SessionRecord},
     token::TokenHash,
 };
 
@@ -53,7 +53,7 @@ pub trait SessionStore: Clone + Send + Sync + 'static {
     /// Reads a session: the one call of an authentication.
     fn read(&self, id: SessionId) -> Self::Read;
 
-    /// Adds a session unless its agent has its maximum of active ones, or was deleted.
+    /// Adds a session unless its agent was deleted, or has its maximum of active ones and none of them is to give way.
     fn create(&self, session: &NewSession) -> impl Future<Output = Result<Created, StoreError>> + Send;
 
     /// Replaces a session's token if the current one is still the expected one (compare-and-swap).
@@ -89,6 +89,8 @@ pub struct NewSession {
     pub record: SessionRecord,
     /// How many active sessions the agent may have, this one included.
     pub limit: u32,
+    /// What happens when the agent has them.
+    pub on_limit: OnSessionLimit,
     /// Seconds for which the record is kept after its expiry.
     pub retention: u64,
     /// The current time.
@@ -96,10 +98,13 @@ pub struct NewSession {
 }
 
 /// The outcome of [`SessionStore::create`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Created {
     /// The session was added.
     Done,
+    /// The session was added in place of these, which were revoked in the same step: those of the agent's active ones that
+    /// were renewed or created the longest ago, as many as had to go.
+    InPlaceOf(Vec<SessionId>),
     /// The agent has its maximum of active sessions.
     LimitReached,
     /// The agent was deleted.
@@ -128,12 +133,12 @@ impl TokenSwap {
 }
 
 /// The outcome of [`SessionStore::replace_token`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Swapped {
     /// The new token is the current one.
     Done,
-    /// Another token is the current one.
-    Mismatch,
+    /// Another token is the current one: that of this record.
+    Mismatch(Box<SessionRecord>),
     /// The session was revoked.
     Revoked,
     /// There is no such session.

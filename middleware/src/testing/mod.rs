@@ -50,7 +50,7 @@ pub(crate) fn other_agent() -> AgentId {
 
 /// The claims of a session's first token, issued at `NOW` for `TTL` seconds.
 pub(crate) fn claims() -> Claims {
-    let session_id: SessionId = "0199c82c-7c00-7abc-8def-0123456789ab".parse().unwrap();
+    let session_id: SessionId = "0199c82c-c000-7abc-8def-0123456789ab".parse().unwrap();
     Claims {
         session_id,
         agent_id: agent(),
@@ -77,6 +77,9 @@ pub(crate) fn record(claims: &Claims) -> SessionRecord {
         expires_at: claims.expires_at,
         absolute_expires_at: NOW.plus(LIFETIME),
         last_renewed_at: None,
+        previous_token_hash: None,
+        retry_hash: None,
+        rotated_generation: None,
         revoked_at: None,
         constraints: None,
     }

@@ -21,6 +21,8 @@ pub(crate) struct Stub {
 
 struct State {
     answer: Option<Answer>,
+    /// What everything but a read fails with, if not with the error of the reads.
+    failure: Option<StoreError>,
     reads: Vec<SessionId>,
     waiting: Vec<oneshot::Sender<Answer>>,
 }
@@ -30,6 +32,7 @@ impl Stub {
         Self {
             state: Arc::new(Mutex::new(State {
                 answer,
+                failure: None,
                 reads: Vec::new(),
                 waiting: Vec::new(),
             })),
@@ -39,6 +42,13 @@ impl Stub {
     /// Gives the same answer to every read.
     pub(crate) fn answering(answer: Answer) -> Self {
         Self::with(Some(answer))
+    }
+
+    /// Gives the same answer to every read and fails at everything else.
+    pub(crate) fn failing_after(answer: Answer, failure: StoreError) -> Self {
+        let stub = Self::with(Some(answer));
+        stub.state.lock().unwrap().failure = Some(failure);
+        stub
     }
 
     /// Leaves every read without an answer until [`release`](Self::release).
@@ -58,8 +68,9 @@ impl Stub {
     }
 
     fn fail<T>(&self) -> Result<T, StoreError> {
-        match &self.state.lock().unwrap().answer {
-            Some(Err(error)) => Err(error.clone()),
+        let state = self.state.lock().unwrap();
+        match (&state.failure, &state.answer) {
+            (Some(error), _) | (None, Some(Err(error))) => Err(error.clone()),
             _ => unreachable!("the layers only read"),
         }
     }

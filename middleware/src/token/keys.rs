@@ -28,6 +28,8 @@ pub enum KeyError {
 pub struct SigningKey {
     secret: AsymmetricSecretKey<V4>,
     verifying: VerifyingKey,
+    /// The footer of the tokens that it signs.
+    footer: String,
 }
 
 /// A public key, which verifies tokens and can never mint one.
@@ -38,16 +40,22 @@ pub struct VerifyingKey {
 }
 
 impl SigningKey {
+    fn new(secret: AsymmetricSecretKey<V4>, public: AsymmetricPublicKey<V4>) -> Self {
+        let verifying = VerifyingKey::new(public);
+        Self {
+            footer: serde_json::json!({ "kid": verifying.id() }).to_string(),
+            secret,
+            verifying,
+        }
+    }
+
     /// A fresh key from the operating system's random generator.
     ///
     /// # Errors
     /// `NoRandomness`.
     pub fn generate() -> Result<Self, KeyError> {
         let pair = AsymmetricKeyPair::<V4>::generate().map_err(|_| KeyError::NoRandomness)?;
-        Ok(Self {
-            secret: pair.secret,
-            verifying: VerifyingKey::new(pair.public),
-        })
+        Ok(Self::new(pair.secret, pair.public))
     }
 
     /// Reads `k4.secret.…`.
@@ -57,10 +65,7 @@ impl SigningKey {
     pub fn from_paserk(text: &str) -> Result<Self, KeyError> {
         let secret = AsymmetricSecretKey::<V4>::try_from(text).map_err(|_| KeyError::NotASecretKey)?;
         let public = AsymmetricPublicKey::<V4>::try_from(&secret).map_err(|_| KeyError::NotASecretKey)?;
-        Ok(Self {
-            secret,
-            verifying: VerifyingKey::new(public),
-        })
+        Ok(Self::new(secret, public))
     }
 
     /// Writes `k4.secret.…`, to be stored where nobody else can read it.
@@ -76,6 +81,10 @@ impl SigningKey {
     #[must_use]
     pub const fn verifying_key(&self) -> &VerifyingKey {
         &self.verifying
+    }
+
+    pub(super) fn footer(&self) -> &str {
+        &self.footer
     }
 
     pub(super) const fn secret(&self) -> &AsymmetricSecretKey<V4> {

@@ -2,13 +2,16 @@
 
 use pasetors::version4::PublicToken;
 
-use super::{Claims, DEFAULT_ISSUER, DEFAULT_PREFIX, SessionToken, SigningKey, claims::Payload};
+use super::{
+    Claims, DEFAULT_ISSUER, DEFAULT_PREFIX, SessionToken, SigningKey, TokenHash, VerifyingKey,
+    claims::Payload,
+};
 
 /// Signs tokens. Signing is deterministic: the same claims give the same token, byte for byte.
 #[derive(Debug, Clone)]
 pub struct TokenSigner {
     key: SigningKey,
-    footer: String,
+    retired: Vec<SigningKey>,
     prefix: String,
     issuer: String,
     audience: Option<String>,
@@ -24,8 +27,8 @@ impl TokenSigner {
     #[must_use]
     pub fn new(key: SigningKey) -> Self {
         Self {
-            footer: serde_json::json!({ "kid": key.verifying_key().id() }).to_string(),
             key,
+            retired: Vec::new(),
             prefix: DEFAULT_PREFIX.to_owned(),
             issuer: DEFAULT_ISSUER.to_owned(),
             audience: None,
@@ -53,15 +56,51 @@ impl TokenSigner {
         self
     }
 
+    /// Keys that sign nothing new, but can still repeat a token that they signed: without them, a renewal cannot be repeated
+    /// across a rotation of the signing key.
+    #[must_use]
+    pub fn retired(mut self, keys: impl IntoIterator<Item = SigningKey>) -> Self {
+        self.retired.extend(keys);
+        self
+    }
+
+    /// The public keys of all its keys, for a verifier of its tokens.
+    pub fn verifying_keys(&self) -> impl Iterator<Item = VerifyingKey> + '_ {
+        self.keys().map(|key| key.verifying_key().clone())
+    }
+
     /// Signs `claims`.
     ///
     /// # Errors
     /// When a time lies past the year 9999.
     pub fn sign(&self, claims: &Claims) -> Result<SessionToken, SignError> {
+        self.sign_with(&self.key, claims)
+    }
+
+    /// Signs `claims` once more: the token with this hash, whichever of the keys it was signed with. `None` when none of them
+    /// gives it.
+    ///
+    /// # Errors
+    /// When a time lies past the year 9999.
+    pub fn sign_again(&self, claims: &Claims, hash: &TokenHash) -> Result<Option<SessionToken>, SignError> {
+        for key in self.keys() {
+            let token = self.sign_with(key, claims)?;
+            if token.hash() == *hash {
+                return Ok(Some(token));
+            }
+        }
+        Ok(None)
+    }
+
+    fn keys(&self) -> impl Iterator<Item = &SigningKey> {
+        std::iter::once(&self.key).chain(&self.retired)
+    }
+
+    fn sign_with(&self, key: &SigningKey, claims: &Claims) -> Result<SessionToken, SignError> {
         let payload = Payload::new(claims, &self.issuer, self.audience.as_deref()).ok_or(SignError)?;
         let payload = serde_json::to_vec(&payload).map_err(|_| SignError)?;
-        let paseto = PublicToken::sign(self.key.secret(), &payload, Some(self.footer.as_bytes()), None)
-            .map_err(|_| SignError)?;
+        let footer = key.footer().as_bytes();
+        let paseto = PublicToken::sign(key.secret(), &payload, Some(footer), None).map_err(|_| SignError)?;
         Ok(SessionToken(self.prefix.clone() + &paseto))
     }
 }

@@ -12,7 +12,8 @@ use tracing_subscriber::EnvFilter;
 use super::{Config, ConfigErrors, Keys, Limits, Settings, Store, parse_key_file};
 use crate::{first_run, proxies::TrustedProxies};
 
-const TEN_YEARS: u64 = 10 * 365 * 86_400;
+const DAY: u64 = 86_400;
+const TEN_YEARS: u64 = 10 * 365 * DAY;
 
 impl Config {
     /// Checks settings as a whole. With Redis, keys and a master password hash must be set too; without, they are made up
@@ -153,6 +154,14 @@ fn policy(settings: &Settings, errors: &mut Errors) -> SessionPolicy {
         1,
         1000,
     );
+    policy.on_session_limit = settings.on_session_limit.unwrap_or_default();
+    let rotation = &mut policy.rotation;
+    rotation.on_reuse = settings.on_reuse.unwrap_or_default();
+    let window = settings.renewal_retry_window.unwrap_or(rotation.retry_window);
+    rotation.retry_window = errors.within("renewal_retry_window", window, 0, DAY);
+    let overlap = settings.previous_token_overlap;
+    let overlap = overlap.unwrap_or(rotation.previous_token_overlap);
+    rotation.previous_token_overlap = errors.within("previous_token_overlap", overlap, 0, DAY);
     policy
 }
 

@@ -7,6 +7,8 @@ use tower_session_auth::{SigningKey, VerifyingKey};
 pub struct Keys {
     /// Signs new tokens.
     pub signing: SigningKey,
+    /// Secrets that signed tokens once, and sign them again when a renewal is repeated.
+    pub retired: Vec<SigningKey>,
     /// Verify tokens, the signing key's own public key among them.
     pub accepted: Vec<VerifyingKey>,
 }
@@ -17,6 +19,7 @@ impl Keys {
     pub fn single(signing: SigningKey) -> Self {
         Self {
             accepted: vec![signing.verifying_key().clone()],
+            retired: Vec::new(),
             signing,
         }
     }
@@ -24,7 +27,8 @@ impl Keys {
 
 /// Reads a key file: PASERK keys, one a line; empty lines and lines that begin with `#` do not count.
 ///
-/// The first is the secret that signs. Those after it are accepted too: public keys, or retired secrets.
+/// The first is the secret that signs. Those after it are accepted too: public keys, or retired secrets, which can repeat a
+/// renewal whose token they signed.
 ///
 /// # Errors
 /// What is wrong, with the line's number, never its text.
@@ -44,10 +48,16 @@ pub fn parse_key_file(text: &str) -> Result<Keys, String> {
                 keys = Some(Keys::single(signing));
             }
             Some(keys) => {
-                let key = secret
-                    .map(|secret| secret.verifying_key().clone())
-                    .or_else(|_| VerifyingKey::from_paserk(line))
-                    .map_err(|_| format!("line {number}: not a PASERK key (k4.public.… or k4.secret.…)"))?;
+                let key = match secret {
+                    Ok(secret) => {
+                        let key = secret.verifying_key().clone();
+                        keys.retired.push(secret);
+                        key
+                    }
+                    Err(_) => VerifyingKey::from_paserk(line).map_err(|_| {
+                        format!("line {number}: not a PASERK key (k4.public.… or k4.secret.…)")
+                    })?,
+                };
                 keys.accepted.push(key);
             }
         }
@@ -70,6 +80,8 @@ mod tests {
         );
         let keys = parse_key_file(&text).unwrap();
         assert_eq!(keys.signing.to_paserk(), current.to_paserk());
+        let secrets: Vec<_> = keys.retired.iter().map(SigningKey::to_paserk).collect();
+        assert_eq!(secrets, [retired.to_paserk()]);
         let ids: Vec<_> = keys.accepted.iter().map(VerifyingKey::id).collect();
         let expected = [&current, &retired, &other].map(|key| key.verifying_key().id());
         assert_eq!(ids, expected);

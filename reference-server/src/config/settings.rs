@@ -4,7 +4,11 @@ use std::{fmt, net::SocketAddr, path::PathBuf};
 
 use clap::Args;
 use ipnet::IpNet;
-use serde::Deserialize;
+use serde::{
+    Deserialize,
+    de::{DeserializeOwned, IntoDeserializer, value::Error as ValueError},
+};
+use tower_session_auth::{OnReuse, OnSessionLimit};
 
 use super::ConfigErrors;
 
@@ -51,10 +55,21 @@ settings! {
     max_ttl: u64, "SESSION_AUTH_MAX_TTL";
     /// How many active sessions an agent may have (default: 5).
     max_sessions_per_agent: u32, "SESSION_AUTH_MAX_SESSIONS_PER_AGENT";
+    /// What happens when an agent has them and another is to be opened: refuse, or evict_oldest (default: refuse).
+    #[arg(value_parser = word::<OnSessionLimit>)]
+    on_session_limit: OnSessionLimit, "SESSION_AUTH_ON_SESSION_LIMIT";
     /// How many times a session may be renewed (default: 30).
     max_renewals: u32, "SESSION_AUTH_MAX_RENEWALS";
     /// When a session ends for good, in seconds from its creation (default: 2592000).
     absolute_lifetime: u64, "SESSION_AUTH_ABSOLUTE_LIFETIME";
+    /// How long a renewal can be repeated with the same token and Idempotency-Key, in seconds; 0 is never (default: 60).
+    renewal_retry_window: u64, "SESSION_AUTH_RENEWAL_RETRY_WINDOW";
+    /// How long the token before a renewal still passes for the API, in seconds (default: 0).
+    previous_token_overlap: u64, "SESSION_AUTH_PREVIOUS_TOKEN_OVERLAP";
+    /// What follows when a token is presented that was replaced before both of those: reject, or revoke, which revokes the
+    /// session (default: reject).
+    #[arg(value_parser = word::<OnReuse>)]
+    on_reuse: OnReuse, "SESSION_AUTH_ON_REUSE";
     /// How long an expired session is still listed, in seconds (default: 86400).
     expired_retention: u64, "SESSION_AUTH_EXPIRED_RETENTION";
     /// What tokens begin with (default: wai_sess_).
@@ -76,6 +91,11 @@ settings! {
     trusted_proxies: Vec<IpNet>, "SESSION_AUTH_TRUSTED_PROXIES";
     /// What is logged, in the form of RUST_LOG (default: info).
     log: String, "SESSION_AUTH_LOG";
+}
+
+/// One of the words that a type is written with.
+fn word<T: DeserializeOwned>(text: &str) -> Result<T, ValueError> {
+    T::deserialize(text.into_deserializer())
 }
 
 impl Settings {

@@ -1,8 +1,8 @@
 //! What an agent does with its own session.
 
-use http::StatusCode;
+use http::{StatusCode, request::Parts};
 use tower_session_auth::{
-    AgentStore, AuthenticatedSession, ErrorKind, PresentedSession, SessionId, SessionStore,
+    AgentStore, AuthenticatedSession, ErrorKind, IdempotencyKey, PresentedSession, SessionId, SessionStore,
 };
 
 use crate::{
@@ -13,14 +13,16 @@ use crate::{
 
 pub(super) async fn renew<S: SessionStore + AgentStore>(
     app: &App<S>,
+    parts: &Parts,
     id: Option<&str>,
     presented: &PresentedSession,
 ) -> Answer {
     let id: SessionId = input::id(id)?;
+    let key = IdempotencyKey::from_headers(&parts.headers)?;
     if id != presented.session_id() {
         return Err(ErrorKind::SessionNotFound.into());
     }
-    let issued = app.sessions.renew(presented).await?;
+    let issued = app.sessions.renew(presented, key.as_ref()).await?;
     output::json(StatusCode::OK, &IssuedBody::renewed(&issued))
 }
 

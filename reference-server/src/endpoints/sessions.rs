@@ -73,6 +73,12 @@ pub(super) async fn revoke<S: SessionStore + AgentStore>(app: &App<S>, id: Optio
     output::json(StatusCode::OK, &RevokedBody::new(id))
 }
 
+/// The new token is answered to the administrator, who hands it on.
+pub(super) async fn rotate<S: SessionStore + AgentStore>(app: &App<S>, id: Option<&str>) -> Answer {
+    let issued = app.sessions.rotate(input::id(id)?).await?;
+    output::json(StatusCode::OK, &IssuedBody::renewed(&issued))
+}
+
 pub(super) async fn revoke_all<S: SessionStore + AgentStore>(app: &App<S>, uri: &Uri) -> Answer {
     let query = Query::read(uri, &["agentId"])?;
     let agent = required("agentId", query.parse("agentId", str::parse::<AgentId>)?)?;

@@ -6,8 +6,8 @@ use std::{
 };
 
 use tower_session_auth::{
-    AgentId, Constraints, NewSession, RedisStore, RedisStoreConfig, SessionId, SessionRecord, Timestamp,
-    TokenHash, TokenSwap,
+    AgentId, Constraints, NewSession, OnSessionLimit, RedisStore, RedisStoreConfig, SessionId, SessionRecord,
+    Timestamp, TokenHash, TokenSwap,
 };
 
 /// 2025-10-09T08:53:20Z: what the stores are told, not what the server's clock says.
@@ -36,12 +36,16 @@ pub fn session(agent_id: AgentId, now: Timestamp) -> NewSession {
         expires_at: now.plus(TTL),
         absolute_expires_at: now.plus(30 * TTL),
         last_renewed_at: None,
+        previous_token_hash: None,
+        retry_hash: None,
+        rotated_generation: None,
         revoked_at: None,
         constraints: None,
     };
     NewSession {
         record,
         limit: 5,
+        on_limit: OnSessionLimit::Refuse,
         retention: RETENTION,
         now,
     }

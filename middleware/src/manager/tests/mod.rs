@@ -1,6 +1,8 @@
 mod ending;
 mod opening;
 mod renewing;
+mod repeating;
+mod rotating;
 
 use std::time::Duration;
 
@@ -8,8 +10,8 @@ use http::{Request, header};
 
 use super::*;
 use crate::{
-    Agent, AgentStore, Constraints, ManualClock, MemoryStore, RegisteredAgents, SessionAuthLayer,
-    SessionStatus, StoreError,
+    Agent, AgentStore, Constraints, CreateSession, ManualClock, MemoryStore, PageRequest, PresentedSession,
+    RegisteredAgents, SessionAuthLayer, SessionCursor, SessionStatus, StoreError,
     testing::{self, NOW, Stub, other_agent, signer, verifier},
 };
 
@@ -57,7 +59,7 @@ impl Setup {
     }
 
     async fn renew(&self, token: &SessionToken) -> Result<IssuedSession, AuthError> {
-        self.sessions.renew(&self.present(token).await).await
+        self.sessions.renew(&self.present(token).await, None).await
     }
 
     /// `None` when the token passes for API access, else why not.
@@ -99,7 +101,8 @@ async fn a_store_that_fails_is_said_to_fail_whatever_was_asked() {
         let id = presented.session_id();
         for (asked, outcome) in [
             ("create", sessions.create(wish()).await.map(drop)),
-            ("renew", sessions.renew(&presented).await.map(drop)),
+            ("renew", sessions.renew(&presented, None).await.map(drop)),
+            ("rotate", sessions.rotate(id).await.map(drop)),
             ("revoke", sessions.revoke(id).await),
             (
                 "revoke_agent",

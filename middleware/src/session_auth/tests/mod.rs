@@ -1,6 +1,7 @@
 mod credentials;
 mod flow;
 mod renewal;
+mod replaced;
 mod verdicts;
 
 use http::{HeaderValue, Request, header};

@@ -138,6 +138,7 @@ async fn the_inner_service_finds_the_session_and_its_constraints() {
         .await
         .unwrap();
     let expected = AuthenticatedSession {
+        previous_token: false,
         session_id: claims.session_id,
         agent_id: claims.agent_id,
         generation: 3,

@@ -36,7 +36,7 @@ impl AgentStore for RedisStore {
         let register = async {
             // First: an entry without an agent is harmless, an unlisted agent is not.
             self.connection.query::<Value>(&registry).await?;
-            let reply = self.connection.script(&REGISTER_AGENT, &call).await?;
+            let reply = self.connection.script::<i64>(&REGISTER_AGENT, &call).await?;
             // Once more: a deletion of an earlier agent with this id may have taken the entry away in between.
             self.connection.query::<Value>(&registry).await?;
             Ok(reply)
@@ -99,7 +99,7 @@ impl RedisStore {
             for id in &ids {
                 call = call.arg(*id.as_uuid().as_bytes());
             }
-            match self.connection.script(&REVOKE_AGENT, &call).await? {
+            match self.connection.script::<i64>(&REVOKE_AGENT, &call).await? {
                 -1 => {}
                 -2 => return Ok(None),
                 active => {

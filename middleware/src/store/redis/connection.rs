@@ -103,7 +103,11 @@ impl Connection {
     }
 
     /// Runs a script by its hash, and by its text when the server does not know it (any more).
-    pub(super) async fn script(&self, script: &Script, call: &ScriptCall) -> Result<i64, StoreError> {
+    pub(super) async fn script<T: FromRedisValue>(
+        &self,
+        script: &Script,
+        call: &ScriptCall,
+    ) -> Result<T, StoreError> {
         let mut link = self.link().await?;
         let mut invocation = script.prepare_invoke();
         for key in &call.keys {

@@ -6,7 +6,7 @@ use uuid::Uuid;
 use crate::{
     clock::Timestamp,
     id::{AgentId, SessionId},
-    session::{Constraints, SessionRecord},
+    session::{Constraints, RetryHash, SessionRecord},
     store::{Agent, StoreError},
     token::TokenHash,
 };
@@ -15,7 +15,11 @@ use crate::{
 pub(super) const REGISTRY: &str = "agents";
 
 /// The fields that make up a session record, in the order of [`session`].
-pub(super) const SESSION_FIELDS: [&str; 11] = ["h", "a", "n", "o", "x", "t", "e", "l", "u", "r", "c"];
+///
+/// `replace_token.lua` answers the same.
+pub(super) const SESSION_FIELDS: [&str; 14] = [
+    "h", "a", "n", "o", "x", "t", "e", "l", "u", "r", "c", "p", "k", "g",
+];
 
 /// Stands in field `c` for constraints that are kept in a key of their own. It is no JSON object, so none can be taken for it.
 const APART: &str = "*";
@@ -86,6 +90,15 @@ pub(super) fn token_fields(record: &SessionRecord) -> Vec<(&'static str, Vec<u8>
     if let Some(at) = record.last_renewed_at {
         fields.push(("u", decimal(at.0)));
     }
+    if let Some(previous) = &record.previous_token_hash {
+        fields.push(("p", previous.as_bytes().to_vec()));
+    }
+    if let Some(retry) = &record.retry_hash {
+        fields.push(("k", retry.as_bytes().to_vec()));
+    }
+    if let Some(rotated) = record.rotated_generation {
+        fields.push(("g", decimal(rotated)));
+    }
     fields
 }
 
@@ -130,6 +143,9 @@ pub(super) fn session(id: SessionId, reply: Value) -> Result<ReadSession, StoreE
         renewed,
         revoked,
         constraints,
+        previous,
+        retry,
+        rotated,
     ] = fields;
     if hash.is_none() && agent.is_none() {
         return Ok(ReadSession::Missing);
@@ -140,11 +156,9 @@ pub(super) fn session(id: SessionId, reply: Value) -> Result<ReadSession, StoreE
     let mut record = SessionRecord {
         id,
         agent_id: AgentId::from_uuid(uuid(agent.as_deref().ok_or_else(|| missing("a"))?)?),
-        token_hash: TokenHash::from_bytes(
-            hash.as_deref()
-                .and_then(|hash| hash.try_into().ok())
-                .ok_or_else(|| missing("h"))?,
-        ),
+        token_hash: digest("h", hash)?
+            .map(TokenHash::from_bytes)
+            .ok_or_else(|| missing("h"))?,
         generation: others.saturating_add(renewal_count),
         renewal_count,
         max_renewals: required("x", max)?,
@@ -152,6 +166,9 @@ pub(super) fn session(id: SessionId, reply: Value) -> Result<ReadSession, StoreE
         expires_at: Timestamp(required("e", expires)?),
         absolute_expires_at: Timestamp(required("l", lifetime)?),
         last_renewed_at: number("u", renewed)?.map(Timestamp),
+        previous_token_hash: digest("p", previous)?.map(TokenHash::from_bytes),
+        retry_hash: digest("k", retry)?.map(RetryHash::from_bytes),
+        rotated_generation: number("g", rotated)?,
         revoked_at: number("r", revoked)?.map(Timestamp),
         constraints: None,
     };
@@ -195,6 +212,15 @@ pub(super) fn agent(id: AgentId, reply: Value) -> Result<Option<Agent>, StoreErr
     }))
 }
 
+/// Reads members of an index.
+pub(super) fn session_ids(members: Vec<Value>) -> Result<Vec<SessionId>, StoreError> {
+    let ids = members.into_iter().map(|member| {
+        let id = Vec::<u8>::from_redis_value(member).map_err(unexpected)?;
+        uuid(&id).map(SessionId::from_uuid)
+    });
+    ids.collect()
+}
+
 pub(super) fn uuid(bytes: &[u8]) -> Result<Uuid, StoreError> {
     Uuid::from_slice(bytes).map_err(|_| StoreError::Unexpected("an id of another length".into()))
 }
@@ -207,6 +233,12 @@ fn number<T: std::str::FromStr>(field: &str, value: Option<Vec<u8>>) -> Result<O
                 .and_then(|text| text.parse().ok())
                 .ok_or_else(|| missing(field))
         })
+        .transpose()
+}
+
+fn digest(field: &str, value: Option<Vec<u8>>) -> Result<Option<[u8; 32]>, StoreError> {
+    value
+        .map(|value| value.try_into().map_err(|_| missing(field)))
         .transpose()
 }
 

@@ -4,6 +4,7 @@ use redis::{Value, cmd, pipe};
 
 use super::{RedisStore, keys};
 use crate::{
+    clock::Timestamp,
     id::{AgentId, SessionId},
     session::SessionRecord,
     store::{Agent, Page, PageRequest, SessionCursor, StoreError},
@@ -14,12 +15,18 @@ impl RedisStore {
     pub(super) async fn index(&self, index: &str) -> Result<Vec<SessionId>, StoreError> {
         let mut zrange = cmd("ZRANGE");
         zrange.arg(index).arg(0).arg(-1);
-        self.connection
-            .query::<Vec<Vec<u8>>>(&zrange)
-            .await?
-            .iter()
-            .map(|id| keys::uuid(id).map(SessionId::from_uuid))
-            .collect()
+        keys::session_ids(self.connection.query(&zrange).await?)
+    }
+
+    /// Those of them that have not expired.
+    pub(super) async fn active(&self, index: &str, now: Timestamp) -> Result<Vec<SessionId>, StoreError> {
+        let mut zrange = cmd("ZRANGE");
+        zrange
+            .arg(index)
+            .arg(format!("({now}"))
+            .arg("+inf")
+            .arg("BYSCORE");
+        keys::session_ids(self.connection.query(&zrange).await?)
     }
 
     /// The agent of a session, for the name of its index.

@@ -51,6 +51,6 @@ impl ScriptCall {
 }
 
 /// Every reply that a script's header does not name.
-pub(super) fn unknown_reply(script: &str, reply: i64) -> StoreError {
-    StoreError::Unexpected(format!("{script}.lua answered {reply}"))
+pub(super) fn unknown_reply(script: &str, reply: impl std::fmt::Debug) -> StoreError {
+    StoreError::Unexpected(format!("{script}.lua answered {reply:?}"))
 }

@@ -18,7 +18,7 @@ use super::{
 use crate::{
     clock::Timestamp,
     id::{AgentId, SessionId},
-    session::SessionRecord,
+    session::{OnSessionLimit, SessionRecord},
     store::{
         Created, NewSession, Page, PageRequest, SessionCursor, SessionStore, StoreError, Swapped, TokenSwap,
     },
@@ -26,6 +26,9 @@ use crate::{
 
 /// Seconds by which the clocks of servers may differ before one of them takes another's sessions for long gone.
 const CLOCK_MARGIN: u64 = 3600;
+
+/// What create.lua answers when it was told the wrong active sessions.
+const OTHERS_ARE_ACTIVE: i64 = -3;
 
 /// For how long a creation that failed is taken back, once the server answers again: half a minute.
 const TAKE_BACK_ATTEMPTS: usize = 60;
@@ -60,50 +63,32 @@ impl SessionStore for RedisStore {
 
     async fn create(&self, session: &NewSession) -> Result<Created, StoreError> {
         let record = &session.record;
-        let agent = record.agent_id.as_uuid().as_bytes();
-        let names = AgentKeys::of(record.agent_id);
-        let keep_for = record.expires_at.plus(session.retention).since(session.now);
-        let stale_before = session
-            .now
-            .0
-            .saturating_sub(session.retention.saturating_add(CLOCK_MARGIN));
-        let apart = record.constraints.as_ref().and_then(keys::kept_apart);
-        let call = ScriptCall::default()
-            .key(keys::session_key(record.id))
-            .key(names.index)
-            .key(names.agent)
-            .key(keys::constraints_key(record.id))
-            .number(session.now)
-            .number(session.limit)
-            .arg(*record.id.as_uuid().as_bytes())
-            .number(record.expires_at)
-            .number(keep_for)
-            .number(stale_before)
-            .arg(apart.unwrap_or_default())
-            .fields(keys::session_fields(record));
-
         // One flight, the registry first: an entry without sessions is harmless.
         let mut register = cmd("ZADD");
-        register.arg(keys::REGISTRY).arg(0).arg(agent);
-        let both = async {
+        register
+            .arg(keys::REGISTRY)
+            .arg(0)
+            .arg(record.agent_id.as_uuid().as_bytes());
+        let create = async {
             let (registered, created) = tokio::join!(
                 biased;
                 self.connection.query::<Value>(&register),
-                self.connection.script(&CREATE, &call),
+                self.add(session, &[]),
             );
-            registered.and(created)
+            registered?;
+            match created? {
+                Some(Created::LimitReached) if session.on_limit == OnSessionLimit::EvictOldest => {
+                    self.add_in_place_of_the_oldest(session).await
+                }
+                Some(created) => Ok(created),
+                None => Err(unknown_reply("create", OTHERS_ARE_ACTIVE)),
+            }
         };
-        let created = self.connection.within(both).await;
+        let created = self.connection.within(create).await;
         if created.is_err() {
             self.take_back(record.id, record.agent_id, session.now);
         }
-        match created? {
-            1 => Ok(Created::Done),
-            0 => Ok(Created::LimitReached),
-            -1 => Ok(Created::AgentDeleted),
-            -2 => Err(StoreError::Unexpected("a fresh session id is in use".into())),
-            other => Err(unknown_reply("create", other)),
-        }
+        created
     }
 
     async fn replace_token(&self, swap: &TokenSwap) -> Result<Swapped, StoreError> {
@@ -120,15 +105,20 @@ impl SessionStore for RedisStore {
             .number(next.expires_at)
             .number(keep_for)
             .fields(keys::token_fields(next));
-        match self
-            .connection
-            .within(self.connection.script(&REPLACE_TOKEN, &call))
-            .await?
-        {
-            1 => Ok(Swapped::Done),
-            0 => Ok(Swapped::Mismatch),
-            -1 => Ok(Swapped::Revoked),
-            -2 => Ok(Swapped::NotFound),
+        let reply = self.connection.script(&REPLACE_TOKEN, &call);
+        match self.connection.within(reply).await? {
+            Value::Int(1) => Ok(Swapped::Done),
+            Value::Int(-1) => Ok(Swapped::Revoked),
+            Value::Int(-2) => Ok(Swapped::NotFound),
+            fields @ Value::Array(_) => match keys::session(next.id, fields)? {
+                ReadSession::Whole(record) => Ok(Swapped::Mismatch(Box::new(record))),
+                // They never change.
+                ReadSession::WithoutConstraints(mut record) => {
+                    record.constraints.clone_from(&next.constraints);
+                    Ok(Swapped::Mismatch(Box::new(record)))
+                }
+                ReadSession::Missing => Ok(Swapped::NotFound),
+            },
             other => Err(unknown_reply("replace_token", other)),
         }
     }
@@ -139,7 +129,7 @@ impl SessionStore for RedisStore {
                 return Ok(false);
             };
             let call = revocation(id, agent, now);
-            match self.connection.script(&REVOKE, &call).await? {
+            match self.connection.script::<i64>(&REVOKE, &call).await? {
                 1 => Ok(true),
                 0 => Ok(false),
                 other => Err(unknown_reply("revoke", other)),
@@ -183,6 +173,63 @@ impl RedisStore {
         }
     }
 
+    /// Calls create.lua; `None` when other sessions are active than `giving_way`.
+    async fn add(
+        &self,
+        session: &NewSession,
+        giving_way: &[SessionId],
+    ) -> Result<Option<Created>, StoreError> {
+        let record = &session.record;
+        let names = AgentKeys::of(record.agent_id);
+        let keep_for = record.expires_at.plus(session.retention).since(session.now);
+        let margin = session.retention.saturating_add(CLOCK_MARGIN);
+        let apart = record.constraints.as_ref().and_then(keys::kept_apart);
+        let mut call = ScriptCall::default()
+            .key(keys::session_key(record.id))
+            .key(names.index)
+            .key(names.agent)
+            .key(keys::constraints_key(record.id))
+            .number(session.now)
+            .number(session.limit)
+            .arg(*record.id.as_uuid().as_bytes())
+            .number(record.expires_at)
+            .number(keep_for)
+            .number(session.now.0.saturating_sub(margin))
+            .arg(apart.unwrap_or_default());
+        for id in giving_way {
+            call = call
+                .key(keys::session_key(*id))
+                .arg(*id.as_uuid().as_bytes())
+                .number(id.created_at());
+        }
+        let call = call.fields(keys::session_fields(record));
+        match self.connection.script(&CREATE, &call).await? {
+            Value::Int(1) => Ok(Some(Created::Done)),
+            Value::Int(0) => Ok(Some(Created::LimitReached)),
+            Value::Int(-1) => Ok(Some(Created::AgentDeleted)),
+            Value::Int(-2) => Err(StoreError::Unexpected("a fresh session id is in use".into())),
+            Value::Int(OTHERS_ARE_ACTIVE) => Ok(None),
+            Value::Array(ids) => keys::session_ids(ids).map(|ids| Some(Created::InPlaceOf(ids))),
+            other => Err(unknown_reply("create", other)),
+        }
+    }
+
+    /// A script names all its keys, so the active sessions are read first. Each time that this has to be done again, another
+    /// change has got through; the deadline bounds it.
+    async fn add_in_place_of_the_oldest(&self, session: &NewSession) -> Result<Created, StoreError> {
+        let index = AgentKeys::of(session.record.agent_id).index;
+        loop {
+            let mut active = self.active(&index, session.now).await?;
+            active.sort_unstable();
+            match self.add(session, &active).await? {
+                // They were added since the index was read.
+                Some(Created::LimitReached) if session.limit > 0 => {}
+                Some(created) => return Ok(created),
+                None => {}
+            }
+        }
+    }
+
     /// Revokes, in the background, a session that may have been created although its creation failed: its token was given to
     /// nobody, but it would count against the agent's limit. On the same connection it runs after the creation.
     fn take_back(&self, id: SessionId, agent: AgentId, now: Timestamp) {
@@ -190,7 +237,7 @@ impl RedisStore {
         tokio::spawn(async move {
             let call = revocation(id, agent, now);
             for _ in 0..TAKE_BACK_ATTEMPTS {
-                let revoked = store.connection.script(&REVOKE, &call);
+                let revoked = store.connection.script::<i64>(&REVOKE, &call);
                 if store.connection.within(revoked).await.is_ok() {
                     return;
                 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use redis::FromRedisValue;
 use session_auth_tests::redis::TestRedis;
 use tower_session_auth::{
-    Agent, AgentId, AgentStore as _, Created, NewSession, PageRequest, RedisStore, SessionRecord,
+    Agent, AgentId, AgentStore as _, Created, NewSession, PageRequest, RedisStore, RetryHash, SessionRecord,
     SessionStore as _,
 };
 
@@ -64,6 +64,10 @@ impl Subject {
                     for token in ["1", "2"].into_iter().filter(|_| renew) {
                         let mut swap = renewal(&record, token, NOW);
                         swap.next.generation += 1;
+                        swap.next.rotated_generation = Some(swap.next.generation);
+                        swap.next.previous_token_hash = Some(record.token_hash);
+                        let key = "a-key-of-a-client".parse().unwrap();
+                        swap.next.retry_hash = Some(RetryHash::of(&record.token_hash, &key));
                         self.store.replace_token(&swap).await.unwrap();
                         record = swap.next;
                     }

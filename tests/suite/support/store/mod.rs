@@ -2,6 +2,7 @@
 
 pub mod agents;
 pub mod creating;
+pub mod evicting;
 pub mod listing;
 pub mod racing;
 pub mod replacing;

@@ -1,6 +1,6 @@
 //! Replacing tokens.
 
-use tower_session_auth::{SessionRecord, Swapped, TokenHash, TokenSwap};
+use tower_session_auth::{RetryHash, SessionRecord, Swapped, TokenHash, TokenSwap};
 
 use super::{Store, add, list};
 use crate::fixtures::{NOW, TTL, agent, constraints, renewal, session};
@@ -47,6 +47,26 @@ pub async fn a_rotation_that_is_no_renewal_counts_in_the_generation_alone(store:
     }
 }
 
+pub async fn what_repeats_a_renewal_is_kept_until_the_next_replacement(store: impl Store) {
+    let first = add(&store, session(agent(), NOW)).await;
+    let key = "a-key-of-a-client".parse().unwrap();
+    let mut swap = renewal(&first, "1", NOW);
+    swap.next.previous_token_hash = Some(first.token_hash);
+    swap.next.retry_hash = Some(RetryHash::of(&first.token_hash, &key));
+    assert_eq!(store.replace_token(&swap).await.unwrap(), Swapped::Done);
+    let second = store.read(first.id).await.unwrap().unwrap();
+    assert_eq!(second, swap.next);
+    // Whoever comes too late is told.
+    let late = store.replace_token(&renewal(&first, "2", NOW)).await.unwrap();
+    assert_eq!(late, Swapped::Mismatch(Box::new(second.clone())));
+
+    let mut swap = renewal(&second, "3", NOW);
+    (swap.next.previous_token_hash, swap.next.retry_hash) = (None, None);
+    swap.next.rotated_generation = Some(2);
+    assert_eq!(store.replace_token(&swap).await.unwrap(), Swapped::Done);
+    assert_eq!(store.read(first.id).await.unwrap(), Some(swap.next));
+}
+
 pub async fn only_the_current_token_is_replaced(store: impl Store) {
     let first = add(&store, session(agent(), NOW)).await;
     let swap = renewal(&first, "1", NOW);
@@ -62,7 +82,11 @@ pub async fn only_the_current_token_is_replaced(store: impl Store) {
         swap.clone(),
         renewal(&stranger, "2", NOW),
     ] {
-        assert_eq!(store.replace_token(&wrong).await.unwrap(), Swapped::Mismatch);
+        let current = Box::new(swap.next.clone());
+        assert_eq!(
+            store.replace_token(&wrong).await.unwrap(),
+            Swapped::Mismatch(current)
+        );
         assert_eq!(store.read(first.id).await.unwrap(), Some(swap.next.clone()));
     }
 }

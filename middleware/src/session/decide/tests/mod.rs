@@ -1,9 +1,11 @@
+mod rotation;
 mod times;
 
 use super::*;
 use crate::{
+    session::{IdempotencyKey, OnReuse, RetryHash},
     testing::{LIFETIME, NOW, TTL, claims, other_agent, record, sign, verifier},
-    token::TokenHash,
+    token::{Claims, TokenHash},
 };
 
 /// What a decision is made of.
@@ -11,6 +13,8 @@ struct Case {
     record: SessionRecord,
     claims: Claims,
     superseded: bool,
+    retry: Option<RetryHash>,
+    rotation: RotationPolicy,
     now: Timestamp,
 }
 
@@ -28,6 +32,8 @@ impl Case {
             record: record(&claims),
             claims,
             superseded: false,
+            retry: None,
+            rotation: RotationPolicy::default(),
             now: NOW.plus(TTL / 2),
         }
     }
@@ -50,6 +56,8 @@ impl Case {
             record,
             claims,
             superseded: false,
+            retry: None,
+            rotation: RotationPolicy::default(),
             now: NOW,
         }
     }
@@ -75,12 +83,16 @@ impl Case {
         self.decide(standing)
     }
 
-    fn admit(&self) -> Result<(), ErrorKind> {
-        self.decide(|record, token| admit(record, token, self.now))
+    fn try_admit(&self) -> Result<Admission, Refusal> {
+        self.decide(|record, token| admit(record, token, &self.rotation, self.now))
     }
 
-    fn renew(&self) -> Result<Renewal, RenewalRefusal> {
-        self.decide(|record, token| renew(record, token, self.now))
+    fn admit(&self) -> Result<(), ErrorKind> {
+        self.try_admit().map(drop).map_err(|refusal| refusal.kind)
+    }
+
+    fn renew(&self) -> Result<Renewal, Refusal> {
+        self.decide(|record, token| renew(record, token, self.retry.as_ref(), &self.rotation, self.now))
     }
 
     fn renew_kind(&self) -> Result<(), ErrorKind> {
@@ -104,7 +116,8 @@ const LIFETIME_OVER: Fault = (ErrorKind::SessionAbsoluteLifetimeExceeded, |case|
     case.record.absolute_expires_at = case.now;
 });
 const TOO_EARLY: Fault = (ErrorKind::RenewalTooEarly, |case| {
-    case.claims.issued_at = case.now;
+    case.record.last_renewed_at = Some(case.now);
+    case.record.expires_at = case.now.plus(TTL);
     case.claims.expires_at = case.now.plus(TTL);
 });
 

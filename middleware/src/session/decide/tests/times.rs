@@ -27,9 +27,9 @@ fn a_token_is_admitted_until_the_second_before_its_expiry() {
 #[test]
 fn a_renewal_is_granted_from_half_of_the_ttl_until_the_expiry() {
     let too_early = |seconds| {
-        Err(RenewalRefusal {
-            kind: ErrorKind::RenewalTooEarly,
+        Err(Refusal {
             retry_after: Some(seconds),
+            ..ErrorKind::RenewalTooEarly.into()
         })
     };
     let expired = Err(ErrorKind::TokenExpired.into());
@@ -55,26 +55,61 @@ fn a_renewal_is_granted_from_half_of_the_ttl_until_the_expiry() {
 }
 
 #[test]
-fn the_half_is_that_of_this_token_even_where_the_session_grants_longer_ones() {
+fn the_half_is_that_of_this_term_even_where_the_session_grants_longer_ones() {
     let mut case = Case::of_ttl(100);
     case.record.ttl = 1_000;
     assert!(case.at(50).renew().is_ok());
 }
 
 #[test]
-fn renewable_from_is_half_of_the_lifetime_rounded_up() {
+fn a_rotation_by_an_administrator_does_not_put_renewals_off() {
+    let mut case = Case::of_ttl(100).at(50);
+    case.claims.issued_at = NOW.plus(49);
+    case.record.rotated_generation = Some(0);
+    assert!(case.renew().is_ok());
+}
+
+#[test]
+fn a_session_is_renewable_from_half_of_its_term_rounded_up() {
     for (lifetime, after) in [(0, 0), (1, 1), (2, 1), (3, 2), (100, 50), (101, 51)] {
-        assert_eq!(
-            renewable_from(&Case::of_ttl(lifetime).claims),
-            NOW.plus(after),
-            "{lifetime}"
-        );
+        let mut record = Case::of_ttl(lifetime).record;
+        assert_eq!(renewable_from(&record), NOW.plus(after), "{lifetime}");
+        record.last_renewed_at = Some(NOW.plus(7));
+        record.expires_at = NOW.plus(7 + lifetime);
+        assert_eq!(renewable_from(&record), NOW.plus(7 + after), "{lifetime}");
+        record.expires_at = NOW;
+        assert_eq!(renewable_from(&record), NOW.plus(7), "backwards");
     }
-    let backwards = Claims {
-        expires_at: Timestamp(NOW.0 - 1),
-        ..claims()
+}
+
+#[test]
+fn an_agent_is_to_renew_between_half_and_four_fifths_of_the_term() {
+    let with_hash = |lifetime, first: u8, second: u8| {
+        let mut record = record(&claims());
+        record.expires_at = NOW.plus(lifetime);
+        let mut hash = [7; 32];
+        (hash[0], hash[1]) = (first, second);
+        record.token_hash = TokenHash::from_bytes(hash);
+        renew_after(&record).since(NOW)
     };
-    assert_eq!(renewable_from(&backwards), NOW);
+    for (lifetime, first, last) in [
+        (100, 50, 80),
+        (101, 51, 80),
+        (86_400, 43_200, 69_120),
+        (4, 2, 3),
+        (2, 1, 1),
+        (1, 1, 1),
+        (0, 0, 0),
+    ] {
+        assert_eq!(with_hash(lifetime, 0, 0), first, "{lifetime}");
+        assert_eq!(with_hash(lifetime, 255, 255), last, "{lifetime}");
+    }
+    // Evenly, and as far as the token's hash alone decides.
+    assert_eq!(with_hash(100, 128, 0), 65);
+    assert_eq!(with_hash(100, 128, 0), with_hash(100, 128, 1));
+    let spread: std::collections::BTreeSet<_> = (0..=255).map(|first| with_hash(86_400, first, 0)).collect();
+    assert_eq!(spread.len(), 256);
+    assert!(with_hash(u64::MAX, 255, 255) >= with_hash(u64::MAX, 0, 0));
 }
 
 #[test]
@@ -111,12 +146,15 @@ fn a_renewal_lasts_for_the_sessions_ttl_and_never_beyond_the_absolute_lifetime()
         let mut case = Case::sound();
         case.record.absolute_expires_at = NOW.plus(absolute);
         case.record.renewal_count = 3;
-        let renewal = Renewal {
-            generation: 2,
+        let grant = Grant {
+            claims: Claims {
+                generation: 2,
+                issued_at: NOW.plus(50),
+                expires_at: NOW.plus(expires),
+                ..claims()
+            },
             renewal_count: 4,
-            issued_at: NOW.plus(50),
-            expires_at: NOW.plus(expires),
         };
-        assert_eq!(case.renew(), Ok(renewal), "{absolute}");
+        assert_eq!(case.renew(), Ok(Renewal::Grant(grant)), "{absolute}");
     }
 }

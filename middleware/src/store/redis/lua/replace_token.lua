@@ -5,7 +5,8 @@
 -- ARGV  1 hash of the expected token (32 bytes)  2 session id (16 bytes)
 --       3 expires_at (epoch seconds)             4 seconds to keep the session
 --       5… the record's fields to set, the new token's hash (h) among them, and their values
--- Reply 1 replaced · 0 another token is the current one · -1 revoked, or the agent was deleted · -2 no such session
+-- Reply 1 replaced · -1 revoked, or the agent was deleted · -2 no such session
+--       · an array: another token is the current one; the record's fields h a n o x t e l u r c p k g
 --
 -- EVALSHA … 4 session:{3747}:0190… index:{3747}:0000… constraints:{3747}:0190… agent:{3747}:0000…
 --           <hash> <id> 1760129600 172800 h <hash> n 1 e 1760129600 u 1760043200
@@ -18,8 +19,10 @@ if record[2] or redis.call('HEXISTS', KEYS[4], 'd') == 1 then
   return -1
 end
 if record[1] ~= ARGV[1] then
-  return 0
+  return redis.call('HMGET', KEYS[1], 'h', 'a', 'n', 'o', 'x', 't', 'e', 'l', 'u', 'r', 'c', 'p', 'k', 'g')
 end
+-- What told of the renewal before.
+redis.call('HDEL', KEYS[1], 'p', 'k')
 redis.call('HSET', KEYS[1], unpack(ARGV, 5))
 redis.call('EXPIRE', KEYS[1], ARGV[4])
 redis.call('EXPIRE', KEYS[3], ARGV[4])

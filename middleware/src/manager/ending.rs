@@ -1,0 +1,55 @@
+use super::SessionManager;
+use crate::{
+    error::{AuthError, ErrorKind},
+    id::{AgentId, SessionId},
+    session::SessionRecord,
+    store::{AgentDirectory, Page, PageRequest, SessionCursor, SessionStore},
+};
+
+impl<S: SessionStore, D: AgentDirectory> SessionManager<S, D> {
+    /// Revokes a session: its token is refused from the next request on. Repeating it changes nothing.
+    ///
+    /// # Errors
+    /// `SessionNotFound`, `StoreUnavailable`.
+    pub async fn revoke(&self, id: SessionId) -> Result<(), AuthError> {
+        if self.store.revoke(id, self.clock.now()).await? {
+            Ok(())
+        } else {
+            Err(ErrorKind::SessionNotFound.into())
+        }
+    }
+
+    /// Revokes all sessions of an agent in one step and answers how many were active. An agent that the directory no
+    /// longer knows can still be cut off.
+    ///
+    /// # Errors
+    /// `AgentNotFound` when there were no sessions and the directory does not know the agent; `StoreUnavailable`.
+    pub async fn revoke_agent(&self, agent: AgentId) -> Result<u32, AuthError> {
+        let revoked = self.store.revoke_agent(agent, self.clock.now()).await?;
+        if revoked == 0 && !self.directory.contains(agent).await? {
+            return Err(ErrorKind::AgentNotFound.into());
+        }
+        Ok(revoked)
+    }
+
+    /// Finds a session, a revoked one too.
+    ///
+    /// # Errors
+    /// `SessionNotFound`, `StoreUnavailable`.
+    pub async fn get(&self, id: SessionId) -> Result<SessionRecord, AuthError> {
+        let record = self.store.read(id).await?;
+        record.ok_or_else(|| ErrorKind::SessionNotFound.into())
+    }
+
+    /// A page of the sessions that are not revoked, of one agent or of all, newest first within an agent.
+    ///
+    /// # Errors
+    /// `StoreUnavailable`.
+    pub async fn list(
+        &self,
+        agent: Option<AgentId>,
+        page: PageRequest<SessionCursor>,
+    ) -> Result<Page<SessionRecord, SessionCursor>, AuthError> {
+        Ok(self.store.list(agent, page).await?)
+    }
+}

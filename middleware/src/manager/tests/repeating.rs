@@ -1,0 +1,160 @@
+//! Renewals whose answer was lost.
+
+use super::*;
+use crate::{IdempotencyKey, SigningKey, TokenSigner, TokenVerifier};
+
+fn key(text: &str) -> IdempotencyKey {
+    text.parse().unwrap()
+}
+
+impl Setup {
+    async fn renew_with(&self, token: &SessionToken, text: &str) -> Result<IssuedSession, AuthError> {
+        let presented = self.present(token).await;
+        self.sessions.renew(&presented, Some(&key(text))).await
+    }
+}
+
+#[tokio::test]
+async fn a_repeated_renewal_gives_the_same_token_and_changes_nothing() {
+    let setup = setup();
+    let first = setup.open().await;
+    setup.advance(TTL / 2);
+    let second = setup.renew_with(&first.token, "key-number-1").await.unwrap();
+    for later in [0, 30, 29] {
+        setup.advance(later);
+        let again = setup.renew_with(&first.token, "key-number-1").await.unwrap();
+        assert_eq!(again.token.expose(), second.token.expose());
+        assert_eq!(
+            (again.record, again.renew_after),
+            (second.record.clone(), second.renew_after)
+        );
+        assert_eq!(setup.sessions.get(first.record.id).await.unwrap(), second.record);
+    }
+    // 60 seconds after the renewal.
+    setup.advance(1);
+    let late = setup.renew_with(&first.token, "key-number-1").await;
+    assert_kind(late, ErrorKind::SessionRenewalMismatch);
+    assert_eq!(setup.refusal(&second.token).await, None);
+}
+
+#[tokio::test]
+async fn without_the_key_or_with_another_one_nothing_is_repeated() {
+    let setup = setup();
+    let first = setup.open().await;
+    setup.advance(TTL / 2);
+    setup.renew_with(&first.token, "key-number-1").await.unwrap();
+    let mismatch = ErrorKind::SessionRenewalMismatch;
+    assert_kind(setup.renew(&first.token).await, mismatch);
+    assert_kind(setup.renew_with(&first.token, "key-number-2").await, mismatch);
+}
+
+#[tokio::test]
+async fn a_renewal_without_a_key_cannot_be_repeated() {
+    let setup = setup();
+    let first = setup.open().await;
+    setup.advance(TTL / 2);
+    setup.renew(&first.token).await.unwrap();
+    let repeated = setup.renew_with(&first.token, "key-number-1").await;
+    assert_kind(repeated, ErrorKind::SessionRenewalMismatch);
+}
+
+#[tokio::test]
+async fn the_window_closes_when_the_new_token_is_renewed_or_rotated() {
+    let wish = || CreateSession {
+        ttl: Some(300),
+        ..wish()
+    };
+    let mut setup = setup();
+    setup.sessions.policy.rotation.retry_window = 1_000;
+    let first = setup.sessions.create(wish()).await.unwrap();
+    setup.advance(150);
+    let second = setup.renew_with(&first.token, "key-number-1").await.unwrap();
+    setup.advance(149);
+    assert!(setup.renew_with(&first.token, "key-number-1").await.is_ok());
+    let second_again = setup.renew_with(&first.token, "key-number-1").await.unwrap();
+    setup.clock.set(NOW.plus(300));
+    // With the same key: the two renewals have nothing to do with each other.
+    let third = setup.renew_with(&second.token, "key-number-1").await.unwrap();
+    assert_ne!(third.token.expose(), second_again.token.expose());
+    setup.clock.set(NOW.plus(299));
+    let closed = setup.renew_with(&first.token, "key-number-1").await;
+    assert_kind(closed, ErrorKind::SessionRenewalMismatch);
+
+    setup.clock.set(NOW.plus(301));
+    assert!(setup.renew_with(&second.token, "key-number-1").await.is_ok());
+    setup.sessions.rotate(first.record.id).await.unwrap();
+    let closed = setup.renew_with(&second.token, "key-number-1").await;
+    assert_kind(closed, ErrorKind::SessionRenewalMismatch);
+}
+
+#[tokio::test]
+async fn the_same_renewal_sent_twice_at_once_is_made_once() {
+    let setup = setup();
+    let first = setup.open().await;
+    setup.advance(TTL / 2);
+    // Both have read the session before either has renewed it, and their clocks differ.
+    let presented = setup.present(&first.token).await;
+    let winner = setup.sessions.renew(&presented, Some(&key("key-number-1"))).await;
+    setup.advance(1);
+    let loser = setup.sessions.renew(&presented, Some(&key("key-number-1"))).await;
+    assert_eq!(winner.unwrap().token.expose(), loser.unwrap().token.expose());
+    let other = setup.sessions.renew(&presented, Some(&key("key-number-2"))).await;
+    assert_kind(other, ErrorKind::SessionRenewalMismatch);
+    assert_eq!(
+        setup.sessions.get(first.record.id).await.unwrap().renewal_count,
+        1
+    );
+}
+
+#[tokio::test]
+async fn revoked_or_expired_beats_a_repetition() {
+    let mut setup = setup();
+    setup.sessions.policy.rotation.retry_window = TTL;
+    let first = setup.open().await;
+    setup.advance(TTL - 1);
+    setup.renew_with(&first.token, "key-number-1").await.unwrap();
+    assert!(setup.renew_with(&first.token, "key-number-1").await.is_ok());
+    let presented = setup.present(&first.token).await;
+    setup.advance(1);
+    let expired = setup.renew_with(&first.token, "key-number-1").await;
+    assert_kind(expired, ErrorKind::TokenExpired);
+    setup.sessions.revoke(first.record.id).await.unwrap();
+    // It was revoked after it was read.
+    setup.clock.set(NOW.plus(TTL - 1));
+    let read_before = setup.sessions.renew(&presented, Some(&key("key-number-1"))).await;
+    assert!(
+        read_before.is_ok(),
+        "as any answer that was on its way when the session was revoked"
+    );
+    assert_eq!(setup.refusal(&first.token).await, Some(ErrorKind::SessionRevoked));
+}
+
+#[tokio::test]
+async fn a_repetition_survives_a_rotation_of_the_signing_key_as_long_as_the_secret_is_there() {
+    let setup = setup();
+    let first = setup.open().await;
+    setup.advance(TTL / 2);
+    let second = setup.renew_with(&first.token, "key-number-1").await.unwrap();
+    let presented = setup.present(&first.token).await;
+
+    let fresh = SigningKey::generate().unwrap();
+    let manager = |signer| SessionManager::new(setup.store.clone(), signer).clock(setup.clock.clone());
+    let rotated = TokenSigner::new(fresh.clone()).retired([SigningKey::generate().unwrap(), testing::key()]);
+    let accepted = TokenVerifier::new(rotated.verifying_keys());
+    assert!(accepted.verify(second.token.expose()).is_ok());
+    let again = manager(rotated)
+        .renew(&presented, Some(&key("key-number-1")))
+        .await
+        .unwrap();
+    assert_eq!(again.token.expose(), second.token.expose());
+
+    for without in [
+        TokenSigner::new(fresh),
+        TokenSigner::new(testing::key()).issuer("another"),
+    ] {
+        let answer = manager(without)
+            .renew(&presented, Some(&key("key-number-1")))
+            .await;
+        assert_kind(answer, ErrorKind::InternalError);
+    }
+}

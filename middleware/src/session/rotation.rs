@@ -1,0 +1,176 @@
+//! What becomes of a token once it was replaced.
+
+use std::{fmt, str::FromStr};
+
+use http::HeaderMap;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+
+use crate::{error::AuthError, token::TokenHash};
+
+/// The name of the header that carries an [`IdempotencyKey`].
+pub const IDEMPOTENCY_KEY: http::HeaderName = http::HeaderName::from_static("idempotency-key");
+
+/// What becomes of a token once it was replaced. Layers and managers of the same sessions need the same.
+///
+/// ```
+/// use tower_session_auth::{OnReuse, RotationPolicy};
+///
+/// let mut rotation = RotationPolicy::default();
+/// rotation.previous_token_overlap = 5;
+/// rotation.on_reuse = OnReuse::Revoke;
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RotationPolicy {
+    /// Seconds after a renewal in which it can be repeated with the same token and [`IdempotencyKey`]: 60. At 0 never.
+    pub retry_window: u64,
+    /// Seconds after a renewal in which the token before still passes the layer for the API: 0.
+    pub previous_token_overlap: u64,
+    /// What follows when a token is presented that was replaced before both of those: [`OnReuse::Reject`].
+    pub on_reuse: OnReuse,
+}
+
+impl Default for RotationPolicy {
+    fn default() -> Self {
+        Self {
+            retry_window: 60,
+            previous_token_overlap: 0,
+            on_reuse: OnReuse::Reject,
+        }
+    }
+}
+
+impl RotationPolicy {
+    /// For how long after a renewal the token before may still turn up without anything being wrong.
+    pub(crate) fn grace(&self) -> u64 {
+        self.retry_window.max(self.previous_token_overlap)
+    }
+}
+
+/// What follows when a token is reused that was replaced by a renewal: somebody has a copy (RFC 9700, section 4.14.2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnReuse {
+    /// The token is refused, the session stands.
+    #[default]
+    Reject,
+    /// The token is refused and the session revoked.
+    Revoke,
+}
+
+/// A text that is not 8 to 255 visible ASCII characters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("must be 8 to 255 visible ASCII characters")]
+pub struct InvalidIdempotencyKey;
+
+/// Names a renewal, so that it can be repeated when its answer was lost (the header `Idempotency-Key`,
+/// draft-ietf-httpapi-idempotency-key-header). Whoever has it and the token can repeat the renewal: it should be random,
+/// and it does not print itself.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String")]
+pub struct IdempotencyKey(String);
+
+impl IdempotencyKey {
+    /// A fresh key of 128 random bits.
+    ///
+    /// # Errors
+    /// When the operating system has no randomness.
+    pub fn generate() -> Result<Self, getrandom::Error> {
+        let mut random = [0; 16];
+        getrandom::fill(&mut random)?;
+        Ok(Self(uuid::Uuid::from_bytes(random).simple().to_string()))
+    }
+
+    /// The key of a request, if it has one.
+    ///
+    /// # Errors
+    /// `ValidationFailed` when it is not a key, or there are several.
+    pub fn from_headers(headers: &HeaderMap) -> Result<Option<Self>, AuthError> {
+        let mut values = headers.get_all(IDEMPOTENCY_KEY).iter();
+        let Some(value) = values.next() else {
+            return Ok(None);
+        };
+        if values.next().is_some() {
+            return Err(AuthError::invalid("Idempotency-Key", "must not be repeated"));
+        }
+        let key = value.to_str().map_err(|_| InvalidIdempotencyKey);
+        key.and_then(str::parse)
+            .map(Some)
+            .map_err(|error| AuthError::invalid("Idempotency-Key", error.to_string()))
+    }
+
+    /// The key, to be sent.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for IdempotencyKey {
+    type Err = InvalidIdempotencyKey;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        text.to_owned().try_into()
+    }
+}
+
+impl TryFrom<String> for IdempotencyKey {
+    type Error = InvalidIdempotencyKey;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        let good = (8..=255).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
+        if good {
+            Ok(Self(text))
+        } else {
+            Err(InvalidIdempotencyKey)
+        }
+    }
+}
+
+impl fmt::Debug for IdempotencyKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("IdempotencyKey(..)")
+    }
+}
+
+/// SHA-256 of a replaced token's hash and the idempotency key of the renewal that replaced it: all that is kept of either.
+#[derive(Clone, Copy)]
+pub struct RetryHash([u8; 32]);
+
+impl RetryHash {
+    /// The hash of a renewal of `token` under `key`.
+    #[must_use]
+    pub fn of(token: &TokenHash, key: &IdempotencyKey) -> Self {
+        let digest = Sha256::new().chain_update(token.as_bytes()).chain_update(&key.0);
+        Self(digest.finalize().into())
+    }
+
+    /// A hash read from a store.
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    /// The 32 bytes to store.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl PartialEq for RetryHash {
+    /// In constant time.
+    fn eq(&self, other: &Self) -> bool {
+        self.0.ct_eq(&other.0).into()
+    }
+}
+
+impl Eq for RetryHash {}
+
+impl fmt::Debug for RetryHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("RetryHash(..)")
+    }
+}

@@ -1,0 +1,394 @@
+//! Renewal over HTTP, on both stores: repetition, overlap, reuse, lost writes, rotation by an administrator.
+
+use std::path::PathBuf;
+
+use session_auth_server::config::Settings;
+use session_auth_tests::{
+    api::{Issued, Reply},
+    on_both_stores,
+    redis::{TestRedis, command},
+    server::{START, TestServer},
+};
+use tower_session_auth::{ManualClock, OnReuse, SigningKey, Timestamp};
+
+const DAY: u64 = 86_400;
+const KEY: &str = "0b7c2f0e-the-first";
+
+/// A session that was renewed with [`KEY`], half a day after the start: the tokens before and after.
+async fn renewed(server: &TestServer) -> (Issued, Issued) {
+    let first = server.api.session(&server.api.agent().await).await;
+    server.advance(DAY / 2);
+    let second = server.api.renew_with(&first.id, &first.token, KEY).await;
+    (first, second.expect(200).issued())
+}
+
+async fn repeat(server: &TestServer, first: &Issued) -> Reply {
+    server.api.renew_with(&first.id, &first.token, KEY).await
+}
+
+on_both_stores! {
+    async fn a_renewal_is_repeated_with_the_whole_answer_until_the_window_closes(server: TestServer) {
+        let (first, second) = renewed(&server).await;
+        for later in [0, 59] {
+            server.advance(later);
+            assert_eq!(repeat(&server, &first).await.expect(200).body, second.body);
+        }
+        server.api.access(&second.token).await.expect(200);
+        server.api.access(&first.token).await.refused(401, "TOKEN_SUPERSEDED");
+        server.advance(1);
+        repeat(&server, &first).await.refused(403, "SESSION_RENEWAL_MISMATCH");
+        server.api.access(&second.token).await.expect(200);
+    }
+
+    async fn only_the_same_key_repeats_a_renewal(server: TestServer) {
+        let (first, _) = renewed(&server).await;
+        let mismatch = |reply: Reply| reply.refused(403, "SESSION_RENEWAL_MISMATCH");
+        mismatch(server.api.renew(&first.id, &first.token).await);
+        mismatch(server.api.renew_with(&first.id, &first.token, "another-key").await);
+        repeat(&server, &first).await.expect(200);
+    }
+
+    async fn a_key_has_8_to_255_visible_characters(server: TestServer) {
+        let session = server.api.session(&server.api.agent().await).await;
+        let seven = "1234567";
+        for bad in ["", seven, "with a space", "caf\u{e9}-caf\u{e9}", &"x".repeat(256)] {
+            let reply = server.api.renew_with(&session.id, &session.token, bad).await;
+            reply.refused(400, "VALIDATION_FAILED");
+            assert_eq!(reply.issue_paths(), ["Idempotency-Key"], "{bad}");
+        }
+        for good in ["12345678", "\"quoted-as-in-the-draft\"", &"x".repeat(255)] {
+            let reply = server.api.renew_with(&session.id, &session.token, good).await;
+            reply.refused(403, "RENEWAL_TOO_EARLY");
+        }
+    }
+
+    async fn revoked_or_expired_beats_a_repetition(server: TestServer) {
+        let first = server.api.session(&server.api.agent().await).await;
+        server.advance(DAY - 30);
+        repeat(&server, &first).await.expect(200);
+        server.advance(29);
+        repeat(&server, &first).await.expect(200);
+        server.advance(1);
+        repeat(&server, &first).await.refused(401, "TOKEN_EXPIRED");
+        server.api.revoke(&first.id).await.expect(200);
+        repeat(&server, &first).await.refused(401, "SESSION_REVOKED");
+    }
+
+    async fn the_window_closes_when_the_new_token_is_renewed_or_rotated(server: TestServer) {
+        let (first, second) = renewed(&server).await;
+        server.api.rotate(&first.id).await.expect(200);
+        repeat(&server, &first).await.refused(403, "SESSION_RENEWAL_MISMATCH");
+        server.api.access(&second.token).await.refused(401, "TOKEN_SUPERSEDED");
+    }
+
+    async fn many_repetitions_at_once_make_one_renewal(server: TestServer) {
+        let first = server.api.session(&server.api.agent().await).await;
+        server.advance(DAY / 2);
+        let sent: Vec<_> = (0..32)
+            .map(|_| {
+                let (api, first) = (server.api.clone(), first.clone());
+                tokio::spawn(async move { api.renew_with(&first.id, &first.token, KEY).await })
+            })
+            .collect();
+        let mut bodies = Vec::new();
+        for reply in sent {
+            bodies.push(reply.await.unwrap().expect(200).body);
+        }
+        bodies.dedup();
+        assert_eq!(bodies.len(), 1, "the same answer each time");
+        assert_eq!(bodies[0]["renewalCount"], 1);
+    }
+
+    async fn a_rotation_gives_a_new_token_at_once_and_leaves_the_rest(server: TestServer) {
+        let (_, second) = renewed(&server).await;
+        server.advance(100);
+        let rotated = server.api.rotate(&second.id).await.expect(200);
+        assert_eq!(rotated.header("cache-control"), "no-store");
+        for unchanged in ["id", "tokenType", "expiresAt", "absoluteExpiresAt", "renewalCount", "maxRenewals"] {
+            assert_eq!(rotated.body[unchanged], second.body[unchanged], "{unchanged}");
+        }
+        let renew_after = rotated.number("renewAfter");
+        assert!((START + DAY..=START + DAY / 2 + DAY / 10 * 8).contains(&renew_after), "{renew_after}");
+        server.api.access(&second.token).await.refused(401, "TOKEN_SUPERSEDED");
+        server.api.access(&rotated.text("token")).await.expect(200);
+        let again = server.api.rotate(&second.id).await.expect(200);
+        server.api.access(&rotated.text("token")).await.refused(401, "TOKEN_SUPERSEDED");
+        let third = server.api.renew(&second.id, &again.text("token")).await;
+        third.refused(403, "RENEWAL_TOO_EARLY");
+        server.advance(DAY / 2 - 100);
+        let third = server.api.renew(&second.id, &again.text("token")).await.expect(200);
+        assert_eq!(third.number("renewalCount"), 2);
+    }
+
+    async fn only_the_administrator_rotates_and_only_a_live_session(server: TestServer) {
+        let session = server.api.session(&server.api.agent().await).await;
+        let path = format!("/v1/sessions/{}/rotate", session.id);
+        let by_agent = server.api.bearer(http::Method::POST, &path, &session.token).await;
+        by_agent.refused(401, "INVALID_MASTER_PASSWORD");
+        server.api.rotate("0199c82c-c000-7abc-8def-0123456789ab").await.refused(404, "SESSION_NOT_FOUND");
+        server.api.rotate("no-id").await.refused(400, "VALIDATION_FAILED");
+        server.api.revoke(&session.id).await.expect(200);
+        server.api.rotate(&session.id).await.refused(401, "SESSION_REVOKED");
+    }
+
+    async fn renewals_of_a_fleet_are_spread(server: TestServer) {
+        let mut points = std::collections::BTreeSet::new();
+        for _ in 0..20 {
+            let session = server.api.session(&server.api.agent().await).await;
+            let renew_after = session.body["renewAfter"].as_u64().unwrap();
+            assert!((START + DAY / 2..=START + DAY / 10 * 8).contains(&renew_after));
+            points.insert(renew_after);
+        }
+        assert!(points.len() > 10, "{points:?}");
+    }
+}
+
+/// A server for each store, with these settings.
+async fn both(adjust: impl Fn(&mut Settings)) -> [TestServer; 2] {
+    [
+        TestServer::memory_with(&adjust).await,
+        TestServer::redis_with(&adjust).await,
+    ]
+}
+
+#[tokio::test]
+async fn a_window_of_0_turns_repetition_off() {
+    for server in both(|settings| settings.renewal_retry_window = Some(0)).await {
+        let (first, second) = renewed(&server).await;
+        repeat(&server, &first)
+            .await
+            .refused(403, "SESSION_RENEWAL_MISMATCH");
+        server.api.access(&second.token).await.expect(200);
+    }
+}
+
+#[tokio::test]
+async fn in_the_overlap_the_previous_token_passes_for_the_api_alone() {
+    for server in both(|settings| settings.previous_token_overlap = Some(5)).await {
+        let (first, second) = renewed(&server).await;
+        server.advance(4);
+        server.api.access(&first.token).await.expect(200);
+        server.api.access(&second.token).await.expect(200);
+        let renewal = server.api.renew(&first.id, &first.token).await;
+        renewal.refused(403, "SESSION_RENEWAL_MISMATCH");
+        server.advance(1);
+        server
+            .api
+            .access(&first.token)
+            .await
+            .refused(401, "TOKEN_SUPERSEDED");
+
+        let (first, second) = renewed(&server).await;
+        server.api.rotate(&first.id).await.expect(200);
+        for dead in [&first, &second] {
+            server
+                .api
+                .access(&dead.token)
+                .await
+                .refused(401, "TOKEN_SUPERSEDED");
+        }
+        let (first, _) = renewed(&server).await;
+        server.api.revoke(&first.id).await.expect(200);
+        server
+            .api
+            .access(&first.token)
+            .await
+            .refused(401, "SESSION_REVOKED");
+    }
+}
+
+#[tokio::test]
+async fn the_overlap_is_one_generation_and_ends_with_the_tokens_own_expiry() {
+    for server in both(|settings| settings.previous_token_overlap = Some(DAY)).await {
+        let (first, second) = renewed(&server).await;
+        server.advance(DAY / 2 - 1);
+        server.api.access(&first.token).await.expect(200);
+        server.advance(1);
+        server
+            .api
+            .access(&first.token)
+            .await
+            .refused(401, "TOKEN_EXPIRED");
+        let third = server
+            .api
+            .renew(&second.id, &second.token)
+            .await
+            .expect(200)
+            .issued();
+        server.api.access(&second.token).await.expect(200);
+        server.api.access(&third.token).await.expect(200);
+        server.api.rotate(&second.id).await.expect(200);
+        server
+            .api
+            .access(&second.token)
+            .await
+            .refused(401, "TOKEN_SUPERSEDED");
+    }
+}
+
+#[tokio::test]
+async fn reuse_revokes_the_session_when_it_is_to_and_only_after_the_window() {
+    for on_reuse in [None, Some(OnReuse::Revoke)] {
+        for server in both(|settings| settings.on_reuse = on_reuse).await {
+            let (first, second) = renewed(&server).await;
+            server.advance(59);
+            server
+                .api
+                .access(&first.token)
+                .await
+                .refused(401, "TOKEN_SUPERSEDED");
+            let lost = server.api.renew(&first.id, &first.token).await;
+            lost.refused(403, "SESSION_RENEWAL_MISMATCH");
+            server.api.access(&second.token).await.expect(200);
+            server.advance(1);
+            server
+                .api
+                .access(&first.token)
+                .await
+                .refused(401, "TOKEN_SUPERSEDED");
+            let after = server.api.access(&second.token).await;
+            match on_reuse {
+                None => drop(after.expect(200)),
+                Some(_) => after.refused(401, "SESSION_REVOKED"),
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn reuse_at_the_renewal_revokes_and_a_token_from_before_a_rotation_does_not() {
+    for server in both(|settings| settings.on_reuse = Some(OnReuse::Revoke)).await {
+        let (first, second) = renewed(&server).await;
+        let rotated = server.api.rotate(&first.id).await.expect(200).issued();
+        server.advance(60);
+        for before in [&first, &second] {
+            server
+                .api
+                .access(&before.token)
+                .await
+                .refused(401, "TOKEN_SUPERSEDED");
+        }
+        server.api.access(&rotated.token).await.expect(200);
+
+        let (first, second) = renewed(&server).await;
+        server.advance(60);
+        let reuse = server.api.renew(&first.id, &first.token).await;
+        reuse.refused(403, "SESSION_RENEWAL_MISMATCH");
+        server
+            .api
+            .access(&second.token)
+            .await
+            .refused(401, "SESSION_REVOKED");
+    }
+}
+
+#[tokio::test]
+async fn a_token_that_redis_has_forgotten_is_told_so() {
+    let redis = TestRedis::shared();
+    let url = redis.fresh_database();
+    let server = TestServer::redis_with(|settings| settings.redis_url = Some(url.clone())).await;
+    let first = server.api.session(&server.api.agent().await).await;
+    let digits = first.id.replace('-', "");
+    let key = format!("session:{{{}}}:{}", &digits[28..], &digits[..28]);
+    let copied: i64 = command(&url, &["COPY", &key, "before"]).unwrap();
+    assert_eq!(copied, 1);
+    server.advance(DAY / 2);
+    let second = server
+        .api
+        .renew_with(&first.id, &first.token, KEY)
+        .await
+        .expect(200)
+        .issued();
+    // A failover to a replica that had not heard of the renewal.
+    let _: i64 = command(&url, &["COPY", "before", &key, "REPLACE"]).unwrap();
+    server
+        .api
+        .access(&second.token)
+        .await
+        .refused(401, "SESSION_STATE_LOST");
+    let renewal = server.api.renew(&first.id, &second.token).await;
+    renewal.refused(401, "SESSION_STATE_LOST");
+    assert_eq!(renewal.body["retryable"], false);
+    server.api.access(&first.token).await.expect(200);
+}
+
+/// As a server that persists does: what it held is there again, what it had only in mind, such as scripts, is not.
+fn restart_with_its_data(redis: &mut TestRedis) {
+    let keys: Vec<Vec<u8>> = redis.command(&["KEYS", "*"]).unwrap();
+    let mut connection = ::redis::Client::open(redis.url())
+        .unwrap()
+        .get_connection()
+        .unwrap();
+    let dump = |key: &Vec<u8>| {
+        let dumped: Vec<u8> = ::redis::cmd("DUMP").arg(key).query(&mut connection).unwrap();
+        let ttl: i64 = ::redis::cmd("PTTL").arg(key).query(&mut connection).unwrap();
+        (key.clone(), ttl.max(0), dumped)
+    };
+    let dumps: Vec<_> = keys.iter().map(dump).collect();
+    assert!(dumps.len() >= 4, "a session, its index, its agent, the registry");
+    redis.restart();
+    let mut connection = ::redis::Client::open(redis.url())
+        .unwrap()
+        .get_connection()
+        .unwrap();
+    for (key, ttl, dumped) in dumps {
+        let mut restore = ::redis::cmd("RESTORE");
+        restore.arg(key).arg(ttl).arg(dumped);
+        restore.query::<()>(&mut connection).unwrap();
+    }
+}
+
+/// A key file with these lines, removed when dropped.
+struct KeyFile(PathBuf);
+
+impl KeyFile {
+    fn new(keys: &[&SigningKey]) -> Self {
+        let lines: Vec<_> = keys.iter().map(|key| key.to_paserk()).collect();
+        let name = format!("keys-{}-{}", std::process::id(), keys[0].verifying_key().id());
+        let path = std::env::temp_dir().join(name);
+        std::fs::write(&path, lines.join("\n")).unwrap();
+        Self(path)
+    }
+}
+
+impl Drop for KeyFile {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+#[tokio::test]
+async fn any_instance_repeats_a_renewal_after_a_restart_of_redis_and_a_rotation_of_the_signing_key() {
+    let mut redis = TestRedis::start();
+    let [old, new] = [(); 2].map(|()| SigningKey::generate().unwrap());
+    let clock = ManualClock::new(Timestamp(START));
+    let server = async |keys: &KeyFile, url: String| {
+        let settings = Settings {
+            key_file: Some(keys.0.clone()),
+            redis_url: Some(url),
+            ..Settings::default()
+        };
+        TestServer::start(settings, None, clock.clone()).await
+    };
+    let (before, after) = (KeyFile::new(&[&old]), KeyFile::new(&[&new, &old]));
+    let first_server = server(&before, redis.url()).await;
+    let (first, second) = renewed(&first_server).await;
+    restart_with_its_data(&mut redis);
+    let elsewhere = server(&after, redis.url()).await;
+    assert_eq!(repeat(&elsewhere, &first).await.expect(200).body, second.body);
+    elsewhere.api.access(&second.token).await.expect(200);
+    // The next token is signed with the new key.
+    elsewhere.advance(DAY / 2);
+    let third = elsewhere
+        .api
+        .renew(&second.id, &second.token)
+        .await
+        .expect(200)
+        .issued();
+    first_server
+        .api
+        .access(&third.token)
+        .await
+        .refused(401, "INVALID_TOKEN");
+    elsewhere.api.access(&third.token).await.expect(200);
+}

@@ -1,0 +1,108 @@
+//! What happens when an agent has its maximum of sessions: refusal, or the oldest gives way.
+
+use serde_json::json;
+use session_auth_tests::{api::Issued, server::TestServer};
+use tower_session_auth::OnSessionLimit;
+
+async fn evicting() -> [TestServer; 2] {
+    let adjust = |settings: &mut session_auth_server::config::Settings| {
+        settings.on_session_limit = Some(OnSessionLimit::EvictOldest);
+        settings.max_sessions_per_agent = Some(3);
+        settings.min_ttl = Some(10);
+    };
+    [
+        TestServer::memory_with(adjust).await,
+        TestServer::redis_with(adjust).await,
+    ]
+}
+
+async fn open(server: &TestServer, agent: &str, ttl: u64) -> Issued {
+    let wish = json!({ "agentId": agent, "ttl": ttl });
+    server.api.create(wish).await.expect(201).issued()
+}
+
+#[tokio::test]
+async fn the_session_renewed_or_created_the_longest_ago_gives_way() {
+    for server in evicting().await {
+        let agent = server.api.agent().await;
+        // The first ends last and was created first, but was renewed after the second was created.
+        let first = open(&server, &agent, 1_000).await;
+        server.advance(400);
+        let second = open(&server, &agent, 900).await;
+        server.advance(100);
+        let renewed = server
+            .api
+            .renew(&first.id, &first.token)
+            .await
+            .expect(200)
+            .issued();
+        let third = open(&server, &agent, 800).await;
+        for session in [&second, &third, &renewed] {
+            assert!(
+                session.body.get("evictedSessionIds").is_none(),
+                "{}",
+                session.body
+            );
+        }
+
+        server.advance(1);
+        let fourth = open(&server, &agent, 600).await;
+        assert_eq!(fourth.body["evictedSessionIds"], json!([second.id]));
+        server
+            .api
+            .access(&second.token)
+            .await
+            .refused(401, "SESSION_REVOKED");
+        for standing in [&renewed, &third, &fourth] {
+            server.api.access(&standing.token).await.expect(200);
+        }
+        // Renewed and created in the same second: the one created first.
+        let fifth = open(&server, &agent, 600).await;
+        assert_eq!(fifth.body["evictedSessionIds"], json!([first.id]));
+        let list = server.api.list(&format!("?agentId={agent}")).await.expect(200);
+        assert_eq!(list.body.as_array().map(Vec::len), Some(3));
+    }
+}
+
+#[tokio::test]
+async fn an_expired_session_needs_not_give_way() {
+    for server in evicting().await {
+        let agent = server.api.agent().await;
+        let short = open(&server, &agent, 10).await;
+        for _ in 0..2 {
+            open(&server, &agent, 1_000).await;
+        }
+        server.advance(10);
+        let fourth = open(&server, &agent, 1_000).await;
+        assert!(fourth.body.get("evictedSessionIds").is_none());
+        server
+            .api
+            .access(&short.token)
+            .await
+            .refused(401, "TOKEN_EXPIRED");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_creations_at_once_all_succeed_and_leave_the_maximum() {
+    for server in evicting().await {
+        let agent = server.api.agent().await;
+        let opened: Vec<_> = (0..64)
+            .map(|_| {
+                let (api, agent) = (server.api.clone(), agent.clone());
+                tokio::spawn(async move { api.session(&agent).await })
+            })
+            .collect();
+        let (mut standing, mut evicted) = (0, 0);
+        let mut sessions = Vec::new();
+        for session in opened {
+            sessions.push(session.await.unwrap());
+        }
+        for session in sessions {
+            let reply = server.api.access(&session.token).await;
+            standing += usize::from(reply.status == 200);
+            evicted += session.body["evictedSessionIds"].as_array().map_or(0, Vec::len);
+        }
+        assert_eq!((standing, evicted), (3, 61));
+    }
+}
