@@ -35,10 +35,15 @@
 //!
 //! # Features
 //!
-//! `redis` (default): [`RedisStore`]. `tls`: `rediss://` URLs.
-#![cfg_attr(not(feature = "redis"), allow(rustdoc::broken_intra_doc_links))]
+//! `redis` (default): [`RedisStore`]. `tls`: `rediss://` URLs. `client`: the agent's side, [`client`].
+#![cfg_attr(
+    not(all(feature = "redis", feature = "client")),
+    allow(rustdoc::broken_intra_doc_links)
+)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
+#[cfg(feature = "client")]
+pub mod client;
 mod clock;
 mod error;
 mod guarded;

@@ -36,10 +36,15 @@ pub struct Issued {
     pub body: Value,
 }
 
+/// A plain HTTP client.
+pub fn http_client() -> Client<HttpConnector, Full<Bytes>> {
+    Client::builder(TokioExecutor::new()).build_http()
+}
+
 impl Api {
     pub fn new(address: SocketAddr, password: &str) -> Self {
         Self {
-            client: Client::builder(TokioExecutor::new()).build_http(),
+            client: http_client(),
             base: format!("http://{address}"),
             password: password.to_owned(),
         }
@@ -131,6 +136,14 @@ impl Api {
 
     pub async fn renew(&self, id: &str, token: &str) -> Reply {
         self.bearer(Method::PUT, &format!("/v1/sessions/{id}/renew"), token)
+            .await
+    }
+
+    /// `None` where there is no answer.
+    pub async fn try_renew(&self, id: &str, token: &str) -> Option<Reply> {
+        let request = Request::put(format!("/v1/sessions/{id}/renew"));
+        let request = request.header("authorization", format!("Bearer {token}"));
+        self.try_send(request.body(Full::default()).expect("a request"))
             .await
     }
 

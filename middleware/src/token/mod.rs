@@ -39,6 +39,12 @@ pub(crate) const MAX_HEADER_LEN: usize = 4096;
 pub struct SessionToken(String);
 
 impl SessionToken {
+    /// A token that was received, as its owner keeps it. Whether it is one is for a [`TokenVerifier`] to say.
+    #[must_use]
+    pub fn from_bearer(bearer: impl Into<String>) -> Self {
+        Self(bearer.into())
+    }
+
     /// The bearer string, to be handed to its owner and to nobody else.
     #[must_use]
     pub fn expose(&self) -> &str {
@@ -51,6 +57,15 @@ impl SessionToken {
         TokenHash::of(&self.0)
     }
 }
+
+impl PartialEq for SessionToken {
+    /// In constant time, but for the length.
+    fn eq(&self, other: &Self) -> bool {
+        self.0.as_bytes().ct_eq(other.0.as_bytes()).into()
+    }
+}
+
+impl Eq for SessionToken {}
 
 impl fmt::Debug for SessionToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

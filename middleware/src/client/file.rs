@@ -1,0 +1,103 @@
+//! A session in a file.
+
+use std::{
+    fs::{self, File, OpenOptions},
+    io::{self, Write},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use tower::BoxError;
+
+use super::{SavedSession, SessionStorage};
+
+/// Keeps a session in a JSON file, which several processes of one machine may share.
+///
+/// To begin with, put there what `POST /v1/sessions` answered. The file is replaced as a whole, readable by its owner alone, and
+/// synced; writers take turns by a lock on a file beside it (`.lock`).
+#[derive(Debug, Clone)]
+pub struct FileStorage {
+    path: Arc<Path>,
+}
+
+impl FileStorage {
+    /// Keeps the session at this path.
+    #[must_use]
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self {
+            path: path.into().into(),
+        }
+    }
+}
+
+impl SessionStorage for FileStorage {
+    async fn load(&self) -> Result<SavedSession, BoxError> {
+        let path = self.path.clone();
+        tokio::task::spawn_blocking(move || read(&path)).await?
+    }
+
+    async fn replace(&self, expected: &SavedSession, next: &SavedSession) -> Result<SavedSession, BoxError> {
+        let (path, expected, next) = (self.path.clone(), expected.clone(), next.clone());
+        tokio::task::spawn_blocking(move || replace(&path, &expected, next)).await?
+    }
+}
+
+/// An error names the file, never what is in it.
+fn read(path: &Path) -> Result<SavedSession, BoxError> {
+    let text = fs::read(path).map_err(|error| format!("{}: {error}", path.display()))?;
+    serde_json::from_slice(&text).map_err(|error| {
+        let (line, column) = (error.line(), error.column());
+        format!(
+            "{}: no saved session (line {line}, column {column})",
+            path.display()
+        )
+        .into()
+    })
+}
+
+fn replace(path: &Path, expected: &SavedSession, next: SavedSession) -> Result<SavedSession, BoxError> {
+    let lock = private(&beside(path, "lock"), false)?;
+    lock.lock()?;
+    let saved = read(path)?;
+    if saved != *expected {
+        return Ok(saved);
+    }
+    let new = beside(path, "new");
+    let mut file = private(&new, true)?;
+    file.write_all(&serde_json::to_vec(&next)?)?;
+    file.sync_all()?;
+    fs::rename(&new, path)?;
+    sync_directory(path)?;
+    Ok(next)
+}
+
+fn beside(path: &Path, extension: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".");
+    name.push(extension);
+    name.into()
+}
+
+/// Opens a file that nobody else can read.
+fn private(path: &Path, truncate: bool) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(truncate);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt;
+        options.mode(0o600);
+    }
+    options.open(path)
+}
+
+/// Without it, a crash of the machine could undo the renaming.
+#[cfg(unix)]
+fn sync_directory(path: &Path) -> io::Result<()> {
+    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    File::open(directory.unwrap_or(Path::new(".")))?.sync_all()
+}
+
+#[cfg(not(unix))]
+fn sync_directory(_: &Path) -> io::Result<()> {
+    Ok(())
+}

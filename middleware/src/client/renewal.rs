@@ -1,0 +1,230 @@
+//! One renewal at a time, until it has a final answer.
+
+use std::{sync::Arc, time::Duration};
+
+use tower::BoxError;
+
+use super::{SavedSession, SessionOver, endpoint::Answer, session::Shared};
+use crate::{session::IdempotencyKey, token::SessionToken};
+
+/// How often the storage is read again for the token of a sibling, which saves it a little after the server has changed it.
+const SIBLING_SAVES: u32 = 6;
+
+/// The longest pause that a server may ask for: a retry window must hold several attempts.
+const LONGEST_ASKED: Duration = Duration::from_secs(10);
+
+#[derive(Clone)]
+pub(super) struct State {
+    pub(super) saved: SavedSession,
+    pub(super) phase: Phase,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Phase {
+    Steady,
+    Renewing,
+    /// The token is the session's last one.
+    Last,
+    Over(SessionOver),
+}
+
+/// Why an attempt has to be made again, and after how long at least.
+struct Again {
+    why: String,
+    after: Duration,
+}
+
+impl From<BoxError> for Again {
+    fn from(error: BoxError) -> Self {
+        Self {
+            why: format!("storage: {error}"),
+            after: Duration::ZERO,
+        }
+    }
+}
+
+impl Shared {
+    pub(super) fn renew_if_due(self: &Arc<Self>) {
+        let due = {
+            let state = self.state.borrow();
+            state.phase == Phase::Steady && self.clock.now() >= state.saved.renew_after
+        };
+        if due {
+            self.start_renewal();
+        }
+    }
+
+    /// Begins a renewal in the background unless one is under way.
+    pub(super) fn start_renewal(self: &Arc<Self>) {
+        let mut token = None;
+        self.state.send_if_modified(|state| {
+            let may = matches!(state.phase, Phase::Steady | Phase::Last);
+            if may {
+                state.phase = Phase::Renewing;
+                token = Some(state.saved.token.clone());
+            }
+            may
+        });
+        if let Some(token) = token {
+            let ending = EndsSomehow(self.clone(), token);
+            tokio::spawn(async move {
+                let phase = ending.0.renew(&ending.1).await;
+                ending.0.settle(&ending.1, phase);
+            });
+        }
+    }
+
+    pub(super) async fn renewal_ended(&self) {
+        let mut state = self.state.subscribe();
+        let _ = state.wait_for(|state| state.phase != Phase::Renewing).await;
+    }
+
+    /// Goes on with another token.
+    pub(super) fn adopt(&self, saved: SavedSession) {
+        self.state.send_replace(State {
+            saved,
+            phase: Phase::Steady,
+        });
+    }
+
+    /// Goes on with the same token, unless there is another one by now.
+    pub(super) fn settle(&self, token: &SessionToken, phase: Phase) {
+        self.state.send_if_modified(|state| {
+            let same = state.saved.token == *token;
+            if same {
+                state.phase = phase;
+            }
+            same
+        });
+    }
+
+    /// Ends the session, unless its storage holds another token than this one.
+    pub(super) async fn end(&self, token: &SessionToken, over: SessionOver) {
+        match self.storage.load().await {
+            Ok(saved) if saved.token != *token => self.adopt(saved),
+            _ => self.settle(token, Phase::Over(over)),
+        }
+    }
+
+    /// Renews the session whose token this is, and answers what is left to say of that token when it is still the one.
+    async fn renew(&self, token: &SessionToken) -> Phase {
+        let (mut pause, longest) = self.pauses;
+        let mut sibling_saves = SIBLING_SAVES;
+        loop {
+            let again = match self.attempt(token, &mut sibling_saves).await {
+                Ok(phase) => return phase,
+                Err(again) => again,
+            };
+            let expires_at = self.state.borrow().saved.expires_at;
+            if self.clock.now() >= expires_at {
+                return Phase::Over(SessionOver::Expired);
+            }
+            tracing::warn!(why = again.why, "the session is not renewed yet");
+            tokio::time::sleep(spread(pause).max(again.after.min(LONGEST_ASKED))).await;
+            pause = (pause * 2).min(longest);
+        }
+    }
+
+    async fn attempt(&self, token: &SessionToken, sibling_saves: &mut u32) -> Result<Phase, Again> {
+        let saved = self.storage.load().await?;
+        let Some((saved, key)) = self.reserve(saved, token).await? else {
+            return Ok(Phase::Steady);
+        };
+        match self.endpoint.renew(&saved, &key, self.patience).await {
+            Answer::Renewed(next) => Ok(self.commit(&saved, next).await),
+            Answer::TooEarly(seconds) => {
+                let renew_after = self.clock.now().plus(seconds);
+                self.state.send_modify(|state| {
+                    if state.saved.token == *token {
+                        state.saved.renew_after = renew_after;
+                    }
+                });
+                Ok(Phase::Steady)
+            }
+            Answer::LimitReached => Ok(Phase::Last),
+            Answer::Over(over) => {
+                self.end(token, over).await;
+                Ok(Phase::Over(over))
+            }
+            Answer::Mismatch if *sibling_saves == 0 => {
+                self.end(token, SessionOver::Superseded).await;
+                Ok(Phase::Over(SessionOver::Superseded))
+            }
+            Answer::Mismatch => {
+                *sibling_saves -= 1;
+                Err(Again {
+                    why: "somebody else has renewed it".to_owned(),
+                    after: Duration::ZERO,
+                })
+            }
+            Answer::Again { why, after } => Err(Again { why, after }),
+        }
+    }
+
+    /// Saves a key for the renewal, unless one is saved already: by a process before this one, or by a sibling. `None` when
+    /// another token is saved, with which the session goes on.
+    async fn reserve(
+        &self,
+        mut saved: SavedSession,
+        token: &SessionToken,
+    ) -> Result<Option<(SavedSession, IdempotencyKey)>, Again> {
+        if saved.token == *token && saved.pending_key.is_none() {
+            let key = IdempotencyKey::generate().map_err(BoxError::from)?;
+            let next = SavedSession {
+                pending_key: Some(key),
+                ..saved.clone()
+            };
+            saved = self.storage.replace(&saved, &next).await?;
+        }
+        if saved.token != *token {
+            self.adopt(saved);
+            return Ok(None);
+        }
+        match saved.pending_key.clone() {
+            Some(key) => Ok(Some((saved, key))),
+            None => Err(BoxError::from("it saved no key").into()),
+        }
+    }
+
+    /// Saves the new token, then goes on with it; or with a newer one that a sibling has saved.
+    async fn commit(&self, saved: &SavedSession, next: SavedSession) -> Phase {
+        let (mut pause, longest) = self.pauses;
+        while self.clock.now() < next.expires_at {
+            match self.storage.replace(saved, &next).await {
+                Ok(kept) if kept.token != saved.token => {
+                    tracing::debug!("the session is renewed");
+                    self.adopt(kept);
+                    return Phase::Steady;
+                }
+                Ok(_) => tracing::error!("the storage did not keep the session's new token"),
+                Err(error) => tracing::error!(%error, "the session's new token is not saved yet"),
+            }
+            tokio::time::sleep(spread(pause)).await;
+            pause = (pause * 2).min(longest);
+        }
+        Phase::Over(SessionOver::Expired)
+    }
+}
+
+/// Ends a renewal that panicked or was given up with its runtime, so that nobody waits for it.
+struct EndsSomehow(Arc<Shared>, SessionToken);
+
+impl Drop for EndsSomehow {
+    fn drop(&mut self) {
+        self.0.state.send_if_modified(|state| {
+            let left = state.phase == Phase::Renewing && state.saved.token == self.1;
+            if left {
+                state.phase = Phase::Steady;
+            }
+            left
+        });
+    }
+}
+
+/// Between half of a pause and all of it, so that clients that failed together do not come back together.
+fn spread(pause: Duration) -> Duration {
+    let mut random = [0; 4];
+    // Without randomness it is the whole pause.
+    let part = getrandom::fill(&mut random).map_or(u32::MAX, |()| u32::from_ne_bytes(random));
+    pause / 2 + (pause / 2).mul_f64(f64::from(part) / f64::from(u32::MAX))
+}

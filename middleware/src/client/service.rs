@@ -1,0 +1,143 @@
+//! The layer for HTTP clients.
+
+use std::{
+    mem,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use http::{Request, Response, StatusCode, header};
+use http_body::Body;
+use http_body_util::{BodyExt, Full};
+use tower::{BoxError, Layer, Service, ServiceExt};
+
+use super::{
+    ClientSession,
+    endpoint::{MAX_ANSWER, bearer, problem},
+};
+use crate::{error::ErrorKind, response::ResponseBody};
+
+/// How often a request is sent again because its token was replaced.
+const RESENDS: u32 = 3;
+
+/// Attaches a session's token to requests. See [`client`](super) for the rules.
+#[derive(Debug, Clone)]
+pub struct ClientSessionLayer {
+    session: ClientSession,
+}
+
+/// The service of [`ClientSessionLayer`].
+///
+/// Its error is a [`SessionOver`](super::SessionOver) when the session is over, else that of the inner service.
+#[derive(Debug, Clone)]
+pub struct ClientSessionService<S> {
+    session: ClientSession,
+    inner: S,
+}
+
+impl ClientSessionLayer {
+    pub(super) const fn new(session: ClientSession) -> Self {
+        Self { session }
+    }
+}
+
+impl<S> Layer<S> for ClientSessionLayer {
+    type Service = ClientSessionService<S>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        ClientSessionService {
+            session: self.session.clone(),
+            inner,
+        }
+    }
+}
+
+impl<S, ReqBody, ResBody> Service<Request<ReqBody>> for ClientSessionService<S>
+where
+    S: Service<Request<ReqBody>, Response = Response<ResBody>, Error: Into<BoxError>, Future: Send>
+        + Clone
+        + Send
+        + 'static,
+    ReqBody: Clone + Send + 'static,
+    ResBody: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
+{
+    type Response = Response<ResponseBody<ResBody>>;
+    type Error = BoxError;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, BoxError>> + Send>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        self.inner.poll_ready(cx).map_err(Into::into)
+    }
+
+    fn call(&mut self, mut request: Request<ReqBody>) -> Self::Future {
+        let later = self.inner.clone();
+        let mut ready = mem::replace(&mut self.inner, later.clone());
+        let session = self.session.clone();
+        Box::pin(async move {
+            for _ in 0..RESENDS {
+                let token = session.token().await?;
+                request
+                    .headers_mut()
+                    .insert(header::AUTHORIZATION, bearer(&token)?);
+                let response = ready.call(request.clone()).await.map_err(Into::into)?;
+                let (response, refusal) = examine(response).await?;
+                let send_again = match refusal {
+                    Some(kind) => session.refused(&token, kind).await?,
+                    None => false,
+                };
+                if !send_again {
+                    return Ok(response);
+                }
+                ready = later.clone();
+                ready.ready().await.map_err(Into::into)?;
+            }
+            let token = session.token().await?;
+            request
+                .headers_mut()
+                .insert(header::AUTHORIZATION, bearer(&token)?);
+            let response = ready.call(request).await.map_err(Into::into)?;
+            Ok(response.map(ResponseBody::inner))
+        })
+    }
+}
+
+/// Finds out whether a response is a refusal of the token, and why. It reads no other response than a short problem document
+/// with the status 401, and hands that on as it was.
+async fn examine<B>(response: Response<B>) -> Result<(Response<ResponseBody<B>>, Option<ErrorKind>), BoxError>
+where
+    B: Body<Data = Bytes, Error: Into<BoxError>>,
+{
+    let about_token = response.status() == StatusCode::UNAUTHORIZED
+        && response.headers().contains_key(header::WWW_AUTHENTICATE)
+        && response
+            .headers()
+            .get(header::CONTENT_TYPE)
+            .is_some_and(|kind| kind.as_bytes().starts_with(b"application/problem+json"))
+        && response
+            .body()
+            .size_hint()
+            .exact()
+            .is_some_and(|len| len <= MAX_ANSWER as u64);
+    if !about_token {
+        return Ok((response.map(ResponseBody::inner), None));
+    }
+    let (parts, body) = response.into_parts();
+    let body = body.collect().await.map_err(Into::into)?.to_bytes();
+    let kind = problem(&body).filter(|kind| is_about_the_session(*kind));
+    let body = ResponseBody::rejection(Full::from(body));
+    Ok((Response::from_parts(parts, body), kind))
+}
+
+/// What a renewal or a sibling's token may mend, or what ends the session. `INVALID_TOKEN` does neither: it may be about this one
+/// service, which does not accept the key, the issuer or the audience.
+const fn is_about_the_session(kind: ErrorKind) -> bool {
+    matches!(
+        kind,
+        ErrorKind::TokenSuperseded
+            | ErrorKind::TokenExpired
+            | ErrorKind::SessionRevoked
+            | ErrorKind::SessionNotFound
+            | ErrorKind::SessionStateLost
+    )
+}

@@ -1,0 +1,377 @@
+//! The client's layer against a real server: many requests at once, crashes, siblings, and the end of a session.
+
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http::{Request, Uri};
+use http_body_util::{BodyExt, Full};
+use serde_json::Value;
+use session_auth_server::config::Settings;
+use session_auth_tests::{
+    api::{Issued, http_client},
+    on_both_stores,
+    proxy::Proxy,
+    server::TestServer,
+};
+use tower::{BoxError, Layer, Service, ServiceExt};
+use tower_session_auth::client::{
+    ClientSession, FileStorage, MemoryStorage, SavedSession, SessionOver, SessionStorage,
+};
+
+const DAY: u64 = 86_400;
+
+fn saved(session: &Issued) -> SavedSession {
+    serde_json::from_value(session.body.clone()).unwrap()
+}
+
+fn base(address: std::net::SocketAddr) -> Uri {
+    format!("http://{address}").parse().unwrap()
+}
+
+async fn open(server: &TestServer, storage: impl SessionStorage) -> ClientSession {
+    ClientSession::builder(http_client(), base(server.address))
+        .clock(server.clock.clone())
+        .pauses(Duration::from_millis(1), Duration::from_millis(5))
+        .open(storage)
+        .await
+        .unwrap()
+}
+
+async fn fresh(server: &TestServer) -> Issued {
+    server.api.session(&server.api.agent().await).await
+}
+
+/// What the API answers to a request through the layer: status and body.
+async fn get(session: &ClientSession, server: &TestServer) -> Result<(u16, Value), BoxError> {
+    let mut api = session.layer().layer(http_client());
+    let request = Request::get(format!("http://{}/v1/session", server.address));
+    let request = request
+        .header("authorization", "Bearer of-somebody-else")
+        .body(Full::<Bytes>::default())
+        .unwrap();
+    let response = api.ready().await?.call(request).await?;
+    let status = response.status().as_u16();
+    let body = response.into_body().collect().await?.to_bytes();
+    Ok((status, serde_json::from_slice(&body)?))
+}
+
+async fn get_ok(session: &ClientSession, server: &TestServer) -> Value {
+    let (status, body) = get(session, server).await.unwrap();
+    assert_eq!(status, 200, "{body}");
+    body
+}
+
+async fn over(session: &ClientSession, server: &TestServer) -> SessionOver {
+    let error = get(session, server).await.unwrap_err();
+    *error.downcast_ref().unwrap_or_else(|| panic!("{error}"))
+}
+
+on_both_stores! {
+    async fn fifty_requests_at_the_moment_of_renewal_make_one_renewal_and_no_failure(server: TestServer) {
+        let issued = fresh(&server).await;
+        let proxy = Proxy::start(server.address, None).await;
+        let session = ClientSession::builder(http_client(), base(proxy.address))
+            .clock(server.clock.clone())
+            .open(MemoryStorage::new(saved(&issued)))
+            .await
+            .unwrap();
+        server.advance(DAY * 8 / 10);
+        let server = Arc::new(server);
+        let sent: Vec<_> = (0..50)
+            .map(|_| {
+                let (session, server) = (session.clone(), server.clone());
+                tokio::spawn(async move { get_ok(&session, &server).await })
+            })
+            .collect();
+        for request in sent {
+            request.await.unwrap();
+        }
+        session.fresh_token().await.unwrap();
+        let path = format!("/v1/sessions/{}/renew", issued.id);
+        assert_eq!(proxy.log().requests.get(&path), Some(&1), "one renewal was sent");
+        assert_eq!(get_ok(&session, &server).await["renewalCount"], 1);
+    }
+
+    async fn a_revoked_session_is_over(server: TestServer) {
+        let issued = fresh(&server).await;
+        let storage = MemoryStorage::new(saved(&issued));
+        let session = open(&server, storage.clone()).await;
+        get_ok(&session, &server).await;
+        server.api.revoke(&issued.id).await.expect(200);
+        assert_eq!(over(&session, &server).await, SessionOver::Revoked);
+        assert_eq!(session.ended().await, SessionOver::Revoked);
+        assert_eq!(session.token().await.unwrap_err(), SessionOver::Revoked);
+
+        // The application puts another session there, and goes on.
+        let before = storage.load().await.unwrap();
+        storage.replace(&before, &saved(&fresh(&server).await)).await.unwrap();
+        session.reload().await.unwrap();
+        get_ok(&session, &server).await;
+    }
+
+    async fn the_absolute_lifetime_and_the_limit_end_a_session(server: TestServer) {
+        let agent = server.api.agent().await;
+        let wish = serde_json::json!({ "agentId": agent, "ttl": 600, "maxRenewals": 1 });
+        let issued = server.api.create(wish).await.expect(201).issued();
+        let session = open(&server, MemoryStorage::new(saved(&issued))).await;
+        server.advance(480);
+        session.fresh_token().await.unwrap();
+        server.advance(480);
+        session.fresh_token().await.unwrap();
+        // Its last token is good until it expires.
+        server.advance(119);
+        assert_eq!(get_ok(&session, &server).await["renewalCount"], 1);
+        server.advance(1);
+        assert_eq!(over(&session, &server).await, SessionOver::LimitReached);
+
+        let wish = serde_json::json!({ "agentId": agent, "ttl": 600, "absoluteLifetime": 600 });
+        let issued = server.api.create(wish).await.expect(201).issued();
+        let session = open(&server, MemoryStorage::new(saved(&issued))).await;
+        server.advance(600);
+        assert_eq!(over(&session, &server).await, SessionOver::LifetimeExceeded);
+    }
+
+    async fn a_token_that_expired_unnoticed_is_the_end(server: TestServer) {
+        let issued = fresh(&server).await;
+        let session = open(&server, MemoryStorage::new(saved(&issued))).await;
+        server.advance(DAY);
+        assert_eq!(over(&session, &server).await, SessionOver::Expired);
+    }
+
+    async fn a_session_that_somebody_else_renewed_is_over_unless_the_token_was_saved(server: TestServer) {
+        let issued = fresh(&server).await;
+        let storage = MemoryStorage::new(saved(&issued));
+        let session = open(&server, storage.clone()).await;
+        let stranger = open(&server, MemoryStorage::new(saved(&issued))).await;
+        server.advance(DAY / 2);
+        let renewed = server.api.renew(&issued.id, &issued.token).await.expect(200).issued();
+        let before = storage.load().await.unwrap();
+        storage.replace(&before, &saved(&renewed)).await.unwrap();
+        assert_eq!(get_ok(&session, &server).await["renewalCount"], 1);
+        assert_eq!(over(&stranger, &server).await, SessionOver::Superseded);
+    }
+
+    async fn a_clock_that_is_ahead_asks_too_early_and_loses_nothing(server: TestServer) {
+        let issued = fresh(&server).await;
+        let ahead = tower_session_auth::ManualClock::new(tower_session_auth::Timestamp(server.now() + 2 * DAY));
+        let session = ClientSession::builder(http_client(), base(server.address))
+            .clock(ahead)
+            .open(MemoryStorage::new(saved(&issued)))
+            .await
+            .unwrap();
+        assert_eq!(get_ok(&session, &server).await["renewalCount"], 0);
+    }
+}
+
+/// A file of one's own, removed with what lies beside it.
+struct TestFile(PathBuf);
+
+impl TestFile {
+    fn new(session: &SavedSession) -> Self {
+        static COUNT: AtomicUsize = AtomicUsize::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let path = std::env::temp_dir().join(format!("session-{}-{number}.json", std::process::id()));
+        std::fs::write(&path, serde_json::to_vec(session).unwrap()).unwrap();
+        Self(path)
+    }
+
+    fn storage(&self) -> FileStorage {
+        FileStorage::new(&self.0)
+    }
+}
+
+impl Drop for TestFile {
+    fn drop(&mut self) {
+        for extension in ["", ".lock", ".new"] {
+            let _ = std::fs::remove_file(format!("{}{extension}", self.0.display()));
+        }
+    }
+}
+
+/// Fails at a chosen write, as a process does that is killed there: nothing that comes after it happens.
+#[derive(Clone)]
+struct Crashing {
+    file: FileStorage,
+    writes: Arc<AtomicUsize>,
+    fatal: usize,
+    /// Whether the fatal write still gets to the disk.
+    after: bool,
+}
+
+impl SessionStorage for Crashing {
+    async fn load(&self) -> Result<SavedSession, BoxError> {
+        self.file.load().await
+    }
+
+    async fn replace(&self, expected: &SavedSession, next: &SavedSession) -> Result<SavedSession, BoxError> {
+        let fatal = self.writes.fetch_add(1, Ordering::SeqCst) + 1 == self.fatal;
+        if !fatal || self.after {
+            let kept = self.file.replace(expected, next).await?;
+            if !fatal {
+                return Ok(kept);
+            }
+        }
+        std::future::pending().await
+    }
+}
+
+#[tokio::test]
+async fn a_crash_before_or_after_any_write_loses_nothing() {
+    let server = TestServer::memory().await;
+    // 1 is the key, 2 the new token.
+    for (fatal, after, renewals) in [(1, false, 0), (1, true, 0), (2, false, 1), (2, true, 1)] {
+        let issued = fresh(&server).await;
+        let file = TestFile::new(&saved(&issued));
+        let storage = Crashing {
+            file: file.storage(),
+            writes: Arc::default(),
+            fatal,
+            after,
+        };
+        let crashed = open(&server, storage.clone()).await;
+        server.advance(DAY * 8 / 10);
+        let waiting = tokio::spawn(async move { crashed.fresh_token().await.map(drop) });
+        while storage.writes.load(Ordering::SeqCst) < fatal {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        waiting.abort();
+        let path = format!("/v1/sessions/{}", issued.id);
+        let before = server
+            .api
+            .master(http::Method::GET, &path, None)
+            .await
+            .expect(200);
+        assert_eq!(before.number("renewalCount"), renewals);
+        // Half a window later the next process begins.
+        server.advance(30);
+        let session = open(&server, file.storage()).await;
+        session.fresh_token().await.unwrap();
+        assert_eq!(
+            get_ok(&session, &server).await["renewalCount"],
+            1,
+            "{fatal} {after}"
+        );
+        assert_eq!(file.storage().load().await.unwrap().pending_key, None);
+    }
+}
+
+#[tokio::test]
+async fn siblings_that_share_a_file_renew_once() {
+    let server = TestServer::memory().await;
+    let issued = fresh(&server).await;
+    let file = TestFile::new(&saved(&issued));
+    let mut siblings = Vec::new();
+    for _ in 0..8 {
+        siblings.push(open(&server, file.storage()).await);
+    }
+    for renewals in 1..=3 {
+        server.advance(DAY * 8 / 10);
+        let renewed: Vec<_> = siblings
+            .iter()
+            .map(|session| {
+                let session = session.clone();
+                tokio::spawn(async move { session.fresh_token().await.unwrap() })
+            })
+            .collect();
+        for token in renewed {
+            token.await.unwrap();
+        }
+        for session in &siblings {
+            assert_eq!(get_ok(session, &server).await["renewalCount"], renewals);
+        }
+    }
+    let mode = std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(&file.0).unwrap().permissions());
+    assert_eq!(mode & 0o777, 0o600, "nobody else can read it");
+}
+
+#[tokio::test]
+async fn an_idle_session_is_renewed_too() {
+    // With the real clock, and tokens that live for four seconds.
+    let short = |settings: &mut Settings| (settings.min_ttl, settings.session_ttl) = (Some(4), Some(4));
+    let server = TestServer::memory_with(short).await;
+    server
+        .clock
+        .set(tower_session_auth::Clock::now(&tower_session_auth::SystemClock));
+    let issued = fresh(&server).await;
+    let storage = MemoryStorage::new(saved(&issued));
+    let session = ClientSession::builder(http_client(), base(server.address))
+        .open(storage.clone())
+        .await
+        .unwrap();
+    let renewed = async {
+        while storage.load().await.unwrap().token.expose() == issued.token {
+            server
+                .clock
+                .set(tower_session_auth::Clock::now(&tower_session_auth::SystemClock));
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), renewed)
+        .await
+        .expect("it is renewed");
+    drop(session);
+}
+
+#[tokio::test]
+async fn nothing_is_sent_before_the_key_is_saved_and_nothing_used_before_the_token_is() {
+    /// Refuses writes until it is told to take them.
+    #[derive(Clone)]
+    struct Full(MemoryStorage, Arc<AtomicUsize>);
+    impl SessionStorage for Full {
+        async fn load(&self) -> Result<SavedSession, BoxError> {
+            self.0.load().await
+        }
+        async fn replace(&self, old: &SavedSession, next: &SavedSession) -> Result<SavedSession, BoxError> {
+            let space = self
+                .1
+                .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1));
+            if space.is_err() {
+                return Err("no space left".into());
+            }
+            self.0.replace(old, next).await
+        }
+    }
+    let server = TestServer::memory().await;
+    let issued = fresh(&server).await;
+    let space = Arc::new(AtomicUsize::new(0));
+    let session = open(&server, Full(MemoryStorage::new(saved(&issued)), space.clone())).await;
+    server.advance(DAY * 8 / 10);
+    assert_eq!(session.token().await.unwrap().expose(), issued.token);
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    assert_eq!(
+        get_ok(&session, &server).await["renewalCount"],
+        0,
+        "no key was saved, so none was sent"
+    );
+
+    space.store(1, Ordering::SeqCst);
+    let path = format!("/v1/sessions/{}", issued.id);
+    while server
+        .api
+        .master(http::Method::GET, &path, None)
+        .await
+        .number("renewalCount")
+        == 0
+    {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    let waiting = {
+        let session = session.clone();
+        tokio::spawn(async move { session.fresh_token().await.unwrap() })
+    };
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    assert!(
+        !waiting.is_finished(),
+        "the new token is not saved, so nobody gets it"
+    );
+    space.store(1, Ordering::SeqCst);
+    let token = waiting.await.unwrap();
+    server.api.access(token.expose()).await.expect(200);
+}
