@@ -4,7 +4,7 @@ use std::{
     env,
     io::{BufRead, BufReader, Read, Write},
     net::TcpStream,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::mpsc,
     thread,
@@ -22,9 +22,12 @@ struct Example {
 
 impl Example {
     fn start(name: &str) -> Self {
-        let program = program(name);
-        let mut process = Command::new(&program)
-            .arg("0")
+        Self::run(&program(name), &["0"])
+    }
+
+    fn run(program: &Path, arguments: &[&str]) -> Self {
+        let mut process = Command::new(program)
+            .args(arguments)
             .stdout(Stdio::piped())
             .spawn()
             .unwrap_or_else(|error| {
@@ -60,6 +63,17 @@ impl Drop for Example {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
+}
+
+/// The reference server's program, which only tests of the whole workspace have built already.
+fn server() -> PathBuf {
+    let program = program("").join("../session-auth-server");
+    if !program.exists() {
+        let mut cargo = Command::new(env!("CARGO"));
+        cargo.args(["build", "--quiet", "--locked", "--package", "session-auth-server"]);
+        assert!(cargo.status().unwrap().success());
+    }
+    program
 }
 
 /// Examples lie beside the folder of the tests' programs.
@@ -157,5 +171,18 @@ fn tonic_api() {
     assert!(without.contains("Unauthenticated: INVALID_TOKEN"), "{without}");
     let with = example.line("With the session's token");
     assert!(with.ends_with(": Serving"), "{with}");
+    assert!(example.process.wait().unwrap().success());
+}
+
+#[test]
+fn agent_client() {
+    let server = Example::run(&server(), &["--listen", "127.0.0.1:0", "--min-ttl", "6"]);
+    let base = server.line("BASE=").replace("BASE=", "");
+    let password = server.line("PASSWORD=").replace("PASSWORD=", "");
+    let mut example = Example::run(&program("agent_client"), &[&base, &password]);
+    let last = example.line("Renewal 10: ");
+    assert!(!last.contains(" 0 answers were dropped"), "{last}");
+    let over = example.line("Session over");
+    assert_eq!(over, "Session over: the session was revoked.");
     assert!(example.process.wait().unwrap().success());
 }
