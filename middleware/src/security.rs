@@ -11,6 +11,7 @@ use std::{
 use crate::{
     clock::Timestamp,
     error::AuthError,
+    id::SessionId,
     session::{OnReuse, Refusal, RotationPolicy, SessionRecord, Suspicion},
     store::SessionStore,
     token::ProvenToken,
@@ -96,15 +97,24 @@ pub(crate) async fn refuse<S: SessionStore>(
     if let Some(suspicion) = refusal.suspicion {
         events.record(suspicion, session, token);
         if suspicion == Suspicion::Reuse && rotation.on_reuse == OnReuse::Revoke {
-            match store.revoke(session.id, now).await {
-                Ok(_) => {
-                    tracing::warn!(target: TARGET, session = %session.id, "revoked after the reuse of a token");
-                }
-                Err(error) => {
-                    tracing::error!(target: TARGET, %error, session = %session.id, "not revoked after the reuse of a token");
-                }
+            let revocation = revoke(store.clone(), session.id, now);
+            match tokio::runtime::Handle::try_current() {
+                // A client that hangs up must not stop it. That it panicked is in the log.
+                Ok(runtime) => drop(runtime.spawn(revocation).await),
+                Err(_) => revocation.await,
             }
         }
     }
     refusal.into()
+}
+
+async fn revoke<S: SessionStore>(store: S, session: SessionId, now: Timestamp) {
+    match store.revoke(session, now).await {
+        Ok(_) => {
+            tracing::warn!(target: TARGET, %session, "revoked after the reuse of a token");
+        }
+        Err(error) => {
+            tracing::error!(target: TARGET, %error, %session, "not revoked after the reuse of a token");
+        }
+    }
 }

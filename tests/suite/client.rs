@@ -292,6 +292,30 @@ async fn siblings_that_share_a_file_renew_once() {
 }
 
 #[tokio::test]
+async fn a_file_is_replaced_only_while_it_holds_what_was_expected() {
+    let server = TestServer::memory().await;
+    let [first, second, third] =
+        [fresh(&server).await, fresh(&server).await, fresh(&server).await].map(|s| saved(&s));
+    let file = TestFile::new(&first);
+    assert_eq!(file.storage().replace(&second, &third).await.unwrap(), first);
+    assert_eq!(file.storage().load().await.unwrap(), first);
+    assert_eq!(file.storage().replace(&first, &second).await.unwrap(), second);
+    assert_eq!(file.storage().load().await.unwrap(), second);
+
+    std::fs::write(&file.0, "{\"token\":\"wai_sess_secret\"}").unwrap();
+    for error in [
+        file.storage().load().await.unwrap_err(),
+        file.storage().replace(&second, &third).await.unwrap_err(),
+    ] {
+        assert!(!error.to_string().contains("secret"), "{error}");
+        assert!(
+            error.to_string().contains("session-"),
+            "it names the file: {error}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn an_idle_session_is_renewed_too() {
     // With the real clock, and tokens that live for four seconds.
     let short = |settings: &mut Settings| (settings.min_ttl, settings.session_ttl) = (Some(4), Some(4));

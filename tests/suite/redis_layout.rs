@@ -126,7 +126,11 @@ async fn a_record_has_the_fields_of_the_layout() {
     swap.next.generation = 3;
     swap.next.rotated_generation = Some(2);
     swap.next.previous_token_hash = Some(record.token_hash);
-    let retry = RetryHash::of(&record.token_hash, &"a-key-of-a-client".parse().unwrap());
+    let retry = RetryHash::of(
+        &record.token_hash,
+        &swap.next.token_hash,
+        &"a-key-of-a-client".parse().unwrap(),
+    );
     swap.next.retry_hash = Some(retry);
     subject.store.replace_token(&swap).await.unwrap();
     subject.store.revoke(record.id, NOW.plus(20)).await.unwrap();

@@ -168,6 +168,11 @@ async fn in_the_overlap_the_previous_token_passes_for_the_api_alone() {
         let (first, second) = renewed(&server).await;
         server.advance(4);
         server.api.access(&first.token).await.expect(200);
+        let ended = server
+            .api
+            .bearer(http::Method::DELETE, "/v1/session", &first.token)
+            .await;
+        ended.refused(401, "TOKEN_SUPERSEDED");
         server.api.access(&second.token).await.expect(200);
         let renewal = server.api.renew(&first.id, &first.token).await;
         renewal.refused(403, "SESSION_RENEWAL_MISMATCH");

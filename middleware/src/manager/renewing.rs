@@ -29,10 +29,7 @@ impl<S: SessionStore, D: AgentDirectory> SessionManager<S, D> {
         let now = self.clock.now();
         let (current, token) = (presented.record(), presented.token());
         let rotation = &self.policy.rotation;
-        let retry = key
-            .filter(|_| rotation.retry_window > 0)
-            .map(|key| RetryHash::of(token.hash(), key));
-        let decide = |record| session::renew(record, token, retry.as_ref(), rotation, now);
+        let decide = |record| session::renew(record, token, key, rotation, now);
 
         let grant = match decide(current) {
             Ok(Renewal::Grant(grant)) => grant,
@@ -46,7 +43,9 @@ impl<S: SessionStore, D: AgentDirectory> SessionManager<S, D> {
         let next = SessionRecord {
             last_renewed_at: Some(now),
             previous_token_hash: Some(*token.hash()).filter(|_| rotation.previous_token_overlap > 0),
-            retry_hash: retry,
+            retry_hash: key
+                .filter(|_| rotation.retry_window > 0)
+                .map(|key| RetryHash::of(token.hash(), &fresh.hash(), key)),
             ..successor(current, &grant, &fresh)
         };
         match self.swap(current, next, now).await? {

@@ -5,9 +5,11 @@ use std::{fmt, str::FromStr};
 use http::HeaderMap;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use subtle::ConstantTimeEq;
 
-use crate::{error::AuthError, token::TokenHash};
+use crate::{
+    error::AuthError,
+    token::{TokenHash, secret_hash},
+};
 
 /// The name of the header that carries an [`IdempotencyKey`].
 pub const IDEMPOTENCY_KEY: http::HeaderName = http::HeaderName::from_static("idempotency-key");
@@ -135,42 +137,20 @@ impl fmt::Debug for IdempotencyKey {
     }
 }
 
-/// SHA-256 of a replaced token's hash and the idempotency key of the renewal that replaced it: all that is kept of either.
-#[derive(Clone, Copy)]
-pub struct RetryHash([u8; 32]);
+secret_hash! {
+    /// SHA-256 over the hashes of the replaced token and of the one that replaced it, and the idempotency key of that renewal: all
+    /// that is kept of the key.
+    RetryHash
+}
 
 impl RetryHash {
-    /// The hash of a renewal of `token` under `key`.
+    /// The hash of a renewal under `key` that put the token `new` in the place of `old`.
     #[must_use]
-    pub fn of(token: &TokenHash, key: &IdempotencyKey) -> Self {
-        let digest = Sha256::new().chain_update(token.as_bytes()).chain_update(&key.0);
+    pub fn of(old: &TokenHash, new: &TokenHash, key: &IdempotencyKey) -> Self {
+        let digest = Sha256::new()
+            .chain_update(old.as_bytes())
+            .chain_update(new.as_bytes())
+            .chain_update(&key.0);
         Self(digest.finalize().into())
-    }
-
-    /// A hash read from a store.
-    #[must_use]
-    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
-        Self(bytes)
-    }
-
-    /// The 32 bytes to store.
-    #[must_use]
-    pub const fn as_bytes(&self) -> &[u8; 32] {
-        &self.0
-    }
-}
-
-impl PartialEq for RetryHash {
-    /// In constant time.
-    fn eq(&self, other: &Self) -> bool {
-        self.0.ct_eq(&other.0).into()
-    }
-}
-
-impl Eq for RetryHash {}
-
-impl fmt::Debug for RetryHash {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("RetryHash(..)")
     }
 }

@@ -9,6 +9,7 @@
 //! Only the low-level signature functions of `pasetors` are used: its claim validation reads the real clock.
 
 mod claims;
+mod hash;
 mod keys;
 mod mint;
 #[cfg(test)]
@@ -16,13 +17,14 @@ mod tests;
 mod verify;
 
 pub use claims::Claims;
+pub use hash::TokenHash;
+pub(crate) use hash::secret_hash;
 pub use keys::{KeyError, SigningKey, VerifyingKey};
 pub use mint::{SignError, TokenSigner};
 pub use verify::{ProvenToken, TokenVerifier};
 
 use std::fmt;
 
-use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
 /// The prefix of tokens unless another is configured.
@@ -70,44 +72,5 @@ impl Eq for SessionToken {}
 impl fmt::Debug for SessionToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("SessionToken(..)")
-    }
-}
-
-/// SHA-256 of a whole bearer string, prefix included. All that a store keeps of a token.
-#[derive(Clone, Copy)]
-pub struct TokenHash([u8; 32]);
-
-impl TokenHash {
-    /// The hash of a bearer string.
-    #[must_use]
-    pub fn of(bearer: &str) -> Self {
-        Self(Sha256::digest(bearer.as_bytes()).into())
-    }
-
-    /// A hash read from a store.
-    #[must_use]
-    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
-        Self(bytes)
-    }
-
-    /// The 32 bytes to store.
-    #[must_use]
-    pub const fn as_bytes(&self) -> &[u8; 32] {
-        &self.0
-    }
-}
-
-impl PartialEq for TokenHash {
-    /// In constant time.
-    fn eq(&self, other: &Self) -> bool {
-        self.0.ct_eq(&other.0).into()
-    }
-}
-
-impl Eq for TokenHash {}
-
-impl fmt::Debug for TokenHash {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("TokenHash(..)")
     }
 }

@@ -2,7 +2,8 @@
 
 use http::{StatusCode, request::Parts};
 use tower_session_auth::{
-    AgentStore, AuthenticatedSession, ErrorKind, IdempotencyKey, PresentedSession, SessionId, SessionStore,
+    AgentStore, AuthError, AuthenticatedSession, ErrorKind, IdempotencyKey, PresentedSession, SessionId,
+    SessionStore,
 };
 
 use crate::{
@@ -31,7 +32,11 @@ pub(super) fn get(own: &AuthenticatedSession) -> Answer {
     output::json(StatusCode::OK, &SessionBody::of_caller(own))
 }
 
+/// A worker that has not heard of the renewal yet must not end the session of the others.
 pub(super) async fn revoke<S: SessionStore + AgentStore>(app: &App<S>, own: &AuthenticatedSession) -> Answer {
+    if own.previous_token {
+        return Err(AuthError::token(ErrorKind::TokenSuperseded));
+    }
     app.sessions.revoke(own.session_id).await?;
     output::json(StatusCode::OK, &RevokedBody::new(own.session_id))
 }

@@ -32,13 +32,14 @@ impl Command {
         }
     }
 
-    /// The keys that it names. All commands of the store but scripts name one, right behind the name.
+    /// The keys that it names. All commands of the store but scripts and TIME name one, right behind the name.
     pub fn keys(&self) -> &[String] {
         match &*self.words[0] {
             "EVALSHA" | "EVAL" => {
                 let count: usize = self.words[2].parse().unwrap();
                 &self.words[3..3 + count]
             }
+            "TIME" => &[],
             _ => &self.words[1..2],
         }
     }

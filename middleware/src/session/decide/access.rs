@@ -55,5 +55,6 @@ fn is_overlapping(
     now: Timestamp,
 ) -> bool {
     record.previous_token_hash == Some(*token.hash())
+        && token.claims().generation.saturating_add(1) == record.generation
         && now.since(record.term_began_at()) < rotation.previous_token_overlap
 }

@@ -2,7 +2,7 @@ use super::{Refusal, not_current, renewable_from, standing};
 use crate::{
     clock::Timestamp,
     error::ErrorKind,
-    session::{RetryHash, RotationPolicy, SessionRecord},
+    session::{IdempotencyKey, RetryHash, RotationPolicy, SessionRecord},
     token::{Claims, ProvenToken},
 };
 
@@ -25,7 +25,7 @@ pub struct Grant {
     pub renewal_count: u32,
 }
 
-/// Whether a proven token may renew its session now. `retry` is for a renewal with an idempotency key.
+/// Whether a proven token may renew its session now.
 ///
 /// In this order: revoked → current token, or the one before it in a repetition inside the retry window → expiry → renewal
 /// limit → absolute lifetime → half of the ttl. The new token expires at now + ttl, and never after the session's absolute
@@ -40,13 +40,13 @@ pub struct Grant {
 pub fn renew(
     record: &SessionRecord,
     token: &ProvenToken,
-    retry: Option<&RetryHash>,
+    key: Option<&IdempotencyKey>,
     rotation: &RotationPolicy,
     now: Timestamp,
 ) -> Result<Renewal, Refusal> {
     standing(record, token)?;
     let current = record.token_hash == *token.hash();
-    if !current && !is_repetition(record, retry, rotation, now) {
+    if !current && !is_repetition(record, token, key, rotation, now) {
         let kind = ErrorKind::SessionRenewalMismatch;
         return Err(not_current(record, token, rotation, now, kind));
     }
@@ -83,12 +83,15 @@ pub fn renew(
 /// The window closes when the new token is renewed in turn, which replaces the record's hash, or an administrator rotates it.
 fn is_repetition(
     record: &SessionRecord,
-    retry: Option<&RetryHash>,
+    token: &ProvenToken,
+    key: Option<&IdempotencyKey>,
     rotation: &RotationPolicy,
     now: Timestamp,
 ) -> bool {
-    retry.is_some()
-        && retry == record.retry_hash.as_ref()
+    let (Some(key), Some(kept)) = (key, &record.retry_hash) else {
+        return false;
+    };
+    RetryHash::of(token.hash(), &record.token_hash, key) == *kept
         && now.since(record.term_began_at()) < rotation.retry_window
 }
 

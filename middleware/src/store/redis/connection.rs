@@ -27,6 +27,9 @@ const WRONG_TYPE: &str = "WRONGTYPE";
 /// The error code of a command that the user may not give.
 const FORBIDDEN: &str = "NOPERM";
 
+/// How much later than its deadline a timely script may still run: what the two clocks may drift apart.
+const LATENESS: Duration = Duration::from_secs(1);
+
 /// A handle to the supervised connection.
 #[derive(Clone)]
 pub(super) struct Connection {
@@ -113,6 +116,12 @@ impl Connection {
         for key in &call.keys {
             invocation.key(key);
         }
+        if call.timely {
+            let latest = link
+                .server_time
+                .map(|time| time.now_millis() + self.latest_after());
+            invocation.arg(latest.map_or_else(String::new, |latest| latest.to_string()));
+        }
         for arg in &call.args {
             invocation.arg(arg.as_slice());
         }
@@ -120,6 +129,19 @@ impl Connection {
             .invoke_async(&mut link.connection)
             .await
             .map_err(|error| self.judge(link.epoch, &error))
+    }
+
+    /// Milliseconds after which a timely script must not run any more.
+    fn latest_after(&self) -> u64 {
+        u64::try_from((self.deadline + LATENESS).as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// What a timely script that came too late means. It may also be the server's clock that was set: it is asked again.
+    pub(super) fn too_late(&self) -> StoreError {
+        if let State::Up(link) = &*self.state.borrow() {
+            self.report(link.epoch, TroubleKind::Broken);
+        }
+        StoreError::Timeout
     }
 
     /// The connection; an error at once when there is none and the last attempt failed.

@@ -2,9 +2,8 @@
 
 use redis::{Value, cmd, pipe};
 
-use super::{RedisStore, keys};
+use super::{RedisStore, fields, keys};
 use crate::{
-    clock::Timestamp,
     id::{AgentId, SessionId},
     session::SessionRecord,
     store::{Agent, Page, PageRequest, SessionCursor, StoreError},
@@ -15,17 +14,6 @@ impl RedisStore {
     pub(super) async fn index(&self, index: &str) -> Result<Vec<SessionId>, StoreError> {
         let mut zrange = cmd("ZRANGE");
         zrange.arg(index).arg(0).arg(-1);
-        keys::session_ids(self.connection.query(&zrange).await?)
-    }
-
-    /// Those of them that have not expired.
-    pub(super) async fn active(&self, index: &str, now: Timestamp) -> Result<Vec<SessionId>, StoreError> {
-        let mut zrange = cmd("ZRANGE");
-        zrange
-            .arg(index)
-            .arg(format!("({now}"))
-            .arg("+inf")
-            .arg("BYSCORE");
         keys::session_ids(self.connection.query(&zrange).await?)
     }
 
@@ -162,16 +150,16 @@ impl RedisStore {
         let mut reads = pipe();
         for (_, id) in ids {
             let key = keys::session_key(*id);
-            reads.cmd("HMGET").arg(key).arg(&keys::SESSION_FIELDS);
+            reads.cmd("HMGET").arg(key).arg(&fields::SESSION_FIELDS);
         }
         let mut records = Vec::new();
         let mut apart = pipe();
         let mut incomplete = Vec::new();
         for ((_, id), reply) in ids.iter().zip(self.flight(&reads).await?) {
-            match keys::session(*id, reply) {
-                Ok(keys::ReadSession::Missing) => {}
-                Ok(keys::ReadSession::Whole(record)) => records.push(record),
-                Ok(keys::ReadSession::WithoutConstraints(record)) => {
+            match fields::session(*id, reply) {
+                Ok(fields::ReadSession::Missing) => {}
+                Ok(fields::ReadSession::Whole(record)) => records.push(record),
+                Ok(fields::ReadSession::WithoutConstraints(record)) => {
                     apart.cmd("GET").arg(keys::constraints_key(*id));
                     incomplete.push(record);
                 }
@@ -180,7 +168,7 @@ impl RedisStore {
         }
         for (mut record, reply) in incomplete.into_iter().zip(self.flight(&apart).await?) {
             let text: Option<Vec<u8>> = redis::from_redis_value(reply).map_err(keys::unexpected)?;
-            match keys::constraints(&text.unwrap_or_default()) {
+            match fields::constraints(&text.unwrap_or_default()) {
                 Ok(constraints) => {
                     record.constraints = Some(constraints);
                     records.push(record);

@@ -3,6 +3,7 @@
 mod agents;
 mod config;
 mod connection;
+mod fields;
 mod keys;
 mod list;
 mod script;

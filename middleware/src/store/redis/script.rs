@@ -22,11 +22,21 @@ script!(REGISTER_AGENT, "register_agent");
 /// The keys and arguments of a script.
 #[derive(Default)]
 pub(super) struct ScriptCall {
+    /// Whether the first argument says until when it may run.
+    pub(super) timely: bool,
     pub(super) keys: Vec<String>,
     pub(super) args: Vec<Vec<u8>>,
 }
 
 impl ScriptCall {
+    /// A call that does nothing when it runs much later than it was sent.
+    pub(super) fn timely() -> Self {
+        Self {
+            timely: true,
+            ..Self::default()
+        }
+    }
+
     pub(super) fn key(mut self, key: impl Into<String>) -> Self {
         self.keys.push(key.into());
         self

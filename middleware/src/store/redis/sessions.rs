@@ -12,7 +12,8 @@ use redis::{Value, cmd};
 
 use super::{
     RedisStore,
-    keys::{self, AgentKeys, ReadSession},
+    fields::{self, ReadSession},
+    keys::{self, AgentKeys},
     script::{CREATE, REPLACE_TOKEN, REVOKE, ScriptCall, unknown_reply},
 };
 use crate::{
@@ -26,9 +27,6 @@ use crate::{
 
 /// Seconds by which the clocks of servers may differ before one of them takes another's sessions for long gone.
 const CLOCK_MARGIN: u64 = 3600;
-
-/// What create.lua answers when it was told the wrong active sessions.
-const OTHERS_ARE_ACTIVE: i64 = -3;
 
 /// For how long a creation that failed is taken back, once the server answers again: half a minute.
 const TAKE_BACK_ATTEMPTS: usize = 60;
@@ -73,29 +71,22 @@ impl SessionStore for RedisStore {
             let (registered, created) = tokio::join!(
                 biased;
                 self.connection.query::<Value>(&register),
-                self.add(session, &[]),
+                self.add(session),
             );
             registered?;
-            match created? {
-                Some(Created::LimitReached) if session.on_limit == OnSessionLimit::EvictOldest => {
-                    self.add_in_place_of_the_oldest(session).await
-                }
-                Some(created) => Ok(created),
-                None => Err(unknown_reply("create", OTHERS_ARE_ACTIVE)),
-            }
+            created
         };
-        let created = self.connection.within(create).await;
-        if created.is_err() {
-            self.take_back(record.id, record.agent_id, session.now);
-        }
-        created
+        let unless_done = TakeBack::armed(self, session);
+        let created = self.connection.within(create).await?;
+        unless_done.disarm();
+        created.ok_or_else(|| StoreError::Unexpected("a fresh session id is in use".into()))
     }
 
     async fn replace_token(&self, swap: &TokenSwap) -> Result<Swapped, StoreError> {
         let next = &swap.next;
         let names = AgentKeys::of(next.agent_id);
         let keep_for = next.expires_at.plus(swap.retention).since(swap.now);
-        let call = ScriptCall::default()
+        let call = ScriptCall::timely()
             .key(keys::session_key(next.id))
             .key(names.index)
             .key(keys::constraints_key(next.id))
@@ -104,13 +95,14 @@ impl SessionStore for RedisStore {
             .arg(*next.id.as_uuid().as_bytes())
             .number(next.expires_at)
             .number(keep_for)
-            .fields(keys::token_fields(next));
+            .fields(fields::token_fields(next));
         let reply = self.connection.script(&REPLACE_TOKEN, &call);
         match self.connection.within(reply).await? {
             Value::Int(1) => Ok(Swapped::Done),
             Value::Int(-1) => Ok(Swapped::Revoked),
             Value::Int(-2) => Ok(Swapped::NotFound),
-            fields @ Value::Array(_) => match keys::session(next.id, fields)? {
+            Value::Int(-4) => Err(self.connection.too_late()),
+            fields @ Value::Array(_) => match fields::session(next.id, fields)? {
                 ReadSession::Whole(record) => Ok(Swapped::Mismatch(Box::new(record))),
                 // They never change.
                 ReadSession::WithoutConstraints(mut record) => {
@@ -159,74 +151,45 @@ impl SessionStore for RedisStore {
 impl RedisStore {
     async fn read_session(&self, id: SessionId) -> Result<Option<SessionRecord>, StoreError> {
         let mut hmget = cmd("HMGET");
-        hmget.arg(keys::session_key(id)).arg(&keys::SESSION_FIELDS);
-        match keys::session(id, self.connection.query(&hmget).await?)? {
+        hmget.arg(keys::session_key(id)).arg(&fields::SESSION_FIELDS);
+        match fields::session(id, self.connection.query(&hmget).await?)? {
             ReadSession::Missing => Ok(None),
             ReadSession::Whole(record) => Ok(Some(record)),
             ReadSession::WithoutConstraints(mut record) => {
                 let mut get = cmd("GET");
                 get.arg(keys::constraints_key(id));
                 let text: Option<Vec<u8>> = self.connection.query(&get).await?;
-                record.constraints = Some(keys::constraints(&text.unwrap_or_default())?);
+                record.constraints = Some(fields::constraints(&text.unwrap_or_default())?);
                 Ok(Some(record))
             }
         }
     }
 
-    /// Calls create.lua; `None` when other sessions are active than `giving_way`.
-    async fn add(
-        &self,
-        session: &NewSession,
-        giving_way: &[SessionId],
-    ) -> Result<Option<Created>, StoreError> {
-        let record = &session.record;
-        let names = AgentKeys::of(record.agent_id);
-        let keep_for = record.expires_at.plus(session.retention).since(session.now);
-        let margin = session.retention.saturating_add(CLOCK_MARGIN);
-        let apart = record.constraints.as_ref().and_then(keys::kept_apart);
-        let mut call = ScriptCall::default()
-            .key(keys::session_key(record.id))
-            .key(names.index)
-            .key(names.agent)
-            .key(keys::constraints_key(record.id))
-            .number(session.now)
-            .number(session.limit)
-            .arg(*record.id.as_uuid().as_bytes())
-            .number(record.expires_at)
-            .number(keep_for)
-            .number(session.now.0.saturating_sub(margin))
-            .arg(apart.unwrap_or_default());
-        for id in giving_way {
-            call = call
-                .key(keys::session_key(*id))
-                .arg(*id.as_uuid().as_bytes())
-                .number(id.created_at());
-        }
-        let call = call.fields(keys::session_fields(record));
-        match self.connection.script(&CREATE, &call).await? {
-            Value::Int(1) => Ok(Some(Created::Done)),
-            Value::Int(0) => Ok(Some(Created::LimitReached)),
-            Value::Int(-1) => Ok(Some(Created::AgentDeleted)),
-            Value::Int(-2) => Err(StoreError::Unexpected("a fresh session id is in use".into())),
-            Value::Int(OTHERS_ARE_ACTIVE) => Ok(None),
-            Value::Array(ids) => keys::session_ids(ids).map(|ids| Some(Created::InPlaceOf(ids))),
-            other => Err(unknown_reply("create", other)),
-        }
-    }
-
-    /// A script names all its keys, so the active sessions are read first. Each time that this has to be done again, another
-    /// change has got through; the deadline bounds it.
-    async fn add_in_place_of_the_oldest(&self, session: &NewSession) -> Result<Created, StoreError> {
-        let index = AgentKeys::of(session.record.agent_id).index;
+    /// Calls create.lua, and again with the active sessions when one of them is to give way: a script names all its keys.
+    /// Each time that others are active by then, another change has got through; the deadline bounds it. `None` when there is
+    /// a session with this id, which is not to be taken back.
+    async fn add(&self, session: &NewSession) -> Result<Option<Created>, StoreError> {
+        let mut giving_way = Vec::new();
         loop {
-            let mut active = self.active(&index, session.now).await?;
-            active.sort_unstable();
-            match self.add(session, &active).await? {
-                // They were added since the index was read.
-                Some(Created::LimitReached) if session.limit > 0 => {}
-                Some(created) => return Ok(created),
-                None => {}
-            }
+            let call = creation(session, &giving_way);
+            return match self.connection.script(&CREATE, &call).await? {
+                Value::Int(1) => Ok(Some(Created::Done)),
+                Value::Int(0) => Ok(Some(Created::LimitReached)),
+                Value::Int(-1) => Ok(Some(Created::AgentDeleted)),
+                Value::Int(-2) => Ok(None),
+                Value::Int(-4) => Err(self.connection.too_late()),
+                Value::Array(reply) => match <[Value; 2]>::try_from(reply) {
+                    Ok([Value::Int(1), Value::Array(ids)]) => {
+                        keys::session_ids(ids).map(|ids| Some(Created::InPlaceOf(ids)))
+                    }
+                    Ok([Value::Int(0), Value::Array(ids)]) => {
+                        giving_way = keys::session_ids(ids)?;
+                        continue;
+                    }
+                    other => Err(unknown_reply("create", other)),
+                },
+                other => Err(unknown_reply("create", other)),
+            };
         }
     }
 
@@ -245,6 +208,62 @@ impl RedisStore {
             }
         });
     }
+}
+
+/// Takes a creation back when it failed or was given up, unless it is disarmed.
+struct TakeBack<'a>(Option<(&'a RedisStore, &'a NewSession)>);
+
+impl<'a> TakeBack<'a> {
+    const fn armed(store: &'a RedisStore, session: &'a NewSession) -> Self {
+        Self(Some((store, session)))
+    }
+
+    fn disarm(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for TakeBack<'_> {
+    fn drop(&mut self) {
+        if let Some((store, session)) = self.0 {
+            store.take_back(session.record.id, session.record.agent_id, session.now);
+        }
+    }
+}
+
+/// The call of create.lua.
+fn creation(session: &NewSession, giving_way: &[SessionId]) -> ScriptCall {
+    let record = &session.record;
+    let names = AgentKeys::of(record.agent_id);
+    let at_limit: &[u8] = match session.on_limit {
+        OnSessionLimit::Refuse => b"refuse",
+        OnSessionLimit::EvictOldest => b"evict",
+    };
+    let keep_for = record.expires_at.plus(session.retention).since(session.now);
+    let margin = session.retention.saturating_add(CLOCK_MARGIN);
+    let apart = record.constraints.as_ref().and_then(fields::kept_apart);
+    let mut call = ScriptCall::timely()
+        .key(keys::session_key(record.id))
+        .key(names.index)
+        .key(names.agent)
+        .key(keys::constraints_key(record.id))
+        .number(session.now)
+        .number(session.limit)
+        .arg(at_limit)
+        .arg(*record.id.as_uuid().as_bytes())
+        .number(record.expires_at)
+        .number(keep_for)
+        .number(session.now.0.saturating_sub(margin))
+        .arg(apart.unwrap_or_default());
+    let mut giving_way = giving_way.to_vec();
+    giving_way.sort_unstable();
+    for id in giving_way {
+        call = call
+            .key(keys::session_key(id))
+            .arg(*id.as_uuid().as_bytes())
+            .number(id.created_at());
+    }
+    call.fields(fields::session_fields(record))
 }
 
 /// The call of revoke.lua.

@@ -32,6 +32,28 @@ pub(super) enum State {
 pub(super) struct Link {
     pub(super) connection: MultiplexedConnection,
     pub(super) epoch: u64,
+    /// `None` where TIME is forbidden.
+    pub(super) server_time: Option<ServerTime>,
+}
+
+/// What time it was on the server when it was asked.
+#[derive(Clone, Copy)]
+pub(super) struct ServerTime {
+    millis: u64,
+    asked: Instant,
+}
+
+impl ServerTime {
+    fn read(reply: &(u64, u64), asked: Instant) -> Self {
+        let millis = reply.0.saturating_mul(1000).saturating_add(reply.1 / 1000);
+        Self { millis, asked }
+    }
+
+    /// What time it is there now, give or take the way there and back.
+    pub(super) fn now_millis(self) -> u64 {
+        let since = u64::try_from(self.asked.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.millis.saturating_add(since)
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -90,12 +112,13 @@ impl Supervisor {
         loop {
             self.epoch += 1;
             match self.connect().await {
-                Ok(connection) => {
+                Ok((connection, server_time)) => {
                     tracing::info!("connected to Redis");
                     let since = Instant::now();
                     self.publish.send_replace(State::Up(Link {
                         connection: connection.clone(),
                         epoch: self.epoch,
+                        server_time,
                     }));
                     if !self.watch_over(connection).await {
                         return;
@@ -122,7 +145,7 @@ impl Supervisor {
         }
     }
 
-    async fn connect(&self) -> Result<MultiplexedConnection, String> {
+    async fn connect(&self) -> Result<(MultiplexedConnection, Option<ServerTime>), String> {
         let (troubles, epoch) = (self.troubles.clone(), self.epoch);
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(CONNECT_TIMEOUT))
@@ -144,12 +167,14 @@ impl Supervisor {
                 .get_multiplexed_async_connection_with_config(&config)
                 .await?;
             let role = redis::cmd("ROLE").query_async(&mut connection).await;
-            Ok::<_, RedisError>((connection, role))
+            let time: RedisResult<(u64, u64)> = redis::cmd("TIME").query_async(&mut connection).await;
+            let time = time.ok().map(|time| ServerTime::read(&time, Instant::now()));
+            Ok::<_, RedisError>((connection, role, time))
         };
         // The library's own timeout does not cover all of the handshake.
         match timeout(CONNECT_TIMEOUT, connecting).await {
-            Ok(Ok((_, role))) if is_replica(&role) => Err("the server is a replica".to_owned()),
-            Ok(Ok((connection, _))) => Ok(connection),
+            Ok(Ok((_, role, _))) if is_replica(&role) => Err("the server is a replica".to_owned()),
+            Ok(Ok((connection, _, time))) => Ok((connection, time)),
             Ok(Err(error)) => Err(error.to_string()),
             Err(_) => Err("no answer while connecting".to_owned()),
         }

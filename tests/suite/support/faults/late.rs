@@ -1,6 +1,9 @@
 //! Commands that run later than their callers waited for them.
 
+use std::time::Duration;
+
 use session_auth_tests::redis::TestRedis;
+use tokio::time::{sleep, timeout};
 use tower_session_auth::{AgentStore as _, Created, Registered, SessionStore as _, Swapped};
 
 use crate::{
@@ -61,6 +64,44 @@ async fn a_late_replacement_does_nothing_after_a_revocation() {
     held.release("EVALSHA").await;
     assert_eq!(held.read(&record).await, revoked);
     assert!(!held.lists(&record).await);
+}
+
+/// Else the window in which it can be repeated could be over before it begins. The server's clock counts, and that is real.
+#[tokio::test]
+async fn what_comes_much_too_late_replaces_and_creates_nothing() {
+    let held = Held::new("much too late").await;
+    let record = held.prompt.add().await;
+    let swap = renewal(&record, "late", NOW);
+    held.abandon("EVALSHA", held.late.store.replace_token(&swap))
+        .await;
+    sleep(Duration::from_millis(1_100)).await;
+    held.release("EVALSHA").await;
+    assert_eq!(held.read(&record).await.as_ref(), Some(&record));
+    // The next one is not.
+    let swapped = held.prompt.store.replace_token(&swap).await;
+    assert_eq!(swapped.unwrap(), Swapped::Done);
+
+    let late = session(agent(), NOW);
+    held.abandon("EVALSHA", held.late.store.create(&late)).await;
+    sleep(Duration::from_millis(1_100)).await;
+    held.release("EVALSHA").await;
+    assert_eq!(held.read(&late.record).await, None);
+}
+
+#[tokio::test]
+async fn a_late_creation_that_nobody_waited_for_is_taken_back() {
+    let held = Held::new("given up").await;
+    let late = session(agent(), NOW);
+    held.hold("EVALSHA");
+    let given_up = timeout(Duration::from_millis(50), held.late.store.create(&late));
+    assert!(given_up.await.is_err(), "its caller has hung up");
+    held.release("EVALSHA").await;
+    let revoked = async || {
+        held.read(&late.record)
+            .await
+            .is_some_and(|record| record.revoked_at == Some(NOW))
+    };
+    held.becomes_true(revoked).await;
 }
 
 #[tokio::test]

@@ -67,7 +67,8 @@ impl Subject {
                         swap.next.rotated_generation = Some(swap.next.generation);
                         swap.next.previous_token_hash = Some(record.token_hash);
                         let key = "a-key-of-a-client".parse().unwrap();
-                        swap.next.retry_hash = Some(RetryHash::of(&record.token_hash, &key));
+                        swap.next.retry_hash =
+                            Some(RetryHash::of(&record.token_hash, &swap.next.token_hash, &key));
                         self.store.replace_token(&swap).await.unwrap();
                         record = swap.next;
                     }

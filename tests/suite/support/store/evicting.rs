@@ -75,9 +75,9 @@ pub async fn nothing_gives_way_to_a_limit_of_0_or_a_deleted_agent(store: impl St
     twice.record.id = record.id;
     assert!(store.create(&twice).await.is_err(), "an id is taken once");
     assert_eq!(revoked_at(&store, record.id).await, None);
-    store.revoke(record.id, NOW).await.unwrap();
     let none = store.create(&evicting(agent, 0, 0)).await.unwrap();
     assert_eq!(none, Created::LimitReached);
+    assert_eq!(revoked_at(&store, record.id).await, None);
     store.delete_agent(agent, NOW).await.unwrap();
     let deleted = store.create(&evicting(agent, 0, 1)).await.unwrap();
     assert_eq!(deleted, Created::AgentDeleted);

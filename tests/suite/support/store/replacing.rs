@@ -52,7 +52,7 @@ pub async fn what_repeats_a_renewal_is_kept_until_the_next_replacement(store: im
     let key = "a-key-of-a-client".parse().unwrap();
     let mut swap = renewal(&first, "1", NOW);
     swap.next.previous_token_hash = Some(first.token_hash);
-    swap.next.retry_hash = Some(RetryHash::of(&first.token_hash, &key));
+    swap.next.retry_hash = Some(RetryHash::of(&first.token_hash, &swap.next.token_hash, &key));
     assert_eq!(store.replace_token(&swap).await.unwrap(), Swapped::Done);
     let second = store.read(first.id).await.unwrap().unwrap();
     assert_eq!(second, swap.next);

@@ -13,7 +13,7 @@ struct Case {
     record: SessionRecord,
     claims: Claims,
     superseded: bool,
-    retry: Option<RetryHash>,
+    key: Option<IdempotencyKey>,
     rotation: RotationPolicy,
     now: Timestamp,
 }
@@ -32,7 +32,7 @@ impl Case {
             record: record(&claims),
             claims,
             superseded: false,
-            retry: None,
+            key: None,
             rotation: RotationPolicy::default(),
             now: NOW.plus(TTL / 2),
         }
@@ -56,7 +56,7 @@ impl Case {
             record,
             claims,
             superseded: false,
-            retry: None,
+            key: None,
             rotation: RotationPolicy::default(),
             now: NOW,
         }
@@ -92,7 +92,7 @@ impl Case {
     }
 
     fn renew(&self) -> Result<Renewal, Refusal> {
-        self.decide(|record, token| renew(record, token, self.retry.as_ref(), &self.rotation, self.now))
+        self.decide(|record, token| renew(record, token, self.key.as_ref(), &self.rotation, self.now))
     }
 
     fn renew_kind(&self) -> Result<(), ErrorKind> {

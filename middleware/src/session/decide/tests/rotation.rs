@@ -15,8 +15,8 @@ impl Case {
         case.record.renewal_count = 2;
         let before = sign(&case.claims).hash();
         case.record.previous_token_hash = Some(before);
-        case.record.retry_hash = Some(RetryHash::of(&before, &key("the-first-key")));
-        case.retry = case.record.retry_hash;
+        case.record.retry_hash = Some(RetryHash::of(&before, &after(), &key("the-first-key")));
+        case.key = Some(key("the-first-key"));
         case.superseded = true;
         case
     }
@@ -32,6 +32,11 @@ impl Case {
         assert_eq!(renewal.suspicion, access.suspicion);
         renewal.suspicion
     }
+}
+
+/// The hash of the current token, where it is not the one presented.
+fn after() -> TokenHash {
+    TokenHash::of("the token after")
 }
 
 fn key(text: &str) -> IdempotencyKey {
@@ -65,27 +70,41 @@ fn a_renewal_is_repeated_inside_the_window_with_the_claims_of_the_first_time() {
 }
 
 #[test]
-fn a_repetition_needs_the_same_token_and_key() {
+fn a_repetition_needs_the_same_tokens_and_key() {
+    let mismatch = Err(ErrorKind::SessionRenewalMismatch);
+    let first = || key("the-first-key");
     let before = sign(&Case::renewed().claims).hash();
-    for (retry, verdict) in [
-        (None, Err(ErrorKind::SessionRenewalMismatch)),
-        (Some(RetryHash::of(&before, &key("the-first-key"))), Ok(())),
+    let other = TokenHash::of("another");
+    for (sent, kept, verdict) in [
         (
-            Some(RetryHash::of(&before, &key("the-first-kez"))),
-            Err(ErrorKind::SessionRenewalMismatch),
+            Some(first()),
+            Some(RetryHash::of(&before, &after(), &first())),
+            Ok(()),
+        ),
+        (None, Some(RetryHash::of(&before, &after(), &first())), mismatch),
+        (Some(first()), None, mismatch),
+        (None, None, mismatch),
+        (
+            Some(key("the-first-kez")),
+            Some(RetryHash::of(&before, &after(), &first())),
+            mismatch,
         ),
         (
-            Some(RetryHash::of(&TokenHash::of("another"), &key("the-first-key"))),
-            Err(ErrorKind::SessionRenewalMismatch),
+            Some(first()),
+            Some(RetryHash::of(&other, &after(), &first())),
+            mismatch,
+        ),
+        // Of a renewal that made another token than the current one.
+        (
+            Some(first()),
+            Some(RetryHash::of(&before, &other, &first())),
+            mismatch,
         ),
     ] {
         let mut case = Case::renewed();
-        case.retry = retry;
-        assert_eq!(case.renew_kind(), verdict, "{retry:?}");
+        (case.key, case.record.retry_hash) = (sent, kept);
+        assert_eq!(case.renew_kind(), verdict);
     }
-    let mut without = Case::renewed();
-    (without.retry, without.record.retry_hash) = (None, None);
-    assert_eq!(without.renew_kind(), Err(ErrorKind::SessionRenewalMismatch));
 }
 
 #[test]
@@ -137,7 +156,7 @@ fn the_token_before_is_admitted_in_its_overlap_as_such() {
         case.rotation.previous_token_overlap = overlap;
         let verdict_is = case.try_admit().map_err(|refusal| refusal.kind);
         assert_eq!(verdict_is, verdict, "{overlap} {after}");
-        case.retry = None;
+        case.key = None;
         assert!(case.renew().is_err(), "never for renewal");
     }
     assert_eq!(Case::sound().try_admit(), Ok(Admission::Current));
@@ -188,7 +207,7 @@ fn a_replaced_token_is_suspicious_once_its_grace_is_over() {
         let mut case = Case::renewed().after(after);
         case.rotation.retry_window = window;
         case.rotation.previous_token_overlap = overlap;
-        case.retry = None;
+        case.key = None;
         assert_eq!(case.suspicion(), suspicion, "{window} {overlap} {after}");
     }
 }
@@ -198,7 +217,7 @@ fn an_older_generation_has_no_grace_and_the_same_one_none_is_suspicious() {
     for (generation, suspicion) in [(3, Some(Suspicion::Reuse)), (2, None), (1, None)] {
         let mut case = Case::renewed();
         case.record.generation = generation;
-        case.retry = None;
+        case.key = None;
         assert_eq!(case.suspicion(), suspicion, "{generation}");
     }
 }
@@ -225,7 +244,7 @@ fn a_token_ahead_of_the_record_means_lost_writes() {
     case.record.generation = 0;
     case.rotation.on_reuse = OnReuse::Revoke;
     for refusal in [case.try_admit().unwrap_err(), {
-        case.retry = None;
+        case.key = None;
         case.renew().unwrap_err()
     }] {
         assert_eq!(refusal.kind, ErrorKind::SessionStateLost);

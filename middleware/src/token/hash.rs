@@ -1,0 +1,55 @@
+//! Hashes: all that a store keeps of a secret.
+
+use sha2::{Digest, Sha256};
+
+/// A SHA-256 that is compared in constant time and does not print itself.
+macro_rules! secret_hash {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy)]
+        pub struct $name([u8; 32]);
+
+        impl $name {
+            /// A hash read from a store.
+            #[must_use]
+            pub const fn from_bytes(bytes: [u8; 32]) -> Self {
+                Self(bytes)
+            }
+
+            /// The 32 bytes to store.
+            #[must_use]
+            pub const fn as_bytes(&self) -> &[u8; 32] {
+                &self.0
+            }
+        }
+
+        impl PartialEq for $name {
+            /// In constant time.
+            fn eq(&self, other: &Self) -> bool {
+                subtle::ConstantTimeEq::ct_eq(self.0.as_slice(), &other.0).into()
+            }
+        }
+
+        impl Eq for $name {}
+
+        impl std::fmt::Debug for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(concat!(stringify!($name), "(..)"))
+            }
+        }
+    };
+}
+pub(crate) use secret_hash;
+
+secret_hash! {
+    /// SHA-256 of a whole bearer string, prefix included. All that a store keeps of a token.
+    TokenHash
+}
+
+impl TokenHash {
+    /// The hash of a bearer string.
+    #[must_use]
+    pub fn of(bearer: &str) -> Self {
+        Self(Sha256::digest(bearer.as_bytes()).into())
+    }
+}
