@@ -52,7 +52,8 @@ async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
     let wish = json!({ "agentId": agent["id"], "ttl": 6 });
     let opened = admin.send(Method::POST, "/v1/sessions", wish).await?;
     let file = env::temp_dir().join(format!("agent-client-{}.json", std::process::id()));
-    std::fs::write(&file, opened.to_string())?;
+    let storage = FileStorage::new(&file);
+    storage.save(&serde_json::from_value(opened)?).await?;
 
     // What the agent does: it holds the session, and sends its requests through the session's layer.
     let dropped = Arc::new(AtomicU32::new(0));
@@ -61,8 +62,8 @@ async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
         server.parse::<Uri>()?,
     )
     // Tokens that live for seconds leave no time for long pauses; the default ones are for hours.
-    .pauses(Duration::from_millis(50), Duration::from_millis(100))
-    .open(FileStorage::new(&file))
+    .backoff(Duration::from_millis(50), Duration::from_millis(100))
+    .open(storage)
     .await?;
     println!("Session {} is in {}.", session.id(), file.display());
     let mut api = session.layer().layer(admin.http.clone());
@@ -105,7 +106,7 @@ async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
     Ok(())
 }
 
-/// An HTTP client whose answers get lost at random, a third of them.
+/// An HTTP client whose answers get lost at random: the first one, and a third of the others.
 fn losing_answers(
     http: Http,
     dropped: Arc<AtomicU32>,
@@ -119,7 +120,8 @@ fn losing_answers(
             let response = http.request(request).await?;
             let mut random = [0];
             getrandom::fill(&mut random)?;
-            if random[0] % 3 == 0 {
+            // The first one for certain, so that there is something to see.
+            if dropped.load(Ordering::Relaxed) == 0 || random[0] % 3 == 0 {
                 dropped.fetch_add(1, Ordering::Relaxed);
                 return Err("the answer was lost".into());
             }

@@ -2,6 +2,7 @@
 
 mod ending;
 mod opening;
+mod reading;
 mod renewing;
 
 use std::sync::Arc;

@@ -28,7 +28,9 @@ pub struct Proxy {
 struct Shared {
     target: SocketAddr,
     client: Client<HttpConnector, Full<Bytes>>,
-    seed: u64,
+    seed: Option<u64>,
+    /// The paths whose requests meet fates of their own, by number.
+    numbers: Mutex<BTreeMap<String, u64>>,
     log: Mutex<Log>,
 }
 
@@ -59,15 +61,16 @@ pub enum Fate {
 }
 
 impl Proxy {
-    /// In front of a server. With a seed, half of the requests meet another fate than to arrive; the same request of the
-    /// same session, counted from the first, always meets the same.
+    /// In front of a server. With a seed, half of the requests meet another fate than to arrive. What becomes of the n-th request
+    /// to the m-th [numbered](Self::number) path depends on the seed, n and m alone.
     pub async fn start(target: SocketAddr, seed: Option<u64>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("an address");
         let shared = Arc::new(Shared {
             target,
             client: Client::builder(TokioExecutor::new()).build_http(),
-            seed: seed.unwrap_or_default(),
+            seed,
+            numbers: Mutex::default(),
             log: Mutex::default(),
         });
         let served = shared.clone();
@@ -88,6 +91,13 @@ impl Proxy {
             shared,
             running,
         }
+    }
+
+    /// Gives a path the next number.
+    pub fn number(&self, path: String) {
+        let mut numbers = self.shared.numbers.lock().unwrap_or_else(PoisonError::into_inner);
+        let next = numbers.len() as u64 + 1;
+        numbers.entry(path).or_insert(next);
     }
 
     /// The tokens that the server gave out for a renewal of a session.
@@ -159,9 +169,11 @@ impl Shared {
         let mut log = self.log();
         let count = log.requests.entry(path.to_owned()).or_default();
         *count += 1;
-        let random = random(self.seed, path, *count);
+        let numbers = self.numbers.lock().unwrap_or_else(PoisonError::into_inner);
+        let number = numbers.get(path).copied().unwrap_or_default();
+        let random = mix(mix(self.seed.unwrap_or_default() ^ (number << 32)) ^ *count);
         let fate = match random % 10 {
-            _ if self.seed == 0 => Fate::Arrives,
+            _ if self.seed.is_none() => Fate::Arrives,
             0 => Fate::RequestLost,
             1 => Fate::AnswerLost,
             2 => Fate::Late,
@@ -198,15 +210,7 @@ impl Shared {
     }
 }
 
-/// SplitMix64 over seed, path and number.
-fn random(seed: u64, path: &str, count: u64) -> u64 {
-    let mut state = path
-        .bytes()
-        .fold(seed ^ count, |state, byte| mix(state ^ u64::from(byte)));
-    state = mix(state.wrapping_add(count));
-    state
-}
-
+/// A step of SplitMix64.
 fn mix(state: u64) -> u64 {
     let state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
     let state = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

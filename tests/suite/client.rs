@@ -13,7 +13,6 @@ use bytes::Bytes;
 use http::{Request, Uri};
 use http_body_util::{BodyExt, Full};
 use serde_json::Value;
-use session_auth_server::config::Settings;
 use session_auth_tests::{
     api::{Issued, http_client},
     on_both_stores,
@@ -38,7 +37,7 @@ fn base(address: std::net::SocketAddr) -> Uri {
 async fn open(server: &TestServer, storage: impl SessionStorage) -> ClientSession {
     ClientSession::builder(http_client(), base(server.address))
         .clock(server.clock.clone())
-        .pauses(Duration::from_millis(1), Duration::from_millis(5))
+        .backoff(Duration::from_millis(1), Duration::from_millis(5))
         .open(storage)
         .await
         .unwrap()
@@ -316,86 +315,35 @@ async fn a_file_is_replaced_only_while_it_holds_what_was_expected() {
 }
 
 #[tokio::test]
-async fn an_idle_session_is_renewed_too() {
-    // With the real clock, and tokens that live for four seconds.
-    let short = |settings: &mut Settings| (settings.min_ttl, settings.session_ttl) = (Some(4), Some(4));
-    let server = TestServer::memory_with(short).await;
-    server
-        .clock
-        .set(tower_session_auth::Clock::now(&tower_session_auth::SystemClock));
-    let issued = fresh(&server).await;
-    let storage = MemoryStorage::new(saved(&issued));
-    let session = ClientSession::builder(http_client(), base(server.address))
-        .open(storage.clone())
-        .await
-        .unwrap();
-    let renewed = async {
-        while storage.load().await.unwrap().token.expose() == issued.token {
-            server
-                .clock
-                .set(tower_session_auth::Clock::now(&tower_session_auth::SystemClock));
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(20), renewed)
-        .await
-        .expect("it is renewed");
-    drop(session);
-}
-
-#[tokio::test]
-async fn nothing_is_sent_before_the_key_is_saved_and_nothing_used_before_the_token_is() {
-    /// Refuses writes until it is told to take them.
-    #[derive(Clone)]
-    struct Full(MemoryStorage, Arc<AtomicUsize>);
-    impl SessionStorage for Full {
-        async fn load(&self) -> Result<SavedSession, BoxError> {
-            self.0.load().await
-        }
-        async fn replace(&self, old: &SavedSession, next: &SavedSession) -> Result<SavedSession, BoxError> {
-            let space = self
-                .1
-                .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1));
-            if space.is_err() {
-                return Err("no space left".into());
-            }
-            self.0.replace(old, next).await
-        }
-    }
+async fn a_session_that_is_saved_anew_is_picked_up() {
     let server = TestServer::memory().await;
     let issued = fresh(&server).await;
-    let space = Arc::new(AtomicUsize::new(0));
-    let session = open(&server, Full(MemoryStorage::new(saved(&issued)), space.clone())).await;
-    server.advance(DAY * 8 / 10);
-    assert_eq!(session.token().await.unwrap().expose(), issued.token);
-    tokio::time::sleep(Duration::from_millis(50)).await;
-    assert_eq!(
-        get_ok(&session, &server).await["renewalCount"],
-        0,
-        "no key was saved, so none was sent"
-    );
+    let file = TestFile::new(&saved(&issued));
+    let session = open(&server, file.storage()).await;
+    server.api.revoke(&issued.id).await.expect(200);
+    assert_eq!(over(&session, &server).await, SessionOver::Revoked);
+    let another = fresh(&server).await;
+    file.storage().save(&saved(&another)).await.unwrap();
+    session.reload().await.unwrap();
+    assert_eq!(get_ok(&session, &server).await["id"], another.id.as_str());
+}
 
-    space.store(1, Ordering::SeqCst);
-    let path = format!("/v1/sessions/{}", issued.id);
-    while server
-        .api
-        .master(http::Method::GET, &path, None)
-        .await
-        .number("renewalCount")
-        == 0
-    {
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
-    let waiting = {
-        let session = session.clone();
-        tokio::spawn(async move { session.fresh_token().await.unwrap() })
+/// With `on_reuse = "revoke"`, a client that sent a token from before would kill its own session.
+#[tokio::test]
+async fn a_sibling_that_slept_is_not_taken_for_a_thief() {
+    let revoking = |settings: &mut session_auth_server::config::Settings| {
+        settings.on_reuse = Some(tower_session_auth::OnReuse::Revoke);
     };
-    tokio::time::sleep(Duration::from_millis(50)).await;
-    assert!(
-        !waiting.is_finished(),
-        "the new token is not saved, so nobody gets it"
-    );
-    space.store(1, Ordering::SeqCst);
-    let token = waiting.await.unwrap();
-    server.api.access(token.expose()).await.expect(200);
+    for server in [
+        TestServer::memory_with(revoking).await,
+        TestServer::redis_with(revoking).await,
+    ] {
+        let storage = MemoryStorage::new(saved(&fresh(&server).await));
+        let (awake, asleep) = (open(&server, storage.clone()).await, open(&server, storage).await);
+        server.advance(DAY * 8 / 10);
+        awake.fresh_token().await.unwrap();
+        server.advance(120);
+        assert_eq!(get_ok(&asleep, &server).await["renewalCount"], 1);
+        assert_eq!(get_ok(&awake, &server).await["renewalCount"], 1);
+    }
 }

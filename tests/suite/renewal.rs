@@ -74,11 +74,38 @@ on_both_stores! {
         repeat(&server, &first).await.refused(401, "SESSION_REVOKED");
     }
 
-    async fn the_window_closes_when_the_new_token_is_renewed_or_rotated(server: TestServer) {
+    async fn the_window_closes_when_the_new_token_is_rotated(server: TestServer) {
         let (first, second) = renewed(&server).await;
         server.api.rotate(&first.id).await.expect(200);
         repeat(&server, &first).await.refused(403, "SESSION_RENEWAL_MISMATCH");
         server.api.access(&second.token).await.refused(401, "TOKEN_SUPERSEDED");
+    }
+
+    async fn the_window_closes_when_the_new_token_is_renewed_in_turn(server: TestServer) {
+        // The end of the lifetime makes the second term short enough for a renewal while the first token lives.
+        let agent = server.api.agent().await;
+        let wish = serde_json::json!({ "agentId": agent, "ttl": 600, "absoluteLifetime": 620 });
+        let first = server.api.create(wish).await.expect(201).issued();
+        server.advance(570);
+        let second = repeat(&server, &first).await.expect(200).issued();
+        server.advance(25);
+        repeat(&server, &first).await.expect(200);
+        let third = server.api.renew_with(&first.id, &second.token, KEY).await.expect(200).issued();
+        repeat(&server, &first).await.refused(403, "SESSION_RENEWAL_MISMATCH");
+        server.api.access(&third.token).await.expect(200);
+    }
+
+    async fn a_key_is_sent_once(server: TestServer) {
+        let session = server.api.session(&server.api.agent().await).await;
+        let request = http::Request::put(format!("/v1/sessions/{}/renew", session.id))
+            .header("authorization", format!("Bearer {}", session.token))
+            .header("idempotency-key", KEY)
+            .header("idempotency-key", KEY)
+            .body(Default::default())
+            .unwrap();
+        let reply = server.api.send(request).await;
+        reply.refused(400, "VALIDATION_FAILED");
+        assert_eq!(reply.issue_paths(), ["Idempotency-Key"]);
     }
 
     async fn many_repetitions_at_once_make_one_renewal(server: TestServer) {
@@ -257,6 +284,45 @@ async fn reuse_revokes_the_session_when_it_is_to_and_only_after_the_window() {
                 Some(_) => after.refused(401, "SESSION_REVOKED"),
             }
         }
+    }
+}
+
+#[tokio::test]
+async fn two_generations_back_is_reuse_inside_the_window_too() {
+    for server in both(|settings| settings.on_reuse = Some(OnReuse::Revoke)).await {
+        let agent = server.api.agent().await;
+        let wish = serde_json::json!({ "agentId": agent, "ttl": 600, "absoluteLifetime": 620 });
+        let first = server.api.create(wish).await.expect(201).issued();
+        server.advance(570);
+        let second = server
+            .api
+            .renew(&first.id, &first.token)
+            .await
+            .expect(200)
+            .issued();
+        server.advance(25);
+        let third = server
+            .api
+            .renew(&first.id, &second.token)
+            .await
+            .expect(200)
+            .issued();
+        server
+            .api
+            .access(&second.token)
+            .await
+            .refused(401, "TOKEN_SUPERSEDED");
+        server.api.access(&third.token).await.expect(200);
+        server
+            .api
+            .access(&first.token)
+            .await
+            .refused(401, "TOKEN_SUPERSEDED");
+        server
+            .api
+            .access(&third.token)
+            .await
+            .refused(401, "SESSION_REVOKED");
     }
 }
 

@@ -23,11 +23,13 @@ fn many_renewals(settings: &mut Settings) {
     settings.max_sessions_per_agent = Some(SESSIONS as u32);
 }
 
-async fn sessions(server: &TestServer) -> Vec<Issued> {
+async fn sessions(server: &TestServer, proxy: &Proxy) -> Vec<Issued> {
     let agent = server.api.agent().await;
     let mut sessions = Vec::new();
     for _ in 0..SESSIONS {
-        sessions.push(server.api.session(&agent).await);
+        let session = server.api.session(&agent).await;
+        proxy.number(format!("/v1/sessions/{}/renew", session.id));
+        sessions.push(session);
     }
     sessions
 }
@@ -38,7 +40,7 @@ async fn client(server: &TestServer, proxy: &Proxy, session: &Issued) -> ClientS
     let saved = serde_json::from_value(session.body.clone()).unwrap();
     ClientSession::builder(http_client(), base)
         .clock(server.clock.clone())
-        .pauses(Duration::from_millis(1), Duration::from_millis(20))
+        .backoff(Duration::from_millis(1), Duration::from_millis(20))
         .open(MemoryStorage::new(saved))
         .await
         .unwrap()
@@ -57,7 +59,7 @@ async fn with_the_client_no_session_is_lost_on_redis() {
 async fn nothing_is_lost(server: TestServer) {
     let proxy = Proxy::start(server.address, Some(SEED)).await;
     let mut clients = Vec::new();
-    for session in sessions(&server).await {
+    for session in sessions(&server, &proxy).await {
         clients.push(client(&server, &proxy, &session).await);
     }
     let mut seen = BTreeSet::new();
@@ -108,7 +110,7 @@ async fn without_keys_sessions_are_lost() {
     let server = TestServer::memory_with(many_renewals).await;
     let proxy = Proxy::start(server.address, Some(SEED)).await;
     let api = Api::new(proxy.address, PASSWORD);
-    let mut living: Vec<_> = sessions(&server).await;
+    let mut living: Vec<_> = sessions(&server, &proxy).await;
     let mut renewals = 0;
     for _ in 0..RENEWALS {
         server.advance(TTL * 8 / 10);

@@ -66,11 +66,21 @@ impl Endpoint {
         }
     }
 
+    /// Whether a renewal of this session can be sent at all.
+    pub(super) fn check(&self, session: &SavedSession) -> Result<(), BoxError> {
+        let base: Uri = self.base.parse()?;
+        if base.scheme().is_none() || base.host().is_none() || base.query().is_some() {
+            return Err(format!("{base}: not a base URI such as https://sessions.example").into());
+        }
+        bearer(&session.token).map_err(|_| "the saved token is no token")?;
+        Ok(())
+    }
+
     pub(super) async fn renew(
         &self,
         session: &SavedSession,
         key: &IdempotencyKey,
-        patience: Duration,
+        timeout: Duration,
     ) -> Answer {
         let again = |why: String| Answer::Again {
             why,
@@ -89,10 +99,10 @@ impl Endpoint {
         request.headers_mut().insert(header::AUTHORIZATION, bearer);
         request.headers_mut().insert(IDEMPOTENCY_KEY, key);
 
-        match tokio::time::timeout(patience, self.http.clone().oneshot(request)).await {
+        match tokio::time::timeout(timeout, self.http.clone().oneshot(request)).await {
             Err(_) => again("no answer in time".to_owned()),
             Ok(Err(error)) => again(error.to_string()),
-            Ok(Ok(response)) => understand(&response, session),
+            Ok(Ok(response)) => interpret(&response, session),
         }
     }
 }
@@ -117,7 +127,7 @@ pub(super) fn problem(body: &[u8]) -> Option<ErrorKind> {
         .find(|kind| kind.code() == problem.code)
 }
 
-fn understand(response: &Response<Bytes>, session: &SavedSession) -> Answer {
+fn interpret(response: &Response<Bytes>, session: &SavedSession) -> Answer {
     let after = retry_after(response.headers());
     if response.status() == StatusCode::OK {
         return match serde_json::from_slice::<SavedSession>(response.body()) {

@@ -30,6 +30,22 @@ impl FileStorage {
     }
 }
 
+impl FileStorage {
+    /// Puts a session there, whatever was there before: for whoever has opened one. A [`ClientSession`](super::ClientSession) that
+    /// is open goes on with it after [`reload`](super::ClientSession::reload).
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub async fn save(&self, session: &SavedSession) -> Result<(), BoxError> {
+        let (path, session) = (self.path.clone(), session.clone());
+        tokio::task::spawn_blocking(move || {
+            let _lock = lock(&path)?;
+            write(&path, &session)
+        })
+        .await?
+    }
+}
+
 impl SessionStorage for FileStorage {
     async fn load(&self) -> Result<SavedSession, BoxError> {
         let path = self.path.clone();
@@ -56,19 +72,31 @@ fn read(path: &Path) -> Result<SavedSession, BoxError> {
 }
 
 fn replace(path: &Path, expected: &SavedSession, next: SavedSession) -> Result<SavedSession, BoxError> {
-    let lock = private(&beside(path, "lock"), false)?;
-    lock.lock()?;
+    let _lock = lock(path)?;
     let saved = read(path)?;
     if saved != *expected {
         return Ok(saved);
     }
-    let new = beside(path, "new");
-    let mut file = private(&new, true)?;
-    file.write_all(&serde_json::to_vec(&next)?)?;
-    file.sync_all()?;
-    fs::rename(&new, path)?;
-    sync_directory(path)?;
+    write(path, &next)?;
     Ok(next)
+}
+
+/// Held until it is dropped, or the process ends.
+fn lock(path: &Path) -> Result<File, BoxError> {
+    let path = beside(path, "lock");
+    let lock = private(&path, false).map_err(|error| format!("{}: {error}", path.display()))?;
+    lock.lock()?;
+    Ok(lock)
+}
+
+fn write(path: &Path, session: &SavedSession) -> Result<(), BoxError> {
+    let named = |error: io::Error| format!("{}: {error}", path.display());
+    let new = beside(path, "new");
+    let mut file = private(&new, true).map_err(named)?;
+    file.write_all(&serde_json::to_vec(session)?).map_err(named)?;
+    file.sync_all().map_err(named)?;
+    fs::rename(&new, path).map_err(named)?;
+    Ok(sync_directory(path).map_err(named)?)
 }
 
 fn beside(path: &Path, extension: &str) -> PathBuf {

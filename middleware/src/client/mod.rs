@@ -38,13 +38,16 @@
 //!    where it was, as long as it is back inside the server's retry window (60 seconds by default).
 //! 5. Processes that share a storage share the session: what one of them has saved, the others pick up; a renewal that one began,
 //!    any of them can end.
+//!    A process that slept looks there before it sends a token that should have been renewed meanwhile.
 //! 6. A request that is refused because its token was replaced meanwhile is sent again with the new one, which is safe: the
 //!    service behind the refusal has not seen it. That is why request bodies must be `Clone`.
 //! 7. When the session is over, every request fails with a [`SessionOver`] that says why. Put a new session into the storage and
-//!    call [`ClientSession::reload`] to go on.
+//!    call [`ClientSession::reload`] to go on. That it was revoked is believed of any service; everything else is for the session
+//!    server to say, since another service may look into another store.
 //!
 //! Keep the clock in step with the server's: a session whose token has expired cannot be renewed.
 
+mod builder;
 mod endpoint;
 mod error;
 mod file;
@@ -52,9 +55,12 @@ mod renewal;
 mod saved;
 mod service;
 mod session;
+#[cfg(test)]
+mod tests;
 
+pub use builder::ClientSessionBuilder;
 pub use error::SessionOver;
 pub use file::FileStorage;
 pub use saved::{MemoryStorage, SavedSession, SessionStorage};
-pub use service::{ClientSessionLayer, ClientSessionService};
-pub use session::{ClientSession, ClientSessionBuilder};
+pub use service::{ClientSessionLayer, ClientSessionService, ResponseFuture};
+pub use session::ClientSession;

@@ -7,6 +7,9 @@ use tower::BoxError;
 use super::{SavedSession, SessionOver, endpoint::Answer, session::Shared};
 use crate::{session::IdempotencyKey, token::SessionToken};
 
+/// How often it is tried once the token has expired by this process's clock: the server's is what counts.
+const LATE_ATTEMPTS: u32 = 6;
+
 /// How often the storage is read again for the token of a sibling, which saves it a little after the server has changed it.
 const SIBLING_SAVES: u32 = 6;
 
@@ -23,9 +26,32 @@ pub(super) struct State {
 pub(super) enum Phase {
     Steady,
     Renewing,
+    /// The server has replaced the token, and the new one is not saved yet.
+    Saving,
     /// The token is the session's last one.
     Last,
     Over(SessionOver),
+}
+
+impl Phase {
+    const fn is_renewal(self) -> bool {
+        matches!(self, Self::Renewing | Self::Saving)
+    }
+}
+
+/// The pauses between attempts.
+#[derive(Clone, Copy)]
+pub(super) struct Backoff {
+    pub(super) next: Duration,
+    pub(super) max: Duration,
+}
+
+impl Backoff {
+    fn next(&mut self) -> Duration {
+        let pause = self.next.min(self.max);
+        self.next = pause.saturating_mul(2);
+        jittered(pause)
+    }
 }
 
 /// Why an attempt has to be made again, and after how long at least.
@@ -66,25 +92,39 @@ impl Shared {
             may
         });
         if let Some(token) = token {
-            let ending = EndsSomehow(self.clone(), token);
+            let renewal = RenewalGuard(self.clone(), token);
             tokio::spawn(async move {
-                let phase = ending.0.renew(&ending.1).await;
-                ending.0.settle(&ending.1, phase);
+                let phase = renewal.0.renew(&renewal.1).await;
+                renewal.0.settle(&renewal.1, phase);
             });
         }
     }
 
     pub(super) async fn renewal_ended(&self) {
         let mut state = self.state.subscribe();
-        let _ = state.wait_for(|state| state.phase != Phase::Renewing).await;
+        let _ = state.wait_for(|state| !state.phase.is_renewal()).await;
     }
 
-    /// Goes on with another token.
-    pub(super) fn adopt(&self, saved: SavedSession) {
-        self.state.send_replace(State {
-            saved,
-            phase: Phase::Steady,
+    /// Goes on with what is saved, if that is another token than this one and this is still the one in use.
+    pub(super) fn adopt(&self, token: &SessionToken, saved: SavedSession) {
+        self.state.send_if_modified(|state| {
+            let other = state.saved.token == *token && saved.token != *token;
+            if other {
+                *state = State {
+                    saved,
+                    phase: Phase::Steady,
+                };
+            }
+            other
         });
+    }
+
+    /// Reads the storage: whether it holds another token than this one, with which the session goes on then.
+    pub(super) async fn saved_anew(&self, token: &SessionToken) -> Result<bool, BoxError> {
+        let saved = self.storage.load().await?;
+        let anew = saved.token != *token;
+        self.adopt(token, saved);
+        Ok(anew)
     }
 
     /// Goes on with the same token, unless there is another one by now.
@@ -98,18 +138,10 @@ impl Shared {
         });
     }
 
-    /// Ends the session, unless its storage holds another token than this one.
-    pub(super) async fn end(&self, token: &SessionToken, over: SessionOver) {
-        match self.storage.load().await {
-            Ok(saved) if saved.token != *token => self.adopt(saved),
-            _ => self.settle(token, Phase::Over(over)),
-        }
-    }
-
     /// Renews the session whose token this is, and answers what is left to say of that token when it is still the one.
     async fn renew(&self, token: &SessionToken) -> Phase {
-        let (mut pause, longest) = self.pauses;
-        let mut sibling_saves = SIBLING_SAVES;
+        let mut backoff = self.backoff;
+        let (mut sibling_saves, mut late_attempts) = (SIBLING_SAVES, LATE_ATTEMPTS);
         loop {
             let again = match self.attempt(token, &mut sibling_saves).await {
                 Ok(phase) => return phase,
@@ -117,11 +149,13 @@ impl Shared {
             };
             let expires_at = self.state.borrow().saved.expires_at;
             if self.clock.now() >= expires_at {
-                return Phase::Over(SessionOver::Expired);
+                if late_attempts == 0 {
+                    return Phase::Over(SessionOver::Expired);
+                }
+                late_attempts -= 1;
             }
             tracing::warn!(why = again.why, "the session is not renewed yet");
-            tokio::time::sleep(spread(pause).max(again.after.min(LONGEST_ASKED))).await;
-            pause = (pause * 2).min(longest);
+            tokio::time::sleep(again.after.min(LONGEST_ASKED) + backoff.next()).await;
         }
     }
 
@@ -130,8 +164,11 @@ impl Shared {
         let Some((saved, key)) = self.reserve(saved, token).await? else {
             return Ok(Phase::Steady);
         };
-        match self.endpoint.renew(&saved, &key, self.patience).await {
-            Answer::Renewed(next) => Ok(self.commit(&saved, next).await),
+        match self.endpoint.renew(&saved, &key, self.attempt_timeout).await {
+            Answer::Renewed(next) => {
+                self.settle(token, Phase::Saving);
+                Ok(self.commit(&saved, next).await)
+            }
             Answer::TooEarly(seconds) => {
                 let renew_after = self.clock.now().plus(seconds);
                 self.state.send_modify(|state| {
@@ -143,13 +180,11 @@ impl Shared {
             }
             Answer::LimitReached => Ok(Phase::Last),
             Answer::Over(over) => {
-                self.end(token, over).await;
+                self.saved_anew(token).await?;
                 Ok(Phase::Over(over))
             }
-            Answer::Mismatch if *sibling_saves == 0 => {
-                self.end(token, SessionOver::Superseded).await;
-                Ok(Phase::Over(SessionOver::Superseded))
-            }
+            Answer::Mismatch if self.saved_anew(token).await? => Ok(Phase::Steady),
+            Answer::Mismatch if *sibling_saves == 0 => Ok(Phase::Over(SessionOver::Superseded)),
             Answer::Mismatch => {
                 *sibling_saves -= 1;
                 Err(Again {
@@ -177,7 +212,7 @@ impl Shared {
             saved = self.storage.replace(&saved, &next).await?;
         }
         if saved.token != *token {
-            self.adopt(saved);
+            self.adopt(token, saved);
             return Ok(None);
         }
         match saved.pending_key.clone() {
@@ -188,31 +223,30 @@ impl Shared {
 
     /// Saves the new token, then goes on with it; or with a newer one that a sibling has saved.
     async fn commit(&self, saved: &SavedSession, next: SavedSession) -> Phase {
-        let (mut pause, longest) = self.pauses;
+        let mut backoff = self.backoff;
         while self.clock.now() < next.expires_at {
             match self.storage.replace(saved, &next).await {
                 Ok(kept) if kept.token != saved.token => {
                     tracing::debug!("the session is renewed");
-                    self.adopt(kept);
+                    self.adopt(&saved.token, kept);
                     return Phase::Steady;
                 }
                 Ok(_) => tracing::error!("the storage did not keep the session's new token"),
                 Err(error) => tracing::error!(%error, "the session's new token is not saved yet"),
             }
-            tokio::time::sleep(spread(pause)).await;
-            pause = (pause * 2).min(longest);
+            tokio::time::sleep(backoff.next()).await;
         }
         Phase::Over(SessionOver::Expired)
     }
 }
 
 /// Ends a renewal that panicked or was given up with its runtime, so that nobody waits for it.
-struct EndsSomehow(Arc<Shared>, SessionToken);
+struct RenewalGuard(Arc<Shared>, SessionToken);
 
-impl Drop for EndsSomehow {
+impl Drop for RenewalGuard {
     fn drop(&mut self) {
         self.0.state.send_if_modified(|state| {
-            let left = state.phase == Phase::Renewing && state.saved.token == self.1;
+            let left = state.phase.is_renewal() && state.saved.token == self.1;
             if left {
                 state.phase = Phase::Steady;
             }
@@ -222,7 +256,7 @@ impl Drop for EndsSomehow {
 }
 
 /// Between half of a pause and all of it, so that clients that failed together do not come back together.
-fn spread(pause: Duration) -> Duration {
+fn jittered(pause: Duration) -> Duration {
     let mut random = [0; 4];
     // Without randomness it is the whole pause.
     let part = getrandom::fill(&mut random).map_or(u32::MAX, |()| u32::from_ne_bytes(random));

@@ -1,6 +1,9 @@
 //! What an agent must not forget, and where it keeps it.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    pin::Pin,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use tower::BoxError;
@@ -23,7 +26,11 @@ pub struct SavedSession {
     /// When to renew it.
     pub renew_after: Timestamp,
     /// The key of the renewal that is under way.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        serialize_with = "expose_key"
+    )]
     pub pending_key: Option<IdempotencyKey>,
 }
 
@@ -48,6 +55,10 @@ impl SavedSession {
 
 fn expose<S: Serializer>(token: &SessionToken, serializer: S) -> Result<S::Ok, S::Error> {
     token.expose().serialize(serializer)
+}
+
+fn expose_key<S: Serializer>(key: &Option<IdempotencyKey>, serializer: S) -> Result<S::Ok, S::Error> {
+    key.as_ref().map(IdempotencyKey::expose).serialize(serializer)
 }
 
 fn receive<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SessionToken, D::Error> {
@@ -97,5 +108,23 @@ impl SessionStorage for MemoryStorage {
             saved.clone_from(next);
         }
         Ok(saved.clone())
+    }
+}
+
+type Pending<'a> = Pin<Box<dyn Future<Output = Result<SavedSession, BoxError>> + Send + 'a>>;
+
+/// A [`SessionStorage`] whose type does not matter.
+pub(super) trait Storage: Send + Sync {
+    fn load(&self) -> Pending<'_>;
+    fn replace<'a>(&'a self, expected: &'a SavedSession, next: &'a SavedSession) -> Pending<'a>;
+}
+
+impl<S: SessionStorage> Storage for S {
+    fn load(&self) -> Pending<'_> {
+        Box::pin(SessionStorage::load(self))
+    }
+
+    fn replace<'a>(&'a self, expected: &'a SavedSession, next: &'a SavedSession) -> Pending<'a> {
+        Box::pin(SessionStorage::replace(self, expected, next))
     }
 }

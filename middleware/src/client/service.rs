@@ -1,7 +1,7 @@
 //! The layer for HTTP clients.
 
 use std::{
-    mem,
+    fmt,
     pin::Pin,
     task::{Context, Poll},
 };
@@ -64,41 +64,51 @@ where
 {
     type Response = Response<ResponseBody<ResBody>>;
     type Error = BoxError;
-    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, BoxError>> + Send>>;
+    type Future = ResponseFuture<Self::Response>;
 
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
-        self.inner.poll_ready(cx).map_err(Into::into)
+    /// Always ready. The inner service is driven to readiness once there is a token: a request that waits for a renewal must not
+    /// hold the capacity that the renewal needs.
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        Poll::Ready(Ok(()))
     }
 
     fn call(&mut self, mut request: Request<ReqBody>) -> Self::Future {
-        let later = self.inner.clone();
-        let mut ready = mem::replace(&mut self.inner, later.clone());
-        let session = self.session.clone();
-        Box::pin(async move {
-            for _ in 0..RESENDS {
+        let (session, inner) = (self.session.clone(), self.inner.clone());
+        ResponseFuture(Box::pin(async move {
+            let mut resends = 0..RESENDS;
+            loop {
                 let token = session.token().await?;
                 request
                     .headers_mut()
                     .insert(header::AUTHORIZATION, bearer(&token)?);
-                let response = ready.call(request.clone()).await.map_err(Into::into)?;
+                let response = inner.clone().oneshot(request.clone()).await.map_err(Into::into)?;
                 let (response, refusal) = examine(response).await?;
                 let send_again = match refusal {
                     Some(kind) => session.refused(&token, kind).await?,
                     None => false,
                 };
-                if !send_again {
+                if !send_again || resends.next().is_none() {
                     return Ok(response);
                 }
-                ready = later.clone();
-                ready.ready().await.map_err(Into::into)?;
             }
-            let token = session.token().await?;
-            request
-                .headers_mut()
-                .insert(header::AUTHORIZATION, bearer(&token)?);
-            let response = ready.call(request).await.map_err(Into::into)?;
-            Ok(response.map(ResponseBody::inner))
-        })
+        }))
+    }
+}
+
+/// The response future of [`ClientSessionService`].
+pub struct ResponseFuture<R>(Pin<Box<dyn Future<Output = Result<R, BoxError>> + Send>>);
+
+impl<R> Future for ResponseFuture<R> {
+    type Output = Result<R, BoxError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.0.as_mut().poll(cx)
+    }
+}
+
+impl<R> fmt::Debug for ResponseFuture<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ResponseFuture(..)")
     }
 }
 

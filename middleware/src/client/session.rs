@@ -2,7 +2,6 @@
 
 use std::{
     fmt,
-    pin::Pin,
     sync::{Arc, Weak},
     time::Duration,
 };
@@ -15,19 +14,18 @@ use tokio::sync::watch;
 use tower::{BoxError, Service};
 
 use super::{
-    ClientSessionLayer, SavedSession, SessionOver, SessionStorage,
+    ClientSessionBuilder, ClientSessionLayer, SessionOver,
     endpoint::Endpoint,
-    renewal::{Phase, State},
+    renewal::{Backoff, Phase, State},
+    saved::Storage,
 };
-use crate::{
-    clock::{Clock, SystemClock},
-    error::ErrorKind,
-    id::SessionId,
-    token::SessionToken,
-};
+use crate::{clock::Clock, error::ErrorKind, id::SessionId, token::SessionToken};
 
 /// How often the clock is looked at when nothing else happens: it may be set, and machines sleep.
 const LOOK_AT_CLOCK: Duration = Duration::from_secs(10);
+
+/// How long after the renewal was due a sibling has surely made it, and this process only slept.
+const SURELY_RENEWED: u64 = 30;
 
 /// The session of this process. Clones share it. See [`client`](super) for the rules.
 #[derive(Clone)]
@@ -39,17 +37,9 @@ pub(super) struct Shared {
     pub(super) storage: Box<dyn Storage>,
     pub(super) endpoint: Endpoint,
     pub(super) clock: Arc<dyn Clock>,
-    pub(super) pauses: (Duration, Duration),
-    pub(super) patience: Duration,
+    pub(super) backoff: Backoff,
+    pub(super) attempt_timeout: Duration,
     pub(super) state: watch::Sender<State>,
-}
-
-/// What a [`ClientSession`] is made of.
-pub struct ClientSessionBuilder {
-    endpoint: Endpoint,
-    clock: Arc<dyn Clock>,
-    pauses: (Duration, Duration),
-    patience: Duration,
 }
 
 impl ClientSession {
@@ -64,12 +54,7 @@ impl ClientSession {
             + 'static,
         B: Body<Data = Bytes, Error: Into<BoxError>> + Send,
     {
-        ClientSessionBuilder {
-            endpoint: Endpoint::new(http, &server),
-            clock: Arc::new(SystemClock),
-            pauses: (Duration::from_millis(100), Duration::from_secs(5)),
-            patience: Duration::from_secs(5),
-        }
+        ClientSessionBuilder::new(Endpoint::new(http, &server))
     }
 
     /// A layer for HTTP clients that attaches the token.
@@ -90,12 +75,19 @@ impl ClientSession {
     /// # Errors
     /// When the session is over.
     pub async fn token(&self) -> Result<SessionToken, SessionOver> {
+        self.shared.look_for_siblings().await;
         let mut asked = false;
         loop {
             self.shared.renew_if_due();
             let state = self.shared.state.borrow().clone();
-            if let Phase::Over(over) = state.phase {
-                return Err(over);
+            match state.phase {
+                Phase::Over(over) => return Err(over),
+                // The token in use is dead already.
+                Phase::Saving => {
+                    self.shared.renewal_ended().await;
+                    continue;
+                }
+                _ => {}
             }
             // Of a token that is too young to be renewed, the server says that it has not expired: its clock is what counts.
             if self.shared.clock.now() < state.saved.expires_at || asked && state.phase == Phase::Steady {
@@ -139,11 +131,8 @@ impl ClientSession {
     /// # Errors
     /// Those of the storage.
     pub async fn reload(&self) -> Result<(), BoxError> {
-        let saved = self.shared.storage.load().await?;
-        if saved.token != self.shared.state.borrow().saved.token {
-            self.shared.adopt(saved);
-        }
-        Ok(())
+        let token = self.shared.state.borrow().saved.token.clone();
+        self.shared.saved_anew(&token).await.map(drop)
     }
 
     /// What becomes of a request whose token was refused: whether to send it again, with another token.
@@ -151,12 +140,14 @@ impl ClientSession {
         if !self.holds(token)? {
             return Ok(true);
         }
-        match SessionOver::by(kind) {
-            Some(over) => self.shared.end(token, over).await,
-            None => {
-                self.shared.start_renewal();
-                self.shared.renewal_ended().await;
+        if kind == ErrorKind::SessionRevoked {
+            if !matches!(self.shared.saved_anew(token).await, Ok(true)) {
+                self.shared.settle(token, Phase::Over(SessionOver::Revoked));
             }
+        } else {
+            // It is for the session server to say what became of it: this service may look into another store.
+            self.shared.start_renewal();
+            self.shared.renewal_ended().await;
         }
         Ok(!self.holds(token)?)
     }
@@ -170,58 +161,20 @@ impl ClientSession {
     }
 }
 
-impl ClientSessionBuilder {
-    /// Another clock than the system's.
-    #[must_use]
-    pub fn clock(mut self, clock: impl Clock) -> Self {
-        self.clock = Arc::new(clock);
-        self
-    }
-
-    /// The pauses between attempts at a renewal: about `first`, then twice as long each time, up to `longest`. 100 ms and 5 s
-    /// by default: several attempts must fit into the server's retry window.
-    #[must_use]
-    pub const fn pauses(mut self, first: Duration, longest: Duration) -> Self {
-        self.pauses = (first, longest);
-        self
-    }
-
-    /// For how long an attempt at a renewal waits for its answer: 5 s by default.
-    #[must_use]
-    pub const fn attempt_timeout(mut self, patience: Duration) -> Self {
-        self.patience = patience;
-        self
-    }
-
-    /// Takes the session from its storage and begins to keep it. A renewal that an earlier process left under way is gone on
-    /// with at once. Needs a Tokio runtime.
-    ///
-    /// # Errors
-    /// Those of the storage.
-    pub async fn open(self, storage: impl SessionStorage) -> Result<ClientSession, BoxError> {
-        let saved = storage.load().await?;
-        let interrupted = saved.pending_key.is_some();
-        let shared = Arc::new(Shared {
-            storage: Box::new(storage),
-            endpoint: self.endpoint,
-            clock: self.clock,
-            pauses: self.pauses,
-            patience: self.patience,
-            state: watch::Sender::new(State {
-                saved,
-                phase: Phase::Steady,
-            }),
-        });
-        if interrupted {
-            shared.start_renewal();
+impl Shared {
+    /// A token that was replaced long ago would be taken for a stolen copy.
+    async fn look_for_siblings(&self) {
+        let state = self.state.borrow().clone();
+        let since = self.clock.now().since(state.saved.renew_after);
+        if state.phase == Phase::Steady && since >= SURELY_RENEWED {
+            // What fails here, the renewal tries again.
+            let _ = self.saved_anew(&state.saved.token).await;
         }
-        tokio::spawn(keep(Arc::downgrade(&shared)));
-        Ok(ClientSession { shared })
     }
 }
 
 /// Renews an idle session too, as long as somebody holds it.
-async fn keep(session: Weak<Shared>) {
+pub(super) async fn keep(session: Weak<Shared>) {
     while let Some(shared) = session.upgrade() {
         shared.renew_if_due();
         shared.renewal_ended().await;
@@ -242,29 +195,5 @@ impl fmt::Debug for ClientSession {
             .field("expires_at", &state.saved.expires_at)
             .field("phase", &state.phase)
             .finish_non_exhaustive()
-    }
-}
-
-impl fmt::Debug for ClientSessionBuilder {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ClientSessionBuilder").finish_non_exhaustive()
-    }
-}
-
-type Pending<'a> = Pin<Box<dyn Future<Output = Result<SavedSession, BoxError>> + Send + 'a>>;
-
-/// A [`SessionStorage`] whose type does not matter.
-pub(super) trait Storage: Send + Sync {
-    fn load(&self) -> Pending<'_>;
-    fn replace<'a>(&'a self, expected: &'a SavedSession, next: &'a SavedSession) -> Pending<'a>;
-}
-
-impl<S: SessionStorage> Storage for S {
-    fn load(&self) -> Pending<'_> {
-        Box::pin(SessionStorage::load(self))
-    }
-
-    fn replace<'a>(&'a self, expected: &'a SavedSession, next: &'a SavedSession) -> Pending<'a> {
-        Box::pin(SessionStorage::replace(self, expected, next))
     }
 }

@@ -4,6 +4,7 @@
 
 mod constraints;
 mod decide;
+mod idempotency;
 mod policy;
 mod record;
 mod rotation;
@@ -13,8 +14,7 @@ pub use decide::{
     Admission, Grant, Refusal, Renewal, Suspicion, admit, renew, renew_after, renewable_from, rotate,
     standing,
 };
+pub use idempotency::{IDEMPOTENCY_KEY, IdempotencyKey, InvalidIdempotencyKey, RetryHash};
 pub use policy::{CreateSession, OnSessionLimit, SessionPolicy, Terms};
 pub use record::{SessionRecord, SessionStatus};
-pub use rotation::{
-    IDEMPOTENCY_KEY, IdempotencyKey, InvalidIdempotencyKey, OnReuse, RetryHash, RotationPolicy,
-};
+pub use rotation::{OnReuse, RotationPolicy};

@@ -98,7 +98,7 @@ impl<St: SessionStore> SessionAuthLayer<St> {
     }
 
     /// What becomes of replaced tokens, if not the default. The [manager](crate::SessionManager) of these sessions needs the
-    /// same: it is in its policy.
+    /// same: it is in its policy. A layer for renewal leaves these questions to the manager.
     #[must_use]
     pub fn rotation(mut self, rotation: RotationPolicy) -> Self {
         Arc::make_mut(&mut self.gate).rotation = rotation;

@@ -1,0 +1,30 @@
+use super::SessionManager;
+use crate::{
+    error::{AuthError, ErrorKind},
+    id::{AgentId, SessionId},
+    session::SessionRecord,
+    store::{AgentDirectory, Page, PageRequest, SessionCursor, SessionStore},
+};
+
+impl<S: SessionStore, D: AgentDirectory> SessionManager<S, D> {
+    /// Finds a session, a revoked one too.
+    ///
+    /// # Errors
+    /// `SessionNotFound`, `StoreUnavailable`.
+    pub async fn get(&self, id: SessionId) -> Result<SessionRecord, AuthError> {
+        let record = self.store.read(id).await?;
+        record.ok_or_else(|| ErrorKind::SessionNotFound.into())
+    }
+
+    /// A page of the sessions that are not revoked, of one agent or of all, newest first within an agent.
+    ///
+    /// # Errors
+    /// `StoreUnavailable`.
+    pub async fn list(
+        &self,
+        agent: Option<AgentId>,
+        page: PageRequest<SessionCursor>,
+    ) -> Result<Page<SessionRecord, SessionCursor>, AuthError> {
+        Ok(self.store.list(agent, page).await?)
+    }
+}
