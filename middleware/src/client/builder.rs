@@ -7,8 +7,9 @@ use tower::BoxError;
 
 use super::{
     ClientSession, SessionStorage,
+    backoff::Backoff,
     endpoint::Endpoint,
-    renewal::{Backoff, Phase, State},
+    renewal::{Phase, State},
     session::{Shared, keep},
 };
 use crate::clock::{Clock, SystemClock};

@@ -47,6 +47,7 @@
 //!
 //! Keep the clock in step with the server's: a session whose token has expired cannot be renewed.
 
+mod backoff;
 mod builder;
 mod endpoint;
 mod error;

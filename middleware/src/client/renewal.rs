@@ -39,21 +39,6 @@ impl Phase {
     }
 }
 
-/// The pauses between attempts.
-#[derive(Clone, Copy)]
-pub(super) struct Backoff {
-    pub(super) next: Duration,
-    pub(super) max: Duration,
-}
-
-impl Backoff {
-    fn next(&mut self) -> Duration {
-        let pause = self.next.min(self.max);
-        self.next = pause.saturating_mul(2);
-        jittered(pause)
-    }
-}
-
 /// Why an attempt has to be made again, and after how long at least.
 struct Again {
     why: String,
@@ -253,12 +238,4 @@ impl Drop for RenewalGuard {
             left
         });
     }
-}
-
-/// Between half of a pause and all of it, so that clients that failed together do not come back together.
-fn jittered(pause: Duration) -> Duration {
-    let mut random = [0; 4];
-    // Without randomness it is the whole pause.
-    let part = getrandom::fill(&mut random).map_or(u32::MAX, |()| u32::from_ne_bytes(random));
-    pause / 2 + (pause / 2).mul_f64(f64::from(part) / f64::from(u32::MAX))
 }

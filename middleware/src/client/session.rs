@@ -15,8 +15,9 @@ use tower::{BoxError, Service};
 
 use super::{
     ClientSessionBuilder, ClientSessionLayer, SessionOver,
+    backoff::Backoff,
     endpoint::Endpoint,
-    renewal::{Backoff, Phase, State},
+    renewal::{Phase, State},
     saved::Storage,
 };
 use crate::{clock::Clock, error::ErrorKind, id::SessionId, token::SessionToken};
