@@ -132,7 +132,7 @@ async fn ready(api: &Api) {
 #[tokio::test]
 async fn the_first_run_prints_a_walk_through_that_works_as_pasted() {
     let listen = format!("127.0.0.1:{}", free_port());
-    let mut server = Running::start(&mut command(&["--listen", &listen, "--min-ttl", "2"]));
+    let mut server = Running::start(&mut command(&["--listen", &listen, "--min-ttl", "6"]));
     let mut script = String::new();
     let mut lines = server.output.by_ref().lines().map(|line| line.expect("a line"));
     let first = lines
