@@ -9,7 +9,7 @@ use std::{
 use argon2::{Argon2, PasswordHasher};
 use clap::{Parser, Subcommand};
 use tokio::{net::TcpListener, signal};
-use tower_session_auth::{SigningKey, SystemClock, master_auth::MAX_PASSWORD_LEN};
+use tower_session_auth::{OnReuse, SigningKey, SystemClock, master_auth::MAX_PASSWORD_LEN};
 
 use crate::{
     app,
@@ -98,6 +98,16 @@ fn serve(settings: Settings) -> Result<(), Failure> {
         if let config::Store::Memory = config.store {
             tracing::warn!(
                 "sessions are kept in memory and end with this process: set redis_url to keep them"
+            );
+        }
+        let rotation = config.policy.rotation;
+        if rotation.on_reuse == OnReuse::Revoke
+            && rotation.retry_window == 0
+            && rotation.previous_token_overlap == 0
+        {
+            tracing::warn!(
+                "on_reuse is revoke, with no renewal_retry_window and no previous_token_overlap: \
+                 a request in flight during a renewal revokes its session"
             );
         }
         tracing::info!(%address, store = config.store.name(), "listening");

@@ -210,10 +210,10 @@ impl SessionStorage for Crashing {
     }
 
     async fn replace(&self, expected: &SavedSession, next: &SavedSession) -> Result<SavedSession, BoxError> {
-        let fatal = self.writes.fetch_add(1, Ordering::SeqCst) + 1 == self.fatal;
-        if !fatal || self.after {
+        let write = self.writes.fetch_add(1, Ordering::SeqCst) + 1;
+        if write < self.fatal || write == self.fatal && self.after {
             let kept = self.file.replace(expected, next).await?;
-            if !fatal {
+            if write < self.fatal {
                 return Ok(kept);
             }
         }

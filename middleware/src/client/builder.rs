@@ -9,7 +9,7 @@ use super::{
     ClientSession, SessionStorage,
     backoff::Backoff,
     endpoint::Endpoint,
-    renewal::{Phase, State},
+    renewal::State,
     session::{Shared, keep},
 };
 use crate::clock::{Clock, SystemClock};
@@ -66,22 +66,24 @@ impl ClientSessionBuilder {
         let saved = storage.load().await?;
         self.endpoint.check(&saved)?;
         let interrupted = saved.pending_key.is_some();
+        let handle = Arc::new(());
         let shared = Arc::new(Shared {
             storage: Box::new(storage),
             endpoint: self.endpoint,
             clock: self.clock,
             backoff: self.backoff,
             attempt_timeout: self.attempt_timeout,
-            state: watch::Sender::new(State {
-                saved,
-                phase: Phase::Steady,
-            }),
+            state: watch::Sender::new(State::new(saved)),
+            handles: Arc::downgrade(&handle),
         });
         if interrupted {
             shared.start_renewal();
         }
         tokio::spawn(keep(Arc::downgrade(&shared)));
-        Ok(ClientSession { shared })
+        Ok(ClientSession {
+            shared,
+            _handle: handle,
+        })
     }
 }
 

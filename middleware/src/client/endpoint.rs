@@ -101,7 +101,7 @@ impl Endpoint {
 
         match tokio::time::timeout(timeout, self.http.clone().oneshot(request)).await {
             Err(_) => again("no answer in time".to_owned()),
-            Ok(Err(error)) => again(error.to_string()),
+            Ok(Err(error)) => again(with_causes(&*error)),
             Ok(Ok(response)) => interpret(&response, session),
         }
     }
@@ -143,7 +143,11 @@ fn interpret(response: &Response<Bytes>, session: &SavedSession) -> Answer {
             },
         };
     }
-    let kind = problem(response.body());
+    let final_status = matches!(
+        response.status(),
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN
+    );
+    let kind = problem(response.body()).filter(|_| final_status);
     match kind {
         Some(ErrorKind::RenewalTooEarly) => Answer::TooEarly(after.map_or(1, |after| after.as_secs().max(1))),
         Some(ErrorKind::SessionRenewalMismatch) => Answer::Mismatch,
@@ -160,6 +164,12 @@ fn interpret(response: &Response<Bytes>, session: &SavedSession) -> Answer {
             },
         },
     }
+}
+
+/// An error's text and those of its causes, which HTTP clients leave out.
+fn with_causes(error: &(dyn std::error::Error + 'static)) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {

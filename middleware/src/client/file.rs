@@ -1,15 +1,20 @@
 //! A session in a file.
 
 use std::{
-    fs::{self, File, OpenOptions},
+    fs::{self, File, OpenOptions, TryLockError},
     io::{self, Write},
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
+use tokio::time::Instant;
 use tower::BoxError;
 
 use super::{SavedSession, SessionStorage};
+
+/// How long a process is waited for that writes.
+const LONGEST_WRITE: Duration = Duration::from_secs(2);
 
 /// Keeps a session in a JSON file, which several processes of one machine may share.
 ///
@@ -39,6 +44,7 @@ impl FileStorage {
     pub async fn save(&self, session: &SavedSession) -> Result<(), BoxError> {
         let (path, session) = (self.path.clone(), session.clone());
         tokio::task::spawn_blocking(move || {
+            let path = resolved(&path);
             let _lock = lock(&path)?;
             write(&path, &session)
         })
@@ -72,6 +78,7 @@ fn read(path: &Path) -> Result<SavedSession, BoxError> {
 }
 
 fn replace(path: &Path, expected: &SavedSession, next: SavedSession) -> Result<SavedSession, BoxError> {
+    let path = &*resolved(path);
     let _lock = lock(path)?;
     let saved = read(path)?;
     if saved != *expected {
@@ -81,17 +88,36 @@ fn replace(path: &Path, expected: &SavedSession, next: SavedSession) -> Result<S
     Ok(next)
 }
 
+/// Where a symbolic link leads: the link stays, and all who share the file share its lock.
+fn resolved(path: &Path) -> PathBuf {
+    fs::canonicalize(path).unwrap_or_else(|_| path.to_owned())
+}
+
 /// Held until it is dropped, or the process ends.
 fn lock(path: &Path) -> Result<File, BoxError> {
     let path = beside(path, "lock");
     let lock = private(&path, false).map_err(|error| format!("{}: {error}", path.display()))?;
-    lock.lock()?;
-    Ok(lock)
+    let started = Instant::now();
+    loop {
+        match lock.try_lock() {
+            Ok(()) => return Ok(lock),
+            Err(TryLockError::Error(error)) => return Err(error.into()),
+            Err(TryLockError::WouldBlock) if started.elapsed() > LONGEST_WRITE => {
+                return Err(format!("{}: another process holds the lock", path.display()).into());
+            }
+            Err(TryLockError::WouldBlock) => std::thread::sleep(Duration::from_millis(5)),
+        }
+    }
 }
 
 fn write(path: &Path, session: &SavedSession) -> Result<(), BoxError> {
     let named = |error: io::Error| format!("{}: {error}", path.display());
     let new = beside(path, "new");
+    // What a crash left there, or somebody else put there, is not written to.
+    match fs::remove_file(&new) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(named(error).into()),
+        _ => {}
+    }
     let mut file = private(&new, true).map_err(named)?;
     file.write_all(&serde_json::to_vec(session)?).map_err(named)?;
     file.sync_all().map_err(named)?;
@@ -107,9 +133,9 @@ fn beside(path: &Path, extension: &str) -> PathBuf {
 }
 
 /// Opens a file that nobody else can read.
-fn private(path: &Path, truncate: bool) -> io::Result<File> {
+fn private(path: &Path, new: bool) -> io::Result<File> {
     let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(truncate);
+    options.write(true).create(true).create_new(new).truncate(false);
     #[cfg(unix)]
     {
         use std::os::unix::fs::OpenOptionsExt;

@@ -6,23 +6,29 @@
 //! ```no_run
 //! # async fn example() -> Result<(), tower::BoxError> {
 //! use http::Request;
-//! use http_body_util::{Empty, Full};
+//! use http_body_util::Full;
 //! use hyper_util::{client::legacy::Client, rt::TokioExecutor};
 //! use tower::{Layer, Service, ServiceExt};
-//! use tower_session_auth::client::{ClientSession, FileStorage};
+//! use tower_session_auth::client::{ClientSession, FileStorage, SessionOver};
 //!
 //! // What `POST /v1/sessions` answered, in a file that only the agent can read.
 //! let storage = FileStorage::new("/var/lib/agent/session.json");
 //! let http = Client::builder(TokioExecutor::new()).build_http();
-//! let session = ClientSession::builder(http, "https://sessions.example".parse()?)
+//! // For https, a client with a connector that speaks it, such as hyper-rustls.
+//! let session = ClientSession::builder(http, "http://127.0.0.1:3100".parse()?)
 //!     .open(storage)
 //!     .await?;
 //!
 //! let http = Client::builder(TokioExecutor::new()).build_http();
 //! let mut api = session.layer().layer(http);
-//! let request = Request::get("https://api.example/orders").body(Full::<bytes::Bytes>::default())?;
-//! let response = api.ready().await?.call(request).await?;
-//! # let _ = response; let _: Empty<bytes::Bytes>;
+//! let request = Request::get("http://127.0.0.1:3000/orders").body(Full::<bytes::Bytes>::default())?;
+//! match api.ready().await?.call(request).await {
+//!     Ok(response) => println!("{}", response.status()),
+//!     Err(error) => match error.downcast_ref::<SessionOver>() {
+//!         Some(over) => println!("ask the administrator: {over}"),
+//!         None => println!("{error}"),
+//!     },
+//! }
 //! # Ok(())
 //! # }
 //! ```

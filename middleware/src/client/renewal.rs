@@ -2,10 +2,17 @@
 
 use std::{sync::Arc, time::Duration};
 
+use tokio::time::{Instant, timeout};
 use tower::BoxError;
 
 use super::{SavedSession, SessionOver, endpoint::Answer, session::Shared};
 use crate::{session::IdempotencyKey, token::SessionToken};
+
+/// For how long the server is believed at most that it is too early. What it says counts for its clock, and this process may have
+/// asked only because its own was wrong for a moment.
+const LONGEST_PUT_OFF: Duration = Duration::from_secs(60);
+
+const AFTER_PANIC: Duration = Duration::from_secs(1);
 
 /// How often it is tried once the token has expired by this process's clock: the server's is what counts.
 const LATE_ATTEMPTS: u32 = 6;
@@ -20,6 +27,18 @@ const LONGEST_ASKED: Duration = Duration::from_secs(10);
 pub(super) struct State {
     pub(super) saved: SavedSession,
     pub(super) phase: Phase,
+    /// No renewal begins before: by a clock that nobody sets.
+    pub(super) not_before: Option<Instant>,
+}
+
+impl State {
+    pub(super) const fn new(saved: SavedSession) -> Self {
+        Self {
+            saved,
+            phase: Phase::Steady,
+            not_before: None,
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,7 +88,8 @@ impl Shared {
     pub(super) fn start_renewal(self: &Arc<Self>) {
         let mut token = None;
         self.state.send_if_modified(|state| {
-            let may = matches!(state.phase, Phase::Steady | Phase::Last);
+            let may = matches!(state.phase, Phase::Steady | Phase::Last)
+                && state.not_before.is_none_or(|instant| instant <= Instant::now());
             if may {
                 state.phase = Phase::Renewing;
                 token = Some(state.saved.token.clone());
@@ -77,10 +97,13 @@ impl Shared {
             may
         });
         if let Some(token) = token {
-            let renewal = RenewalGuard(self.clone(), token);
+            let mut guard = RenewalGuard(Some((self.clone(), token)));
             tokio::spawn(async move {
-                let phase = renewal.0.renew(&renewal.1).await;
-                renewal.0.settle(&renewal.1, phase);
+                if let Some((shared, token)) = &guard.0 {
+                    let phase = shared.renew(token).await;
+                    shared.settle(token, phase);
+                }
+                drop(guard.0.take());
             });
         }
     }
@@ -95,10 +118,7 @@ impl Shared {
         self.state.send_if_modified(|state| {
             let other = state.saved.token == *token && saved.token != *token;
             if other {
-                *state = State {
-                    saved,
-                    phase: Phase::Steady,
-                };
+                *state = State::new(saved);
             }
             other
         });
@@ -106,10 +126,18 @@ impl Shared {
 
     /// Reads the storage: whether it holds another token than this one, with which the session goes on then.
     pub(super) async fn saved_anew(&self, token: &SessionToken) -> Result<bool, BoxError> {
-        let saved = self.storage.load().await?;
+        let saved = self.load().await?;
         let anew = saved.token != *token;
         self.adopt(token, saved);
         Ok(anew)
+    }
+
+    async fn load(&self) -> Result<SavedSession, BoxError> {
+        timeout(self.attempt_timeout, self.storage.load()).await?
+    }
+
+    async fn replace(&self, expected: &SavedSession, next: &SavedSession) -> Result<SavedSession, BoxError> {
+        timeout(self.attempt_timeout, self.storage.replace(expected, next)).await?
     }
 
     /// Goes on with the same token, unless there is another one by now.
@@ -130,6 +158,7 @@ impl Shared {
         loop {
             let again = match self.attempt(token, &mut sibling_saves).await {
                 Ok(phase) => return phase,
+                Err(_) if self.handles.strong_count() == 0 => return Phase::Steady,
                 Err(again) => again,
             };
             let expires_at = self.state.borrow().saved.expires_at;
@@ -145,7 +174,7 @@ impl Shared {
     }
 
     async fn attempt(&self, token: &SessionToken, sibling_saves: &mut u32) -> Result<Phase, Again> {
-        let saved = self.storage.load().await?;
+        let saved = self.load().await?;
         let Some((saved, key)) = self.reserve(saved, token).await? else {
             return Ok(Phase::Steady);
         };
@@ -155,12 +184,7 @@ impl Shared {
                 Ok(self.commit(&saved, next).await)
             }
             Answer::TooEarly(seconds) => {
-                let renew_after = self.clock.now().plus(seconds);
-                self.state.send_modify(|state| {
-                    if state.saved.token == *token {
-                        state.saved.renew_after = renew_after;
-                    }
-                });
+                self.put_off(token, Duration::from_secs(seconds).min(LONGEST_PUT_OFF));
                 Ok(Phase::Steady)
             }
             Answer::LimitReached => Ok(Phase::Last),
@@ -173,7 +197,7 @@ impl Shared {
             Answer::Mismatch => {
                 *sibling_saves -= 1;
                 Err(Again {
-                    why: "somebody else has renewed it".to_owned(),
+                    why: "the session goes on with a token that is not saved here yet".to_owned(),
                     after: Duration::ZERO,
                 })
             }
@@ -194,7 +218,7 @@ impl Shared {
                 pending_key: Some(key),
                 ..saved.clone()
             };
-            saved = self.storage.replace(&saved, &next).await?;
+            saved = self.replace(&saved, &next).await?;
         }
         if saved.token != *token {
             self.adopt(token, saved);
@@ -208,34 +232,49 @@ impl Shared {
 
     /// Saves the new token, then goes on with it; or with a newer one that a sibling has saved.
     async fn commit(&self, saved: &SavedSession, next: SavedSession) -> Phase {
-        let mut backoff = self.backoff;
-        while self.clock.now() < next.expires_at {
-            match self.storage.replace(saved, &next).await {
+        let mut expected = saved.clone();
+        let (mut backoff, mut late_attempts) = (self.backoff, LATE_ATTEMPTS);
+        loop {
+            match self.replace(&expected, &next).await {
                 Ok(kept) if kept.token != saved.token => {
                     tracing::debug!("the session is renewed");
                     self.adopt(&saved.token, kept);
                     return Phase::Steady;
                 }
-                Ok(_) => tracing::error!("the storage did not keep the session's new token"),
+                // Somebody has put the old token back, without the key.
+                Ok(kept) => expected = kept,
                 Err(error) => tracing::error!(%error, "the session's new token is not saved yet"),
+            }
+            if self.clock.now() >= next.expires_at {
+                if late_attempts == 0 {
+                    return Phase::Over(SessionOver::Expired);
+                }
+                late_attempts -= 1;
             }
             tokio::time::sleep(backoff.next()).await;
         }
-        Phase::Over(SessionOver::Expired)
+    }
+
+    /// Begins no renewal of this token for a while.
+    fn put_off(&self, token: &SessionToken, pause: Duration) {
+        let until = Instant::now().checked_add(pause);
+        self.state.send_if_modified(|state| {
+            if state.saved.token == *token {
+                state.not_before = until;
+            }
+            false
+        });
     }
 }
 
 /// Ends a renewal that panicked or was given up with its runtime, so that nobody waits for it.
-struct RenewalGuard(Arc<Shared>, SessionToken);
+struct RenewalGuard(Option<(Arc<Shared>, SessionToken)>);
 
 impl Drop for RenewalGuard {
     fn drop(&mut self) {
-        self.0.state.send_if_modified(|state| {
-            let left = state.phase.is_renewal() && state.saved.token == self.1;
-            if left {
-                state.phase = Phase::Steady;
-            }
-            left
-        });
+        if let Some((shared, token)) = &self.0 {
+            shared.put_off(token, AFTER_PANIC);
+            shared.settle(token, Phase::Steady);
+        }
     }
 }

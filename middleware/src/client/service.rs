@@ -7,7 +7,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{Request, Response, StatusCode, header};
+use http::{HeaderMap, HeaderName, Request, Response, StatusCode, header};
 use http_body::Body;
 use http_body_util::{BodyExt, Full};
 use tower::{BoxError, Layer, Service, ServiceExt};
@@ -113,30 +113,36 @@ impl<R> fmt::Debug for ResponseFuture<R> {
 }
 
 /// Finds out whether a response is a refusal of the token, and why. It reads no other response than a short problem document
-/// with the status 401, and hands that on as it was.
+/// with the status 401, and hands that on as it was. Where the length is not said, as behind a layer that compresses, it
+/// assumes that the token was replaced, which the session server then confirms or not.
 async fn examine<B>(response: Response<B>) -> Result<(Response<ResponseBody<B>>, Option<ErrorKind>), BoxError>
 where
     B: Body<Data = Bytes, Error: Into<BoxError>>,
 {
     let about_token = response.status() == StatusCode::UNAUTHORIZED
-        && response.headers().contains_key(header::WWW_AUTHENTICATE)
-        && response
-            .headers()
-            .get(header::CONTENT_TYPE)
-            .is_some_and(|kind| kind.as_bytes().starts_with(b"application/problem+json"))
-        && response
-            .body()
-            .size_hint()
-            .exact()
-            .is_some_and(|len| len <= MAX_ANSWER as u64);
-    if !about_token {
-        return Ok((response.map(ResponseBody::inner), None));
+        && says(response.headers(), header::WWW_AUTHENTICATE, "invalid_token")
+        && says(
+            response.headers(),
+            header::CONTENT_TYPE,
+            "application/problem+json",
+        );
+    let length = response.body().size_hint().exact();
+    if !about_token || length.is_none_or(|length| length > MAX_ANSWER as u64) {
+        let assumed = about_token.then_some(ErrorKind::TokenSuperseded);
+        return Ok((response.map(ResponseBody::inner), assumed));
     }
     let (parts, body) = response.into_parts();
     let body = body.collect().await.map_err(Into::into)?.to_bytes();
     let kind = problem(&body).filter(|kind| is_about_the_session(*kind));
     let body = ResponseBody::rejection(Full::from(body));
     Ok((Response::from_parts(parts, body), kind))
+}
+
+fn says(headers: &HeaderMap, name: HeaderName, text: &str) -> bool {
+    let values = headers.get_all(name).iter();
+    values
+        .filter_map(|value| value.to_str().ok())
+        .any(|value| value.contains(text))
 }
 
 /// What a renewal or a sibling's token may mend, or what ends the session. `INVALID_TOKEN` does neither: it may be about this one

@@ -20,7 +20,12 @@ use super::{
     renewal::{Phase, State},
     saved::Storage,
 };
-use crate::{clock::Clock, error::ErrorKind, id::SessionId, token::SessionToken};
+use crate::{
+    clock::{Clock, Timestamp},
+    error::ErrorKind,
+    id::SessionId,
+    token::SessionToken,
+};
 
 /// How often the clock is looked at when nothing else happens: it may be set, and machines sleep.
 const LOOK_AT_CLOCK: Duration = Duration::from_secs(10);
@@ -32,6 +37,8 @@ const SURELY_RENEWED: u64 = 30;
 #[derive(Clone)]
 pub struct ClientSession {
     pub(super) shared: Arc<Shared>,
+    /// One for each handle: without any, nobody waits for a renewal.
+    pub(super) _handle: Arc<()>,
 }
 
 pub(super) struct Shared {
@@ -41,6 +48,7 @@ pub(super) struct Shared {
     pub(super) backoff: Backoff,
     pub(super) attempt_timeout: Duration,
     pub(super) state: watch::Sender<State>,
+    pub(super) handles: Weak<()>,
 }
 
 impl ClientSession {
@@ -70,6 +78,12 @@ impl ClientSession {
         self.shared.state.borrow().saved.id
     }
 
+    /// When its token expires, unless it is renewed.
+    #[must_use]
+    pub fn expires_at(&self) -> Timestamp {
+        self.shared.state.borrow().saved.expires_at
+    }
+
     /// The token to send now. When the renewal is due it begins in the background; only a token that has expired is waited
     /// for.
     ///
@@ -79,7 +93,9 @@ impl ClientSession {
         self.shared.look_for_siblings().await;
         let mut asked = false;
         loop {
-            self.shared.renew_if_due();
+            if !asked {
+                self.shared.renew_if_due();
+            }
             let state = self.shared.state.borrow().clone();
             match state.phase {
                 Phase::Over(over) => return Err(over),
@@ -127,13 +143,17 @@ impl ClientSession {
         }
     }
 
-    /// Reads the storage again, and goes on with what is there: for the application that has put a new session there.
+    /// Reads the storage again, and goes on with what is there: for the application that has put a new session there. A session
+    /// that is over is tried again.
     ///
     /// # Errors
     /// Those of the storage.
     pub async fn reload(&self) -> Result<(), BoxError> {
         let token = self.shared.state.borrow().saved.token.clone();
-        self.shared.saved_anew(&token).await.map(drop)
+        if !self.shared.saved_anew(&token).await? {
+            self.shared.revive(&token);
+        }
+        Ok(())
     }
 
     /// What becomes of a request whose token was refused: whether to send it again, with another token.
@@ -141,10 +161,11 @@ impl ClientSession {
         if !self.holds(token)? {
             return Ok(true);
         }
+        if matches!(self.shared.saved_anew(token).await, Ok(true)) {
+            return Ok(true);
+        }
         if kind == ErrorKind::SessionRevoked {
-            if !matches!(self.shared.saved_anew(token).await, Ok(true)) {
-                self.shared.settle(token, Phase::Over(SessionOver::Revoked));
-            }
+            self.shared.settle(token, Phase::Over(SessionOver::Revoked));
         } else {
             // It is for the session server to say what became of it: this service may look into another store.
             self.shared.start_renewal();
@@ -163,6 +184,16 @@ impl ClientSession {
 }
 
 impl Shared {
+    fn revive(&self, token: &SessionToken) {
+        self.state.send_if_modified(|state| {
+            let over = matches!(state.phase, Phase::Over(_)) && state.saved.token == *token;
+            if over {
+                *state = State::new(state.saved.clone());
+            }
+            over
+        });
+    }
+
     /// A token that was replaced long ago would be taken for a stolen copy.
     async fn look_for_siblings(&self) {
         let state = self.state.borrow().clone();

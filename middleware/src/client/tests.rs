@@ -217,6 +217,93 @@ async fn a_clock_that_is_ahead_ends_no_session_because_an_answer_was_lost() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_clock_that_is_far_ahead_throws_no_new_token_away_and_may_be_set_back() {
+    let (server, clock) = (Server::default(), clock());
+    let storage = MemoryStorage::new(saved("1", 0));
+    let session = server.open(&clock, storage.clone()).await;
+    clock.set(NOW.plus(100 * TTL));
+    assert_eq!(session.token().await.unwrap().expose(), "2");
+    assert_eq!(storage.load().await.unwrap(), saved("2", 60));
+
+    // It was ahead when it asked, and is right when the renewal is due.
+    let (server, storage) = (Server::default(), MemoryStorage::new(saved("1", 0)));
+    let session = server.open(&clock, storage).await;
+    *server.refusals.lock().unwrap() = vec![ErrorKind::RenewalTooEarly];
+    assert_eq!(session.token().await.unwrap().expose(), "1");
+    clock.set(NOW.plus(60));
+    tokio::time::sleep(Duration::from_secs(61)).await;
+    assert_eq!(session.fresh_token().await.unwrap().expose(), "2");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_puts_the_old_token_back_without_the_key_stops_nothing() {
+    let (server, clock, storage) = (Server::default(), clock(), Moody::new(1, 1_000));
+    let session = server.open(&clock, storage.clone()).await;
+    clock.set(NOW.plus(60));
+    let renewing = tokio::spawn(async move { session.fresh_token().await });
+    storage.refused(1).await;
+    let pending = storage.inner.load().await.unwrap();
+    storage.inner.replace(&pending, &saved("1", 0)).await.unwrap();
+    storage.writes.store(10, Ordering::SeqCst);
+    assert_eq!(renewing.await.unwrap().unwrap().expose(), "2");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_panics_is_tried_again_without_haste() {
+    let calls = Arc::new(AtomicU32::new(0));
+    let counted = calls.clone();
+    let http = service_fn(move |_: Request<Full<Bytes>>| {
+        counted.fetch_add(1, Ordering::SeqCst);
+        async { panic!("a defect") as Result<Response<Full<Bytes>>, BoxError> }
+    });
+    let clock = clock();
+    let session = ClientSession::builder(http, "http://sessions.example".parse().unwrap())
+        .clock(clock.clone())
+        .open(MemoryStorage::new(saved("1", 0)))
+        .await
+        .unwrap();
+    clock.set(NOW.plus(2 * TTL));
+    for _ in 0..100 {
+        assert_eq!(session.token().await.unwrap().expose(), "1");
+    }
+    assert_eq!(calls.load(Ordering::SeqCst), 1);
+    tokio::time::sleep(Duration::from_secs(30)).await;
+    assert!((2..=31).contains(&calls.load(Ordering::SeqCst)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_storage_that_hangs_is_given_up_and_without_handles_nothing_is_tried() {
+    struct Hanging;
+    impl SessionStorage for Hanging {
+        async fn load(&self) -> Result<SavedSession, BoxError> {
+            static LOADS: AtomicU32 = AtomicU32::new(0);
+            match LOADS.fetch_add(1, Ordering::SeqCst) {
+                0 => Ok(saved("1", 0)),
+                _ => std::future::pending().await,
+            }
+        }
+        async fn replace(&self, _: &SavedSession, _: &SavedSession) -> Result<SavedSession, BoxError> {
+            std::future::pending().await
+        }
+    }
+    let (server, clock) = (Server::default(), clock());
+    let session = server.open(&clock, Hanging).await;
+    clock.set(NOW.plus(TTL));
+    assert_eq!(session.token().await.unwrap_err(), SessionOver::Expired);
+
+    let session = server.open(&clock, MemoryStorage::new(saved("1", 0))).await;
+    *server.refusals.lock().unwrap() = vec![ErrorKind::StoreUnavailable; 100];
+    clock.set(NOW.plus(60));
+    let _ = session.token().await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    drop(session);
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    let left = server.refusals.lock().unwrap().len();
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert_eq!(server.refusals.lock().unwrap().len(), left);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_process_that_slept_looks_for_a_siblings_token_before_it_sends_its_own() {
     let (server, clock) = (Server::default(), clock());
     let storage = MemoryStorage::new(saved("1", 0));

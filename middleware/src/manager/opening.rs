@@ -58,7 +58,9 @@ impl<S: SessionStore, D: AgentDirectory> SessionManager<S, D> {
         match self.store.create(&session).await? {
             Created::Done => Ok(IssuedSession::new(session.record, token)),
             Created::InPlaceOf(evicted) => {
-                tracing::info!(%agent_id, session = %id, ?evicted, "a session was opened in place of the oldest");
+                for oldest in &evicted {
+                    tracing::info!(agent = %agent_id, session = %id, evicted = %oldest, "a session was opened in place of another");
+                }
                 Ok(IssuedSession {
                     evicted,
                     ..IssuedSession::new(session.record, token)

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RotationPolicy {
-    /// Seconds after a renewal in which it can be repeated with the same token and [`IdempotencyKey`]: 60. At 0 never.
+    /// Seconds after a renewal in which it can be repeated with the same token and [`IdempotencyKey`](crate::IdempotencyKey): 60. At 0 never.
     pub retry_window: u64,
     /// Seconds after a renewal in which the token before still passes the layer for the API: 0.
     pub previous_token_overlap: u64,

@@ -64,9 +64,12 @@ async fn of_many_rotations_at_once_each_gives_a_token_and_the_last_one_counts() 
             tokio::spawn(async move { sessions.rotate(id).await.unwrap() })
         })
         .collect();
-    let mut current = 0;
+    let mut tokens = Vec::new();
     for rotation in rotations {
-        let issued = rotation.await.unwrap();
+        tokens.push(rotation.await.unwrap());
+    }
+    let mut current = 0;
+    for issued in tokens {
         current += u32::from(setup.refusal(&issued.token).await.is_none());
     }
     assert_eq!(current, 1);
