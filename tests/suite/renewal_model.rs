@@ -1,6 +1,9 @@
 //! The renewal protocol, checked in every state that it can reach: with crashes, with messages lost, late and repeated,
 //! with strangers, revocations, rotations, closing windows and lost writes.
 
+#[path = "support/fixtures.rs"]
+#[expect(dead_code, reason = "it is for the stores' suites too")]
+mod fixtures;
 #[path = "support/model/mod.rs"]
 mod model;
 
@@ -13,6 +16,13 @@ use model::{
     properties::*,
 };
 use stateright::{Checker as _, HasDiscoveries, Model as _};
+
+#[test]
+fn the_rules_of_the_model_are_those_of_the_crate() {
+    let compared = model::conformance::compare();
+    println!("{compared} pairs of a record and a request");
+    assert!(compared > 1_000, "{compared}");
+}
 
 /// Nothing but the workers and the network, which are never reliable.
 const UNDISTURBED: &[Event] = &[];

@@ -1,6 +1,7 @@
 //! The renewal protocol as a finite model: one session, a store, its agent's two workers, and a network that does
 //! as it likes. Whatever `Event`s are let in may happen at any time.
 
+pub mod conformance;
 pub mod properties;
 mod rules;
 mod state;
