@@ -221,6 +221,7 @@ fn a_configuration_that_cannot_work_ends_with_2_and_says_everything_that_is_wron
     let bad_keys = folder.write("keys", "k4.secret.hunter2");
     let unknown = folder.write("unknown.toml", "listen = '127.0.0.1:0'\nredis = 'x'\n");
     let secret = folder.write("secret.toml", "redis_url = redis://:hunter2@x\n");
+    let reuse = folder.write("reuse.toml", "# renewal\non_reuse = \"no\"\n");
     let redis = ["--redis-url", "redis://:hunter2@127.0.0.1:1"];
     for (arguments, expected) in [
         (
@@ -245,6 +246,20 @@ fn a_configuration_that_cannot_work_ends_with_2_and_says_everything_that_is_wron
         ),
         (&["--min-ttl", "10", "--max-ttl", "5"], &["min_ttl"]),
         (&["--session-ttl", "x"], &["session-ttl"]),
+        (&["--renewal-retry-window", "86401"], &["renewal_retry_window"]),
+        (
+            &["--previous-token-overlap", "86401"],
+            &["previous_token_overlap"],
+        ),
+        (&["--on-reuse", "no"], &["on-reuse", "reject", "revoke"]),
+        (
+            &["--on-session-limit", "no"],
+            &["on-session-limit", "refuse", "evict_oldest"],
+        ),
+        (
+            &["--config", &reuse],
+            &["reuse.toml", "line 2", "reject", "revoke"],
+        ),
         (&["--no-such-flag"], &["no-such-flag"]),
         (&["--config", &unknown], &["unknown.toml", "redis"]),
         (&["--config", &secret], &["secret.toml", "line 1"]),
@@ -261,6 +276,53 @@ fn a_configuration_that_cannot_work_ends_with_2_and_says_everything_that_is_wron
             assert!(!message.contains("hunter2"), "{arguments:?}: {message}");
         }
     }
+}
+
+#[tokio::test]
+async fn what_becomes_of_replaced_tokens_is_set_by_flag_environment_and_file() {
+    let folder = Folder::new("renewal");
+    let file = folder.write(
+        "renewal.toml",
+        "on_session_limit = \"evict_oldest\"\non_reuse = \"reject\"\nmin_ttl = 6\n",
+    );
+    let listen = format!("127.0.0.1:{}", free_port());
+    let mut server = command(&[
+        "--listen",
+        &listen,
+        "--config",
+        &file,
+        "--max-sessions-per-agent",
+        "1",
+    ]);
+    let _server = Running::start(
+        server
+            .env("SESSION_AUTH_ON_REUSE", "revoke")
+            .env("SESSION_AUTH_RENEWAL_RETRY_WINDOW", "0")
+            .args(["--previous-token-overlap", "0"])
+            .env("SESSION_AUTH_MASTER_PASSWORD_HASH", cheap_hash()),
+    );
+    let api = Api::new(listen.parse().expect("an address"), PASSWORD);
+    ready(&api).await;
+    let agent = api.agent().await;
+    let oldest = api.session(&agent).await;
+    let second = api
+        .create(json!({ "agentId": agent, "ttl": 6 }))
+        .await
+        .expect(201);
+    assert_eq!(second.body["evictedSessionIds"], json!([oldest.id]));
+
+    let first = second.issued();
+    let renewed = loop {
+        let reply = api.renew_with(&first.id, &first.token, "the-same-key").await;
+        if reply.code() != "RENEWAL_TOO_EARLY" {
+            break reply.expect(200).issued();
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    };
+    let repeated = api.renew_with(&first.id, &first.token, "the-same-key").await;
+    assert_eq!(repeated.code(), "SESSION_RENEWAL_MISMATCH", "{}", repeated.body);
+    let after = api.access(&renewed.token).await;
+    assert_eq!(after.code(), "SESSION_REVOKED", "{}", after.body);
 }
 
 #[test]
