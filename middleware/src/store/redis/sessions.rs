@@ -197,7 +197,11 @@ impl RedisStore {
     /// nobody, but it would count against the agent's limit. On the same connection it runs after the creation.
     fn take_back(&self, id: SessionId, agent: AgentId, now: Timestamp) {
         let store = self.clone();
-        tokio::spawn(async move {
+        // What is dropped outside a runtime cannot be taken back.
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else {
+            return;
+        };
+        runtime.spawn(async move {
             let call = revocation(id, agent, now);
             for _ in 0..TAKE_BACK_ATTEMPTS {
                 let revoked = store.connection.script::<i64>(&REVOKE, &call);

@@ -104,6 +104,21 @@ async fn a_late_creation_that_nobody_waited_for_is_taken_back() {
     held.becomes_true(revoked).await;
 }
 
+/// As when a program ends: there is nothing left to take it back with.
+#[test]
+fn a_creation_may_be_dropped_outside_a_runtime() {
+    let redis = TestRedis::start();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let subject = runtime.block_on(async { Subject::new("dropped outside", redis.url()) });
+    let session = session(agent(), NOW);
+    let mut creation = Box::pin(subject.store.create(&session));
+    runtime.block_on(async {
+        let once = std::future::poll_fn(|cx| std::task::Poll::Ready(creation.as_mut().poll(cx).is_pending()));
+        assert!(once.await);
+    });
+    drop(creation);
+}
+
 #[tokio::test]
 async fn a_late_revocation_revokes_whatever_token_is_current() {
     let held = Held::new("late revocation").await;
