@@ -1,17 +1,39 @@
 use std::time::Duration;
 
-/// The pauses between attempts.
+/// How often it is tried once the token has expired by this process's clock: the server's is what counts.
+const LATE_ATTEMPTS: u32 = 6;
+
+/// How the pauses between attempts grow.
 #[derive(Clone, Copy)]
 pub(super) struct Backoff {
-    pub(super) next: Duration,
+    pub(super) initial: Duration,
     pub(super) max: Duration,
 }
 
-impl Backoff {
-    pub(super) fn next(&mut self) -> Duration {
-        let pause = self.next.min(self.max);
-        self.next = pause.saturating_mul(2);
-        jittered(pause)
+/// The attempts at one piece of work.
+pub(super) struct Attempts {
+    pause: Duration,
+    max: Duration,
+    late: u32,
+}
+
+impl Attempts {
+    pub(super) const fn new(backoff: Backoff) -> Self {
+        Self {
+            pause: backoff.initial,
+            max: backoff.max,
+            late: LATE_ATTEMPTS,
+        }
+    }
+
+    /// The pause before the next attempt; `None` when there is no use in another, the token having `expired`.
+    pub(super) fn next(&mut self, expired: bool) -> Option<Duration> {
+        if expired {
+            self.late = self.late.checked_sub(1)?;
+        }
+        let pause = self.pause.min(self.max);
+        self.pause = pause.saturating_mul(2);
+        Some(jittered(pause))
     }
 }
 

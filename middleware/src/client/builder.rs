@@ -28,7 +28,7 @@ impl ClientSessionBuilder {
             endpoint,
             clock: Arc::new(SystemClock),
             backoff: Backoff {
-                next: Duration::from_millis(100),
+                initial: Duration::from_millis(100),
                 max: Duration::from_secs(5),
             },
             attempt_timeout: Duration::from_secs(5),
@@ -46,7 +46,7 @@ impl ClientSessionBuilder {
     /// and all of it, at random. 100 ms and 5 s by default: several attempts must fit into the server's retry window.
     #[must_use]
     pub const fn backoff(mut self, initial: Duration, max: Duration) -> Self {
-        self.backoff = Backoff { next: initial, max };
+        self.backoff = Backoff { initial, max };
         self
     }
 

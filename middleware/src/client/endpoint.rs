@@ -152,7 +152,6 @@ fn interpret(response: &Response<Bytes>, session: &SavedSession) -> Answer {
         Some(ErrorKind::RenewalTooEarly) => Answer::TooEarly(after.map_or(1, |after| after.as_secs().max(1))),
         Some(ErrorKind::SessionRenewalMismatch) => Answer::Mismatch,
         Some(ErrorKind::RenewalLimitReached) => Answer::LimitReached,
-        Some(ErrorKind::TokenExpired) => Answer::Over(SessionOver::Expired),
         _ => match kind.and_then(SessionOver::by) {
             Some(over) => Answer::Over(over),
             None => Answer::Again {

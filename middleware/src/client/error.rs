@@ -28,9 +28,10 @@ pub enum SessionOver {
 }
 
 impl SessionOver {
-    /// What a refusal says about the session, if it is final.
+    /// What a refused renewal says about the session, if it is final.
     pub(super) const fn by(kind: ErrorKind) -> Option<Self> {
         match kind {
+            ErrorKind::TokenExpired => Some(Self::Expired),
             ErrorKind::SessionRevoked => Some(Self::Revoked),
             ErrorKind::SessionNotFound => Some(Self::NotFound),
             ErrorKind::SessionStateLost => Some(Self::StateLost),

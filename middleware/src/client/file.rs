@@ -33,9 +33,7 @@ impl FileStorage {
             path: path.into().into(),
         }
     }
-}
 
-impl FileStorage {
     /// Puts a session there, whatever was there before: for whoever has opened one. A [`ClientSession`](super::ClientSession) that
     /// is open goes on with it after [`reload`](super::ClientSession::reload).
     ///

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use tokio::time::{Instant, timeout};
 use tower::BoxError;
 
-use super::{SavedSession, SessionOver, endpoint::Answer, session::Shared};
+use super::{SavedSession, SessionOver, backoff::Attempts, endpoint::Answer, session::Shared};
 use crate::{session::IdempotencyKey, token::SessionToken};
 
 /// For how long the server is believed at most that it is too early. What it says counts for its clock, and this process may have
@@ -13,9 +13,6 @@ use crate::{session::IdempotencyKey, token::SessionToken};
 const LONGEST_PUT_OFF: Duration = Duration::from_secs(60);
 
 const AFTER_PANIC: Duration = Duration::from_secs(1);
-
-/// How often it is tried once the token has expired by this process's clock: the server's is what counts.
-const LATE_ATTEMPTS: u32 = 6;
 
 /// How often the storage is read again for the token of a sibling, which saves it a little after the server has changed it.
 const SIBLING_SAVES: u32 = 6;
@@ -38,6 +35,12 @@ impl State {
             phase: Phase::Steady,
             not_before: None,
         }
+    }
+
+    /// Whether a renewal may begin now, due or not.
+    pub(super) fn may_begin(&self) -> bool {
+        matches!(self.phase, Phase::Steady | Phase::Last)
+            && self.not_before.is_none_or(|instant| instant <= Instant::now())
     }
 }
 
@@ -88,8 +91,7 @@ impl Shared {
     pub(super) fn start_renewal(self: &Arc<Self>) {
         let mut token = None;
         self.state.send_if_modified(|state| {
-            let may = matches!(state.phase, Phase::Steady | Phase::Last)
-                && state.not_before.is_none_or(|instant| instant <= Instant::now());
+            let may = state.may_begin();
             if may {
                 state.phase = Phase::Renewing;
                 token = Some(state.saved.token.clone());
@@ -153,8 +155,8 @@ impl Shared {
 
     /// Renews the session whose token this is, and answers what is left to say of that token when it is still the one.
     async fn renew(&self, token: &SessionToken) -> Phase {
-        let mut backoff = self.backoff;
-        let (mut sibling_saves, mut late_attempts) = (SIBLING_SAVES, LATE_ATTEMPTS);
+        let mut attempts = Attempts::new(self.backoff);
+        let mut sibling_saves = SIBLING_SAVES;
         loop {
             let again = match self.attempt(token, &mut sibling_saves).await {
                 Ok(phase) => return phase,
@@ -162,14 +164,11 @@ impl Shared {
                 Err(again) => again,
             };
             let expires_at = self.state.borrow().saved.expires_at;
-            if self.clock.now() >= expires_at {
-                if late_attempts == 0 {
-                    return Phase::Over(SessionOver::Expired);
-                }
-                late_attempts -= 1;
-            }
+            let Some(pause) = attempts.next(self.clock.now() >= expires_at) else {
+                return Phase::Over(SessionOver::Expired);
+            };
             tracing::warn!(why = again.why, "the session is not renewed yet");
-            tokio::time::sleep(again.after.min(LONGEST_ASKED) + backoff.next()).await;
+            tokio::time::sleep(again.after.min(LONGEST_ASKED) + pause).await;
         }
     }
 
@@ -233,7 +232,7 @@ impl Shared {
     /// Saves the new token, then goes on with it; or with a newer one that a sibling has saved.
     async fn commit(&self, saved: &SavedSession, next: SavedSession) -> Phase {
         let mut expected = saved.clone();
-        let (mut backoff, mut late_attempts) = (self.backoff, LATE_ATTEMPTS);
+        let mut attempts = Attempts::new(self.backoff);
         loop {
             match self.replace(&expected, &next).await {
                 Ok(kept) if kept.token != saved.token => {
@@ -245,13 +244,10 @@ impl Shared {
                 Ok(kept) => expected = kept,
                 Err(error) => tracing::error!(%error, "the session's new token is not saved yet"),
             }
-            if self.clock.now() >= next.expires_at {
-                if late_attempts == 0 {
-                    return Phase::Over(SessionOver::Expired);
-                }
-                late_attempts -= 1;
-            }
-            tokio::time::sleep(backoff.next()).await;
+            let Some(pause) = attempts.next(self.clock.now() >= next.expires_at) else {
+                return Phase::Over(SessionOver::Expired);
+            };
+            tokio::time::sleep(pause).await;
         }
     }
 

@@ -198,7 +198,7 @@ impl Shared {
     async fn look_for_siblings(&self) {
         let state = self.state.borrow().clone();
         let since = self.clock.now().since(state.saved.renew_after);
-        if state.phase == Phase::Steady && since >= SURELY_RENEWED {
+        if state.phase == Phase::Steady && state.may_begin() && since >= SURELY_RENEWED {
             // What fails here, the renewal tries again.
             let _ = self.saved_anew(&state.saved.token).await;
         }
