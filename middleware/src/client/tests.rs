@@ -315,6 +315,20 @@ async fn a_process_that_slept_looks_for_a_siblings_token_before_it_sends_its_own
 }
 
 #[tokio::test(start_paused = true)]
+async fn while_a_renewal_is_put_off_requests_read_no_storage() {
+    let (server, clock, storage) = (Server::default(), clock(), Moody::new(1_000, 1_000));
+    let session = server.open(&clock, storage.clone()).await;
+    *server.refusals.lock().unwrap() = vec![ErrorKind::RenewalTooEarly];
+    clock.set(NOW.plus(60 + 39));
+    assert_eq!(session.fresh_token().await.unwrap().expose(), "1");
+    let left = storage.loads.load(Ordering::SeqCst);
+    for _ in 0..100 {
+        assert_eq!(session.token().await.unwrap().expose(), "1");
+    }
+    assert_eq!(storage.loads.load(Ordering::SeqCst), left);
+}
+
+#[tokio::test(start_paused = true)]
 async fn requests_that_wait_for_a_renewal_do_not_hold_the_capacity_that_it_needs() {
     let (server, clock) = (Server::default(), clock());
     let shared = ServiceBuilder::new()
