@@ -173,30 +173,30 @@ async fn redis_keeps_a_session_until_its_retention_is_over() {
     let id = long.record.id;
     let bucket = format!("{{{:04x}}}:{}", agent.bucket(), agent.as_uuid().simple());
     let index = format!("index:{bucket}");
-    let (record, apart) = (key("session", id), key("constraints", id));
+    let record = key(id);
     assert_eq!(store.create(&long).await.unwrap(), Created::Done);
-    assert_ends(&url, &[&record, &apart, &index], TTL + RETENTION);
+    assert_ends(&url, &[&record, &index], TTL + RETENTION);
 
     // A session that ends earlier does not shorten the index's life.
     let mut short = session(agent, NOW);
     short.record.expires_at = NOW.plus(300);
     assert_eq!(store.create(&short).await.unwrap(), Created::Done);
-    assert_ends(&url, &[&key("session", short.record.id)], 300 + RETENTION);
+    assert_ends(&url, &[&key(short.record.id)], 300 + RETENTION);
     assert_ends(&url, &[&index], TTL + RETENTION);
 
     // A renewal that says so ends everything later, a refused one nothing.
     let mut swap = renewal(&long.record, "1", NOW);
     swap.next.expires_at = NOW.plus(2 * TTL);
     store.replace_token(&swap).await.unwrap();
-    assert_ends(&url, &[&record, &apart, &index], 2 * TTL + RETENTION);
+    assert_ends(&url, &[&record, &index], 2 * TTL + RETENTION);
     swap.next.expires_at = NOW.plus(3 * TTL);
     store.replace_token(&swap).await.unwrap();
-    assert_ends(&url, &[&record, &apart, &index], 2 * TTL + RETENTION);
+    assert_ends(&url, &[&record, &index], 2 * TTL + RETENTION);
 
     store.revoke(id, NOW).await.unwrap();
-    assert_ends(&url, &[&record, &apart, &index], 2 * TTL + RETENTION);
+    assert_ends(&url, &[&record, &index], 2 * TTL + RETENTION);
     store.delete_agent(agent, NOW).await.unwrap();
-    assert_ends(&url, &[&record, &apart], 2 * TTL + RETENTION);
+    assert_ends(&url, &[&record], 2 * TTL + RETENTION);
     assert_ends(&url, &[&format!("agent:{bucket}")], 3_600);
     assert_eq!(command(&url, &["EXISTS", &index]), Ok(0));
 }

@@ -82,8 +82,8 @@ pub fn open(url: impl Into<String>, deadline: Duration) -> RedisStore {
     RedisStore::open(&config).unwrap()
 }
 
-/// The key of a session's record, or with `constraints` for `what`, that of its constraints.
-pub fn key(what: &str, id: SessionId) -> String {
+/// The key of a session's record.
+pub fn key(id: SessionId) -> String {
     let digits = id.as_uuid().simple().to_string();
-    format!("{what}:{{{}}}:{}", &digits[28..], &digits[..28])
+    format!("session:{{{}}}:{}", &digits[28..], &digits[..28])
 }

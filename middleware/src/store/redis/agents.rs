@@ -7,6 +7,7 @@ use redis::{Value, cmd, pipe};
 use super::{
     RedisStore,
     keys::{self, AgentKeys},
+    record,
     script::{REGISTER_AGENT, REVOKE_AGENT, ScriptCall, unknown_reply},
 };
 use crate::{
@@ -95,7 +96,11 @@ impl RedisStore {
             for id in &ids {
                 call = call.key(keys::session_key(*id));
             }
-            call = call.number(now).number(TOMBSTONE_SECONDS).arg(created.as_str());
+            call = call
+                .number(now)
+                .number(TOMBSTONE_SECONDS)
+                .arg(created.as_str())
+                .arg(record::moment(now));
             for id in &ids {
                 call = call.arg(*id.as_uuid().as_bytes());
             }

@@ -29,19 +29,14 @@ impl AgentKeys {
     }
 }
 
+/// What the keys of session records begin with.
+pub(super) const SESSION_PREFIX: &str = "session:";
+
 /// The bucket stands in the tag, so the last four of the id's 32 digits are left out behind it.
 pub(super) fn session_key(id: SessionId) -> String {
-    keyed("session", id)
-}
-
-pub(super) fn constraints_key(id: SessionId) -> String {
-    keyed("constraints", id)
-}
-
-fn keyed(what: &str, id: SessionId) -> String {
     let mut digits = [0; 32];
     let digits = &*id.as_uuid().as_simple().encode_lower(&mut digits);
-    format!("{what}:{{{}}}:{}", &digits[28..], &digits[..28])
+    [SESSION_PREFIX, "{", &digits[28..], "}:", &digits[..28]].concat()
 }
 
 /// The fields of an agent's record, in the order of [`agent`].
@@ -99,6 +94,10 @@ pub(super) fn decimal(number: impl ToString) -> Vec<u8> {
 
 pub(super) fn missing(field: &str) -> StoreError {
     StoreError::Unexpected(format!("field {field} is missing or unreadable"))
+}
+
+pub(super) fn unexpected_record() -> StoreError {
+    StoreError::Unexpected("a session record is not of this version's layout".into())
 }
 
 pub(super) fn unexpected(error: ParsingError) -> StoreError {

@@ -2,7 +2,7 @@
 
 use redis::{Value, cmd, pipe};
 
-use super::{RedisStore, fields, keys};
+use super::{RedisStore, keys, record};
 use crate::{
     id::{AgentId, SessionId},
     session::SessionRecord,
@@ -19,12 +19,14 @@ impl RedisStore {
 
     /// The agent of a session, for the name of its index.
     pub(super) async fn agent_of(&self, id: SessionId) -> Result<Option<AgentId>, StoreError> {
-        let mut hget = cmd("HGET");
-        hget.arg(keys::session_key(id)).arg("a");
-        let agent: Option<Vec<u8>> = self.connection.query(&hget).await?;
-        agent
-            .map(|agent| keys::uuid(&agent).map(AgentId::from_uuid))
-            .transpose()
+        let (first, last) = record::AGENT_RANGE;
+        let mut getrange = cmd("GETRANGE");
+        getrange.arg(keys::session_key(id)).arg(first).arg(last);
+        let agent: Vec<u8> = self.connection.query(&getrange).await?;
+        if agent.is_empty() {
+            return Ok(None);
+        }
+        keys::uuid(&agent).map(|agent| Some(AgentId::from_uuid(agent)))
     }
 
     pub(super) async fn list_sessions(
@@ -148,32 +150,20 @@ impl RedisStore {
     /// it hides no other: nobody is let pass by a list.
     async fn records(&self, ids: &[(AgentId, SessionId)]) -> Result<Vec<SessionRecord>, StoreError> {
         let mut reads = pipe();
-        for (_, id) in ids {
-            let key = keys::session_key(*id);
-            reads.cmd("HMGET").arg(key).arg(&fields::SESSION_FIELDS);
+        // What lies in one hash slot can be asked for at once.
+        for of_agent in ids.chunk_by(|a, b| a.0 == b.0) {
+            let keys: Vec<_> = of_agent.iter().map(|(_, id)| keys::session_key(*id)).collect();
+            reads.cmd("MGET").arg(keys);
         }
-        let mut records = Vec::new();
-        let mut apart = pipe();
-        let mut incomplete = Vec::new();
-        for ((_, id), reply) in ids.iter().zip(self.flight(&reads).await?) {
-            match fields::session(*id, reply) {
-                Ok(fields::ReadSession::Missing) => {}
-                Ok(fields::ReadSession::Whole(record)) => records.push(record),
-                Ok(fields::ReadSession::WithoutConstraints(record)) => {
-                    apart.cmd("GET").arg(keys::constraints_key(*id));
-                    incomplete.push(record);
-                }
+        let mut packed = Vec::with_capacity(ids.len());
+        for reply in self.flight(&reads).await? {
+            packed.extend(redis::from_redis_value::<Vec<Option<Vec<u8>>>>(reply).map_err(keys::unexpected)?);
+        }
+        let mut records = Vec::with_capacity(ids.len());
+        for ((_, id), packed) in ids.iter().zip(packed) {
+            match packed.map(|packed| record::unpack(*id, &packed)).transpose() {
+                Ok(record) => records.extend(record),
                 Err(error) => tracing::error!(session = %id, %error, "left out of a list"),
-            }
-        }
-        for (mut record, reply) in incomplete.into_iter().zip(self.flight(&apart).await?) {
-            let text: Option<Vec<u8>> = redis::from_redis_value(reply).map_err(keys::unexpected)?;
-            match fields::constraints(&text.unwrap_or_default()) {
-                Ok(constraints) => {
-                    record.constraints = Some(constraints);
-                    records.push(record);
-                }
-                Err(error) => tracing::error!(session = %record.id, %error, "left out of a list"),
             }
         }
         records.retain(|record| record.revoked_at.is_none());

@@ -3,9 +3,9 @@
 mod agents;
 mod config;
 mod connection;
-mod fields;
 mod keys;
 mod list;
+mod record;
 mod script;
 mod sessions;
 mod supervisor;

@@ -12,8 +12,8 @@ use redis::{Value, cmd};
 
 use super::{
     RedisStore,
-    fields::{self, ReadSession},
     keys::{self, AgentKeys},
+    record,
     script::{CREATE, REPLACE_TOKEN, REVOKE, ScriptCall, unknown_reply},
 };
 use crate::{
@@ -89,28 +89,22 @@ impl SessionStore for RedisStore {
         let call = ScriptCall::timely()
             .key(keys::session_key(next.id))
             .key(names.index)
-            .key(keys::constraints_key(next.id))
             .key(names.agent)
             .arg(*swap.expected().as_bytes())
             .arg(*next.id.as_uuid().as_bytes())
             .number(next.expires_at)
             .number(keep_for)
-            .fields(fields::token_fields(next));
+            .arg(record::pack(next));
         let reply = self.connection.script(&REPLACE_TOKEN, &call);
         match self.connection.within(reply).await? {
             Value::Int(1) => Ok(Swapped::Done),
             Value::Int(-1) => Ok(Swapped::Revoked),
             Value::Int(-2) => Ok(Swapped::NotFound),
             Value::Int(-4) => Err(self.connection.too_late()),
-            fields @ Value::Array(_) => match fields::session(next.id, fields)? {
-                ReadSession::Whole(record) => Ok(Swapped::Mismatch(Box::new(record))),
-                // They never change.
-                ReadSession::WithoutConstraints(mut record) => {
-                    record.constraints.clone_from(&next.constraints);
-                    Ok(Swapped::Mismatch(Box::new(record)))
-                }
-                ReadSession::Missing => Ok(Swapped::NotFound),
-            },
+            Value::BulkString(packed) => {
+                let record = record::unpack(next.id, &packed)?;
+                Ok(Swapped::Mismatch(Box::new(record)))
+            }
             other => Err(unknown_reply("replace_token", other)),
         }
     }
@@ -150,19 +144,10 @@ impl SessionStore for RedisStore {
 
 impl RedisStore {
     async fn read_session(&self, id: SessionId) -> Result<Option<SessionRecord>, StoreError> {
-        let mut hmget = cmd("HMGET");
-        hmget.arg(keys::session_key(id)).arg(&fields::SESSION_FIELDS);
-        match fields::session(id, self.connection.query(&hmget).await?)? {
-            ReadSession::Missing => Ok(None),
-            ReadSession::Whole(record) => Ok(Some(record)),
-            ReadSession::WithoutConstraints(mut record) => {
-                let mut get = cmd("GET");
-                get.arg(keys::constraints_key(id));
-                let text: Option<Vec<u8>> = self.connection.query(&get).await?;
-                record.constraints = Some(fields::constraints(&text.unwrap_or_default())?);
-                Ok(Some(record))
-            }
-        }
+        let mut get = cmd("GET");
+        get.arg(keys::session_key(id));
+        let packed: Option<Vec<u8>> = self.connection.query(&get).await?;
+        packed.map(|packed| record::unpack(id, &packed)).transpose()
     }
 
     /// Calls create.lua, and again with the active sessions when one of them is to give way: a script names all its keys.
@@ -245,12 +230,10 @@ fn creation(session: &NewSession, giving_way: &[SessionId]) -> ScriptCall {
     };
     let keep_for = record.expires_at.plus(session.retention).since(session.now);
     let margin = session.retention.saturating_add(CLOCK_MARGIN);
-    let apart = record.constraints.as_ref().and_then(fields::kept_apart);
     let mut call = ScriptCall::timely()
         .key(keys::session_key(record.id))
         .key(names.index)
         .key(names.agent)
-        .key(keys::constraints_key(record.id))
         .number(session.now)
         .number(session.limit)
         .arg(at_limit)
@@ -258,7 +241,8 @@ fn creation(session: &NewSession, giving_way: &[SessionId]) -> ScriptCall {
         .number(record.expires_at)
         .number(keep_for)
         .number(session.now.0.saturating_sub(margin))
-        .arg(apart.unwrap_or_default());
+        .arg(record::pack(record))
+        .arg(record::moment(session.now));
     let mut giving_way = giving_way.to_vec();
     giving_way.sort_unstable();
     for id in giving_way {
@@ -267,7 +251,7 @@ fn creation(session: &NewSession, giving_way: &[SessionId]) -> ScriptCall {
             .arg(*id.as_uuid().as_bytes())
             .number(id.created_at());
     }
-    call.fields(fields::session_fields(record))
+    call
 }
 
 /// The call of revoke.lua.
@@ -275,6 +259,6 @@ fn revocation(id: SessionId, agent: AgentId, now: Timestamp) -> ScriptCall {
     ScriptCall::default()
         .key(keys::session_key(id))
         .key(AgentKeys::of(agent).index)
-        .number(now)
+        .arg(record::moment(now))
         .arg(*id.as_uuid().as_bytes())
 }

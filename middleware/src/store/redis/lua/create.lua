@@ -1,25 +1,35 @@
 #!lua
 -- Adds a session unless its agent has its maximum of active ones; on demand in place of the oldest of them.
 --
--- KEYS  1 session  2 the agent's index  3 agent  4 constraints
---       5… the agent's active sessions, once they are known   (all with the hash tag of the agent's bucket)
+-- KEYS  1 session  2 the agent's index  3 agent
+--       4… the agent's active sessions, once they are known   (all with the hash tag of the agent's bucket)
 -- ARGV  1 when to run at the latest (milliseconds by the server's clock), or '' for whenever
 --       2 now (epoch seconds)          3 limit of active sessions
 --       4 what happens at the limit: refuse, or evict the session that was renewed or created the longest ago
 --       5 session id (16 bytes)        6 expires_at (epoch seconds)
 --       7 seconds to keep the session  8 index entries that expired before this (epoch seconds) are stale
---       9 constraints to keep apart, or '' when there are none or the record holds them
---       then of each session in KEYS 5…: its id (16 bytes), created at (epoch seconds); in the order of their ids
---       then the record's fields and values
+--       9 the record (LAYOUT.md)       10 now (epoch seconds, 5 bytes, big endian)
+--       then of each session in KEYS 4…: its id (16 bytes), created at (epoch seconds); in the order of their ids
 -- Reply 1 added · 0 limit reached · -1 the agent was deleted · -2 there is a session with this id · -4 too late
 --       · {1, ids} added, and the sessions with these ids were revoked
 --       · {0, ids} nothing done: call again with these sessions, which are the active ones
 --
--- EVALSHA … 4 session:{3747}:0190… index:{3747}:0000… agent:{3747}:0000… constraints:{3747}:0190…
---           1760000001250 1760000000 5 refuse <id> 1760086400 172800 1759913600 ''
---           h <hash> a <agent> n 0 x 30 t 86400 e 1760086400 l 1762592000
+-- EVALSHA … 3 session:{3747}:0190… index:{3747}:0000… agent:{3747}:0000…
+--           1760000001250 1760000000 5 refuse <id> 1760086400 172800 1759913600 <record> <now>
 -- Run late, it adds a session whose token nobody was given; the caller revokes it. A full server refuses it as a whole.
-local now, limit, named = ARGV[2], tonumber(ARGV[3]), #KEYS - 4
+
+-- Seconds from a session's creation to its last renewal: the number (LEB128) at the record's 50th byte.
+local function renewed_after(record)
+  local number, unit, place = 0, 1, 50
+  repeat
+    local byte = record:byte(place) or 0
+    number = number + byte % 128 * unit
+    unit, place = unit * 128, place + 1
+  until byte < 128
+  return number
+end
+
+local now, limit, named = ARGV[2], tonumber(ARGV[3]), #KEYS - 3
 if ARGV[1] ~= '' then
   local time = redis.call('TIME')
   if time[1] * 1000 + time[2] / 1000 > tonumber(ARGV[1]) then
@@ -41,15 +51,16 @@ if active >= limit then
   end
   local oldest = {}
   for i = 1, named do
-    local key, id, at = KEYS[4 + i], ARGV[8 + 2 * i], tonumber(ARGV[9 + 2 * i])
+    local key, id, at = KEYS[3 + i], ARGV[9 + 2 * i], tonumber(ARGV[10 + 2 * i])
     if tonumber(redis.call('ZSCORE', KEYS[2], id) or 0) > tonumber(now) then
-      if redis.call('EXISTS', key) == 0 then
-        at = 0
-      else
-        -- A key of another type holds no session, and must not keep the others from giving way.
-        at = tonumber(redis.pcall('HGET', key, 'u')) or at
+      -- A key of another type holds no session, and must not keep the others from giving way.
+      local record = redis.pcall('GET', key)
+      if type(record) ~= 'string' or record == '' then
+        record, at = nil, 0
+      elseif record:byte(1) % 2 == 1 then
+        at = at + renewed_after(record)
       end
-      oldest[#oldest + 1] = { key = key, id = id, at = at, place = i }
+      oldest[#oldest + 1] = { key = key, id = id, at = at, place = i, record = record }
     end
   end
   if #oldest ~= active then
@@ -59,18 +70,16 @@ if active >= limit then
     return a.at < b.at or (a.at == b.at and a.place < b.place)
   end)
   for i = 1, active - limit + 1 do
-    if redis.call('EXISTS', oldest[i].key) == 1 then
-      redis.pcall('HSETNX', oldest[i].key, 'r', now)
+    local record = oldest[i].record
+    if record and record:byte(1) < 128 then
+      record = string.char(record:byte(1) + 128) .. record:sub(2, 49) .. ARGV[10] .. record:sub(50)
+      redis.call('SET', oldest[i].key, record, 'KEEPTTL')
     end
     redis.call('ZREM', KEYS[2], oldest[i].id)
     evicted[i] = oldest[i].id
   end
 end
-redis.call('HSET', KEYS[1], unpack(ARGV, 10 + 2 * named))
-redis.call('EXPIRE', KEYS[1], ARGV[7])
-if ARGV[9] ~= '' then
-  redis.call('SET', KEYS[4], ARGV[9], 'EX', ARGV[7])
-end
+redis.call('SET', KEYS[1], ARGV[9], 'EX', ARGV[7])
 redis.call('ZADD', KEYS[2], ARGV[6], ARGV[5])
 if redis.call('TTL', KEYS[2]) < tonumber(ARGV[7]) then
   redis.call('EXPIRE', KEYS[2], ARGV[7])

@@ -2,14 +2,17 @@
 -- Marks a session as revoked. The first time counts.
 --
 -- KEYS  1 session  2 the agent's index   (both with the hash tag of the agent's bucket)
--- ARGV  1 now (epoch seconds)  2 session id (16 bytes)
+-- ARGV  1 now (epoch seconds, 5 bytes, big endian)  2 session id (16 bytes)
 -- Reply 1 revoked, now or before · 0 no such session
 --
--- EVALSHA … 2 session:{3747}:0190… index:{3747}:0000… 1760000000 <id>
+-- EVALSHA … 2 session:{3747}:0190… index:{3747}:0000… <now> <id>
 -- Run late or twice, it changes nothing more. It runs on a full server too.
-if redis.call('EXISTS', KEYS[1]) == 0 then
+local record = redis.call('GET', KEYS[1])
+if not record then
   return 0
 end
-redis.call('HSETNX', KEYS[1], 'r', ARGV[1])
+if (record:byte(1) or 255) < 128 then
+  redis.call('SET', KEYS[1], string.char(record:byte(1) + 128) .. record:sub(2, 49) .. ARGV[1] .. record:sub(50), 'KEEPTTL')
+end
 redis.call('ZREM', KEYS[2], ARGV[2])
 return 1
