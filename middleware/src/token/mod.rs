@@ -12,6 +12,7 @@ mod claims;
 mod hash;
 mod keys;
 mod mint;
+mod proven;
 #[cfg(test)]
 mod tests;
 mod verify;

@@ -1,6 +1,9 @@
 //! Proving tokens: from a bearer string to claims that can be trusted.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::HashMap,
+    sync::{Arc, PoisonError, RwLock},
+};
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use pasetors::{
@@ -12,19 +15,27 @@ use serde::Deserialize;
 
 use super::{
     Claims, DEFAULT_ISSUER, DEFAULT_PREFIX, MAX_HEADER_LEN, TokenHash, VerifyingKey, claims::Payload,
+    proven::ProvenTokens,
 };
 use crate::{clock::Timestamp, error::ErrorKind};
 
 /// The longest footer that is decoded, in base64 characters; ours has 82.
 const MAX_FOOTER_LEN: usize = 256;
 
+/// How many proven tokens are remembered, unless another number is configured.
+const PROVEN_TOKENS: usize = 65_536;
+
 /// Proves tokens with public keys alone.
 ///
 /// In this order: prefix and length, the footer's key id among the accepted keys (before any cryptography), the signature,
 /// issuer and audience. Expiry is judged apart, by [`ProvenToken::unexpired`], since it needs a clock.
+///
+/// What was proven is remembered by its hash, so that a signature is checked once per token: see
+/// [`proven_tokens`](Self::proven_tokens). Clones share this memory, and their keys.
 #[derive(Debug, Clone)]
 pub struct TokenVerifier {
-    inner: Arc<Rules>,
+    /// Replaced as a whole: what was proven by the keys of before goes with them.
+    rules: Arc<RwLock<Arc<Rules>>>,
 }
 
 #[derive(Debug, Clone)]
@@ -33,10 +44,11 @@ struct Rules {
     prefix: String,
     issuer: String,
     audience: Option<String>,
+    proven: ProvenTokens,
 }
 
 /// A token whose signature, issuer and audience were checked.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ProvenToken {
     claims: Claims,
     not_before: Option<Timestamp>,
@@ -54,36 +66,65 @@ impl TokenVerifier {
     /// Several keys at once make a rotation without a cut.
     #[must_use]
     pub fn new(keys: impl IntoIterator<Item = VerifyingKey>) -> Self {
-        let keys = keys.into_iter().map(|key| (key.id().to_owned(), key)).collect();
+        Self::with(Rules {
+            keys: by_id(keys),
+            prefix: DEFAULT_PREFIX.to_owned(),
+            issuer: DEFAULT_ISSUER.to_owned(),
+            audience: None,
+            proven: ProvenTokens::new(PROVEN_TOKENS),
+        })
+    }
+
+    fn with(rules: Rules) -> Self {
         Self {
-            inner: Arc::new(Rules {
-                keys,
-                prefix: DEFAULT_PREFIX.to_owned(),
-                issuer: DEFAULT_ISSUER.to_owned(),
-                audience: None,
-            }),
+            rules: Arc::new(RwLock::new(Arc::new(rules))),
         }
+    }
+
+    /// Another verifier, with rules of its own.
+    fn changed(&self, change: impl FnOnce(&mut Rules)) -> Self {
+        let mut rules = Rules::clone(&self.rules());
+        change(&mut rules);
+        Self::with(rules)
+    }
+
+    fn rules(&self) -> Arc<Rules> {
+        self.rules.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Another prefix than [`DEFAULT_PREFIX`].
     #[must_use]
-    pub fn prefix(mut self, prefix: impl Into<String>) -> Self {
-        Arc::make_mut(&mut self.inner).prefix = prefix.into();
-        self
+    pub fn prefix(self, prefix: impl Into<String>) -> Self {
+        self.changed(|rules| rules.prefix = prefix.into())
     }
 
     /// Another `iss` claim than [`DEFAULT_ISSUER`].
     #[must_use]
-    pub fn issuer(mut self, issuer: impl Into<String>) -> Self {
-        Arc::make_mut(&mut self.inner).issuer = issuer.into();
-        self
+    pub fn issuer(self, issuer: impl Into<String>) -> Self {
+        self.changed(|rules| rules.issuer = issuer.into())
     }
 
     /// The `aud` claim that tokens must have. Without one, a token that has any is refused: it is meant for somebody else.
     #[must_use]
-    pub fn audience(mut self, audience: impl Into<String>) -> Self {
-        Arc::make_mut(&mut self.inner).audience = Some(audience.into());
-        self
+    pub fn audience(self, audience: impl Into<String>) -> Self {
+        self.changed(|rules| rules.audience = Some(audience.into()))
+    }
+
+    /// Remembers so many proven tokens, the least recently used ones gone; 65,536 by default, of some 250 bytes each. 0 checks
+    /// each signature each time.
+    #[must_use]
+    pub fn proven_tokens(self, most: usize) -> Self {
+        self.changed(|rules| rules.proven = ProvenTokens::new(most))
+    }
+
+    /// Accepts these keys from now on, and no others, in all clones of this verifier too. What was proven by the keys of before
+    /// has to prove itself again.
+    pub fn set_keys(&self, keys: impl IntoIterator<Item = VerifyingKey>) {
+        let keys = by_id(keys);
+        let mut current = self.rules.write().unwrap_or_else(PoisonError::into_inner);
+        let mut rules = Rules::clone(&current);
+        rules.keys = keys;
+        *current = Arc::new(rules);
     }
 
     /// Proves a bearer string. Every failure is [`ErrorKind::InvalidToken`].
@@ -95,11 +136,39 @@ impl TokenVerifier {
     }
 
     fn prove(&self, bearer: &str) -> Option<ProvenToken> {
-        let rules = &*self.inner;
+        let rules = &*self.rules();
         if bearer.len() > MAX_HEADER_LEN {
             return None;
         }
         let paseto = bearer.strip_prefix(&rules.prefix)?;
+        let hash = TokenHash::of(bearer);
+        if let Some(token) = rules.proven.get(&hash) {
+            return Some(token);
+        }
+        let token = rules.prove(paseto, hash)?;
+        // Into the memory of the rules that proved it: those that replaced them meanwhile have their own.
+        rules.proven.insert(token);
+        Some(token)
+    }
+
+    #[cfg(test)]
+    pub(super) fn remembers(&self, hash: &TokenHash) -> bool {
+        self.rules().proven.get(hash).is_some()
+    }
+
+    /// Whether a text holds what looks like one of these tokens. Used to find tokens in places where they must not be.
+    pub(crate) fn is_within(&self, text: &str) -> bool {
+        text.split_once(PublicToken::HEADER)
+            .is_some_and(|(before, _)| before.ends_with(&self.rules().prefix))
+    }
+}
+
+fn by_id(keys: impl IntoIterator<Item = VerifyingKey>) -> HashMap<String, VerifyingKey> {
+    keys.into_iter().map(|key| (key.id().to_owned(), key)).collect()
+}
+
+impl Rules {
+    fn prove(&self, paseto: &str, hash: TokenHash) -> Option<ProvenToken> {
         let mut parts = paseto.split('.');
         let (Some("v4"), Some("public"), Some(_), Some(footer), None) = (
             parts.next(),
@@ -112,26 +181,20 @@ impl TokenVerifier {
         };
         let footer = decode_footer(footer)?;
         let kid = serde_json::from_slice::<Footer<'_>>(&footer).ok()?.kid;
-        let key = rules.keys.get(kid)?;
+        let key = self.keys.get(kid)?;
 
         let untrusted = UntrustedToken::<Public, V4>::try_from(paseto).ok()?;
         let trusted = PublicToken::verify(key.public(), &untrusted, Some(&footer), None).ok()?;
 
         let payload: Payload = serde_json::from_str(trusted.payload()).ok()?;
-        if payload.iss != rules.issuer || payload.aud != rules.audience {
+        if payload.iss != self.issuer || payload.aud != self.audience {
             return None;
         }
         Some(ProvenToken {
             claims: payload.claims()?,
             not_before: payload.not_before()?,
-            hash: TokenHash::of(bearer),
+            hash,
         })
-    }
-
-    /// Whether a text holds what looks like one of these tokens. Used to find tokens in places where they must not be.
-    pub(crate) fn is_within(&self, text: &str) -> bool {
-        text.split_once(PublicToken::HEADER)
-            .is_some_and(|(before, _)| before.ends_with(&self.inner.prefix))
     }
 }
 

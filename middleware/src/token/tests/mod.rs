@@ -1,5 +1,6 @@
 mod interop;
 mod keys;
+mod proven;
 mod refusals;
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};

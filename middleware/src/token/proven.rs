@@ -1,0 +1,68 @@
+//! Tokens that were proven before: a signature is checked once per token and process.
+
+use std::sync::{Mutex, PoisonError};
+
+use lru::LruCache;
+
+use super::{ProvenToken, TokenHash};
+
+/// Locks are held for a lookup each; so many keep cores out of each other's way.
+const SHARDS: usize = 16;
+
+/// Proven tokens by their hash, the least recently used ones gone. Only what was proven gets in, so a stranger fills nothing.
+pub(super) struct ProvenTokens {
+    shards: [Mutex<LruCache<[u8; 32], ProvenToken>>; SHARDS],
+    capacity: usize,
+}
+
+impl ProvenTokens {
+    /// Keeps about so many tokens, of about 250 bytes each; 0 keeps none.
+    pub(super) fn new(capacity: usize) -> Self {
+        Self {
+            // Not allocated before it is needed.
+            shards: std::array::from_fn(|_| Mutex::new(LruCache::unbounded())),
+            capacity,
+        }
+    }
+
+    pub(super) fn get(&self, hash: &TokenHash) -> Option<ProvenToken> {
+        let shard = self.shard(hash)?;
+        let mut tokens = shard.lock().unwrap_or_else(PoisonError::into_inner);
+        tokens.get(hash.as_bytes()).copied()
+    }
+
+    pub(super) fn insert(&self, token: ProvenToken) {
+        let hash = token.hash();
+        let Some(shard) = self.shard(hash) else {
+            return;
+        };
+        let mut tokens = shard.lock().unwrap_or_else(PoisonError::into_inner);
+        tokens.put(*hash.as_bytes(), token);
+        if tokens.len() > self.capacity.div_ceil(SHARDS) {
+            tokens.pop_lru();
+        }
+    }
+
+    /// `None` when nothing is kept.
+    fn shard(&self, hash: &TokenHash) -> Option<&Mutex<LruCache<[u8; 32], ProvenToken>>> {
+        if self.capacity == 0 {
+            return None;
+        }
+        self.shards.get(usize::from(hash.as_bytes()[0]) % SHARDS)
+    }
+}
+
+impl Clone for ProvenTokens {
+    /// An empty one: a copy is made for other rules, under which nothing is proven yet.
+    fn clone(&self) -> Self {
+        Self::new(self.capacity)
+    }
+}
+
+impl std::fmt::Debug for ProvenTokens {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ProvenTokens")
+            .field("capacity", &self.capacity)
+            .finish_non_exhaustive()
+    }
+}
