@@ -48,6 +48,13 @@ impl<V, S, F, B> Guarded<V, S, F, B> {
         }
     }
 
+    pub(crate) const fn passed(request: Request<B>, inner: S) -> Self {
+        Self::Readying {
+            inner,
+            request: Some(request),
+        }
+    }
+
     pub(crate) const fn deciding(verdict: V, request: Request<B>, inner: S) -> Self {
         Self::Deciding {
             verdict,

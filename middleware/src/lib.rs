@@ -82,13 +82,13 @@ pub use session::{
     MAX_CONSTRAINTS_LEN, OnReuse, OnSessionLimit, RetryHash, RotationPolicy, SessionPolicy, SessionRecord,
     SessionStatus, Terms,
 };
-pub use session_auth::{AuthenticatedSession, PresentedSession, SessionAuthLayer};
+pub use session_auth::{AuthenticatedSession, Freshness, PresentedSession, SessionAuthLayer};
 pub use store::{
     Agent, AgentDirectory, AgentStore, AnyAgent, Created, InvalidCursor, MemoryStore, NewSession, Page,
     PageRequest, Registered, RegisteredAgents, SessionCursor, SessionStore, StoreError, Swapped, TokenSwap,
 };
 #[cfg(feature = "redis")]
-pub use store::{RedisRead, RedisStore, RedisStoreConfig, RedisStoreError};
+pub use store::{NearCacheConfig, NearCacheStats, RedisRead, RedisStore, RedisStoreConfig, RedisStoreError};
 pub use token::{
     Claims, DEFAULT_ISSUER, DEFAULT_PREFIX, KeyError, ProvenToken, SessionToken, SignError, SigningKey,
     TokenHash, TokenSigner, TokenVerifier, VerifyingKey,

@@ -49,6 +49,10 @@ impl AuthenticatedSession {
     /// What the layer makes of a session and its current token: also for tests of inner services, which need no layer then.
     #[must_use]
     pub fn new(record: SessionRecord, claims: &Claims) -> Self {
+        Self::of(&record, claims)
+    }
+
+    pub(super) fn of(record: &SessionRecord, claims: &Claims) -> Self {
         Self {
             session_id: record.id,
             agent_id: record.agent_id,
@@ -60,7 +64,7 @@ impl AuthenticatedSession {
             max_renewals: record.max_renewals,
             last_renewed_at: record.last_renewed_at,
             previous_token: false,
-            constraints: record.constraints,
+            constraints: record.constraints.clone(),
         }
     }
 }

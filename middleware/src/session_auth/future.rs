@@ -39,6 +39,8 @@ pin_project! {
         read: R,
         gate: Arc<Gate<St>>,
         token: ProvenToken,
+        // Whether the answer may be older than the request: good for letting it pass alone.
+        shared: bool,
         // What is done about a suspicious token before it is refused.
         suspecting: Option<Pin<Box<dyn Future<Output = AuthError> + Send>>>,
     }
@@ -50,12 +52,22 @@ impl<St: SessionStore> Verdict for Reading<St, St::Read> {
         cx: &mut Context<'_>,
         request: &mut Request<B>,
     ) -> Poll<Result<(), AuthError>> {
-        let this = self.project();
+        let mut this = self.project();
         let suspecting = match this.suspecting {
             Some(suspecting) => suspecting,
             None => {
-                let read = ready!(this.read.poll(cx));
-                match this.gate.admit(*this.token, read, request) {
+                let mut admitted = this
+                    .gate
+                    .admit(*this.token, ready!(this.read.as_mut().poll(cx)), request);
+                if *this.shared && admitted.is_err() {
+                    *this.shared = false;
+                    this.read
+                        .set(this.gate.store.read(this.token.claims().session_id));
+                    admitted = this
+                        .gate
+                        .admit(*this.token, ready!(this.read.as_mut().poll(cx)), request);
+                }
+                match admitted {
                     Ok(()) => return Poll::Ready(Ok(())),
                     Err(Stop::Refused(error)) => return Poll::Ready(Err(error)),
                     Err(Stop::Suspected(why)) => {
@@ -84,14 +96,27 @@ where
         }
     }
 
+    pub(super) const fn passed(request: Request<B>, inner: S) -> Self {
+        Self {
+            guarded: Guarded::passed(request, inner),
+        }
+    }
+
     pub(super) fn read(gate: Arc<Gate<St>>, token: ProvenToken, request: Request<B>, inner: S) -> Self {
-        let read = gate.store.read(token.claims().session_id);
+        let shared = gate.may_share();
+        let session = token.claims().session_id;
+        let read = if shared {
+            gate.store.read_near(session)
+        } else {
+            gate.store.read(session)
+        };
         Self {
             guarded: Guarded::deciding(
                 Reading {
                     read,
                     gate,
                     token,
+                    shared,
                     suspecting: None,
                 },
                 request,

@@ -51,9 +51,25 @@ pub(super) struct Gate<St> {
     pub(super) store: St,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) mode: Mode,
+    pub(super) freshness: Freshness,
     pub(super) rotation: RotationPolicy,
     pub(super) events: SecurityEvents,
     pub(super) rejections: Rejections,
+}
+
+/// How a layer asks about a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Freshness {
+    /// The store is read for every request: a revocation holds from the next request on.
+    #[default]
+    Strict,
+    /// A record in this process's memory lets a request pass, if the store keeps one: no I/O. The store pushes what changes; when it
+    /// cannot, a revoked or replaced token may pass until the store's bound is over, and then every request reads again. What
+    /// this process changes itself holds at once. No request is refused without a read.
+    ///
+    /// See [`NearCacheConfig`](crate::NearCacheConfig) of [`RedisStore`](crate::RedisStore); other stores may be strict all the same.
+    Bounded,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,6 +99,7 @@ impl<St: SessionStore> SessionAuthLayer<St> {
                 store,
                 clock: Arc::new(SystemClock),
                 mode,
+                freshness: Freshness::default(),
                 rotation: RotationPolicy::default(),
                 events: SecurityEvents::default(),
                 rejections: Rejections::default(),
@@ -94,6 +111,13 @@ impl<St: SessionStore> SessionAuthLayer<St> {
     #[must_use]
     pub fn clock(mut self, clock: impl Clock) -> Self {
         Arc::make_mut(&mut self.gate).clock = Arc::new(clock);
+        self
+    }
+
+    /// How the store is asked: [`Freshness::Strict`] by default. A layer for renewal is always strict.
+    #[must_use]
+    pub fn freshness(mut self, freshness: Freshness) -> Self {
+        Arc::make_mut(&mut self.gate).freshness = freshness;
         self
     }
 

@@ -30,5 +30,5 @@ mod tests;
 
 pub use extension::{AuthenticatedSession, PresentedSession};
 pub use future::ResponseFuture;
-pub use layer::SessionAuthLayer;
+pub use layer::{Freshness, SessionAuthLayer};
 pub use service::SessionAuth;

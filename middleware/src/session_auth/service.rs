@@ -11,7 +11,7 @@ use tower::Service;
 
 use super::{
     AuthenticatedSession, PresentedSession, ResponseFuture,
-    layer::{Gate, Mode},
+    layer::{Freshness, Gate, Mode},
 };
 use crate::{
     error::{AuthError, ErrorKind},
@@ -51,13 +51,16 @@ where
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
+    fn call(&mut self, mut request: Request<ReqBody>) -> Self::Future {
         match self
             .gate
             .verifier
             .verify_request(request.headers(), request.uri())
         {
-            Ok(token) => ResponseFuture::read(self.gate.clone(), token, request, self.inner.clone()),
+            Ok(token) => match self.gate.admit_near(&token, &mut request) {
+                Some(()) => ResponseFuture::passed(request, self.inner.clone()),
+                None => ResponseFuture::read(self.gate.clone(), token, request, self.inner.clone()),
+            },
             Err(error) => ResponseFuture::rejected(self.gate.rejections.respond(&error, request.headers())),
         }
     }
@@ -77,6 +80,20 @@ impl From<AuthError> for Stop {
 }
 
 impl<St: SessionStore> Gate<St> {
+    /// Rules 3 to 7, from memory. `None` when the store has to be read, as for every refusal.
+    fn admit_near<B>(&self, token: &ProvenToken, request: &mut Request<B>) -> Option<()> {
+        if !self.may_share() {
+            return None;
+        }
+        let record = self.store.near(token.claims().session_id)?;
+        self.pass(&record, token, request).ok()
+    }
+
+    /// Whether what others have read is good for letting a request pass.
+    pub(super) fn may_share(&self) -> bool {
+        self.mode == Mode::Access && self.freshness == Freshness::Bounded
+    }
+
     /// Rules 3 to 7.
     pub(super) fn admit<B>(
         &self,
@@ -84,36 +101,41 @@ impl<St: SessionStore> Gate<St> {
         read: Result<Option<SessionRecord>, StoreError>,
         request: &mut Request<B>,
     ) -> Result<(), Stop> {
-        let now = self.clock.now();
         let Some(record) = read.map_err(AuthError::from)? else {
             // Stores forget sessions some time after their expiry.
-            token.unexpired(now).map_err(AuthError::token)?;
+            token.unexpired(self.clock.now()).map_err(AuthError::token)?;
             return Err(AuthError::token(ErrorKind::SessionNotFound).into());
         };
         match self.mode {
-            Mode::Access => {
-                let admission = match session::admit(&record, &token, &self.rotation, now) {
-                    Ok(admission) => admission,
-                    Err(refusal) if refusal.suspicion.is_some() => {
-                        return Err(Stop::Suspected(Box::new((refusal, record))));
-                    }
-                    Err(refusal) => return Err(AuthError::from(refusal).into()),
-                };
-                let mut session = AuthenticatedSession::new(record, token.claims());
-                session.previous_token = admission == Admission::Previous;
-                request.extensions_mut().insert(session);
-            }
+            Mode::Access => self
+                .pass(&record, &token, request)
+                .map_err(|refusal| match refusal.suspicion {
+                    Some(_) => Stop::Suspected(Box::new((refusal, record))),
+                    None => Stop::Refused(refusal.into()),
+                }),
             Mode::Renewal => {
                 session::standing(&record, &token).map_err(AuthError::token)?;
+                hide_credentials(request);
                 request
                     .extensions_mut()
                     .insert(PresentedSession::new(record, token));
+                Ok(())
             }
         }
-        // A log line of an inner service must not show the token.
-        if let Some(credentials) = request.headers_mut().get_mut(header::AUTHORIZATION) {
-            credentials.set_sensitive(true);
-        }
+    }
+
+    /// Rules 5 to 7.
+    fn pass<B>(
+        &self,
+        record: &SessionRecord,
+        token: &ProvenToken,
+        request: &mut Request<B>,
+    ) -> Result<(), Refusal> {
+        let admission = session::admit(record, token, &self.rotation, self.clock.now())?;
+        let mut session = AuthenticatedSession::of(record, token.claims());
+        session.previous_token = admission == Admission::Previous;
+        hide_credentials(request);
+        request.extensions_mut().insert(session);
         Ok(())
     }
 
@@ -137,6 +159,13 @@ impl<St: SessionStore> Gate<St> {
             )
             .await
         })
+    }
+}
+
+/// A log line of an inner service must not show the token.
+fn hide_credentials<B>(request: &mut Request<B>) {
+    if let Some(credentials) = request.headers_mut().get_mut(header::AUTHORIZATION) {
+        credentials.set_sensitive(true);
     }
 }
 

@@ -13,9 +13,9 @@ pub use agents::{Agent, AgentDirectory, AgentStore, AnyAgent, Registered, Regist
 pub use memory::MemoryStore;
 pub use page::{InvalidCursor, Page, PageRequest, SessionCursor};
 #[cfg(feature = "redis")]
-pub use redis::{RedisRead, RedisStore, RedisStoreConfig, RedisStoreError};
+pub use redis::{NearCacheConfig, NearCacheStats, RedisRead, RedisStore, RedisStoreConfig, RedisStoreError};
 
-use std::future::Future;
+use std::{future::Future, sync::Arc};
 
 use crate::{
     clock::Timestamp,
@@ -52,6 +52,19 @@ pub trait SessionStore: Clone + Send + Sync + 'static {
 
     /// Reads a session: the one call of an authentication.
     fn read(&self, id: SessionId) -> Self::Read;
+
+    /// A copy of a session's record in this process's memory, if the store has one that is not staler than it promises: for
+    /// [`Freshness::Bounded`](crate::Freshness). It is good for letting a request pass; to refuse one, [`read`](Self::read).
+    fn near(&self, id: SessionId) -> Option<Arc<SessionRecord>> {
+        let _ = id;
+        None
+    }
+
+    /// Reads a session after [`near`](Self::near) had none, and may keep a copy. The answer may be shared with others who asked
+    /// at the same time, so it too is good for letting pass alone.
+    fn read_near(&self, id: SessionId) -> Self::Read {
+        self.read(id)
+    }
 
     /// Adds a session unless its agent was deleted, or has its maximum of active ones and none of them is to give way.
     fn create(&self, session: &NewSession) -> impl Future<Output = Result<Created, StoreError>> + Send;

@@ -104,6 +104,7 @@ impl RedisStore {
             for id in &ids {
                 call = call.arg(*id.as_uuid().as_bytes());
             }
+            let _forgetting = self.near.forgetting(ids);
             match self.connection.script::<i64>(&REVOKE_AGENT, &call).await? {
                 -1 => {}
                 -2 => return Ok(None),

@@ -2,6 +2,7 @@
 
 use std::{fmt, time::Duration};
 
+use super::NearCacheConfig;
 use redis::{Client, IntoConnectionInfo, ProtocolVersion};
 
 /// How to reach Redis.
@@ -11,6 +12,8 @@ pub struct RedisStoreConfig {
     url: String,
     /// The deadline of every call: 250 ms by default.
     pub timeout: Duration,
+    /// What is held in memory for layers with [`Freshness::Bounded`](crate::Freshness).
+    pub near_cache: NearCacheConfig,
 }
 
 impl RedisStoreConfig {
@@ -21,6 +24,7 @@ impl RedisStoreConfig {
         Self {
             url: url.into(),
             timeout: Duration::from_millis(250),
+            near_cache: NearCacheConfig::default(),
         }
     }
 
@@ -49,6 +53,7 @@ impl fmt::Debug for RedisStoreConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RedisStoreConfig")
             .field("timeout", &self.timeout)
+            .field("near_cache", &self.near_cache)
             .finish_non_exhaustive()
     }
 }

@@ -51,6 +51,11 @@ impl Connection {
         }
     }
 
+    /// How long a store call may take.
+    pub(super) const fn deadline(&self) -> Duration {
+        self.deadline
+    }
+
     /// Gives a store call its deadline. What was sent may still run on the server later.
     pub(super) async fn within<T>(
         &self,

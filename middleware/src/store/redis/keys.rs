@@ -39,6 +39,17 @@ pub(super) fn session_key(id: SessionId) -> String {
     [SESSION_PREFIX, "{", &digits[28..], "}:", &digits[..28]].concat()
 }
 
+/// The session whose record a key holds; `None` for any other key.
+pub(super) fn session_of_key(key: &[u8]) -> Option<SessionId> {
+    let key = std::str::from_utf8(key).ok()?.strip_prefix(SESSION_PREFIX)?;
+    let (bucket, digits) = key.strip_prefix('{')?.split_once("}:")?;
+    if bucket.len() != 4 || digits.len() != 28 {
+        return None;
+    }
+    let id = Uuid::try_parse(&[digits, bucket].concat()).ok()?;
+    Some(SessionId::from_uuid(id))
+}
+
 /// The fields of an agent's record, in the order of [`agent`].
 pub(super) const AGENT_FIELDS: [&str; 2] = ["c", "n"];
 

@@ -5,17 +5,25 @@ mod config;
 mod connection;
 mod keys;
 mod list;
+mod near;
 mod record;
 mod script;
 mod sessions;
 mod supervisor;
 
 pub use config::{RedisStoreConfig, RedisStoreError};
+pub use near::{NearCacheConfig, NearCacheStats};
 pub use sessions::RedisRead;
 
-use std::fmt;
+use std::{
+    fmt,
+    sync::{Arc, OnceLock},
+};
 
-use self::connection::Connection;
+use redis::Client;
+
+use self::{connection::Connection, near::NearCache};
+use crate::id::SessionId;
 
 /// A store on a single Redis or Valkey server. Clones share one multiplexed connection.
 ///
@@ -25,6 +33,15 @@ use self::connection::Connection;
 #[derive(Clone)]
 pub struct RedisStore {
     connection: Connection,
+    near: Arc<Near>,
+}
+
+/// The near cache, which starts when it is asked for the first time.
+struct Near {
+    client: Client,
+    config: NearCacheConfig,
+    /// `None` when it could not be started.
+    cache: OnceLock<Option<NearCache>>,
 }
 
 impl fmt::Debug for RedisStore {
@@ -42,8 +59,57 @@ impl RedisStore {
     /// # Panics
     /// Outside a Tokio runtime.
     pub fn open(config: &RedisStoreConfig) -> Result<Self, RedisStoreError> {
+        let client = config.client()?;
         Ok(Self {
-            connection: Connection::open(config.client()?, config.timeout),
+            connection: Connection::open(client.clone(), config.timeout),
+            near: Arc::new(Near {
+                client,
+                config: config.near_cache,
+                cache: OnceLock::new(),
+            }),
         })
+    }
+
+    /// What the near cache is doing; `None` as long as no layer has asked for [`Freshness::Bounded`](crate::Freshness).
+    #[must_use]
+    pub fn near_cache(&self) -> Option<NearCacheStats> {
+        self.near.cache.get()?.as_ref().map(NearCache::stats)
+    }
+}
+
+impl Near {
+    /// The cache, started when it was not yet.
+    fn cache(&self) -> Option<&NearCache> {
+        let start = || match NearCache::start(self.client.clone(), self.config) {
+            Ok(cache) => Some(cache),
+            Err(error) => {
+                tracing::error!(%error, "cannot start the near cache: every request asks Redis");
+                None
+            }
+        };
+        self.cache.get_or_init(start).as_ref()
+    }
+
+    /// Forgets what this process changes, or may have changed.
+    fn forget(&self, ids: impl IntoIterator<Item = SessionId>) {
+        if let Some(Some(cache)) = self.cache.get() {
+            ids.into_iter().for_each(|id| cache.forget(id));
+        }
+    }
+
+    /// Forgets sessions when it is dropped: once a change is answered, and also when its answer is not waited for.
+    fn forgetting(&self, ids: Vec<SessionId>) -> Forgetting<'_> {
+        Forgetting { near: self, ids }
+    }
+}
+
+struct Forgetting<'a> {
+    near: &'a Near,
+    ids: Vec<SessionId>,
+}
+
+impl Drop for Forgetting<'_> {
+    fn drop(&mut self) {
+        self.near.forget(self.ids.drain(..));
     }
 }

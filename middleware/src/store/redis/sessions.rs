@@ -4,6 +4,7 @@ use std::{
     fmt,
     future::Future,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
@@ -59,6 +60,25 @@ impl SessionStore for RedisStore {
         }))
     }
 
+    fn near(&self, id: SessionId) -> Option<Arc<SessionRecord>> {
+        self.near.cache()?.get(id)
+    }
+
+    fn read_near(&self, id: SessionId) -> Self::Read {
+        let store = self.clone();
+        RedisRead(Box::pin(async move {
+            let read = async {
+                if let Some(cache) = store.near.cache()
+                    && let Some(read) = cache.read(id, store.connection.deadline()).await
+                {
+                    return Ok(read);
+                }
+                store.read_session(id).await
+            };
+            store.connection.within(read).await
+        }))
+    }
+
     async fn create(&self, session: &NewSession) -> Result<Created, StoreError> {
         let record = &session.record;
         // One flight, the registry first: an entry without sessions is harmless.
@@ -95,6 +115,7 @@ impl SessionStore for RedisStore {
             .number(next.expires_at)
             .number(keep_for)
             .arg(record::pack(next));
+        let _forgetting = self.near.forgetting(vec![next.id]);
         let reply = self.connection.script(&REPLACE_TOKEN, &call);
         match self.connection.within(reply).await? {
             Value::Int(1) => Ok(Swapped::Done),
@@ -110,6 +131,7 @@ impl SessionStore for RedisStore {
     }
 
     async fn revoke(&self, id: SessionId, now: Timestamp) -> Result<bool, StoreError> {
+        let _forgetting = self.near.forgetting(vec![id]);
         let revoke = async {
             let Some(agent) = self.agent_of(id).await? else {
                 return Ok(false);
@@ -157,6 +179,7 @@ impl RedisStore {
         let mut giving_way = Vec::new();
         loop {
             let call = creation(session, &giving_way);
+            let _forgetting = self.near.forgetting(giving_way.clone());
             return match self.connection.script(&CREATE, &call).await? {
                 Value::Int(1) => Ok(Some(Created::Done)),
                 Value::Int(0) => Ok(Some(Created::LimitReached)),
@@ -187,6 +210,7 @@ impl RedisStore {
             return;
         };
         runtime.spawn(async move {
+            let _forgetting = store.near.forgetting(vec![id]);
             let call = revocation(id, agent, now);
             for _ in 0..TAKE_BACK_ATTEMPTS {
                 let revoked = store.connection.script::<i64>(&REVOKE, &call);

@@ -1,0 +1,256 @@
+//! Session records in this process's memory, kept coherent by Redis' server-assisted client side caching.
+
+mod config;
+mod shard;
+mod tracking;
+
+pub use config::{NearCacheConfig, NearCacheStats};
+
+use std::{
+    fmt,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    thread,
+    time::Duration,
+};
+
+use redis::{Client, Cmd, FromRedisValue, aio::MultiplexedConnection};
+use tokio::{
+    runtime::{self, Handle},
+    sync::{oneshot, watch},
+    time::{Instant, timeout},
+};
+
+use self::shard::{Nanos, Note, Shard};
+use super::{keys, record};
+use crate::{id::SessionId, session::SessionRecord, store::StoreError};
+
+/// Locks are held for a lookup each; so many keep cores out of each other's way.
+const SHARDS: usize = 64;
+
+/// What a read gave; `None` while it is under way.
+type Landing = watch::Receiver<Option<Result<Option<SessionRecord>, StoreError>>>;
+
+/// A cache with its tracking thread, which ends with it.
+pub(super) struct NearCache {
+    shared: Arc<Shared>,
+    runtime: Handle,
+    _stop: oneshot::Sender<()>,
+}
+
+struct Shared {
+    config: NearCacheConfig,
+    base: Instant,
+    shards: Vec<Mutex<Shard<SessionId, SessionRecord, Landing>>>,
+    epoch: AtomicU64,
+    /// The tracking connection, over which misses are read.
+    connection: Mutex<Option<MultiplexedConnection>>,
+    counts: Counts,
+}
+
+#[derive(Default)]
+struct Counts {
+    misses: AtomicU64,
+    bypassed: AtomicU64,
+    invalidations: AtomicU64,
+    losses: AtomicU64,
+}
+
+impl NearCache {
+    /// Starts to connect, on a thread of its own.
+    pub(super) fn start(client: Client, config: NearCacheConfig) -> std::io::Result<Self> {
+        let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
+        let shared = Arc::new(Shared {
+            config,
+            base: Instant::now(),
+            shards: (0..SHARDS).map(|_| Mutex::new(Shard::new())).collect(),
+            epoch: AtomicU64::new(0),
+            connection: Mutex::new(None),
+            counts: Counts::default(),
+        });
+        let (stop, stopped) = oneshot::channel();
+        let handle = runtime.handle().clone();
+        let cache = Arc::downgrade(&shared);
+        thread::Builder::new()
+            .name("session-tracking".into())
+            .spawn(move || runtime.block_on(tracking::run(cache, client, stopped)))?;
+        Ok(Self {
+            shared,
+            runtime: handle,
+            _stop: stop,
+        })
+    }
+
+    /// A record that is not older than the bound.
+    pub(super) fn get(&self, id: SessionId) -> Option<Arc<SessionRecord>> {
+        let now = self.shared.now();
+        self.shared.shard(id).get(&id, now)
+    }
+
+    /// Reads a record over the tracking connection, or waits for another caller's read of it, and keeps it. `None` when the cache
+    /// is of no use now, or could not find out: then the caller asks for itself.
+    pub(super) async fn read(&self, id: SessionId, deadline: Duration) -> Option<Option<SessionRecord>> {
+        let mut landing = self.landing(id, deadline);
+        if landing.is_none() {
+            self.shared.counts.bypassed.fetch_add(1, Ordering::Relaxed);
+        }
+        let landed = landing.as_mut()?.wait_for(Option::is_some).await.ok()?;
+        landed.as_ref()?.as_ref().ok().cloned()
+    }
+
+    fn landing(&self, id: SessionId, deadline: Duration) -> Option<Landing> {
+        let shared = &self.shared;
+        let now = shared.now();
+        let mut shard = shared.shard(id);
+        // Before the connection is taken: one that replaced it meanwhile has another epoch.
+        let note = shard.note(now)?;
+        let connection = shared.connection().clone()?;
+        shared.counts.misses.fetch_add(1, Ordering::Relaxed);
+        // An older read may have been answered before a revocation that is past the bound by now.
+        if let Some(landing) = shard.join(&id, now, nanos(shared.config.bound)) {
+            return Some(landing);
+        }
+        let (land, landing) = watch::channel(None);
+        shard.depart(id, now, landing.clone());
+        drop(shard);
+        let flight = fly(
+            shared.clone(),
+            connection,
+            id,
+            note,
+            deadline,
+            landing.clone(),
+            land,
+        );
+        self.runtime.spawn(flight);
+        Some(landing)
+    }
+
+    /// This process has changed the record, or may have.
+    pub(super) fn forget(&self, id: SessionId) {
+        self.shared.shard(id).invalidate(&id);
+    }
+
+    pub(super) fn stats(&self) -> NearCacheStats {
+        let shared = &self.shared;
+        let now = shared.now();
+        let count = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        NearCacheStats {
+            coherent: shared.shards.iter().all(|shard| lock(shard).has_lease(now)),
+            entries: shared.shards.iter().map(|shard| lock(shard).len()).sum(),
+            hits: shared.shards.iter().map(|shard| lock(shard).hits()).sum(),
+            misses: count(&shared.counts.misses),
+            bypassed: count(&shared.counts.bypassed),
+            invalidations: count(&shared.counts.invalidations),
+            losses: count(&shared.counts.losses),
+        }
+    }
+}
+
+/// A read on the tracking thread's runtime, where nobody who hangs up can stop it for the others.
+async fn fly(
+    shared: Arc<Shared>,
+    mut connection: MultiplexedConnection,
+    id: SessionId,
+    note: Note,
+    deadline: Duration,
+    landing: Landing,
+    land: watch::Sender<Option<Result<Option<SessionRecord>, StoreError>>>,
+) {
+    let mut get = Cmd::new();
+    get.arg("GET").arg(keys::session_key(id));
+    let read = timeout(deadline, connection.send_packed_command(&get)).await;
+    let read = match read {
+        Ok(reply) => reply
+            .map_err(|error| StoreError::from(&error))
+            .and_then(|reply| Option::<Vec<u8>>::from_redis_value(reply).map_err(keys::unexpected))
+            .and_then(|packed| packed.map(|packed| record::unpack(id, &packed)).transpose()),
+        Err(_) => Err(StoreError::Timeout),
+    };
+    let mut shard = shared.shard(id);
+    shard.land(&id, |flight| flight.same_channel(&landing));
+    // Negative answers are not kept: the next read may find another one.
+    if let Ok(Some(record)) = &read
+        && record.revoked_at.is_none()
+    {
+        let now = shared.now();
+        let until = now.saturating_add(nanos(shared.config.max_age));
+        let capacity = shared.config.capacity.div_ceil(SHARDS);
+        shard.insert(note, id, Arc::new(record.clone()), now, until, capacity);
+    }
+    drop(shard);
+    land.send_replace(Some(read));
+}
+
+impl Shared {
+    fn now(&self) -> Nanos {
+        nanos(self.base.elapsed())
+    }
+
+    fn epoch(&self) -> u64 {
+        self.epoch.load(Ordering::SeqCst)
+    }
+
+    fn shard(&self, id: SessionId) -> MutexGuard<'_, Shard<SessionId, SessionRecord, Landing>> {
+        // Random bits of the id.
+        let place = usize::from(id.as_uuid().as_bytes()[12]) % SHARDS;
+        lock(&self.shards[place])
+    }
+
+    fn connection(&self) -> MutexGuard<'_, Option<MultiplexedConnection>> {
+        lock(&self.connection)
+    }
+
+    /// Redis tracks on this connection.
+    fn begin(&self, connection: MultiplexedConnection) {
+        self.reset();
+        *self.connection() = Some(connection);
+    }
+
+    /// The connection is gone, or is to be: changes may have been missed.
+    fn lose(&self) {
+        if self.connection().take().is_some() {
+            self.counts.losses.fetch_add(1, Ordering::Relaxed);
+        }
+        self.reset();
+    }
+
+    /// Begins a new epoch, with nothing in it.
+    fn reset(&self) {
+        let epoch = self.epoch.fetch_add(1, Ordering::SeqCst) + 1;
+        for shard in &self.shards {
+            lock(shard).reset(epoch);
+        }
+    }
+
+    fn extend(&self, epoch: u64, sent: Nanos) {
+        let until = sent.saturating_add(nanos(self.config.bound));
+        for shard in &self.shards {
+            lock(shard).extend(epoch, until);
+        }
+    }
+
+    fn invalidate_key(&self, key: &[u8]) {
+        self.counts.invalidations.fetch_add(1, Ordering::Relaxed);
+        // No record of ours has another name.
+        if let Some(id) = keys::session_of_key(key) {
+            self.shard(id).invalidate(&id);
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn nanos(duration: Duration) -> Nanos {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+impl fmt::Debug for NearCache {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("NearCache").field(&self.stats()).finish()
+    }
+}

@@ -1,0 +1,145 @@
+//! What is coherent by itself: some of the cached records, and what says whether they may be used.
+//!
+//! Everything happens under the shard's lock, in this order of events: tracking begins with a new epoch ([`Shard::reset`]); pings
+//! that were answered extend the lease; a miss takes a [`Note`] before it sends its read, and may insert what it read only if
+//! nothing was invalidated in between; whatever may have been missed ends the epoch.
+
+use std::{collections::HashMap, hash::Hash, sync::Arc};
+
+use lru::LruCache;
+
+/// Nanoseconds since the cache was made.
+pub(super) type Nanos = u64;
+
+/// A part of the cache. `F` is a read under way, which others may wait for.
+pub(super) struct Shard<K: Hash + Eq, V, F> {
+    epoch: u64,
+    /// Counts invalidations.
+    generation: u64,
+    /// Until when a push that was lost or is late cannot be older than the bound. 0: no lease.
+    lease_until: Nanos,
+    entries: LruCache<K, Entry<V>>,
+    flights: HashMap<K, Flight<F>>,
+    hits: u64,
+}
+
+struct Entry<V> {
+    value: Arc<V>,
+    until: Nanos,
+}
+
+struct Flight<F> {
+    began: Nanos,
+    shared: F,
+}
+
+/// What has to be unchanged for an insertion.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Note {
+    epoch: u64,
+    generation: u64,
+}
+
+impl<K: Hash + Eq + Copy, V, F: Clone> Shard<K, V, F> {
+    pub(super) fn new() -> Self {
+        Self {
+            epoch: 0,
+            generation: 0,
+            lease_until: 0,
+            entries: LruCache::unbounded(),
+            flights: HashMap::new(),
+            hits: 0,
+        }
+    }
+
+    /// Ends the epoch: what is held may be stale, and what is being read too.
+    pub(super) fn reset(&mut self, epoch: u64) {
+        self.epoch = epoch;
+        self.lease_until = 0;
+        self.entries.clear();
+        self.flights.clear();
+    }
+
+    /// A ping that was sent in `epoch` was answered: what was invalidated before it was sent has been heard of.
+    pub(super) fn extend(&mut self, epoch: u64, until: Nanos) {
+        if epoch == self.epoch {
+            self.lease_until = self.lease_until.max(until);
+        }
+    }
+
+    pub(super) const fn has_lease(&self, now: Nanos) -> bool {
+        now < self.lease_until
+    }
+
+    pub(super) fn get(&mut self, key: &K, now: Nanos) -> Option<Arc<V>> {
+        if !self.has_lease(now) {
+            return None;
+        }
+        let entry = self.entries.get(key)?;
+        if now >= entry.until {
+            self.entries.pop(key);
+            return None;
+        }
+        self.hits += 1;
+        Some(entry.value.clone())
+    }
+
+    /// To be taken before the read is sent. `None` without a lease.
+    pub(super) fn note(&self, now: Nanos) -> Option<Note> {
+        self.has_lease(now).then_some(Note {
+            epoch: self.epoch,
+            generation: self.generation,
+        })
+    }
+
+    /// A read under way that began less than `age` ago, and that no invalidation has overtaken.
+    pub(super) fn join(&self, key: &K, now: Nanos, age: Nanos) -> Option<F> {
+        let flight = self.flights.get(key)?;
+        (now < flight.began.saturating_add(age)).then(|| flight.shared.clone())
+    }
+
+    pub(super) fn depart(&mut self, key: K, now: Nanos, shared: F) {
+        self.flights.insert(key, Flight { began: now, shared });
+    }
+
+    /// The end of a read, unless another one has taken its place.
+    pub(super) fn land(&mut self, key: &K, is_it: impl Fn(&F) -> bool) {
+        if self.flights.get(key).is_some_and(|flight| is_it(&flight.shared)) {
+            self.flights.remove(key);
+        }
+    }
+
+    /// Takes in what was read after `note`. The least recently used entry beyond `capacity` goes.
+    pub(super) fn insert(
+        &mut self,
+        note: Note,
+        key: K,
+        value: Arc<V>,
+        now: Nanos,
+        until: Nanos,
+        capacity: usize,
+    ) {
+        if self.note(now) != Some(note) {
+            return;
+        }
+        self.entries.put(key, Entry { value, until });
+        if self.entries.len() > capacity {
+            self.entries.pop_lru();
+        }
+    }
+
+    /// The record changed, or vanished.
+    pub(super) fn invalidate(&mut self, key: &K) {
+        self.generation += 1;
+        self.entries.pop(key);
+        self.flights.remove(key);
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    pub(super) const fn hits(&self) -> u64 {
+        self.hits
+    }
+}
