@@ -99,6 +99,7 @@ where
         .realm(REALM);
     let events = SecurityEvents::new();
     let session = SessionAuthLayer::new(verifier.clone(), store.clone())
+        .freshness(config.freshness)
         .rotation(config.policy.rotation)
         .events(events.clone())
         .clock(clock.clone())

@@ -9,12 +9,14 @@ use std::{
 use argon2::{Argon2, PasswordHasher};
 use clap::{Parser, Subcommand};
 use tokio::{net::TcpListener, signal};
-use tower_session_auth::{OnReuse, SigningKey, SystemClock, master_auth::MAX_PASSWORD_LEN};
+use tower_session_auth::{
+    OnReuse, RedisStoreConfig, SessionId, SigningKey, SystemClock, master_auth::MAX_PASSWORD_LEN,
+};
 
 use crate::{
     app,
     config::{self, Config, Settings},
-    first_run,
+    first_run, inspect,
 };
 
 /// Sessions for agents and services: revocable, self-renewing, over HTTP.
@@ -37,6 +39,11 @@ enum Command {
     Keygen,
     /// Read a password from standard input and print its Argon2id hash.
     HashPassword,
+    /// Read a session's record in Redis and print it as JSON. Only redis_url is needed.
+    Inspect {
+        /// The session's id.
+        id: SessionId,
+    },
     /// Check the configuration and say what is wrong with it.
     CheckConfig,
 }
@@ -58,6 +65,7 @@ pub fn main() -> ExitCode {
         Command::Serve => serve(cli.settings),
         Command::Keygen => keygen(),
         Command::HashPassword => hash_password(),
+        Command::Inspect { id } => inspect(cli.settings, id),
         Command::CheckConfig => check_config(cli.settings),
     };
     match outcome {
@@ -178,6 +186,24 @@ fn hash(password: &str) -> Result<String, Failure> {
         .hash_password(password.as_bytes())
         .map(|hash| hash.to_string())
         .map_err(|error| Failure::Other(format!("cannot hash the password: {error}")))
+}
+
+fn inspect(settings: Settings, id: SessionId) -> Result<(), Failure> {
+    let settings = settings
+        .with_file()
+        .map_err(|errors| Failure::Input(errors.to_string()))?;
+    let Some(url) = settings.redis_url else {
+        return Err(Failure::Input(
+            "redis_url is missing: an embedded store ends with its process".into(),
+        ));
+    };
+    let store = RedisStoreConfig::new(url);
+    store
+        .check()
+        .map_err(|error| Failure::Input(format!("redis_url: {error}")))?;
+    let runtime = tokio::runtime::Runtime::new().map_err(|error| Failure::Other(error.to_string()))?;
+    let described = runtime.block_on(inspect::describe(&store, id));
+    print(&described.map_err(Failure::Other)?)
 }
 
 fn check_config(settings: Settings) -> Result<(), Failure> {

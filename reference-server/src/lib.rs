@@ -10,6 +10,7 @@ pub mod config;
 mod endpoints;
 pub mod first_run;
 mod input;
+mod inspect;
 mod listen;
 mod output;
 mod proxies;

@@ -10,11 +10,14 @@ use std::{
 };
 
 use http::Method;
-use serde_json::json;
+use serde_json::{Value, json};
 use session_auth_tests::{
     api::Api,
     redis::TestRedis,
     server::{PASSWORD, cheap_hash},
+};
+use tower_session_auth::{
+    CreateSession, RedisStore, RedisStoreConfig, SessionManager, SigningKey, TokenSigner,
 };
 
 /// The command, with no setting of the machine's own.
@@ -260,6 +263,8 @@ fn a_configuration_that_cannot_work_ends_with_2_and_says_everything_that_is_wron
             &["--config", &reuse],
             &["reuse.toml", "line 2", "reject", "revoke"],
         ),
+        (&["--freshness", "fresh"], &["freshness", "strict", "bounded"]),
+        (&["--freshness-bound-ms", "49"], &["freshness_bound_ms"]),
         (&["--no-such-flag"], &["no-such-flag"]),
         (&["--config", &unknown], &["unknown.toml", "redis"]),
         (&["--config", &secret], &["secret.toml", "line 1"]),
@@ -366,4 +371,41 @@ fn an_address_in_use_ends_with_1() {
     let output = run(&mut command(&["--listen", &address]), "");
     assert_eq!(output.status.code(), Some(1));
     assert!(text(&output.stderr).contains(&address));
+}
+
+#[tokio::test]
+async fn inspect_shows_a_record_in_redis() {
+    let redis = TestRedis::shared();
+    let url = redis.fresh_database();
+    let store = RedisStore::open(&RedisStoreConfig::new(&*url)).expect("a store");
+    let signer = TokenSigner::new(SigningKey::generate().expect("a key"));
+    let sessions = SessionManager::new(store, signer);
+    let agent = "6f1c7a52-2f39-4b0e-9c55-0b7f3e3d2a11".parse().expect("an id");
+    let issued = sessions
+        .create(CreateSession::new(agent))
+        .await
+        .expect("a session");
+    let id = issued.record.id.to_string();
+
+    let inspect = |id: &str| run(&mut command(&["inspect", id, "--redis-url", &url]), "");
+    let shown = inspect(&id);
+    assert_eq!(shown.status.code(), Some(0), "{}", text(&shown.stderr));
+    let shown: Value = serde_json::from_str(&text(&shown.stdout)).expect("JSON");
+    assert_eq!(shown["id"], id);
+    assert_eq!(shown["agentId"], agent.to_string());
+    assert_eq!(shown["status"], "ACTIVE");
+    assert_eq!(shown["key"], RedisStore::session_key(issued.record.id));
+    assert_eq!(shown["maxRenewals"], 30);
+    assert_eq!(shown["expiresAt"], issued.record.expires_at.0);
+    sessions.revoke(issued.record.id).await.expect("a revocation");
+    let shown: Value = serde_json::from_str(&text(&inspect(&id).stdout)).expect("JSON");
+    assert_eq!(shown["status"], "REVOKED");
+
+    let none = inspect("0190f3a1-7c1e-7d2a-9b3c-4d5e6f709b1f");
+    assert_eq!(none.status.code(), Some(1));
+    assert!(text(&none.stderr).contains("session:{9b1f}:0190f3a17c1e7d2a9b3c4d5e6f70"));
+    assert_eq!(inspect("not-an-id").status.code(), Some(2));
+    let nowhere = run(&mut command(&["inspect", &id]), "");
+    assert_eq!(nowhere.status.code(), Some(2));
+    assert!(text(&nowhere.stderr).contains("redis_url"));
 }

@@ -9,7 +9,7 @@ use session_auth_tests::{
     redis::TestRedis,
     server::{START, TestServer, cheap_hash},
 };
-use tower_session_auth::{ManualClock, RedisStoreConfig, SigningKey, Timestamp};
+use tower_session_auth::{Freshness, ManualClock, RedisStoreConfig, SigningKey, Timestamp};
 
 const HALF_A_DAY: u64 = 43_200;
 
@@ -19,10 +19,11 @@ fn clock() -> ManualClock {
 
 /// A server on this Redis with these keys.
 async fn server(url: &str, keys: Keys, clock: ManualClock) -> TestServer {
-    let settings = Settings {
-        master_password_hash: Some(cheap_hash()),
-        ..Settings::default()
-    };
+    server_with(Settings::default(), url, keys, clock).await
+}
+
+async fn server_with(mut settings: Settings, url: &str, keys: Keys, clock: ManualClock) -> TestServer {
+    settings.master_password_hash = Some(cheap_hash());
     let mut config = Config::resolve(settings).expect("a configuration");
     config.store = Store::Redis(RedisStoreConfig::new(url));
     config.keys = keys;
@@ -83,6 +84,56 @@ async fn two_servers_on_one_redis_see_each_others_changes_with_the_next_request(
         .access(&renewed.token)
         .await
         .refused(401, "SESSION_REVOKED");
+}
+
+/// What one server changes, it refuses itself at once, and the other as soon as it has heard of it.
+#[tokio::test]
+async fn two_servers_with_records_in_memory_see_each_others_changes_within_the_bound() {
+    let redis = TestRedis::start();
+    let (url, keys, clock) = (redis.url(), Keys::single(fresh_key()), clock());
+    let settings = || Settings {
+        freshness: Some(Freshness::Bounded),
+        ..Settings::default()
+    };
+    let one = server_with(settings(), &url, keys.clone(), clock.clone()).await;
+    let other = server_with(settings(), &url, keys, clock).await;
+    for own in [true, false] {
+        let session = one.api.session(&one.api.agent().await).await;
+        // Long enough for both to hold it.
+        for _ in 0..50 {
+            one.api.access(&session.token).await.expect(200);
+            other.api.access(&session.token).await.expect(200);
+        }
+        one.advance(HALF_A_DAY);
+        let renewed = one.api.renew(&session.id, &session.token).await;
+        let renewed = renewed.expect(200).issued();
+        other.api.access(&renewed.token).await.expect(200);
+        one.api
+            .access(&session.token)
+            .await
+            .refused(401, "TOKEN_SUPERSEDED");
+        for _ in 0..50 {
+            one.api.access(&renewed.token).await.expect(200);
+            other.api.access(&renewed.token).await.expect(200);
+        }
+        let (revoking, hearing) = if own { (&one, &other) } else { (&other, &one) };
+        revoking.api.revoke(&session.id).await.expect(200);
+        revoking
+            .api
+            .access(&renewed.token)
+            .await
+            .refused(401, "SESSION_REVOKED");
+        let revoked = Instant::now();
+        while hearing.api.access(&renewed.token).await.status == 200 {
+            assert!(revoked.elapsed() < Duration::from_secs(5), "never refused");
+        }
+        hearing
+            .api
+            .access(&renewed.token)
+            .await
+            .refused(401, "SESSION_REVOKED");
+        one.advance(HALF_A_DAY);
+    }
 }
 
 #[tokio::test]

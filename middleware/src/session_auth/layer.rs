@@ -3,6 +3,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::{HeaderMap, Response};
 use http_body_util::Full;
+use serde::{Deserialize, Serialize};
 use tower::Layer;
 
 use super::SessionAuth;
@@ -58,7 +59,8 @@ pub(super) struct Gate<St> {
 }
 
 /// How a layer asks about a session.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Freshness {
     /// The store is read for every request: a revocation holds from the next request on.

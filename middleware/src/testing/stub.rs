@@ -23,6 +23,7 @@ struct State {
     answer: Option<Answer>,
     /// What everything but a read fails with, if not with the error of the reads.
     failure: Option<StoreError>,
+    held: Option<Arc<SessionRecord>>,
     reads: Vec<SessionId>,
     waiting: Vec<oneshot::Sender<Answer>>,
 }
@@ -33,6 +34,7 @@ impl Stub {
             state: Arc::new(Mutex::new(State {
                 answer,
                 failure: None,
+                held: None,
                 reads: Vec::new(),
                 waiting: Vec::new(),
             })),
@@ -49,6 +51,12 @@ impl Stub {
         let stub = Self::with(Some(answer));
         stub.state.lock().unwrap().failure = Some(failure);
         stub
+    }
+
+    /// Has a record in memory.
+    pub(crate) fn holding(self, record: SessionRecord) -> Self {
+        self.state.lock().unwrap().held = Some(Arc::new(record));
+        self
     }
 
     /// Leaves every read without an answer until [`release`](Self::release).
@@ -94,6 +102,11 @@ impl SessionStore for Stub {
         let (sender, receiver) = oneshot::channel();
         state.waiting.push(sender);
         Box::pin(async { receiver.await.unwrap() })
+    }
+
+    fn near(&self, id: SessionId) -> Option<Arc<SessionRecord>> {
+        let held = self.state.lock().unwrap().held.clone();
+        held.filter(|held| held.id == id)
     }
 
     async fn create(&self, _: &NewSession) -> Result<Created, StoreError> {

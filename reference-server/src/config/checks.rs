@@ -79,6 +79,7 @@ impl Config {
                 master_password_hash,
                 keys,
                 policy,
+                freshness: settings.freshness.unwrap_or_default(),
                 token_prefix,
                 issuer,
                 audience,
@@ -201,11 +202,18 @@ fn store(settings: &Settings, errors: &mut Errors) -> Store {
         1,
         60_000,
     );
+    let bound = errors.within(
+        "freshness_bound_ms",
+        settings.freshness_bound_ms.unwrap_or(250),
+        50,
+        60_000,
+    );
     let Some(url) = settings.redis_url.clone().filter(|url| !url.is_empty()) else {
         return Store::Memory;
     };
     let mut config = RedisStoreConfig::new(url);
     config.timeout = Duration::from_millis(timeout);
+    config.near_cache.bound = Duration::from_millis(bound);
     if let Err(error) = config.check() {
         errors.add(format!("redis_url: {error}"));
     }

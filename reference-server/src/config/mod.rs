@@ -9,7 +9,7 @@ pub use settings::Settings;
 
 use std::{fmt, net::SocketAddr, time::Duration};
 
-use tower_session_auth::{RedisStoreConfig, SessionPolicy};
+use tower_session_auth::{Freshness, RedisStoreConfig, SessionPolicy};
 
 use crate::{first_run::Generated, proxies::TrustedProxies};
 
@@ -26,6 +26,8 @@ pub struct Config {
     pub keys: Keys,
     /// What sessions are granted.
     pub policy: SessionPolicy,
+    /// How sessions are asked about.
+    pub freshness: Freshness,
     /// What tokens begin with.
     pub token_prefix: String,
     /// The `iss` claim.

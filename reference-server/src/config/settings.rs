@@ -8,7 +8,7 @@ use serde::{
     Deserialize,
     de::{DeserializeOwned, IntoDeserializer, value::Error as ValueError},
 };
-use tower_session_auth::{OnReuse, OnSessionLimit};
+use tower_session_auth::{Freshness, OnReuse, OnSessionLimit};
 
 use super::ConfigErrors;
 
@@ -80,6 +80,12 @@ settings! {
     audience: String, "SESSION_AUTH_AUDIENCE";
     /// The deadline of a store call, in milliseconds (default: 250).
     store_timeout_ms: u64, "SESSION_AUTH_STORE_TIMEOUT_MS";
+    /// How a request's session is asked about: strict, in Redis each time, or bounded, in memory as far as Redis pushes what
+    /// changes (default: strict).
+    #[arg(value_parser = word::<Freshness>)]
+    freshness: Freshness, "SESSION_AUTH_FRESHNESS";
+    /// With bounded: how long a revocation may go unheard when Redis cannot be reached, in milliseconds (default: 250).
+    freshness_bound_ms: u64, "SESSION_AUTH_FRESHNESS_BOUND_MS";
     /// The time for a request, its body included, in milliseconds (default: 10000).
     request_timeout_ms: u64, "SESSION_AUTH_REQUEST_TIMEOUT_MS";
     /// The time that running requests get when the server stops, in milliseconds (default: 10000).

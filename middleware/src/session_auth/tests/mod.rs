@@ -1,3 +1,4 @@
+mod bounded;
 mod credentials;
 mod flow;
 mod renewal;

@@ -70,6 +70,12 @@ impl RedisStore {
         })
     }
 
+    /// The key of a session's record.
+    #[must_use]
+    pub fn session_key(id: SessionId) -> String {
+        keys::session_key(id)
+    }
+
     /// What the near cache is doing; `None` as long as no layer has asked for [`Freshness::Bounded`](crate::Freshness).
     #[must_use]
     pub fn near_cache(&self) -> Option<NearCacheStats> {

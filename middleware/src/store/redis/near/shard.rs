@@ -8,10 +8,14 @@ use std::{collections::HashMap, hash::Hash, sync::Arc};
 
 use lru::LruCache;
 
+#[cfg(test)]
+mod model;
+
 /// Nanoseconds since the cache was made.
 pub(super) type Nanos = u64;
 
 /// A part of the cache. `F` is a read under way, which others may wait for.
+#[cfg_attr(test, derive(Clone))]
 pub(super) struct Shard<K: Hash + Eq, V, F> {
     epoch: u64,
     /// Counts invalidations.
@@ -23,11 +27,13 @@ pub(super) struct Shard<K: Hash + Eq, V, F> {
     hits: u64,
 }
 
+#[cfg_attr(test, derive(Clone))]
 struct Entry<V> {
     value: Arc<V>,
     until: Nanos,
 }
 
+#[cfg_attr(test, derive(Clone))]
 struct Flight<F> {
     began: Nanos,
     shared: F,

@@ -1,0 +1,385 @@
+//! Every order of events around one record: reads, pushes, pings, losses and revocations, over the real [`Shard`].
+//!
+//! A tracking connection carries requests one way, and answers and pushes the other way, each in order and with any delay. What it
+//! has delivered is acted upon at any time after that, as tasks are. Mutants take one safeguard away each, and must be found out.
+
+use std::{
+    hash::{Hash, Hasher},
+    sync::Arc,
+};
+
+use stateright::{Checker, HasDiscoveries, Model, Property};
+
+use super::{Note, Shard};
+
+/// Ticks: how long a lease lasts, and how long the world does.
+const BOUND: u64 = 2;
+const END: u64 = 5;
+const READS: u8 = 2;
+
+/// The property that shows that the model is about something.
+const USED: &str = "something passes from memory";
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Mutant {
+    InsertWithoutGeneration,
+    InsertWithoutEpoch,
+    NoteTakenAfterTheRead,
+    ExtendWithoutEpoch,
+    LeaseFromTheAnswer,
+    PushesIgnored,
+    LossIgnored,
+    OwnChangesKept,
+}
+
+struct World(Option<Mutant>);
+
+#[derive(Clone)]
+struct State {
+    now: u64,
+    shard: Shard<u8, bool, ()>,
+    connected: bool,
+    requests: Vec<Request>,
+    stream: Vec<Message>,
+    ping: Option<Ping>,
+    reads: Vec<Read>,
+    reads_left: u8,
+    losses_left: u8,
+    revoked_at: Option<u64>,
+    /// Whether the revocation is this process's own, and has been answered.
+    own: bool,
+    own_answered: bool,
+    /// Whether a ping of this epoch was answered.
+    confirmed: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Request {
+    Ping,
+    Get(u8),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Message {
+    Pong,
+    /// With whether the session stands.
+    Value(u8, bool),
+    Push,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct Ping {
+    sent: u64,
+    epoch: u64,
+    answered: Option<u64>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Read {
+    name: u8,
+    note: Note,
+    stands: Option<bool>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Event {
+    Tick,
+    SendPing,
+    SendRead,
+    Serve,
+    Deliver,
+    Extend,
+    Insert(usize),
+    Lose,
+    Reconnect,
+    RevokeElsewhere,
+    RevokeHere,
+    HearOfOwn,
+}
+
+impl State {
+    fn view(&self) -> impl Hash + Eq + use<> {
+        let entry = self
+            .shard
+            .entries
+            .peek(&0)
+            .map(|entry| (*entry.value, entry.until));
+        let reads: Vec<_> = self
+            .reads
+            .iter()
+            .map(|read| (read.name, read.note.epoch, read.note.generation, read.stands))
+            .collect();
+        (
+            (
+                self.now,
+                self.shard.epoch,
+                self.shard.generation,
+                self.shard.lease_until,
+                entry,
+            ),
+            (
+                self.connected,
+                self.requests.clone(),
+                self.stream.clone(),
+                self.ping,
+                reads,
+            ),
+            (
+                self.reads_left,
+                self.losses_left,
+                self.revoked_at,
+                self.own,
+                self.own_answered,
+                self.confirmed,
+            ),
+        )
+    }
+
+    /// Whether a request would be let pass from memory now.
+    fn lets_pass(&self) -> bool {
+        self.shard.clone().get(&0, self.now).is_some_and(|stands| *stands)
+    }
+}
+
+impl PartialEq for State {
+    fn eq(&self, other: &Self) -> bool {
+        self.view() == other.view()
+    }
+}
+
+impl Eq for State {}
+
+impl Hash for State {
+    fn hash<H: Hasher>(&self, hasher: &mut H) {
+        self.view().hash(hasher);
+    }
+}
+
+impl std::fmt::Debug for State {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("State")
+            .field("now", &self.now)
+            .field("stream", &self.stream)
+            .field("revoked_at", &self.revoked_at)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Model for World {
+    type State = State;
+    type Action = Event;
+
+    fn init_states(&self) -> Vec<State> {
+        let mut shard = Shard::new();
+        shard.reset(1);
+        vec![State {
+            now: 1,
+            shard,
+            connected: true,
+            requests: Vec::new(),
+            stream: Vec::new(),
+            ping: None,
+            reads: Vec::new(),
+            reads_left: READS,
+            losses_left: 1,
+            revoked_at: None,
+            own: false,
+            own_answered: false,
+            confirmed: false,
+        }]
+    }
+
+    fn actions(&self, state: &State, events: &mut Vec<Event>) {
+        if state.now < END {
+            events.push(Event::Tick);
+        }
+        if state.connected {
+            if state.ping.is_none() {
+                events.push(Event::SendPing);
+            }
+            if state.reads_left > 0 && state.shard.note(state.now).is_some() {
+                events.push(Event::SendRead);
+            }
+            if !state.requests.is_empty() {
+                events.push(Event::Serve);
+            }
+            if !state.stream.is_empty() {
+                events.push(Event::Deliver);
+            }
+            if state.losses_left > 0 {
+                events.push(Event::Lose);
+            }
+        } else {
+            events.push(Event::Reconnect);
+        }
+        if state.ping.is_some_and(|ping| ping.answered.is_some()) {
+            events.push(Event::Extend);
+        }
+        let answered = |(_, read): &(usize, &Read)| read.stands.is_some();
+        let inserts = state.reads.iter().enumerate().filter(answered);
+        events.extend(inserts.map(|(place, _)| Event::Insert(place)));
+        match state.revoked_at {
+            None => events.extend([Event::RevokeElsewhere, Event::RevokeHere]),
+            Some(_) if state.own && !state.own_answered => events.push(Event::HearOfOwn),
+            Some(_) => {}
+        }
+    }
+
+    fn next_state(&self, state: &State, event: Event) -> Option<State> {
+        let mut next = state.clone();
+        let is = |mutant| self.0 == Some(mutant);
+        match event {
+            Event::Tick => next.now += 1,
+            Event::SendPing => {
+                next.requests.push(Request::Ping);
+                next.ping = Some(Ping {
+                    sent: next.now,
+                    epoch: next.shard.epoch,
+                    answered: None,
+                });
+            }
+            Event::SendRead => {
+                next.reads_left -= 1;
+                next.requests.push(Request::Get(next.reads_left));
+                next.reads.push(Read {
+                    name: next.reads_left,
+                    note: next.shard.note(next.now)?,
+                    stands: None,
+                });
+            }
+            Event::Serve => next.stream.push(match next.requests.remove(0) {
+                Request::Ping => Message::Pong,
+                Request::Get(read) => Message::Value(read, next.revoked_at.is_none()),
+            }),
+            Event::Deliver => match next.stream.remove(0) {
+                Message::Pong => {
+                    if let Some(ping) = &mut next.ping {
+                        ping.answered = Some(next.now);
+                    }
+                }
+                Message::Value(name, stands) => {
+                    for read in next.reads.iter_mut().filter(|read| read.name == name) {
+                        read.stands = Some(stands);
+                    }
+                }
+                Message::Push if is(Mutant::PushesIgnored) => {}
+                Message::Push => next.shard.invalidate(&0),
+            },
+            Event::Extend => {
+                let ping = next.ping.take()?;
+                let epoch = if is(Mutant::ExtendWithoutEpoch) {
+                    next.shard.epoch
+                } else {
+                    ping.epoch
+                };
+                let from = if is(Mutant::LeaseFromTheAnswer) {
+                    ping.answered?
+                } else {
+                    ping.sent
+                };
+                next.shard.extend(epoch, from + BOUND);
+                next.confirmed |= ping.epoch == next.shard.epoch;
+            }
+            Event::Insert(place) => {
+                let read = next.reads.remove(place);
+                let mut note = read.note;
+                if is(Mutant::InsertWithoutGeneration) {
+                    note.generation = next.shard.generation;
+                }
+                if is(Mutant::InsertWithoutEpoch) {
+                    note.epoch = next.shard.epoch;
+                }
+                if is(Mutant::NoteTakenAfterTheRead) {
+                    note = next.shard.note(next.now)?;
+                }
+                // Negative answers are not kept.
+                if read.stands? {
+                    next.shard.insert(note, 0, Arc::new(true), next.now, END + 1, 8);
+                }
+            }
+            Event::Lose => {
+                next.confirmed = false;
+                next.losses_left -= 1;
+                next.connected = false;
+                next.requests.clear();
+                next.stream.clear();
+                next.ping = next.ping.filter(|ping| ping.answered.is_some());
+                next.reads.retain(|read| read.stands.is_some());
+                if !is(Mutant::LossIgnored) {
+                    next.shard.reset(next.shard.epoch + 1);
+                }
+            }
+            Event::Reconnect => {
+                next.confirmed = false;
+                next.connected = true;
+                if !is(Mutant::LossIgnored) {
+                    next.shard.reset(next.shard.epoch + 1);
+                }
+            }
+            Event::RevokeElsewhere | Event::RevokeHere => {
+                next.revoked_at = Some(next.now);
+                next.own = event == Event::RevokeHere;
+                if next.connected {
+                    next.stream.push(Message::Push);
+                }
+            }
+            Event::HearOfOwn => {
+                next.own_answered = true;
+                if !is(Mutant::OwnChangesKept) {
+                    next.shard.invalidate(&0);
+                }
+            }
+        }
+        Some(next)
+    }
+
+    fn properties(&self) -> Vec<Property<Self>> {
+        vec![
+            Property::always(
+                "a revoked token passes within the bound alone",
+                |_, state: &State| {
+                    !state.lets_pass() || state.revoked_at.is_none_or(|at| state.now < at + BOUND)
+                },
+            ),
+            Property::always("what this process revoked passes no more", |_, state: &State| {
+                !(state.own_answered && state.lets_pass())
+            }),
+            Property::always(
+                "no connection is believed before it has answered",
+                |_, state: &State| state.confirmed || !state.shard.has_lease(state.now),
+            ),
+            Property::sometimes(USED, |_, state: &State| state.lets_pass()),
+        ]
+    }
+}
+
+#[test]
+fn a_revocation_holds_within_the_bound_in_every_order_of_events() {
+    let checker = World(None).checker().threads(2).spawn_bfs().join();
+    println!("{} states", checker.unique_state_count());
+    checker.assert_properties();
+    assert!(checker.unique_state_count() > 10_000);
+}
+
+#[test]
+fn each_safeguard_is_needed() {
+    for mutant in [
+        Mutant::InsertWithoutGeneration,
+        Mutant::InsertWithoutEpoch,
+        Mutant::NoteTakenAfterTheRead,
+        Mutant::ExtendWithoutEpoch,
+        Mutant::LeaseFromTheAnswer,
+        Mutant::PushesIgnored,
+        Mutant::LossIgnored,
+        Mutant::OwnChangesKept,
+    ] {
+        let failure = HasDiscoveries::AnyFailures;
+        let checker = World(Some(mutant))
+            .checker()
+            .finish_when(failure)
+            .spawn_bfs()
+            .join();
+        let found = checker.discoveries().keys().any(|name| *name != USED);
+        assert!(found, "{mutant:?} goes unnoticed");
+    }
+}

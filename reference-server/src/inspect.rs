@@ -1,0 +1,41 @@
+//! What a session's record in Redis says, for operators: it is packed there.
+
+use serde_json::{Value, json};
+use tower_session_auth::{
+    Clock as _, RedisStore, RedisStoreConfig, SessionId, SessionRecord, SessionStore as _, SystemClock,
+    Timestamp,
+};
+
+/// The record as JSON, under the names of the HTTP API where it has them.
+pub(crate) async fn describe(config: &RedisStoreConfig, id: SessionId) -> Result<String, String> {
+    let store = RedisStore::open(config).map_err(|error| error.to_string())?;
+    let record = store.read(id).await.map_err(|error| error.to_string())?;
+    let key = RedisStore::session_key(id);
+    let record = record.ok_or_else(|| format!("there is no session {id}: no key {key}"))?;
+    let described = json(&record, &key, SystemClock.now());
+    serde_json::to_string_pretty(&described).map_err(|error| error.to_string())
+}
+
+fn json(record: &SessionRecord, key: &str, now: Timestamp) -> Value {
+    let hex = |bytes: &[u8; 32]| -> String { bytes.iter().map(|byte| format!("{byte:02x}")).collect() };
+    json!({
+        "key": key,
+        "id": record.id,
+        "agentId": record.agent_id,
+        "status": record.status(now),
+        "tokenSha256": hex(record.token_hash.as_bytes()),
+        "previousTokenSha256": record.previous_token_hash.map(|hash| hex(hash.as_bytes())),
+        "repeatable": record.retry_hash.is_some(),
+        "generation": record.generation,
+        "rotatedGeneration": record.rotated_generation,
+        "renewalCount": record.renewal_count,
+        "maxRenewals": record.max_renewals,
+        "ttl": record.ttl,
+        "createdAt": record.created_at(),
+        "lastRenewedAt": record.last_renewed_at,
+        "expiresAt": record.expires_at,
+        "absoluteExpiresAt": record.absolute_expires_at,
+        "revokedAt": record.revoked_at,
+        "constraints": record.constraints,
+    })
+}
