@@ -27,3 +27,7 @@ features:
 # Licences and advisories (needs cargo-deny and a network).
 deny:
     cargo deny check
+
+# What a check costs, beside its peers (about 5 minutes; `just bench --quick` shows that it runs).
+bench *options:
+    cargo run --release --locked -p session-auth-bench -- {{options}}

@@ -1,0 +1,56 @@
+//! The machine: its cores, which process runs on which, and the CPU time that a process took.
+
+use std::{fs, process::Command, thread};
+
+/// Where the server runs when there are two cores or more.
+pub(crate) const SERVER_CORE: &str = "0";
+/// Where load and Redis run then.
+pub(crate) const LOAD_CORE: &str = "1";
+/// Where the servers run that share both cores with load and Redis.
+pub(crate) const BOTH_CORES: &str = "0,1";
+
+/// Clock ticks of `/proc` in a second: Linux shows user space 100, whatever its own clock.
+const TICKS: f64 = 100.0;
+
+pub(crate) fn cores() -> usize {
+    thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// Whether processes can be pinned: two cores, and a `taskset` to do it.
+pub(crate) fn can_pin() -> bool {
+    cores() >= 2
+        && Command::new("taskset")
+            .args(["-c", BOTH_CORES, "true"])
+            .output()
+            .is_ok_and(|output| output.status.success())
+}
+
+/// Moves a running process, with all its threads.
+pub(crate) fn move_to(cores: &str, process: u32) {
+    let moved = Command::new("taskset")
+        .args(["-a", "-p", "-c", cores, &process.to_string()])
+        .output();
+    assert!(
+        moved.is_ok_and(|output| output.status.success()),
+        "taskset moves process {process}"
+    );
+}
+
+/// User and system time of a process so far; `None` where there is no `/proc`.
+pub(crate) fn cpu_seconds(process: u32) -> Option<f64> {
+    let line = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
+    // The second field is the name in parentheses, which may hold spaces.
+    let mut fields = line.rsplit_once(')')?.1.split_whitespace().skip(11);
+    let user: f64 = fields.next()?.parse().ok()?;
+    let system: f64 = fields.next()?.parse().ok()?;
+    Some((user + system) / TICKS)
+}
+
+pub(crate) fn describe() -> String {
+    let info = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model = info
+        .lines()
+        .find_map(|line| line.strip_prefix("model name")?.split_once(": "))
+        .map_or("unknown CPU", |(_, model)| model);
+    format!("{model}, {} cores, {}", cores(), std::env::consts::OS)
+}

@@ -1,0 +1,65 @@
+//! The bare hyper servers and those with `SessionAuthLayer`: the same service, with a layer or without.
+
+use std::convert::Infallible;
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body_util::Full;
+use redis::{AsyncCommands as _, aio::MultiplexedConnection};
+use tower::{Layer as _, Service, service_fn};
+use tower_session_auth::{
+    Freshness, RedisStore, RedisStoreConfig, ResponseBody, SessionAuthLayer, TokenVerifier, VerifyingKey,
+};
+
+use super::{ANSWER, BARE_KEY, Setup};
+
+type Answer = Response<Full<Bytes>>;
+
+fn hello() -> Answer {
+    Response::new(Full::new(Bytes::from_static(ANSWER)))
+}
+
+/// No authentication.
+pub(super) fn open<B: Send + 'static>()
+-> impl Service<Request<B>, Response = Answer, Error = Infallible, Future: Send> + Clone + Send {
+    service_fn(async |_: Request<B>| Ok(hello()))
+}
+
+/// One GET for each request.
+pub(super) fn bare_get<B: Send + 'static>(
+    redis: MultiplexedConnection,
+) -> impl Service<Request<B>, Response = Answer, Error = Infallible, Future: Send> + Clone + Send {
+    service_fn(move |_: Request<B>| {
+        let mut redis = redis.clone();
+        async move {
+            let _: Vec<u8> = redis.get(BARE_KEY).await.expect("an answer of Redis");
+            Ok(hello())
+        }
+    })
+}
+
+/// The layer as it is by default.
+pub(super) fn strict<B: Send + 'static>(
+    setup: &Setup,
+) -> impl Service<Request<B>, Response = Response<ResponseBody<Full<Bytes>>>, Error = Infallible, Future: Send>
++ Clone
++ Send
++ use<B> {
+    layer(setup).layer(open())
+}
+
+/// The layer with records kept in process.
+pub(super) fn bounded<B: Send + 'static>(
+    setup: &Setup,
+) -> impl Service<Request<B>, Response = Response<ResponseBody<Full<Bytes>>>, Error = Infallible, Future: Send>
++ Clone
++ Send
++ use<B> {
+    layer(setup).freshness(Freshness::Bounded).layer(open())
+}
+
+fn layer(setup: &Setup) -> SessionAuthLayer<RedisStore> {
+    let key = VerifyingKey::from_paserk(&setup.public_key).expect("a key");
+    let store = RedisStore::open(&RedisStoreConfig::new(&setup.redis)).expect("a URL");
+    SessionAuthLayer::new(TokenVerifier::new([key]), store)
+}
