@@ -73,10 +73,9 @@ fn first_sight(criterion: &mut Criterion) {
     let scene = Scene::set();
     let mut group = criterion.benchmark_group("first sight");
     let paseto = scene.token().strip_prefix(DEFAULT_PREFIX).expect("a token");
-    let public = pasetors::keys::AsymmetricPublicKey::<V4>::try_from(
-        scene.key.verifying_key().to_paserk().as_str(),
-    )
-    .expect("a key");
+    let public =
+        pasetors::keys::AsymmetricPublicKey::<V4>::try_from(scene.key.verifying_key().to_paserk().as_str())
+            .expect("a key");
     group.bench_function("pasetors: parse", |bencher| {
         bencher.iter(|| UntrustedToken::<Public, V4>::try_from(black_box(paseto)));
     });
@@ -136,9 +135,9 @@ fn each_request(criterion: &mut Criterion) {
         bencher.iter(|| decisions::admit(black_box(record), &proven, &rotation, now));
     });
     let inner = service_fn(|_: Request<()>| {
-        ready(Ok::<_, Infallible>(Response::new(
-            Full::<bytes::Bytes>::default(),
-        )))
+        ready(Ok::<_, Infallible>(
+            Response::new(Full::<bytes::Bytes>::default()),
+        ))
     });
     let mut service = SessionAuthLayer::new(verifier, scene.store.clone()).layer(inner);
     group.bench_function("SessionAuthLayer, embedded store, whole", |bencher| {
@@ -183,9 +182,9 @@ fn over_redis(criterion: &mut Criterion) {
         request
     };
     let inner = service_fn(|_: Request<()>| {
-        ready(Ok::<_, Infallible>(Response::new(
-            Full::<bytes::Bytes>::default(),
-        )))
+        ready(Ok::<_, Infallible>(
+            Response::new(Full::<bytes::Bytes>::default()),
+        ))
     });
     let layer = SessionAuthLayer::new(scene.verifier(), store.clone());
     let mut group = criterion.benchmark_group("over Redis");

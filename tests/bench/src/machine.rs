@@ -46,6 +46,19 @@ pub(crate) fn cpu_seconds(process: u32) -> Option<f64> {
     Some((user + system) / TICKS)
 }
 
+/// Time of all cores so far, and how much of it other guests of the same host took away; `None` where nobody tells.
+pub(crate) fn stolen_time() -> Option<(f64, f64)> {
+    let stat = fs::read_to_string("/proc/stat").ok()?;
+    let times: Vec<f64> = stat
+        .lines()
+        .next()?
+        .split_whitespace()
+        .skip(1)
+        .map_while(|time| time.parse().ok())
+        .collect();
+    Some((times.iter().take(8).sum(), *times.get(7)?))
+}
+
 pub(crate) fn describe() -> String {
     let info = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = info

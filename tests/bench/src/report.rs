@@ -20,6 +20,8 @@ pub(crate) struct Report {
     pub(crate) quick: bool,
     pub(crate) rounds: usize,
     pub(crate) seconds: f64,
+    /// The share of the cores' time that other guests of the same host took away.
+    pub(crate) stolen: Option<f64>,
     pub(crate) variants: Vec<Row>,
     pub(crate) figures: Vec<Figure>,
 }
@@ -28,7 +30,7 @@ impl Report {
     pub(crate) fn print(&self) {
         println!("{}; Redis {}", self.machine, self.redis);
         println!(
-            "{}; medians of {} rounds; {:.0} s in all{}",
+            "{}; medians of {} rounds; {:.0} s in all, {} stolen by other guests of the host{}",
             if self.pinned {
                 "server alone on one core, load and Redis on another"
             } else {
@@ -36,6 +38,11 @@ impl Report {
             },
             self.rounds,
             self.seconds,
+            self.stolen
+                .map_or("nothing known to be".to_owned(), |share| format!(
+                    "{:.1} %",
+                    share * 100.0
+                )),
             if self.quick {
                 "; QUICK: no figure here means anything"
             } else {

@@ -59,7 +59,7 @@ impl Scale {
             }
         } else {
             Self {
-                extent: extent(7, 300, 2_500),
+                extent: extent(20, 150, 800),
                 tokens: 1_000,
                 unseen: 30_000,
                 revocations: 1_000,
@@ -75,7 +75,7 @@ impl Scale {
 pub(crate) fn main(quick: bool, rounds: Option<usize>, json: &Path) {
     let pinned = machine::can_pin();
     let scale = Scale::new(quick, rounds, pinned);
-    let began = Instant::now();
+    let (began, stolen) = (Instant::now(), machine::stolen_time());
     let machine = machine::describe();
     let redis = TestRedis::start();
     let info: String = redis.command(&["INFO", "server"]).expect("an answer of Redis");
@@ -102,6 +102,9 @@ pub(crate) fn main(quick: bool, rounds: Option<usize>, json: &Path) {
         pinned,
         quick,
         rounds: scale.extent.rounds,
+        stolen: machine::stolen_time()
+            .zip(stolen)
+            .map(|((all, stolen), before)| (stolen - before.1) / (all - before.0)),
         seconds: began.elapsed().as_secs_f64(),
         variants,
         figures,
