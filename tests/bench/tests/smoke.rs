@@ -3,6 +3,10 @@
 use std::{env, fs, process::Command};
 
 #[test]
+#[cfg_attr(
+    debug_assertions,
+    ignore = "without optimisation, peers miss their deadlines on a busy machine: --release"
+)]
 fn a_quick_run_measures_everything() {
     let table = env::temp_dir().join(format!("session-auth-bench-{}.json", std::process::id()));
     let output = Command::new(env!("CARGO_BIN_EXE_session-auth-bench"))
