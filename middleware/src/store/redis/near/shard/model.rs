@@ -356,7 +356,6 @@ impl Model for World {
 #[test]
 fn a_revocation_holds_within_the_bound_in_every_order_of_events() {
     let checker = World(None).checker().threads(2).spawn_bfs().join();
-    println!("{} states", checker.unique_state_count());
     checker.assert_properties();
     assert!(checker.unique_state_count() > 10_000);
 }
