@@ -14,7 +14,7 @@ impl RedisStore {
     pub(super) async fn index(&self, index: &str) -> Result<Vec<SessionId>, StoreError> {
         let mut zrange = cmd("ZRANGE");
         zrange.arg(index).arg(0).arg(-1);
-        keys::session_ids(self.connection.query(&zrange).await?)
+        keys::session_ids(self.shared.connection.query(&zrange).await?)
     }
 
     /// The agent of a session, for the name of its index.
@@ -22,7 +22,7 @@ impl RedisStore {
         let (first, last) = record::AGENT_RANGE;
         let mut getrange = cmd("GETRANGE");
         getrange.arg(keys::session_key(id)).arg(first).arg(last);
-        let agent: Vec<u8> = self.connection.query(&getrange).await?;
+        let agent: Vec<u8> = self.shared.connection.query(&getrange).await?;
         if agent.is_empty() {
             return Ok(None);
         }
@@ -59,7 +59,8 @@ impl RedisStore {
     }
 
     /// As many registered agents, from the cursor on, as are needed to fill a page, and the first one that is left for the
-    /// next page. What their indices hold is counted before it is read, since the indices can be long.
+    /// next page. What their indices hold is counted before it is read, since the indices can be long: of some agents first,
+    /// since those mostly have more than one session each, and of the others when they have not.
     async fn agents_with_enough(
         &self,
         after: Option<SessionCursor>,
@@ -67,21 +68,25 @@ impl RedisStore {
     ) -> Result<Page<AgentId, AgentId>, StoreError> {
         let first = after.map(|cursor| cursor.agent);
         let mut items = self.registry(first, true, limit.saturating_add(1)).await?;
-        let mut counts = pipe();
-        for agent in &items {
-            counts.cmd("ZCARD").arg(keys::AgentKeys::of(*agent).index);
-        }
-        let mut enough = 0;
-        let mut entries = 0;
-        // The cursor's own agent may have been passed in part.
-        let certain = |agent: &AgentId| first != Some(*agent);
-        for (agent, reply) in items.iter().zip(self.flight(&counts).await?) {
-            if enough == limit || entries > limit {
-                break;
+        let (mut enough, mut entries) = (0, 0);
+        for until in [limit.div_ceil(4), limit] {
+            let until = until.min(items.len());
+            let mut counts = pipe();
+            for agent in &items[enough..until] {
+                counts.cmd("ZCARD").arg(keys::AgentKeys::of(*agent).index);
             }
-            enough += 1;
-            if certain(agent) {
-                entries += redis::from_redis_value::<usize>(reply).map_err(keys::unexpected)?;
+            for reply in self.flight(&counts).await? {
+                // The cursor's own agent may have been passed in part.
+                if first != Some(items[enough]) {
+                    entries += redis::from_redis_value::<usize>(reply).map_err(keys::unexpected)?;
+                }
+                enough += 1;
+                if entries > limit {
+                    break;
+                }
+            }
+            if entries > limit {
+                break;
             }
         }
         let next = items.get(enough).copied();
@@ -106,7 +111,8 @@ impl RedisStore {
         let mut zrange = cmd("ZRANGE");
         zrange.arg(keys::REGISTRY).arg(from).arg("+").arg("BYLEX");
         zrange.arg("LIMIT").arg(0).arg(limit);
-        self.connection
+        self.shared
+            .connection
             .query::<Vec<Vec<u8>>>(&zrange)
             .await?
             .iter()
@@ -204,6 +210,6 @@ impl RedisStore {
         if commands.is_empty() {
             return Ok(Vec::new());
         }
-        self.connection.pipeline(commands).await
+        self.shared.connection.pipeline(commands).await
     }
 }
