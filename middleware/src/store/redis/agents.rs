@@ -36,13 +36,17 @@ impl AgentStore for RedisStore {
             .fields(keys::agent_fields(agent));
         let register = async {
             // First: an entry without an agent is harmless, an unlisted agent is not.
-            self.connection.query::<Value>(&registry).await?;
-            let reply = self.connection.script::<i64>(&REGISTER_AGENT, &call).await?;
+            self.shared.connection.query::<Value>(&registry).await?;
+            let reply = self
+                .shared
+                .connection
+                .script::<i64>(&REGISTER_AGENT, &call)
+                .await?;
             // Once more: a deletion of an earlier agent with this id may have taken the entry away in between.
-            self.connection.query::<Value>(&registry).await?;
+            self.shared.connection.query::<Value>(&registry).await?;
             Ok(reply)
         };
-        match self.connection.within(register).await? {
+        match self.shared.connection.within(register).await? {
             1 => Ok(Registered::Done),
             0 => match self.agent(agent.id).await? {
                 Some(before) => Ok(Registered::Exists(before)),
@@ -54,11 +58,11 @@ impl AgentStore for RedisStore {
     }
 
     async fn agent(&self, id: AgentId) -> Result<Option<Agent>, StoreError> {
-        self.connection.within(self.find_agent(id)).await
+        self.shared.connection.within(self.find_agent(id)).await
     }
 
     async fn agents(&self, page: PageRequest<AgentId>) -> Result<Page<Agent, AgentId>, StoreError> {
-        self.connection.within(self.list_agents(page)).await
+        self.shared.connection.within(self.list_agents(page)).await
     }
 
     async fn delete_agent(&self, id: AgentId, now: Timestamp) -> Result<Option<u32>, StoreError> {
@@ -75,7 +79,7 @@ impl AgentStore for RedisStore {
                 .map_err(|error| StoreError::Unexpected(error.to_string()))??;
             Ok(revoked)
         };
-        self.connection.within(delete).await
+        self.shared.connection.within(delete).await
     }
 }
 
@@ -104,8 +108,8 @@ impl RedisStore {
             for id in &ids {
                 call = call.arg(*id.as_uuid().as_bytes());
             }
-            let _forgetting = self.near.forgetting(ids);
-            match self.connection.script::<i64>(&REVOKE_AGENT, &call).await? {
+            let _forgetting = self.shared.near.forgetting(ids);
+            match self.shared.connection.script::<i64>(&REVOKE_AGENT, &call).await? {
                 -1 => {}
                 -2 => return Ok(None),
                 active => {
@@ -123,7 +127,7 @@ impl RedisStore {
     async fn find_agent(&self, id: AgentId) -> Result<Option<Agent>, StoreError> {
         let mut hmget = cmd("HMGET");
         hmget.arg(AgentKeys::of(id).agent).arg(&keys::AGENT_FIELDS);
-        keys::agent(id, self.connection.query(&hmget).await?)
+        keys::agent(id, self.shared.connection.query(&hmget).await?)
     }
 
     /// Takes an agent out of the registry when nothing is left of it, and puts it back when it was registered anew, or got
@@ -135,7 +139,7 @@ impl RedisStore {
         let member = id.as_uuid().as_bytes();
         let mut forget = cmd("ZREM");
         forget.arg(keys::REGISTRY).arg(member);
-        let forgotten = self.connection.query::<Value>(&forget).await;
+        let forgotten = self.shared.connection.query::<Value>(&forget).await;
         // Whether or not its answer came, it may have run.
         for _ in 0..RELIST_ATTEMPTS {
             match self.relist(id).await {
@@ -150,7 +154,7 @@ impl RedisStore {
         if self.in_use(id).await? {
             let mut relist = cmd("ZADD");
             relist.arg(keys::REGISTRY).arg(0).arg(id.as_uuid().as_bytes());
-            self.connection.query::<Value>(&relist).await?;
+            self.shared.connection.query::<Value>(&relist).await?;
         }
         Ok(())
     }
@@ -161,7 +165,7 @@ impl RedisStore {
         let mut look = pipe();
         look.cmd("HEXISTS").arg(names.agent).arg("c");
         look.cmd("EXISTS").arg(names.index);
-        let replies = self.connection.pipeline(&look).await?;
+        let replies = self.shared.connection.pipeline(&look).await?;
         Ok(replies.iter().any(|reply| *reply != Value::Int(0)))
     }
 }

@@ -8,7 +8,7 @@
 //! The library's `ConnectionManager` is not used: it stays broken after a reconnection that failed with anything but an I/O
 //! error, and ignores its response timeout while it reconnects.
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{future::Future, time::Duration};
 
 use redis::{Client, Cmd, ErrorKind, FromRedisValue, Pipeline, RedisError, Script, ServerErrorKind, Value};
 use tokio::{
@@ -30,13 +30,12 @@ const FORBIDDEN: &str = "NOPERM";
 /// How much later than its deadline a timely script may still run: what the two clocks may drift apart.
 const LATENESS: Duration = Duration::from_secs(1);
 
-/// A handle to the supervised connection.
-#[derive(Clone)]
+/// A handle to the supervised connection, which ends with it.
 pub(super) struct Connection {
     state: watch::Receiver<State>,
     troubles: mpsc::Sender<Trouble>,
     deadline: Duration,
-    _supervisor: Arc<AbortOnDrop>,
+    _supervisor: AbortOnDrop,
 }
 
 impl Connection {
@@ -47,7 +46,7 @@ impl Connection {
             state,
             troubles,
             deadline,
-            _supervisor: Arc::new(supervisor),
+            _supervisor: supervisor,
         }
     }
 
@@ -74,9 +73,9 @@ impl Connection {
 
     pub(super) async fn query<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, StoreError> {
         let mut link = self.link().await?;
-        command
-            .query_async(&mut link.connection)
-            .await
+        let reply = link.connection.send_packed_command(command).await;
+        reply
+            .and_then(|reply| Ok(T::from_redis_value(reply.extract_error()?)?))
             .map_err(|error| self.judge(link.epoch, &error))
     }
 
@@ -151,6 +150,9 @@ impl Connection {
 
     /// The connection; an error at once when there is none and the last attempt failed.
     async fn link(&self) -> Result<Link, StoreError> {
+        if let State::Up(link) = &*self.state.borrow() {
+            return Ok(link.clone());
+        }
         let mut state = self.state.clone();
         let state = state
             .wait_for(|state| !matches!(state, State::Connecting))

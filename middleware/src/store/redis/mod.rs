@@ -32,8 +32,13 @@ use crate::id::SessionId;
 #[doc = include_str!("LAYOUT.md")]
 #[derive(Clone)]
 pub struct RedisStore {
+    shared: Arc<Shared>,
+}
+
+/// What the clones share.
+struct Shared {
     connection: Connection,
-    near: Arc<Near>,
+    near: Near,
 }
 
 /// The near cache, which starts when it is asked for the first time.
@@ -61,11 +66,13 @@ impl RedisStore {
     pub fn open(config: &RedisStoreConfig) -> Result<Self, RedisStoreError> {
         let client = config.client()?;
         Ok(Self {
-            connection: Connection::open(client.clone(), config.timeout),
-            near: Arc::new(Near {
-                client,
-                config: config.near_cache,
-                cache: OnceLock::new(),
+            shared: Arc::new(Shared {
+                connection: Connection::open(client.clone(), config.timeout),
+                near: Near {
+                    client,
+                    config: config.near_cache,
+                    cache: OnceLock::new(),
+                },
             }),
         })
     }
@@ -79,7 +86,7 @@ impl RedisStore {
     /// What the near cache is doing; `None` as long as no layer has asked for [`Freshness::Bounded`](crate::Freshness).
     #[must_use]
     pub fn near_cache(&self) -> Option<NearCacheStats> {
-        self.near.cache.get()?.as_ref().map(NearCache::stats)
+        self.shared.near.cache.get()?.as_ref().map(NearCache::stats)
     }
 }
 

@@ -56,26 +56,26 @@ impl SessionStore for RedisStore {
     fn read(&self, id: SessionId) -> Self::Read {
         let store = self.clone();
         RedisRead(Box::pin(async move {
-            store.connection.within(store.read_session(id)).await
+            store.shared.connection.within(store.read_session(id)).await
         }))
     }
 
     fn near(&self, id: SessionId) -> Option<Arc<SessionRecord>> {
-        self.near.cache()?.get(id)
+        self.shared.near.cache()?.get(id)
     }
 
     fn read_near(&self, id: SessionId) -> Self::Read {
         let store = self.clone();
         RedisRead(Box::pin(async move {
             let read = async {
-                if let Some(cache) = store.near.cache()
-                    && let Some(read) = cache.read(id, store.connection.deadline()).await
+                if let Some(cache) = store.shared.near.cache()
+                    && let Some(read) = cache.read(id, store.shared.connection.deadline()).await
                 {
                     return Ok(read);
                 }
                 store.read_session(id).await
             };
-            store.connection.within(read).await
+            store.shared.connection.within(read).await
         }))
     }
 
@@ -90,14 +90,14 @@ impl SessionStore for RedisStore {
         let create = async {
             let (registered, created) = tokio::join!(
                 biased;
-                self.connection.query::<Value>(&register),
+                self.shared.connection.query::<Value>(&register),
                 self.add(session),
             );
             registered?;
             created
         };
         let unless_done = TakeBack::armed(self, session);
-        let created = self.connection.within(create).await?;
+        let created = self.shared.connection.within(create).await?;
         unless_done.disarm();
         created.ok_or_else(|| StoreError::Unexpected("a fresh session id is in use".into()))
     }
@@ -115,13 +115,13 @@ impl SessionStore for RedisStore {
             .number(next.expires_at)
             .number(keep_for)
             .arg(record::pack(next));
-        let _forgetting = self.near.forgetting(vec![next.id]);
-        let reply = self.connection.script(&REPLACE_TOKEN, &call);
-        match self.connection.within(reply).await? {
+        let _forgetting = self.shared.near.forgetting(vec![next.id]);
+        let reply = self.shared.connection.script(&REPLACE_TOKEN, &call);
+        match self.shared.connection.within(reply).await? {
             Value::Int(1) => Ok(Swapped::Done),
             Value::Int(-1) => Ok(Swapped::Revoked),
             Value::Int(-2) => Ok(Swapped::NotFound),
-            Value::Int(-4) => Err(self.connection.too_late()),
+            Value::Int(-4) => Err(self.shared.connection.too_late()),
             Value::BulkString(packed) => {
                 let record = record::unpack(next.id, &packed)?;
                 Ok(Swapped::Mismatch(Box::new(record)))
@@ -131,23 +131,27 @@ impl SessionStore for RedisStore {
     }
 
     async fn revoke(&self, id: SessionId, now: Timestamp) -> Result<bool, StoreError> {
-        let _forgetting = self.near.forgetting(vec![id]);
+        let _forgetting = self.shared.near.forgetting(vec![id]);
         let revoke = async {
             let Some(agent) = self.agent_of(id).await? else {
                 return Ok(false);
             };
             let call = revocation(id, agent, now);
-            match self.connection.script::<i64>(&REVOKE, &call).await? {
+            match self.shared.connection.script::<i64>(&REVOKE, &call).await? {
                 1 => Ok(true),
                 0 => Ok(false),
                 other => Err(unknown_reply("revoke", other)),
             }
         };
-        self.connection.within(revoke).await
+        self.shared.connection.within(revoke).await
     }
 
     async fn revoke_agent(&self, agent: AgentId, now: Timestamp) -> Result<u32, StoreError> {
-        let revoked = self.connection.within(self.revoke_all(agent, now, None)).await?;
+        let revoked = self
+            .shared
+            .connection
+            .within(self.revoke_all(agent, now, None))
+            .await?;
         Ok(revoked.unwrap_or_default())
     }
 
@@ -156,11 +160,17 @@ impl SessionStore for RedisStore {
         agent: Option<AgentId>,
         page: PageRequest<SessionCursor>,
     ) -> Result<Page<SessionRecord, SessionCursor>, StoreError> {
-        self.connection.within(self.list_sessions(agent, page)).await
+        self.shared
+            .connection
+            .within(self.list_sessions(agent, page))
+            .await
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
-        self.connection.within(self.connection.probe()).await
+        self.shared
+            .connection
+            .within(self.shared.connection.probe())
+            .await
     }
 }
 
@@ -168,7 +178,7 @@ impl RedisStore {
     async fn read_session(&self, id: SessionId) -> Result<Option<SessionRecord>, StoreError> {
         let mut get = cmd("GET");
         get.arg(keys::session_key(id));
-        let packed: Option<Vec<u8>> = self.connection.query(&get).await?;
+        let packed: Option<Vec<u8>> = self.shared.connection.query(&get).await?;
         packed.map(|packed| record::unpack(id, &packed)).transpose()
     }
 
@@ -179,13 +189,13 @@ impl RedisStore {
         let mut giving_way = Vec::new();
         loop {
             let call = creation(session, &giving_way);
-            let _forgetting = self.near.forgetting(giving_way.clone());
-            return match self.connection.script(&CREATE, &call).await? {
+            let _forgetting = self.shared.near.forgetting(giving_way.clone());
+            return match self.shared.connection.script(&CREATE, &call).await? {
                 Value::Int(1) => Ok(Some(Created::Done)),
                 Value::Int(0) => Ok(Some(Created::LimitReached)),
                 Value::Int(-1) => Ok(Some(Created::AgentDeleted)),
                 Value::Int(-2) => Ok(None),
-                Value::Int(-4) => Err(self.connection.too_late()),
+                Value::Int(-4) => Err(self.shared.connection.too_late()),
                 Value::Array(reply) => match <[Value; 2]>::try_from(reply) {
                     Ok([Value::Int(1), Value::Array(ids)]) => {
                         keys::session_ids(ids).map(|ids| Some(Created::InPlaceOf(ids)))
@@ -210,11 +220,11 @@ impl RedisStore {
             return;
         };
         runtime.spawn(async move {
-            let _forgetting = store.near.forgetting(vec![id]);
+            let _forgetting = store.shared.near.forgetting(vec![id]);
             let call = revocation(id, agent, now);
             for _ in 0..TAKE_BACK_ATTEMPTS {
-                let revoked = store.connection.script::<i64>(&REVOKE, &call);
-                if store.connection.within(revoked).await.is_ok() {
+                let revoked = store.shared.connection.script::<i64>(&REVOKE, &call);
+                if store.shared.connection.within(revoked).await.is_ok() {
                     return;
                 }
                 tokio::time::sleep(TAKE_BACK_PAUSE).await;
