@@ -10,7 +10,7 @@ use crate::{
     credentials::{bearer, get},
     figures::{Figure, Target},
     fill::{self, PER_AGENT},
-    load::{Outcome, Plan, Task},
+    load::{Blocking, Outcome, Plan, Task},
 };
 
 /// Renewals: the reference server, Redis and the load share all cores.
@@ -56,6 +56,10 @@ pub(crate) async fn creations(server: &Server, redis: &str, agents: usize, pinne
             body.len()
         )
     });
+    // A password is proven once: 32 that come at once for the first time are more than may wait for Argon2.
+    let known =
+        format!("GET /v1/sessions?limit=1 HTTP/1.1\r\nhost: bench\r\nx-master-password: {PASSWORD}\r\n\r\n");
+    assert_eq!(Blocking::open(server.address).ask(&known), 200, "the password");
     let task = Task::Once {
         requests: requests.collect(),
     };

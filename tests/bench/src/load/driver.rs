@@ -79,6 +79,10 @@ impl Driver {
                 if matches!(answer.status, 200 | 201) {
                     work.answer(number, answer.body);
                 } else {
+                    if self.failed == 0 {
+                        let body = String::from_utf8_lossy(answer.body);
+                        eprintln!("refused: {} {body}", answer.status);
+                    }
                     self.failed += 1;
                 }
                 line.waiting = send(&mut line.stream, work.request(number));
