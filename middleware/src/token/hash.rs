@@ -26,7 +26,12 @@ macro_rules! secret_hash {
         impl PartialEq for $name {
             /// In constant time.
             fn eq(&self, other: &Self) -> bool {
-                subtle::ConstantTimeEq::ct_eq(self.0.as_slice(), &other.0).into()
+                let words = |hash: &[u8; 32]| {
+                    let (words, _) = hash.as_chunks();
+                    std::array::from_fn::<_, 4, _>(|word| u64::from_ne_bytes(words[word]))
+                };
+                // Word by word: a barrier for each byte would take longer than the rest of a lookup.
+                subtle::ConstantTimeEq::ct_eq(words(&self.0).as_slice(), &words(&other.0)).into()
             }
         }
 
@@ -50,6 +55,10 @@ impl TokenHash {
     /// The hash of a bearer string.
     #[must_use]
     pub fn of(bearer: &str) -> Self {
-        Self(Sha256::digest(bearer.as_bytes()).into())
+        Self::of_bytes(bearer.as_bytes())
+    }
+
+    pub(super) fn of_bytes(bearer: &[u8]) -> Self {
+        Self(Sha256::digest(bearer).into())
     }
 }

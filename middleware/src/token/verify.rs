@@ -1,10 +1,8 @@
 //! Proving tokens: from a bearer string to claims that can be trusted.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, PoisonError, RwLock},
-};
+use std::{collections::HashMap, sync::Arc};
 
+use arc_swap::ArcSwap;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use pasetors::{
     Public,
@@ -14,8 +12,7 @@ use pasetors::{
 use serde::Deserialize;
 
 use super::{
-    Claims, DEFAULT_ISSUER, DEFAULT_PREFIX, MAX_HEADER_LEN, TokenHash, VerifyingKey, claims::Payload,
-    proven::ProvenTokens,
+    Claims, DEFAULT_ISSUER, DEFAULT_PREFIX, MAX_HEADER_LEN, TokenHash, VerifyingKey, claims::Payload, proven::ProvenTokens,
 };
 use crate::{clock::Timestamp, error::ErrorKind};
 
@@ -35,7 +32,7 @@ const PROVEN_TOKENS: usize = 65_536;
 #[derive(Debug, Clone)]
 pub struct TokenVerifier {
     /// Replaced as a whole: what was proven by the keys of before goes with them.
-    rules: Arc<RwLock<Arc<Rules>>>,
+    rules: Arc<ArcSwap<Rules>>,
 }
 
 #[derive(Debug, Clone)]
@@ -77,19 +74,15 @@ impl TokenVerifier {
 
     fn with(rules: Rules) -> Self {
         Self {
-            rules: Arc::new(RwLock::new(Arc::new(rules))),
+            rules: Arc::new(ArcSwap::from_pointee(rules)),
         }
     }
 
     /// Another verifier, with rules of its own.
     fn changed(&self, change: impl FnOnce(&mut Rules)) -> Self {
-        let mut rules = Rules::clone(&self.rules());
+        let mut rules = Rules::clone(&self.rules.load());
         change(&mut rules);
         Self::with(rules)
-    }
-
-    fn rules(&self) -> Arc<Rules> {
-        self.rules.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Another prefix than [`DEFAULT_PREFIX`].
@@ -121,10 +114,10 @@ impl TokenVerifier {
     /// has to prove itself again.
     pub fn set_keys(&self, keys: impl IntoIterator<Item = VerifyingKey>) {
         let keys = by_id(keys);
-        let mut current = self.rules.write().unwrap_or_else(PoisonError::into_inner);
-        let mut rules = Rules::clone(&current);
-        rules.keys = keys;
-        *current = Arc::new(rules);
+        self.rules.rcu(|rules| Rules {
+            keys: keys.clone(),
+            ..Rules::clone(rules)
+        });
     }
 
     /// Proves a bearer string. Every failure is [`ErrorKind::InvalidToken`].
@@ -132,20 +125,20 @@ impl TokenVerifier {
     /// # Errors
     /// `InvalidToken`.
     pub fn verify(&self, bearer: &str) -> Result<ProvenToken, ErrorKind> {
-        self.prove(bearer).ok_or(ErrorKind::InvalidToken)
+        self.prove(bearer.as_bytes()).ok_or(ErrorKind::InvalidToken)
     }
 
-    fn prove(&self, bearer: &str) -> Option<ProvenToken> {
-        let rules = &*self.rules();
+    pub(crate) fn prove(&self, bearer: &[u8]) -> Option<ProvenToken> {
+        let rules = self.rules.load();
         if bearer.len() > MAX_HEADER_LEN {
             return None;
         }
-        let paseto = bearer.strip_prefix(&rules.prefix)?;
-        let hash = TokenHash::of(bearer);
+        let paseto = bearer.strip_prefix(rules.prefix.as_bytes())?;
+        let hash = TokenHash::of_bytes(bearer);
         if let Some(token) = rules.proven.get(&hash) {
             return Some(token);
         }
-        let token = rules.prove(paseto, hash)?;
+        let token = rules.prove(std::str::from_utf8(paseto).ok()?, hash)?;
         // Into the memory of the rules that proved it: those that replaced them meanwhile have their own.
         rules.proven.insert(token);
         Some(token)
@@ -153,13 +146,13 @@ impl TokenVerifier {
 
     #[cfg(test)]
     pub(super) fn remembers(&self, hash: &TokenHash) -> bool {
-        self.rules().proven.get(hash).is_some()
+        self.rules.load().proven.get(hash).is_some()
     }
 
     /// Whether a text holds what looks like one of these tokens. Used to find tokens in places where they must not be.
     pub(crate) fn is_within(&self, text: &str) -> bool {
         text.split_once(PublicToken::HEADER)
-            .is_some_and(|(before, _)| before.ends_with(&self.rules().prefix))
+            .is_some_and(|(before, _)| before.ends_with(&self.rules.load().prefix))
     }
 }
 
