@@ -93,6 +93,7 @@ where
         signer = signer.audience(audience);
         verifier = verifier.audience(audience);
     }
+    let signer = signer.known_to(&verifier);
     let master = MasterAuthLayer::new(&config.master_password_hash)
         .map_err(|error| broken(error.to_string()))?
         .clock(clock.clone())

@@ -3,7 +3,7 @@
 use pasetors::version4::PublicToken;
 
 use super::{
-    Claims, DEFAULT_ISSUER, DEFAULT_PREFIX, SessionToken, SigningKey, TokenHash, VerifyingKey,
+    Claims, DEFAULT_ISSUER, DEFAULT_PREFIX, SessionToken, SigningKey, TokenHash, TokenVerifier, VerifyingKey,
     claims::Payload,
 };
 
@@ -15,6 +15,7 @@ pub struct TokenSigner {
     prefix: String,
     issuer: String,
     audience: Option<String>,
+    known_to: Option<TokenVerifier>,
 }
 
 /// Claims that cannot be written as a token (a time past the year 9999).
@@ -32,6 +33,7 @@ impl TokenSigner {
             prefix: DEFAULT_PREFIX.to_owned(),
             issuer: DEFAULT_ISSUER.to_owned(),
             audience: None,
+            known_to: None,
         }
     }
 
@@ -64,6 +66,14 @@ impl TokenSigner {
         self
     }
 
+    /// Tells a verifier of this process of every new token, so that it need not check a signature that was made beside it. It
+    /// remembers those that its own keys and rules accept, among its [proven tokens](TokenVerifier::proven_tokens).
+    #[must_use]
+    pub fn known_to(mut self, verifier: &TokenVerifier) -> Self {
+        self.known_to = Some(verifier.clone());
+        self
+    }
+
     /// The public keys of all its keys, for a verifier of its tokens.
     pub fn verifying_keys(&self) -> impl Iterator<Item = VerifyingKey> + '_ {
         self.keys().map(|key| key.verifying_key().clone())
@@ -74,7 +84,21 @@ impl TokenSigner {
     /// # Errors
     /// When a time lies past the year 9999.
     pub fn sign(&self, claims: &Claims) -> Result<SessionToken, SignError> {
-        self.sign_with(&self.key, claims)
+        let token = self.sign_with(&self.key, claims)?;
+        if let Some(verifier) = &self.known_to {
+            verifier.take_in(&token, claims, self);
+        }
+        Ok(token)
+    }
+
+    /// Whether a verifier with these rules would accept what it signs.
+    pub(super) fn agrees_with(&self, prefix: &str, issuer: &str, audience: Option<&str>) -> bool {
+        self.prefix == prefix && self.issuer == issuer && self.audience.as_deref() == audience
+    }
+
+    /// The id of the key of new tokens.
+    pub(super) fn key_id(&self) -> &str {
+        self.key.verifying_key().id()
     }
 
     /// Signs `claims` once more: the token with this hash, whichever of the keys it was signed with. `None` when none of them

@@ -12,7 +12,8 @@ use pasetors::{
 use serde::Deserialize;
 
 use super::{
-    Claims, DEFAULT_ISSUER, DEFAULT_PREFIX, MAX_HEADER_LEN, TokenHash, VerifyingKey, claims::Payload, proven::ProvenTokens,
+    Claims, DEFAULT_ISSUER, DEFAULT_PREFIX, MAX_HEADER_LEN, SessionToken, TokenHash, TokenSigner,
+    VerifyingKey, claims::Payload, proven::ProvenTokens,
 };
 use crate::{clock::Timestamp, error::ErrorKind};
 
@@ -142,6 +143,20 @@ impl TokenVerifier {
         // Into the memory of the rules that proved it: those that replaced them meanwhile have their own.
         rules.proven.insert(token);
         Some(token)
+    }
+
+    /// Remembers a token that was just signed, if it would prove it.
+    pub(super) fn take_in(&self, token: &SessionToken, claims: &Claims, signer: &TokenSigner) {
+        let rules = self.rules.load();
+        if rules.keys.contains_key(signer.key_id())
+            && signer.agrees_with(&rules.prefix, &rules.issuer, rules.audience.as_deref())
+        {
+            rules.proven.insert(ProvenToken {
+                claims: *claims,
+                not_before: None,
+                hash: token.hash(),
+            });
+        }
     }
 
     #[cfg(test)]

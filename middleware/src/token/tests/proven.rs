@@ -1,5 +1,5 @@
 use super::*;
-use crate::testing::key;
+use crate::testing::{self, key};
 
 fn remembers(verifier: &TokenVerifier, token: &SessionToken) -> bool {
     verifier.remembers(&token.hash())
@@ -77,4 +77,34 @@ fn a_memory_of_0_keeps_nothing() {
     let token = sign(&claims());
     verifier.verify(token.expose()).unwrap();
     assert!(!remembers(&verifier, &token));
+}
+
+#[test]
+fn what_a_signer_makes_is_known_to_its_verifier_at_once() {
+    let verifier = verifier();
+    let known = signer().known_to(&verifier).sign(&claims()).unwrap();
+    assert!(remembers(&verifier, &known));
+    let known = verifier.verify(known.expose()).unwrap();
+    let proven = testing::verifier().verify(sign(&claims()).expose()).unwrap();
+    assert_eq!(known, proven, "as if its signature had been checked");
+}
+
+#[test]
+fn what_a_verifier_would_refuse_is_not_known_to_it() {
+    let verifier = verifier();
+    for other in [
+        TokenSigner::new(SigningKey::generate().unwrap()),
+        signer().issuer("somebody else"),
+        signer().audience("somebody else"),
+        signer().prefix("other_"),
+    ] {
+        let token = other.known_to(&verifier).sign(&claims()).unwrap();
+        assert!(!remembers(&verifier, &token));
+        assert_eq!(verifier.verify(token.expose()), Err(ErrorKind::InvalidToken));
+    }
+
+    let signer = signer().known_to(&verifier);
+    verifier.set_keys([]);
+    let token = signer.sign(&claims()).unwrap();
+    assert_eq!(verifier.verify(token.expose()), Err(ErrorKind::InvalidToken));
 }
