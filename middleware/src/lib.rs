@@ -50,6 +50,7 @@ mod guarded;
 mod id;
 mod manager;
 pub mod master_auth;
+mod recently_used;
 mod response;
 mod security;
 mod session;

@@ -2,25 +2,32 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use lru::LruCache;
-
-use super::{ProvenToken, TokenHash};
+use super::{Claims, ProvenToken, TokenHash};
+use crate::{clock::Timestamp, recently_used::RecentlyUsed};
 
 /// Locks are held for a lookup each; so many keep cores out of each other's way.
 const SHARDS: usize = 16;
 
 /// Proven tokens by their hash, the least recently used ones gone. Only what was proven gets in, so a stranger fills nothing.
 pub(super) struct ProvenTokens {
-    shards: [Mutex<LruCache<[u8; 32], ProvenToken>>; SHARDS],
+    shards: [Mutex<Shard>; SHARDS],
     capacity: usize,
 }
 
+type Shard = RecentlyUsed<[u8; 32], Known>;
+
+/// A proven token but for its hash.
+#[derive(Clone, Copy)]
+struct Known {
+    claims: Claims,
+    not_before: Option<Timestamp>,
+}
+
 impl ProvenTokens {
-    /// Keeps about so many tokens, of about 250 bytes each; 0 keeps none.
+    /// Keeps about so many tokens, of about 150 bytes each; 0 keeps none.
     pub(super) fn new(capacity: usize) -> Self {
         Self {
-            // Not allocated before it is needed.
-            shards: std::array::from_fn(|_| Mutex::new(LruCache::unbounded())),
+            shards: std::array::from_fn(|_| Mutex::new(Shard::new(capacity.div_ceil(SHARDS)))),
             capacity,
         }
     }
@@ -28,23 +35,29 @@ impl ProvenTokens {
     pub(super) fn get(&self, hash: &TokenHash) -> Option<ProvenToken> {
         let shard = self.shard(hash)?;
         let mut tokens = shard.lock().unwrap_or_else(PoisonError::into_inner);
-        tokens.get(hash.as_bytes()).copied()
+        let Known { claims, not_before } = tokens.get(hash.as_bytes())?;
+        Some(ProvenToken {
+            claims,
+            not_before,
+            hash: *hash,
+        })
     }
 
-    pub(super) fn insert(&self, token: ProvenToken) {
-        let hash = token.hash();
-        let Some(shard) = self.shard(hash) else {
+    pub(super) fn insert(&self, token: &ProvenToken) {
+        let &ProvenToken {
+            claims,
+            not_before,
+            hash,
+        } = token;
+        let Some(shard) = self.shard(&hash) else {
             return;
         };
         let mut tokens = shard.lock().unwrap_or_else(PoisonError::into_inner);
-        tokens.put(*hash.as_bytes(), token);
-        if tokens.len() > self.capacity.div_ceil(SHARDS) {
-            tokens.pop_lru();
-        }
+        tokens.put(*hash.as_bytes(), Known { claims, not_before });
     }
 
     /// `None` when nothing is kept.
-    fn shard(&self, hash: &TokenHash) -> Option<&Mutex<LruCache<[u8; 32], ProvenToken>>> {
+    fn shard(&self, hash: &TokenHash) -> Option<&Mutex<Shard>> {
         if self.capacity == 0 {
             return None;
         }

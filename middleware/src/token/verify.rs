@@ -48,9 +48,9 @@ struct Rules {
 /// A token whose signature, issuer and audience were checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ProvenToken {
-    claims: Claims,
-    not_before: Option<Timestamp>,
-    hash: TokenHash,
+    pub(super) claims: Claims,
+    pub(super) not_before: Option<Timestamp>,
+    pub(super) hash: TokenHash,
 }
 
 #[derive(Deserialize)]
@@ -104,7 +104,7 @@ impl TokenVerifier {
         self.changed(|rules| rules.audience = Some(audience.into()))
     }
 
-    /// Remembers so many proven tokens, the least recently used ones gone; 65,536 by default, of some 250 bytes each. 0 checks
+    /// Remembers so many proven tokens, the least recently used ones gone; 65,536 by default, of some 150 bytes each. 0 checks
     /// each signature each time.
     #[must_use]
     pub fn proven_tokens(self, most: usize) -> Self {
@@ -141,7 +141,7 @@ impl TokenVerifier {
         }
         let token = rules.prove(std::str::from_utf8(paseto).ok()?, hash)?;
         // Into the memory of the rules that proved it: those that replaced them meanwhile have their own.
-        rules.proven.insert(token);
+        rules.proven.insert(&token);
         Some(token)
     }
 
@@ -151,7 +151,7 @@ impl TokenVerifier {
         if rules.keys.contains_key(signer.key_id())
             && signer.agrees_with(&rules.prefix, &rules.issuer, rules.audience.as_deref())
         {
-            rules.proven.insert(ProvenToken {
+            rules.proven.insert(&ProvenToken {
                 claims: *claims,
                 not_before: None,
                 hash: token.hash(),

@@ -62,10 +62,11 @@ impl NearCache {
     /// Starts to connect, on a thread of its own.
     pub(super) fn start(client: Client, config: NearCacheConfig) -> std::io::Result<Self> {
         let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
+        let capacity = config.capacity.div_ceil(SHARDS);
         let shared = Arc::new(Shared {
             config,
             base: Instant::now(),
-            shards: (0..SHARDS).map(|_| Mutex::new(Shard::new())).collect(),
+            shards: (0..SHARDS).map(|_| Mutex::new(Shard::new(capacity))).collect(),
             epoch: AtomicU64::new(0),
             connection: Mutex::new(None),
             counts: Counts::default(),
@@ -177,8 +178,7 @@ async fn fly(
     {
         let now = shared.now();
         let until = now.saturating_add(nanos(shared.config.max_age));
-        let capacity = shared.config.capacity.div_ceil(SHARDS);
-        shard.insert(note, id, Arc::new(record.clone()), now, until, capacity);
+        shard.insert(note, id, Arc::new(record.clone()), now, until);
     }
     drop(shard);
     land.send_replace(Some(read));

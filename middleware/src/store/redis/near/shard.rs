@@ -6,7 +6,7 @@
 
 use std::{collections::HashMap, hash::Hash, sync::Arc};
 
-use lru::LruCache;
+use crate::recently_used::RecentlyUsed;
 
 #[cfg(test)]
 mod model;
@@ -22,15 +22,23 @@ pub(super) struct Shard<K: Hash + Eq, V, F> {
     generation: u64,
     /// Until when a push that was lost or is late cannot be older than the bound. 0: no lease.
     lease_until: Nanos,
-    entries: LruCache<K, Entry<V>>,
+    entries: RecentlyUsed<K, Entry<V>>,
     flights: HashMap<K, Flight<F>>,
     hits: u64,
 }
 
-#[cfg_attr(test, derive(Clone))]
 struct Entry<V> {
     value: Arc<V>,
     until: Nanos,
+}
+
+impl<V> Clone for Entry<V> {
+    fn clone(&self) -> Self {
+        Self {
+            value: self.value.clone(),
+            until: self.until,
+        }
+    }
 }
 
 #[cfg_attr(test, derive(Clone))]
@@ -47,12 +55,13 @@ pub(super) struct Note {
 }
 
 impl<K: Hash + Eq + Copy, V, F: Clone> Shard<K, V, F> {
-    pub(super) fn new() -> Self {
+    /// Room for so many entries; the least recently used ones go.
+    pub(super) fn new(capacity: usize) -> Self {
         Self {
             epoch: 0,
             generation: 0,
             lease_until: 0,
-            entries: LruCache::unbounded(),
+            entries: RecentlyUsed::new(capacity),
             flights: HashMap::new(),
             hits: 0,
         }
@@ -83,11 +92,11 @@ impl<K: Hash + Eq + Copy, V, F: Clone> Shard<K, V, F> {
         }
         let entry = self.entries.get(key)?;
         if now >= entry.until {
-            self.entries.pop(key);
+            self.entries.remove(key);
             return None;
         }
         self.hits += 1;
-        Some(entry.value.clone())
+        Some(entry.value)
     }
 
     /// To be taken before the read is sent. `None` without a lease.
@@ -115,29 +124,17 @@ impl<K: Hash + Eq + Copy, V, F: Clone> Shard<K, V, F> {
         }
     }
 
-    /// Takes in what was read after `note`. The least recently used entry beyond `capacity` goes.
-    pub(super) fn insert(
-        &mut self,
-        note: Note,
-        key: K,
-        value: Arc<V>,
-        now: Nanos,
-        until: Nanos,
-        capacity: usize,
-    ) {
-        if self.note(now) != Some(note) {
-            return;
-        }
-        self.entries.put(key, Entry { value, until });
-        if self.entries.len() > capacity {
-            self.entries.pop_lru();
+    /// Takes in what was read after `note`.
+    pub(super) fn insert(&mut self, note: Note, key: K, value: Arc<V>, now: Nanos, until: Nanos) {
+        if self.note(now) == Some(note) {
+            self.entries.put(key, Entry { value, until });
         }
     }
 
     /// The record changed, or vanished.
     pub(super) fn invalidate(&mut self, key: &K) {
         self.generation += 1;
-        self.entries.pop(key);
+        self.entries.remove(key);
         self.flights.remove(key);
     }
 

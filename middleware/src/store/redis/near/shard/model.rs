@@ -102,8 +102,9 @@ impl State {
         let entry = self
             .shard
             .entries
-            .peek(&0)
-            .map(|entry| (*entry.value, entry.until));
+            .iter()
+            .next()
+            .map(|(_, entry)| (*entry.value, entry.until));
         let reads: Vec<_> = self
             .reads
             .iter()
@@ -170,7 +171,7 @@ impl Model for World {
     type Action = Event;
 
     fn init_states(&self) -> Vec<State> {
-        let mut shard = Shard::new();
+        let mut shard = Shard::new(8);
         shard.reset(1);
         vec![State {
             now: 1,
@@ -294,7 +295,7 @@ impl Model for World {
                 }
                 // Negative answers are not kept.
                 if read.stands? {
-                    next.shard.insert(note, 0, Arc::new(true), next.now, END + 1, 8);
+                    next.shard.insert(note, 0, Arc::new(true), next.now, END + 1);
                 }
             }
             Event::Lose => {
