@@ -8,12 +8,18 @@
 //! The library's `ConnectionManager` is not used: it stays broken after a reconnection that failed with anything but an I/O
 //! error, and ignores its response timeout while it reconnects.
 
-use std::{future::Future, time::Duration};
+use std::{
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
 
+use pin_project_lite::pin_project;
 use redis::{Client, Cmd, ErrorKind, FromRedisValue, Pipeline, RedisError, Script, ServerErrorKind, Value};
 use tokio::{
     sync::{mpsc, watch},
-    time::timeout,
+    time::{Timeout, timeout},
 };
 
 use super::{
@@ -56,18 +62,10 @@ impl Connection {
     }
 
     /// Gives a store call its deadline. What was sent may still run on the server later.
-    pub(super) async fn within<T>(
-        &self,
-        call: impl Future<Output = Result<T, StoreError>>,
-    ) -> Result<T, StoreError> {
-        match timeout(self.deadline, call).await {
-            Ok(result) => result,
-            Err(_) => {
-                if let State::Up(link) = &*self.state.borrow() {
-                    self.report(link.epoch, TroubleKind::Suspect);
-                }
-                Err(StoreError::Timeout)
-            }
+    pub(super) fn within<F: Future>(&self, call: F) -> Within<'_, F> {
+        Within {
+            call: timeout(self.deadline, call),
+            connection: self,
         }
     }
 
@@ -176,6 +174,29 @@ impl Connection {
     fn report(&self, epoch: u64, kind: TroubleKind) {
         // A full queue means that the supervisor is busy with others' reports.
         let _ = self.troubles.try_send(Trouble { epoch, kind });
+    }
+}
+
+pin_project! {
+    /// A store call with its deadline. An `async fn` would have room for the call twice.
+    pub(super) struct Within<'a, F> {
+        #[pin]
+        call: Timeout<F>,
+        connection: &'a Connection,
+    }
+}
+
+impl<T, F: Future<Output = Result<T, StoreError>>> Future for Within<'_, F> {
+    type Output = Result<T, StoreError>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        Poll::Ready(ready!(this.call.poll(cx)).unwrap_or_else(|_| {
+            if let State::Up(link) = &*this.connection.state.borrow() {
+                this.connection.report(link.epoch, TroubleKind::Suspect);
+            }
+            Err(StoreError::Timeout)
+        }))
     }
 }
 
