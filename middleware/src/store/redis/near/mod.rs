@@ -28,7 +28,7 @@ use super::{keys, record};
 use crate::{id::SessionId, session::SessionRecord, store::StoreError};
 
 /// Locks are held for a lookup each; so many keep cores out of each other's way.
-const SHARDS: usize = 64;
+const SHARDS: usize = 256;
 
 /// What a read gave; `None` while it is under way.
 type Landing = watch::Receiver<Option<Result<Option<SessionRecord>, StoreError>>>;
