@@ -85,11 +85,12 @@ pub use session::{
 };
 pub use session_auth::{AuthenticatedSession, Freshness, PresentedSession, SessionAuthLayer};
 pub use store::{
-    Agent, AgentDirectory, AgentStore, AnyAgent, Created, InvalidCursor, MemoryStore, NewSession, Page,
-    PageRequest, Registered, RegisteredAgents, SessionCursor, SessionStore, StoreError, Swapped, TokenSwap,
+    Agent, AgentDirectory, AgentStore, AnyAgent, Created, InvalidCursor, MemoryStore, NearCacheStats,
+    NewSession, Page, PageRequest, Registered, RegisteredAgents, SessionCursor, SessionStore, StoreError,
+    Swapped, TokenSwap,
 };
 #[cfg(feature = "redis")]
-pub use store::{NearCacheConfig, NearCacheStats, RedisRead, RedisStore, RedisStoreConfig, RedisStoreError};
+pub use store::{NearCacheConfig, RedisRead, RedisStore, RedisStoreConfig, RedisStoreError};
 pub use token::{
     Claims, DEFAULT_ISSUER, DEFAULT_PREFIX, KeyError, ProvenToken, SessionToken, SignError, SigningKey,
     TokenHash, TokenSigner, TokenVerifier, VerifyingKey,

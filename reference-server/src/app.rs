@@ -18,6 +18,7 @@ use crate::{
     config::{Config, ConfigErrors, Store},
     endpoints,
     listen::listen,
+    metrics::Metrics,
     routes::{Access, NoRoute, Routes},
     stack,
 };
@@ -30,6 +31,7 @@ pub(crate) struct App<S> {
     pub(crate) sessions: SessionManager<S, RegisteredAgents<S>>,
     pub(crate) store: S,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) metrics: Metrics,
 }
 
 /// The body of every answer.
@@ -109,6 +111,7 @@ where
         .clock(clock.clone())
         .realm(REALM);
     let app = Arc::new(App {
+        metrics: Metrics::new(store.clone(), events.clone()),
         sessions: SessionManager::new(store.clone(), signer)
             .directory(RegisteredAgents(store.clone()))
             .policy(config.policy.clone())

@@ -12,6 +12,7 @@ pub mod first_run;
 mod input;
 mod inspect;
 mod listen;
+mod metrics;
 mod output;
 mod proxies;
 mod routes;

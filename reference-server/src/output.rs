@@ -9,21 +9,37 @@ use tower_session_auth::{
     SessionRecord, SessionStatus, Timestamp,
 };
 
+use crate::metrics::{Metrics, OPENMETRICS};
+
 /// An answer of an endpoint.
 pub(crate) type Answer = Result<Response<Full<Bytes>>, AuthError>;
 
-/// A JSON answer. Nothing that this server says may be kept by a cache.
+/// A JSON answer.
 pub(crate) fn json(status: StatusCode, value: &impl Serialize) -> Answer {
-    let body = serde_json::to_vec(value).map_err(|error| {
-        tracing::error!(%error, "cannot write an answer");
-        ErrorKind::InternalError
-    })?;
-    let mut response = Response::new(Full::from(body));
+    let body = serde_json::to_vec(value).map_err(|error| unwritable(&error))?;
+    let mut response = fresh(body, "application/json");
     *response.status_mut() = status;
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     Ok(response)
+}
+
+/// The metrics as text.
+pub(crate) fn metrics(metrics: &Metrics) -> Answer {
+    let text = metrics.text().map_err(|error| unwritable(&error))?;
+    Ok(fresh(text.into_bytes(), OPENMETRICS))
+}
+
+/// Nothing that this server says may be kept by a cache.
+fn fresh(body: Vec<u8>, media_type: &'static str) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::from(body));
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+fn unwritable(error: &dyn std::error::Error) -> ErrorKind {
+    tracing::error!(%error, "cannot write an answer");
+    ErrorKind::InternalError
 }
 
 /// A page of a list, with the way to the next one in a `Link` header (RFC 8288).

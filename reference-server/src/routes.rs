@@ -84,6 +84,7 @@ const ROUTES: &[(Method, &str, Access, Endpoint)] = &[
     ),
     (Method::GET, "/healthz", Access::Open, Endpoint::Health),
     (Method::GET, "/readyz", Access::Open, Endpoint::Ready),
+    (Method::GET, "/metrics", Access::Master, Endpoint::Metrics),
 ];
 
 /// The routes, ready to be searched.
@@ -161,7 +162,8 @@ mod tests {
     #[test]
     fn what_is_open_is_only_health() {
         for (_, path, access, _) in ROUTES {
-            assert_eq!(*access == Access::Open, !path.starts_with("/v1/"), "{path}");
+            let health = matches!(*path, "/healthz" | "/readyz");
+            assert_eq!(*access == Access::Open, health, "{path}");
         }
     }
 

@@ -3,13 +3,15 @@
 use std::net::SocketAddr;
 
 use bytes::Bytes;
-use http::{HeaderMap, Method, Request};
+use http::{HeaderMap, Method, Request, header::CONTENT_TYPE};
 use http_body_util::{BodyExt, Full};
 use hyper_util::{
     client::legacy::{Client, connect::HttpConnector},
     rt::TokioExecutor,
 };
 use serde_json::{Value, json};
+
+const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// A client of one server, with the master password at hand.
 #[derive(Clone)]
@@ -24,7 +26,7 @@ pub struct Api {
 pub struct Reply {
     pub status: u16,
     pub headers: HeaderMap,
-    /// `Null` where there is no body.
+    /// `Null` where there is no body, text where there are metrics.
     pub body: Value,
 }
 
@@ -70,6 +72,12 @@ impl Api {
         let bytes = body.collect().await.expect("a body").to_bytes();
         let body = if bytes.is_empty() {
             Value::Null
+        } else if parts
+            .headers
+            .get(CONTENT_TYPE)
+            .is_some_and(|kind| kind == OPENMETRICS)
+        {
+            Value::String(String::from_utf8(bytes.into()).expect("text"))
         } else {
             serde_json::from_slice(&bytes).unwrap_or_else(|_| panic!("not JSON: {bytes:?}"))
         };
@@ -91,6 +99,16 @@ impl Api {
             None => request.body(Full::default()),
         };
         self.send(request.expect("a request")).await
+    }
+
+    /// A metric without labels; `None` where it is not told.
+    pub async fn metric(&self, name: &str) -> Option<f64> {
+        let reply = self.master(Method::GET, "/metrics", None).await.expect(200);
+        let text = reply.body.as_str().expect("text");
+        let mut values = text
+            .lines()
+            .filter_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        values.next().map(|value| value.parse().expect("a number"))
     }
 
     /// A request of an agent.

@@ -137,6 +137,41 @@ async fn two_servers_with_records_in_memory_see_each_others_changes_within_the_b
 }
 
 #[tokio::test]
+async fn a_metric_tells_whether_records_in_memory_are_in_use() {
+    let mut redis = TestRedis::start();
+    let settings = Settings {
+        freshness: Some(Freshness::Bounded),
+        ..Settings::default()
+    };
+    let server = server_with(settings, &redis.url(), Keys::single(fresh_key()), clock()).await;
+    let near_cache = async |name: &str| {
+        let name = format!("session_auth_near_cache_{name}");
+        server.api.metric(&name).await
+    };
+    assert_eq!(near_cache("coherent").await, None, "nobody has asked yet");
+    let session = server.api.session(&server.api.agent().await).await;
+    let began = Instant::now();
+    while near_cache("hits_total").await.is_none_or(|hits| hits < 10.0) {
+        server.api.access(&session.token).await.expect(200);
+        assert!(began.elapsed() < Duration::from_secs(5), "never held");
+    }
+    assert_eq!(near_cache("coherent").await, Some(1.0));
+    assert_eq!(near_cache("bound_seconds").await, Some(0.25));
+    assert_eq!(near_cache("entries").await, Some(1.0));
+
+    redis.pause();
+    let paused = Instant::now();
+    while near_cache("coherent").await != Some(0.0) {
+        assert!(paused.elapsed() < Duration::from_secs(5), "still coherent");
+    }
+    redis.resume();
+    let resumed = Instant::now();
+    while near_cache("coherent").await != Some(1.0) {
+        assert!(resumed.elapsed() < Duration::from_secs(10), "never again");
+    }
+}
+
+#[tokio::test]
 async fn keys_are_rotated_without_a_cut_and_a_retired_key_is_refused() {
     let redis = TestRedis::shared();
     let (url, clock) = (redis.fresh_database(), clock());

@@ -144,6 +144,21 @@ async fn health_and_readiness_are_open() {
 }
 
 #[tokio::test]
+async fn metrics_are_for_the_administrator() {
+    let server = TestServer::memory().await;
+    let stranger = server.api.open(Method::GET, "/metrics").await;
+    stranger.refused(401, "INVALID_MASTER_PASSWORD");
+    let reply = server.api.master(Method::GET, "/metrics", None).await.expect(200);
+    assert!(reply.body.as_str().expect("text").ends_with("# EOF\n"));
+    assert_eq!(reply.header("cache-control"), "no-store");
+    assert_eq!(
+        server.api.metric("session_auth_token_reuse_total").await,
+        Some(0.0)
+    );
+    assert_eq!(server.api.metric("session_auth_near_cache_coherent").await, None);
+}
+
+#[tokio::test]
 async fn every_answer_has_a_request_id_and_usable_ones_are_kept() {
     let server = TestServer::memory().await;
     let with_id = async |id: &str| {

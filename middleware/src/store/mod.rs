@@ -5,15 +5,17 @@
 
 mod agents;
 mod memory;
+mod near;
 mod page;
 #[cfg(feature = "redis")]
 mod redis;
 
 pub use agents::{Agent, AgentDirectory, AgentStore, AnyAgent, Registered, RegisteredAgents};
 pub use memory::MemoryStore;
+pub use near::NearCacheStats;
 pub use page::{InvalidCursor, Page, PageRequest, SessionCursor};
 #[cfg(feature = "redis")]
-pub use redis::{NearCacheConfig, NearCacheStats, RedisRead, RedisStore, RedisStoreConfig, RedisStoreError};
+pub use redis::{NearCacheConfig, RedisRead, RedisStore, RedisStoreConfig, RedisStoreError};
 
 use std::{future::Future, sync::Arc};
 
@@ -64,6 +66,11 @@ pub trait SessionStore: Clone + Send + Sync + 'static {
     /// at the same time, so it too is good for letting pass alone.
     fn read_near(&self, id: SessionId) -> Self::Read {
         self.read(id)
+    }
+
+    /// What the copies in memory are doing; `None` for a store that has none, or was not asked for any yet.
+    fn near_cache(&self) -> Option<NearCacheStats> {
+        None
     }
 
     /// Adds a session unless its agent was deleted, or has its maximum of active ones and none of them is to give way.

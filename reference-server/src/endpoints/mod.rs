@@ -39,6 +39,7 @@ pub(crate) enum Endpoint {
     RevokeOwnSession,
     Health,
     Ready,
+    Metrics,
 }
 
 /// Answers a routed request.
@@ -81,6 +82,7 @@ where
             app.store.ping().await?;
             output::json(StatusCode::OK, &json!({ "status": "ready" }))
         }
+        Endpoint::Metrics => output::metrics(&app.metrics),
     }
 }
 

@@ -12,7 +12,7 @@ mod sessions;
 mod supervisor;
 
 pub use config::{RedisStoreConfig, RedisStoreError};
-pub use near::{NearCacheConfig, NearCacheStats};
+pub use near::NearCacheConfig;
 pub use sessions::RedisRead;
 
 use std::{
@@ -23,7 +23,7 @@ use std::{
 use redis::Client;
 
 use self::{connection::Connection, near::NearCache};
-use crate::id::SessionId;
+use crate::{id::SessionId, store::NearCacheStats};
 
 /// A store on a single Redis or Valkey server. Clones share one multiplexed connection.
 ///
@@ -82,12 +82,6 @@ impl RedisStore {
     pub fn session_key(id: SessionId) -> String {
         keys::session_key(id)
     }
-
-    /// What the near cache is doing; `None` as long as no layer has asked for [`Freshness::Bounded`](crate::Freshness).
-    #[must_use]
-    pub fn near_cache(&self) -> Option<NearCacheStats> {
-        self.shared.near.cache.get()?.as_ref().map(NearCache::stats)
-    }
 }
 
 impl Near {
@@ -101,6 +95,10 @@ impl Near {
             }
         };
         self.cache.get_or_init(start).as_ref()
+    }
+
+    fn stats(&self) -> Option<NearCacheStats> {
+        self.cache.get()?.as_ref().map(NearCache::stats)
     }
 
     /// Forgets what this process changes, or may have changed.

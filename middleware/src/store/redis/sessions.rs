@@ -22,7 +22,8 @@ use crate::{
     id::{AgentId, SessionId},
     session::{OnSessionLimit, SessionRecord},
     store::{
-        Created, NewSession, Page, PageRequest, SessionCursor, SessionStore, StoreError, Swapped, TokenSwap,
+        Created, NearCacheStats, NewSession, Page, PageRequest, SessionCursor, SessionStore, StoreError,
+        Swapped, TokenSwap,
     },
 };
 
@@ -77,6 +78,10 @@ impl SessionStore for RedisStore {
             };
             store.shared.connection.within(read).await
         }))
+    }
+
+    fn near_cache(&self) -> Option<NearCacheStats> {
+        self.shared.near.stats()
     }
 
     async fn create(&self, session: &NewSession) -> Result<Created, StoreError> {

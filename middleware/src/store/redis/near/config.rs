@@ -29,24 +29,3 @@ impl NearCacheConfig {
         self.bound / 5
     }
 }
-
-/// What the near cache of a [`RedisStore`](crate::RedisStore) is doing. Counts are since its start.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[non_exhaustive]
-pub struct NearCacheStats {
-    /// Whether it answers at all: whether Redis has confirmed within the bound that nothing was missed. Else every request asks
-    /// Redis.
-    pub coherent: bool,
-    /// Records that are held.
-    pub entries: usize,
-    /// Requests that were answered from memory.
-    pub hits: u64,
-    /// Requests that had to ask Redis, alone or together with others, for a record to be kept.
-    pub misses: u64,
-    /// Requests that asked Redis since the cache was of no use.
-    pub bypassed: u64,
-    /// Changes that Redis pushed.
-    pub invalidations: u64,
-    /// Tracking connections that were lost.
-    pub losses: u64,
-}

@@ -4,7 +4,7 @@ mod config;
 mod shard;
 mod tracking;
 
-pub use config::{NearCacheConfig, NearCacheStats};
+pub use config::NearCacheConfig;
 
 use std::{
     fmt,
@@ -25,7 +25,11 @@ use tokio::{
 
 use self::shard::{Nanos, Note, Shard};
 use super::{keys, record};
-use crate::{id::SessionId, session::SessionRecord, store::StoreError};
+use crate::{
+    id::SessionId,
+    session::SessionRecord,
+    store::{NearCacheStats, StoreError},
+};
 
 /// Locks are held for a lookup each; so many keep cores out of each other's way.
 const SHARDS: usize = 256;
@@ -62,11 +66,13 @@ impl NearCache {
     /// Starts to connect, on a thread of its own.
     pub(super) fn start(client: Client, config: NearCacheConfig) -> std::io::Result<Self> {
         let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
-        let capacity = config.capacity.div_ceil(SHARDS);
+        let share = |shard| config.capacity / SHARDS + usize::from(shard < config.capacity % SHARDS);
         let shared = Arc::new(Shared {
             config,
             base: Instant::now(),
-            shards: (0..SHARDS).map(|_| Mutex::new(Shard::new(capacity))).collect(),
+            shards: (0..SHARDS)
+                .map(|shard| Mutex::new(Shard::new(share(shard))))
+                .collect(),
             epoch: AtomicU64::new(0),
             connection: Mutex::new(None),
             counts: Counts::default(),
@@ -139,6 +145,7 @@ impl NearCache {
         let now = shared.now();
         let count = |count: &AtomicU64| count.load(Ordering::Relaxed);
         NearCacheStats {
+            bound: shared.config.bound,
             coherent: shared.shards.iter().all(|shard| lock(shard).has_lease(now)),
             entries: shared.shards.iter().map(|shard| lock(shard).len()).sum(),
             hits: shared.shards.iter().map(|shard| lock(shard).hits()).sum(),
