@@ -98,7 +98,7 @@ async fn nothing_staler_than_the_bound_is_answered_by_any_process() {
     for reader in readers.drain(..) {
         let report = reader.end().await;
         println!("a reader: {:?}", report.counts);
-        assert!(report.counts.hits > 10_000 && report.counts.losses > 0);
+        assert!(report.counts.hits > 500 && report.counts.losses > 0);
         answers += report.times.len();
         for (session, last_good) in report.times {
             let late = changed
@@ -113,7 +113,7 @@ async fn nothing_staler_than_the_bound_is_answered_by_any_process() {
          of them {latest} us after a change was acknowledged; {:.0} s",
         began.elapsed().as_secs_f64()
     );
-    assert!(answers > CHANGES / 4, "the readers keep up with some of it");
+    assert!(answers > CHANGES / 10, "the readers keep up with some of it");
     assert_eq!(stale, 0);
 }
 
