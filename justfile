@@ -28,6 +28,6 @@ features:
 deny:
     cargo deny check
 
-# What a check costs, beside its peers (about 5 minutes; `just bench --quick` shows that it runs).
+# What a check costs, beside its peers (about 3 minutes; `just bench --quick` shows that it runs).
 bench *options:
     cargo run --release --locked -p session-auth-bench -- {{options}}
