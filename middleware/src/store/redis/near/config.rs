@@ -24,8 +24,30 @@ impl Default for NearCacheConfig {
 }
 
 impl NearCacheConfig {
-    /// The pause between pings.
+    /// The pause between pings: some of them fit into the bound, and a connection that hangs is found out whatever the bound is.
     pub(super) fn heartbeat(&self) -> Duration {
-        self.bound / 5
+        (self.bound / 5).clamp(Duration::from_millis(5), Duration::from_secs(1))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_bound_makes_a_storm_of_pings_or_none() {
+        for (bound, pause) in [
+            (Duration::ZERO, 5),
+            (Duration::from_micros(1), 5),
+            (Duration::from_millis(250), 50),
+            (Duration::from_secs(3600), 1_000),
+            (Duration::MAX, 1_000),
+        ] {
+            let config = NearCacheConfig {
+                bound,
+                ..NearCacheConfig::default()
+            };
+            assert_eq!(config.heartbeat(), Duration::from_millis(pause), "{bound:?}");
+        }
     }
 }
