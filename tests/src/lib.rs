@@ -3,4 +3,5 @@
 pub mod api;
 pub mod proxy;
 pub mod redis;
+pub mod relay;
 pub mod server;

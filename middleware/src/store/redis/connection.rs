@@ -31,7 +31,7 @@ use crate::store::StoreError;
 /// The error code of a command for another type of value than the key holds.
 const WRONG_TYPE: &str = "WRONGTYPE";
 /// The error code of a command that the user may not give.
-const FORBIDDEN: &str = "NOPERM";
+pub(super) const FORBIDDEN: &str = "NOPERM";
 
 /// How much later than its deadline a timely script may still run: what the two clocks may drift apart.
 const LATENESS: Duration = Duration::from_secs(1);
@@ -54,6 +54,11 @@ impl Connection {
             deadline,
             _supervisor: supervisor,
         }
+    }
+
+    /// What becomes of it.
+    pub(super) fn state(&self) -> watch::Receiver<State> {
+        self.state.clone()
     }
 
     /// How long a store call may take.

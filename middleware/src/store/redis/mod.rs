@@ -21,8 +21,9 @@ use std::{
 };
 
 use redis::Client;
+use tokio::sync::watch;
 
-use self::{connection::Connection, near::NearCache};
+use self::{connection::Connection, near::NearCache, supervisor::State};
 use crate::{id::SessionId, store::NearCacheStats};
 
 /// A store on a single Redis or Valkey server. Clones share one multiplexed connection.
@@ -44,6 +45,7 @@ struct Shared {
 /// The near cache, which starts when it is asked for the first time.
 struct Near {
     client: Client,
+    own: watch::Receiver<State>,
     config: NearCacheConfig,
     /// `None` when it could not be started.
     cache: OnceLock<Option<NearCache>>,
@@ -65,14 +67,16 @@ impl RedisStore {
     /// Outside a Tokio runtime.
     pub fn open(config: &RedisStoreConfig) -> Result<Self, RedisStoreError> {
         let client = config.client()?;
+        let connection = Connection::open(client.clone(), config.timeout);
         Ok(Self {
             shared: Arc::new(Shared {
-                connection: Connection::open(client.clone(), config.timeout),
                 near: Near {
                     client,
+                    own: connection.state(),
                     config: config.near_cache,
                     cache: OnceLock::new(),
                 },
+                connection,
             }),
         })
     }
@@ -87,7 +91,7 @@ impl RedisStore {
 impl Near {
     /// The cache, started when it was not yet.
     fn cache(&self) -> Option<&NearCache> {
-        let start = || match NearCache::start(self.client.clone(), self.config) {
+        let start = || match NearCache::start(self.client.clone(), self.own.clone(), self.config) {
             Ok(cache) => Some(cache),
             Err(error) => {
                 tracing::error!(%error, "cannot start the near cache: every request asks Redis");

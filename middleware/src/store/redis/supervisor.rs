@@ -12,11 +12,11 @@ use tokio::{
     time::{Instant, sleep, timeout},
 };
 
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
-const FIRST_BACKOFF: Duration = Duration::from_millis(20);
-const LAST_BACKOFF: Duration = Duration::from_millis(500);
+pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+pub(super) const FIRST_BACKOFF: Duration = Duration::from_millis(20);
+pub(super) const LAST_BACKOFF: Duration = Duration::from_millis(500);
 /// A connection that lasted this long ends the growth of the back-off.
-const STABLE_AFTER: Duration = Duration::from_secs(1);
+pub(super) const STABLE_AFTER: Duration = Duration::from_secs(1);
 /// Commands that may wait to be written, before writers wait themselves.
 const WRITE_QUEUE: usize = 1024;
 

@@ -24,7 +24,7 @@ use tokio::{
 };
 
 use self::shard::{Nanos, Note, Shard};
-use super::{keys, record};
+use super::{keys, record, supervisor::State};
 use crate::{
     id::SessionId,
     session::SessionRecord,
@@ -49,9 +49,20 @@ struct Shared {
     base: Instant,
     shards: Vec<Mutex<Shard<SessionId, SessionRecord, Landing>>>,
     epoch: AtomicU64,
-    /// The tracking connection, over which misses are read.
-    connection: Mutex<Option<MultiplexedConnection>>,
+    tracked: Mutex<Option<Tracked>>,
+    /// The store's own connection.
+    own: watch::Receiver<State>,
     counts: Counts,
+}
+
+/// A tracking connection: misses are read over it.
+#[derive(Clone)]
+struct Tracked {
+    /// Counts the attempts to connect.
+    number: u64,
+    connection: MultiplexedConnection,
+    /// The epoch of the store's own connection, which leads to the same server.
+    own: u64,
 }
 
 #[derive(Default)]
@@ -64,7 +75,11 @@ struct Counts {
 
 impl NearCache {
     /// Starts to connect, on a thread of its own.
-    pub(super) fn start(client: Client, config: NearCacheConfig) -> std::io::Result<Self> {
+    pub(super) fn start(
+        client: Client,
+        own: watch::Receiver<State>,
+        config: NearCacheConfig,
+    ) -> std::io::Result<Self> {
         let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
         let share = |shard| config.capacity / SHARDS + usize::from(shard < config.capacity % SHARDS);
         let shared = Arc::new(Shared {
@@ -74,7 +89,8 @@ impl NearCache {
                 .map(|shard| Mutex::new(Shard::new(share(shard))))
                 .collect(),
             epoch: AtomicU64::new(0),
-            connection: Mutex::new(None),
+            tracked: Mutex::new(None),
+            own: own.clone(),
             counts: Counts::default(),
         });
         let (stop, stopped) = oneshot::channel();
@@ -82,7 +98,7 @@ impl NearCache {
         let cache = Arc::downgrade(&shared);
         thread::Builder::new()
             .name("session-tracking".into())
-            .spawn(move || runtime.block_on(tracking::run(cache, client, stopped)))?;
+            .spawn(move || runtime.block_on(tracking::run(cache, client, own, stopped)))?;
         Ok(Self {
             shared,
             runtime: handle,
@@ -113,7 +129,7 @@ impl NearCache {
         let mut shard = shared.shard(id);
         // Before the connection is taken: one that replaced it meanwhile has another epoch.
         let note = shard.note(now)?;
-        let connection = shared.connection().clone()?;
+        let connection = shared.usable()?;
         shared.counts.misses.fetch_add(1, Ordering::Relaxed);
         // An older read may have been answered before a revocation that is past the bound by now.
         if let Some(landing) = shard.join(&id, now, nanos(shared.config.bound)) {
@@ -146,7 +162,8 @@ impl NearCache {
         let count = |count: &AtomicU64| count.load(Ordering::Relaxed);
         NearCacheStats {
             bound: shared.config.bound,
-            coherent: shared.shards.iter().all(|shard| lock(shard).has_lease(now)),
+            coherent: shared.usable().is_some()
+                && shared.shards.iter().all(|shard| lock(shard).has_lease(now)),
             entries: shared.shards.iter().map(|shard| lock(shard).len()).sum(),
             hits: shared.shards.iter().map(|shard| lock(shard).hits()).sum(),
             misses: count(&shared.counts.misses),
@@ -206,22 +223,32 @@ impl Shared {
         lock(&self.shards[place])
     }
 
-    fn connection(&self) -> MutexGuard<'_, Option<MultiplexedConnection>> {
-        lock(&self.connection)
+    fn tracked(&self) -> MutexGuard<'_, Option<Tracked>> {
+        lock(&self.tracked)
+    }
+
+    /// The tracking connection, as long as the store's own one is that which it was compared with: the process reads where it
+    /// writes.
+    fn usable(&self) -> Option<MultiplexedConnection> {
+        let tracked = self.tracked();
+        let tracked = tracked.as_ref()?;
+        let same = matches!(&*self.own.borrow(), State::Up(link) if link.epoch == tracked.own);
+        same.then(|| tracked.connection.clone())
     }
 
     /// Redis tracks on this connection.
-    fn begin(&self, connection: MultiplexedConnection) {
+    fn begin(&self, tracked: Tracked) {
         self.reset();
-        *self.connection() = Some(connection);
+        *self.tracked() = Some(tracked);
     }
 
-    /// The connection is gone, or is to be: changes may have been missed.
-    fn lose(&self) {
-        if self.connection().take().is_some() {
+    /// The connection of this number is gone, or is to be: changes may have been missed. Of one that was replaced it is no news.
+    fn lose(&self, number: u64) {
+        let lost = self.tracked().take_if(|tracked| tracked.number == number);
+        if lost.is_some() {
             self.counts.losses.fetch_add(1, Ordering::Relaxed);
+            self.reset();
         }
-        self.reset();
     }
 
     /// Begins a new epoch, with nothing in it.

@@ -1,96 +1,217 @@
 //! The tracking connection: what Redis pushes about changed records, and the pings that keep the lease.
 //!
 //! It lives on a thread of its own, since a busy runtime would hear of revocations late. Misses are read over the same
-//! connection: so what is cached and what is pushed about it come from one server, in one order.
+//! connection: so what is cached and what is pushed come from one server, in one order. That server is the one to which the
+//! store's own connection leads: where a name moves from one server to another, the two connections must not part.
 
 use std::{sync::Weak, time::Duration};
 
 use redis::{
-    AsyncConnectionConfig, Client, PushInfo, PushKind, RedisError, Value,
+    AsyncConnectionConfig, Client, InfoDict, PushInfo, PushKind, RedisError, RedisResult, Value,
     aio::{MultiplexedConnection, SendError},
 };
 use tokio::{
-    sync::oneshot,
-    time::{sleep, timeout},
+    sync::{oneshot, watch},
+    time::{Instant, sleep, timeout},
 };
 
-use super::{super::keys, Shared};
-use crate::store::redis::supervisor::is_replica;
+use super::{super::keys, Shared, Tracked};
+use crate::store::redis::{
+    connection::FORBIDDEN,
+    supervisor::{CONNECT_TIMEOUT, FIRST_BACKOFF, LAST_BACKOFF, Link, STABLE_AFTER, State, is_replica},
+};
 
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long an answer to a ping is waited for before the connection is given up. The lease ends on its own, earlier.
 const PING_TIMEOUT: Duration = Duration::from_secs(1);
-const FIRST_BACKOFF: Duration = Duration::from_millis(20);
-const LAST_BACKOFF: Duration = Duration::from_millis(500);
 
-/// Keeps the cache coherent until `stop` is dropped or the cache is.
-pub(super) async fn run(cache: Weak<Shared>, client: Client, mut stop: oneshot::Receiver<()>) {
+/// Keeps the cache coherent until `stop` is dropped, or the cache or the store's own connection is.
+pub(super) async fn run(
+    cache: Weak<Shared>,
+    client: Client,
+    own: watch::Receiver<State>,
+    mut stop: oneshot::Receiver<()>,
+) {
+    let tracker = Tracker {
+        cache,
+        client,
+        coherent_since: None,
+        known: String::new(),
+    };
     tokio::select! {
         _ = &mut stop => {}
-        () = track(&cache, &client) => {}
-    }
-    if let Some(cache) = cache.upgrade() {
-        cache.lose();
+        _ = tracker.run(own) => {}
     }
 }
 
-async fn track(cache: &Weak<Shared>, client: &Client) {
-    let mut backoff = FIRST_BACKOFF;
-    let mut known = String::new();
-    loop {
-        let reason = match timeout(CONNECT_TIMEOUT, connect(cache, client)).await {
-            Ok(Ok(connection)) => {
-                let Some(shared) = cache.upgrade() else { return };
-                shared.begin(connection.clone());
-                drop(shared);
-                tracing::info!("Redis tracks what is cached of it");
+struct Tracker {
+    cache: Weak<Shared>,
+    client: Client,
+    /// Since when the connection has had a lease.
+    coherent_since: Option<Instant>,
+    /// Why there was none the last time: that is logged once.
+    known: String,
+}
+
+impl Tracker {
+    /// Returns, with nothing, when there is nobody left to do it for.
+    async fn run(mut self, mut own: watch::Receiver<State>) -> Option<()> {
+        let mut backoff = FIRST_BACKOFF;
+        for number in 1.. {
+            let link = connected(&mut own).await?;
+            self.coherent_since = None;
+            let reason = tokio::select! {
+                biased;
+                () = replaced(&mut own, link.epoch) => "the store connects anew".to_owned(),
+                reason = self.track(number, link) => reason?,
+            };
+            self.cache.upgrade()?.lose(number);
+            if reason != self.known {
+                tracing::warn!(%reason, "nothing is cached: every request asks Redis");
+                self.known = reason;
+            }
+            if self
+                .coherent_since
+                .is_some_and(|since| since.elapsed() >= STABLE_AFTER)
+            {
                 backoff = FIRST_BACKOFF;
-                match keep(cache, connection).await {
-                    Some(reason) => reason.to_owned(),
-                    None => return,
-                }
             }
-            Ok(Err(error)) => error.to_string(),
-            Err(_) => "no answer while connecting".to_owned(),
-        };
-        let Some(shared) = cache.upgrade() else { return };
-        shared.lose();
-        drop(shared);
-        if reason != known {
-            tracing::warn!(%reason, "nothing is cached: every request asks Redis");
-            known = reason;
+            sleep(backoff).await;
+            backoff = (backoff * 2).min(LAST_BACKOFF);
         }
-        sleep(backoff).await;
-        backoff = (backoff * 2).min(LAST_BACKOFF);
+        None
+    }
+
+    /// Connects, pings as long as the connection lasts, and says why it did not.
+    async fn track(&mut self, number: u64, link: Link) -> Option<String> {
+        let own = link.epoch;
+        let (connection, ping) = match timeout(CONNECT_TIMEOUT, self.connect(number, link)).await {
+            Ok(Ok(connected)) => connected,
+            Ok(Err(reason)) => return Some(reason),
+            Err(_) => return Some("no answer while connecting".to_owned()),
+        };
+        self.cache.upgrade()?.begin(Tracked {
+            number,
+            connection: connection.clone(),
+            own,
+        });
+        self.keep(connection, ping).await
+    }
+
+    /// Returns once Redis has acknowledged that it tracks, and has told what the lease needs to know of it.
+    async fn connect(&self, number: u64, mut link: Link) -> Result<(MultiplexedConnection, Ping), String> {
+        let listener = self.cache.clone();
+        let config = AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(CONNECT_TIMEOUT))
+            .set_response_timeout(None)
+            .set_push_sender(move |push: PushInfo| {
+                if let Some(cache) = listener.upgrade() {
+                    hear(&cache, number, &push);
+                }
+                Ok::<_, SendError>(())
+            });
+        let text = |error: RedisError| error.to_string();
+        let mut connection = self
+            .client
+            .get_multiplexed_async_connection_with_config(&config)
+            .await
+            .map_err(text)?;
+        let mut tracking = redis::cmd("CLIENT");
+        tracking.arg("TRACKING").arg("ON").arg("BCAST");
+        tracking.arg("PREFIX").arg(keys::SESSION_PREFIX);
+        tracking.exec_async(&mut connection).await.map_err(text)?;
+        let ping = match Ping::Role.send(&mut connection).await {
+            Err(error) if error.code() == Some(FORBIDDEN) => Ping::Plain,
+            _ => Ping::Role,
+        };
+        alive(ping.send(&mut connection).await)?;
+        let here = server(&mut connection).await.map_err(text)?;
+        let there = server(&mut link.connection).await.map_err(text)?;
+        // Where one of them may not be asked, that they were connected one after the other has to do.
+        if here.is_some() && there.is_some() && here != there {
+            return Err("it is another server than that of the store's own connection".to_owned());
+        }
+        Ok((connection, ping))
+    }
+
+    async fn keep(&mut self, mut connection: MultiplexedConnection, ping: Ping) -> Option<String> {
+        loop {
+            let (sent, epoch, pause) = {
+                let cache = self.cache.upgrade()?;
+                (cache.now(), cache.epoch(), cache.config.heartbeat())
+            };
+            let Ok(answer) = timeout(PING_TIMEOUT, ping.send(&mut connection)).await else {
+                return Some("no answer to a ping".to_owned());
+            };
+            if let Err(reason) = alive(answer) {
+                return Some(reason);
+            }
+            self.cache.upgrade()?.extend(epoch, sent);
+            if self.coherent_since.is_none() {
+                tracing::info!("Redis tracks what is cached of it");
+                self.coherent_since = Some(Instant::now());
+                self.known.clear();
+            }
+            sleep(pause).await;
+        }
     }
 }
 
-/// Connects, and returns once Redis has acknowledged that it tracks.
-async fn connect(cache: &Weak<Shared>, client: &Client) -> Result<MultiplexedConnection, RedisError> {
-    let listener = cache.clone();
-    let config = AsyncConnectionConfig::new()
-        .set_connection_timeout(Some(CONNECT_TIMEOUT))
-        .set_response_timeout(None)
-        .set_push_sender(move |push: PushInfo| {
-            if let Some(cache) = listener.upgrade() {
-                hear(&cache, &push);
-            }
-            Ok::<_, SendError>(())
-        });
-    let mut connection = client
-        .get_multiplexed_async_connection_with_config(&config)
-        .await?;
-    let mut tracking = redis::cmd("CLIENT");
-    tracking.arg("TRACKING").arg("ON").arg("BCAST");
-    tracking.arg("PREFIX").arg(keys::SESSION_PREFIX);
-    tracking.exec_async(&mut connection).await?;
-    Ok(connection)
+/// Waits for the store's own connection. `None` when there will be none any more.
+async fn connected(own: &mut watch::Receiver<State>) -> Option<Link> {
+    let state = own.wait_for(|state| matches!(state, State::Up(_))).await.ok()?;
+    match &*state {
+        State::Up(link) => Some(link.clone()),
+        _ => None,
+    }
+}
+
+/// Waits until the store's own connection is not that one any more.
+async fn replaced(own: &mut watch::Receiver<State>, epoch: u64) {
+    let is_it = |state: &State| matches!(state, State::Up(link) if link.epoch == epoch);
+    let _ = own.wait_for(|state| !is_it(state)).await;
+}
+
+/// What is sent to keep the lease.
+#[derive(Clone, Copy)]
+enum Ping {
+    /// A server that became a replica may be behind with revocations.
+    Role,
+    /// Where ROLE is forbidden.
+    Plain,
+}
+
+impl Ping {
+    async fn send(self, connection: &mut MultiplexedConnection) -> RedisResult<Value> {
+        let command = match self {
+            Self::Role => "ROLE",
+            Self::Plain => "PING",
+        };
+        redis::cmd(command).query_async(connection).await
+    }
+}
+
+/// Whether a ping was answered by a server that may be believed.
+fn alive(answer: RedisResult<Value>) -> Result<(), String> {
+    if is_replica(&answer) {
+        return Err("the server is a replica".to_owned());
+    }
+    answer.map(drop).map_err(|error| error.to_string())
+}
+
+/// Which server it is; `None` where that may not be asked.
+async fn server(connection: &mut MultiplexedConnection) -> RedisResult<Option<String>> {
+    let info: RedisResult<InfoDict> = redis::cmd("INFO").arg("server").query_async(connection).await;
+    match info {
+        Ok(info) => Ok(info.get("run_id")),
+        Err(error) if error.code().is_some() => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 /// Runs inline, between the bytes before and after the push.
-fn hear(cache: &Shared, push: &PushInfo) {
+fn hear(cache: &Shared, number: u64, push: &PushInfo) {
     match push.kind {
-        PushKind::Disconnection => cache.lose(),
+        PushKind::Disconnection => cache.lose(number),
         PushKind::Invalidate => match push.data.first() {
             Some(Value::Array(keys)) => {
                 for key in keys {
@@ -104,31 +225,5 @@ fn hear(cache: &Shared, push: &PushInfo) {
             _ => cache.reset(),
         },
         _ => {}
-    }
-}
-
-/// Pings as long as the connection lasts, and says why it did not. `None` when nobody uses the cache any more.
-///
-/// The ping is ROLE: a server that became a replica may be behind with revocations. Where ROLE is forbidden, its refusal is a
-/// sign of life too.
-async fn keep(cache: &Weak<Shared>, mut connection: MultiplexedConnection) -> Option<&'static str> {
-    let mut forbidden = false;
-    loop {
-        let (sent, epoch, pause) = {
-            let cache = cache.upgrade()?;
-            (cache.now(), cache.epoch(), cache.config.heartbeat())
-        };
-        let ping = redis::cmd(if forbidden { "PING" } else { "ROLE" });
-        let answer = timeout(PING_TIMEOUT, ping.query_async::<Value>(&mut connection)).await;
-        let cache = cache.upgrade()?;
-        match answer {
-            Err(_) => return Some("no answer to a ping"),
-            Ok(Err(error)) if !forbidden && error.code() == Some("NOPERM") => forbidden = true,
-            Ok(Err(_)) => return Some("the connection was lost"),
-            Ok(role) if is_replica(&role) => return Some("the server is a replica"),
-            Ok(Ok(_)) => cache.extend(epoch, sent),
-        }
-        drop(cache);
-        sleep(pause).await;
     }
 }

@@ -1,0 +1,100 @@
+//! A TCP relay in front of a server: a name that can be moved to another one, and connections that hang or break.
+
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use tokio::{
+    io::copy_bidirectional,
+    net::{TcpListener, TcpStream},
+    sync::watch,
+    task::JoinHandle,
+};
+
+/// A running relay. It stops when dropped, with its connections.
+pub struct Relay {
+    pub address: SocketAddr,
+    shared: Arc<Shared>,
+    running: JoinHandle<()>,
+}
+
+struct Shared {
+    target: watch::Sender<u16>,
+    /// What becomes of each connection, in the order in which they were made.
+    fates: Mutex<Vec<watch::Sender<Fate>>>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Fate {
+    Passes,
+    Hangs,
+    Breaks,
+}
+
+impl Relay {
+    /// In front of a port of 127.0.0.1.
+    pub async fn start(port: u16) -> Self {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+            .await
+            .expect("a free port");
+        let address = listener.local_addr().expect("an address");
+        let shared = Arc::new(Shared {
+            target: watch::Sender::new(port),
+            fates: Mutex::default(),
+        });
+        let relayed = shared.clone();
+        let running = tokio::spawn(async move {
+            while let Ok((client, _)) = listener.accept().await {
+                let fate = watch::Sender::new(Fate::Passes);
+                let port = *relayed.target.borrow();
+                tokio::spawn(relay(client, port, fate.subscribe()));
+                let mut fates = relayed.fates.lock().unwrap_or_else(PoisonError::into_inner);
+                fates.push(fate);
+            }
+        });
+        Self {
+            address,
+            shared,
+            running,
+        }
+    }
+
+    /// Connections from now on lead to another port. Those that there are stay.
+    pub fn lead_to(&self, port: u16) {
+        self.shared.target.send_replace(port);
+    }
+
+    /// From now on nothing passes over the n-th connection, which stays open.
+    pub fn hang(&self, connection: usize) {
+        self.decide(connection, Fate::Hangs);
+    }
+
+    /// Closes the n-th connection.
+    pub fn cut(&self, connection: usize) {
+        self.decide(connection, Fate::Breaks);
+    }
+
+    fn decide(&self, connection: usize, fate: Fate) {
+        let fates = self.shared.fates.lock().unwrap_or_else(PoisonError::into_inner);
+        fates[connection].send_replace(fate);
+    }
+}
+
+impl Drop for Relay {
+    fn drop(&mut self) {
+        self.running.abort();
+    }
+}
+
+async fn relay(mut client: TcpStream, port: u16, mut fate: watch::Receiver<Fate>) {
+    let Ok(mut server) = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await else {
+        return;
+    };
+    tokio::select! {
+        _ = copy_bidirectional(&mut client, &mut server) => return,
+        _ = fate.wait_for(|fate| *fate > Fate::Passes) => {}
+    }
+    // What is under way is lost, and both sockets stay open.
+    let _ = fate.wait_for(|fate| *fate == Fate::Breaks).await;
+}

@@ -1,0 +1,185 @@
+//! Records in memory while connections, servers, names or runtimes fail.
+
+use std::time::{Duration, Instant};
+
+use session_auth_tests::{redis::TestRedis, relay::Relay};
+use tokio::time::sleep;
+use tower_session_auth::{RedisStore, SessionStore as _};
+
+use crate::{
+    fixtures::{NOW, agent, open, session},
+    stores::{BOUND, DEADLINE, SLACK, add, coherent, held, hold, order, stats, until},
+};
+
+/// The order in which a store connects over a relay.
+const OWN: usize = 0;
+const TRACKING: usize = 1;
+
+/// A store that reaches Redis over a relay and has begun to connect its cache.
+async fn relayed(relay: &Relay, deadline: Duration) -> RedisStore {
+    let store = open(format!("redis://{}", relay.address), deadline);
+    store.ping().await.unwrap();
+    let none = session(agent(), NOW).record.id;
+    assert_eq!(store.near(none), None);
+    store
+}
+
+#[tokio::test]
+async fn a_lost_connection_takes_everything_along_and_heals() {
+    let mut redis = TestRedis::start();
+    let store = coherent(&redis).await;
+    let record = held(&store).await;
+    order(&redis, &["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]);
+    until("forgotten", || store.near(record.id).is_none()).await;
+    until("coherent again", || stats(&store).coherent).await;
+    assert_eq!(stats(&store).losses, 1);
+    let record = held(&store).await;
+
+    redis.kill();
+    let after = until("forgotten", || store.near(record.id).is_none()).await;
+    assert!(after < BOUND + SLACK, "{after:?}");
+    store.read_near(record.id).await.unwrap_err();
+    redis.restart();
+    until("coherent again", || stats(&store).coherent).await;
+    held(&store).await;
+}
+
+#[tokio::test]
+async fn a_server_that_says_nothing_is_believed_until_the_bound() {
+    let mut redis = TestRedis::start();
+    let store = coherent(&redis).await;
+    let record = held(&store).await;
+    redis.pause();
+    let paused = Instant::now();
+    until("without a lease", || store.near(record.id).is_none()).await;
+    assert!(paused.elapsed() < BOUND + SLACK, "{:?}", paused.elapsed());
+    assert!(!stats(&store).coherent);
+    redis.resume();
+    until("coherent again", || stats(&store).coherent).await;
+}
+
+#[tokio::test]
+async fn a_server_that_became_a_replica_is_not_believed() {
+    let (redis, master) = (TestRedis::start(), TestRedis::start());
+    let store = coherent(&redis).await;
+    let record = held(&store).await;
+    order(&redis, &["REPLICAOF", "127.0.0.1", &master.port().to_string()]);
+    until("out of use", || store.near(record.id).is_none()).await;
+    sleep(2 * BOUND).await;
+    assert!(!stats(&store).coherent);
+    order(&redis, &["REPLICAOF", "NO", "ONE"]);
+    until("coherent again", || stats(&store).coherent).await;
+}
+
+/// The name of the server moves while it serves, and the store's own connection follows alone.
+#[tokio::test]
+async fn records_of_another_server_than_the_stores_own_are_not_believed() {
+    let (one, other) = (TestRedis::start(), TestRedis::start());
+    let relay = Relay::start(one.port()).await;
+    let (store, there) = (relayed(&relay, DEADLINE).await, open(other.url(), DEADLINE));
+    until("coherent", || stats(&store).coherent).await;
+    let session = session(agent(), NOW);
+    let record = add(&store, session.clone()).await;
+    add(&there, session).await;
+    hold(&store, record.id).await;
+
+    relay.lead_to(other.port());
+    relay.cut(OWN);
+    there.revoke(record.id, NOW).await.unwrap();
+    until("forgotten", || store.near(record.id).is_none()).await;
+    until("coherent again", || stats(&store).coherent).await;
+    let read = store.read_near(record.id).await.unwrap().unwrap();
+    assert_eq!(read.revoked_at, Some(NOW));
+}
+
+/// The name leads now to one server, now to another.
+#[tokio::test]
+async fn what_another_server_tracks_is_not_believed() {
+    let (one, other) = (TestRedis::start(), TestRedis::start());
+    let relay = Relay::start(one.port()).await;
+    let store = open(format!("redis://{}", relay.address), DEADLINE);
+    let record = add(&store, session(agent(), NOW)).await;
+    relay.lead_to(other.port());
+    assert_eq!(store.near(record.id), None);
+    sleep(2 * BOUND).await;
+    assert!(!stats(&store).coherent);
+    assert_eq!(store.read_near(record.id).await.unwrap().as_ref(), Some(&record));
+    relay.lead_to(one.port());
+    until("coherent", || stats(&store).coherent).await;
+    hold(&store, record.id).await;
+}
+
+/// A read under way keeps a connection that was given up alive, until it breaks: by then another one is in use.
+#[tokio::test]
+async fn a_connection_that_breaks_late_takes_nothing_along() {
+    let redis = TestRedis::start();
+    let relay = Relay::start(redis.port()).await;
+    let store = relayed(&relay, DEADLINE).await;
+    until("coherent", || stats(&store).coherent).await;
+    let record = add(&store, session(agent(), NOW)).await;
+    relay.hang(TRACKING);
+    let reading = store.clone();
+    let read = tokio::spawn(async move { reading.read_near(record.id).await });
+    until("lost", || stats(&store).losses == 1).await;
+    until("coherent again", || stats(&store).coherent).await;
+    assert!(!read.is_finished());
+    relay.cut(TRACKING);
+    read.await.unwrap().unwrap();
+    hold(&store, record.id).await;
+    assert_eq!(stats(&store).losses, 1);
+}
+
+/// A user who may do everything but some commands.
+fn user(redis: &TestRedis, but: &[&str]) -> RedisStore {
+    let mut words = vec!["ACL", "SETUSER", "limited", "on", ">secret", "~*", "&*", "+@all"];
+    words.extend(but);
+    order(redis, &words);
+    open(
+        format!("redis://limited:secret@127.0.0.1:{}", redis.port()),
+        DEADLINE,
+    )
+}
+
+#[tokio::test]
+async fn where_role_and_info_are_forbidden_pings_have_to_do() {
+    let redis = TestRedis::start();
+    let store = user(&redis, &["-role", "-info"]);
+    let record = add(&store, session(agent(), NOW)).await;
+    assert_eq!(store.near(record.id), None);
+    until("coherent", || stats(&store).coherent).await;
+    hold(&store, record.id).await;
+    sleep(2 * BOUND).await;
+    assert!(stats(&store).coherent && store.near(record.id).is_some());
+}
+
+#[tokio::test]
+async fn a_server_that_may_not_be_pinged_is_not_connected_to_all_the_time() {
+    let redis = TestRedis::start();
+    let store = user(&redis, &["-role", "-ping"]);
+    let record = add(&store, session(agent(), NOW)).await;
+    let connections = || {
+        let info: redis::InfoDict = redis.command(&["INFO", "stats"]).unwrap();
+        info.get::<u64>("total_connections_received").unwrap()
+    };
+    assert_eq!(store.near(record.id), None);
+    let before = connections();
+    sleep(Duration::from_millis(1_500)).await;
+    let made = connections() - before;
+    assert!((1..=12).contains(&made), "{made} connections");
+    assert!(!stats(&store).coherent);
+    assert_eq!(store.read_near(record.id).await.unwrap().as_ref(), Some(&record));
+}
+
+/// The tests' own runtime does nothing for a second: the cache has its own thread.
+#[tokio::test]
+async fn a_starved_runtime_does_not_delay_what_is_pushed() {
+    let redis = TestRedis::start();
+    let (store, other) = (coherent(&redis).await, open(redis.url(), DEADLINE));
+    let record = held(&store).await;
+    other.revoke(record.id, NOW).await.unwrap();
+    std::thread::sleep(Duration::from_millis(250));
+    assert_eq!(store.near(record.id), None);
+    assert!(stats(&store).coherent);
+    std::thread::sleep(4 * BOUND);
+    assert!(stats(&store).coherent, "pings go on");
+}
