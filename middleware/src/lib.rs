@@ -86,8 +86,8 @@ pub use session::{
 pub use session_auth::{AuthenticatedSession, Freshness, PresentedSession, SessionAuthLayer};
 pub use store::{
     Agent, AgentDirectory, AgentStore, AnyAgent, Created, InvalidCursor, MemoryStore, NearCacheStats,
-    NewSession, Page, PageRequest, Registered, RegisteredAgents, SessionCursor, SessionStore, StoreError,
-    Swapped, TokenSwap,
+    NearRead, NewSession, Page, PageRequest, Registered, RegisteredAgents, SessionCursor, SessionStore,
+    StoreError, Swapped, TokenSwap,
 };
 #[cfg(feature = "redis")]
 pub use store::{NearCacheConfig, RedisRead, RedisStore, RedisStoreConfig, RedisStoreError};

@@ -16,7 +16,7 @@ use crate::{
     error::AuthError,
     guarded::{Guarded, Verdict},
     response::ResponseBody,
-    store::SessionStore,
+    store::{NearRead, SessionStore},
     token::ProvenToken,
 };
 
@@ -39,7 +39,7 @@ pin_project! {
         read: R,
         gate: Arc<Gate<St>>,
         token: ProvenToken,
-        // Whether the answer may be older than the request: good for letting it pass alone.
+        // Whether the answer may be older than the request: good for letting it pass, not for refusing it.
         shared: bool,
         // What is done about a suspicious token before it is refused.
         suspecting: Option<Pin<Box<dyn Future<Output = AuthError> + Send>>>,
@@ -56,10 +56,10 @@ impl<St: SessionStore> Verdict for Reading<St, St::Read> {
         let suspecting = match this.suspecting {
             Some(suspecting) => suspecting,
             None => {
-                let mut admitted = this
-                    .gate
-                    .admit(*this.token, ready!(this.read.as_mut().poll(cx)), request);
-                if *this.shared && admitted.is_err() {
+                let answer = ready!(this.read.as_mut().poll(cx));
+                let once_more = *this.shared && answer.is_ok();
+                let mut admitted = this.gate.admit(*this.token, answer, request);
+                if once_more && admitted.is_err() {
                     *this.shared = false;
                     this.read
                         .set(this.gate.store.read(this.token.claims().session_id));
@@ -102,13 +102,16 @@ where
         }
     }
 
-    pub(super) fn read(gate: Arc<Gate<St>>, token: ProvenToken, request: Request<B>, inner: S) -> Self {
-        let shared = gate.may_share();
-        let session = token.claims().session_id;
-        let read = if shared {
-            gate.store.read_near(session)
-        } else {
-            gate.store.read(session)
+    pub(super) fn deciding(
+        read: NearRead<St::Read>,
+        gate: Arc<Gate<St>>,
+        token: ProvenToken,
+        request: Request<B>,
+        inner: S,
+    ) -> Self {
+        let (read, shared) = match read {
+            NearRead::Own(read) => (read, false),
+            NearRead::Shared(read) => (read, true),
         };
         Self {
             guarded: Guarded::deciding(

@@ -18,7 +18,7 @@ use crate::{
     response::ResponseBody,
     security,
     session::{self, Admission, Refusal, SessionRecord},
-    store::{SessionStore, StoreError},
+    store::{NearRead, SessionStore, StoreError},
     token::ProvenToken,
 };
 
@@ -57,9 +57,11 @@ where
             .verifier
             .verify_request(request.headers(), request.uri())
         {
-            Ok(token) => match self.gate.admit_near(&token, &mut request) {
-                Some(()) => ResponseFuture::passed(request, self.inner.clone()),
-                None => ResponseFuture::read(self.gate.clone(), token, request, self.inner.clone()),
+            Ok(token) => match self.gate.ask(&token, &mut request) {
+                None => ResponseFuture::passed(request, self.inner.clone()),
+                Some(read) => {
+                    ResponseFuture::deciding(read, self.gate.clone(), token, request, self.inner.clone())
+                }
             },
             Err(error) => ResponseFuture::rejected(self.gate.rejections.respond(&error, request.headers())),
         }
@@ -80,18 +82,19 @@ impl From<AuthError> for Stop {
 }
 
 impl<St: SessionStore> Gate<St> {
-    /// Rules 3 to 7, from memory. `None` when the store has to be read, as for every refusal.
-    fn admit_near<B>(&self, token: &ProvenToken, request: &mut Request<B>) -> Option<()> {
-        if !self.may_share() {
-            return None;
+    /// Rules 3 to 7, from memory: `None` lets the request pass. Else the read that has to decide, as about every refusal.
+    fn ask<B>(&self, token: &ProvenToken, request: &mut Request<B>) -> Option<NearRead<St::Read>> {
+        let id = token.claims().session_id;
+        if self.mode == Mode::Renewal || self.freshness == Freshness::Strict {
+            return Some(NearRead::Own(self.store.read(id)));
         }
-        let record = self.store.near(token.claims().session_id)?;
-        self.pass(&record, token, request).ok()
-    }
-
-    /// Whether what others have read is good for letting a request pass.
-    pub(super) fn may_share(&self) -> bool {
-        self.mode == Mode::Access && self.freshness == Freshness::Bounded
+        match self.store.near(id) {
+            None => Some(self.store.read_near(id)),
+            Some(record) => {
+                let refused = self.pass(&record, token, request).is_err();
+                refused.then(|| NearRead::Own(self.store.read(id)))
+            }
+        }
     }
 
     /// Rules 3 to 7.

@@ -12,7 +12,7 @@ mod redis;
 
 pub use agents::{Agent, AgentDirectory, AgentStore, AnyAgent, Registered, RegisteredAgents};
 pub use memory::MemoryStore;
-pub use near::NearCacheStats;
+pub use near::{NearCacheStats, NearRead};
 pub use page::{InvalidCursor, Page, PageRequest, SessionCursor};
 #[cfg(feature = "redis")]
 pub use redis::{NearCacheConfig, RedisRead, RedisStore, RedisStoreConfig, RedisStoreError};
@@ -62,10 +62,9 @@ pub trait SessionStore: Clone + Send + Sync + 'static {
         None
     }
 
-    /// Reads a session after [`near`](Self::near) had none, and may keep a copy. The answer may be shared with others who asked
-    /// at the same time, so it too is good for letting pass alone.
-    fn read_near(&self, id: SessionId) -> Self::Read {
-        self.read(id)
+    /// Reads a session after [`near`](Self::near) had none, and may keep a copy, or joins such a read of others.
+    fn read_near(&self, id: SessionId) -> NearRead<Self::Read> {
+        NearRead::Own(self.read(id))
     }
 
     /// What the copies in memory are doing; `None` for a store that has none, or was not asked for any yet.

@@ -1,4 +1,4 @@
-use std::time::Duration;
+use std::{future::IntoFuture, time::Duration};
 
 /// What the records in a store's memory are doing, for layers with [`Freshness::Bounded`](crate::Freshness). Counts are since its
 /// start.
@@ -22,4 +22,25 @@ pub struct NearCacheStats {
     pub invalidations: u64,
     /// Tracking connections that were lost.
     pub losses: u64,
+}
+
+/// A read for a layer with [`Freshness::Bounded`](crate::Freshness): see [`SessionStore::read_near`](super::SessionStore::read_near).
+#[derive(Debug, Clone, Copy)]
+pub enum NearRead<R> {
+    /// Begun for this caller: as good as [`SessionStore::read`](super::SessionStore::read).
+    Own(R),
+    /// Begun for others, earlier: good for letting a request pass, not for refusing one.
+    Shared(R),
+}
+
+/// For whom it does not matter which of the two it is.
+impl<R: Future> IntoFuture for NearRead<R> {
+    type Output = R::Output;
+    type IntoFuture = R;
+
+    fn into_future(self) -> R {
+        match self {
+            Self::Own(read) | Self::Shared(read) => read,
+        }
+    }
 }

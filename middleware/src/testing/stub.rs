@@ -8,8 +8,8 @@ use std::{
 use tokio::sync::oneshot;
 
 use crate::{
-    AgentId, Created, NewSession, Page, PageRequest, SessionCursor, SessionId, SessionRecord, SessionStore,
-    StoreError, Swapped, Timestamp, TokenSwap,
+    AgentId, Created, NearRead, NewSession, Page, PageRequest, SessionCursor, SessionId, SessionRecord,
+    SessionStore, StoreError, Swapped, Timestamp, TokenSwap,
 };
 
 pub(crate) type Answer = Result<Option<SessionRecord>, StoreError>;
@@ -24,6 +24,8 @@ struct State {
     /// What everything but a read fails with, if not with the error of the reads.
     failure: Option<StoreError>,
     held: Option<Arc<SessionRecord>>,
+    /// What others' reads give.
+    shared: Option<Answer>,
     reads: Vec<SessionId>,
     waiting: Vec<oneshot::Sender<Answer>>,
 }
@@ -35,6 +37,7 @@ impl Stub {
                 answer,
                 failure: None,
                 held: None,
+                shared: None,
                 reads: Vec::new(),
                 waiting: Vec::new(),
             })),
@@ -59,12 +62,18 @@ impl Stub {
         self
     }
 
+    /// Has a read of others under way, which gives this.
+    pub(crate) fn sharing(self, answer: Answer) -> Self {
+        self.state.lock().unwrap().shared = Some(answer);
+        self
+    }
+
     /// Leaves every read without an answer until [`release`](Self::release).
     pub(crate) fn silent() -> Self {
         Self::with(None)
     }
 
-    /// What was read so far.
+    /// What was read so far, but for what others did.
     pub(crate) fn reads(&self) -> Vec<SessionId> {
         self.state.lock().unwrap().reads.clone()
     }
@@ -107,6 +116,14 @@ impl SessionStore for Stub {
     fn near(&self, id: SessionId) -> Option<Arc<SessionRecord>> {
         let held = self.state.lock().unwrap().held.clone();
         held.filter(|held| held.id == id)
+    }
+
+    fn read_near(&self, id: SessionId) -> NearRead<Self::Read> {
+        let shared = self.state.lock().unwrap().shared.clone();
+        match shared {
+            Some(answer) => NearRead::Shared(Box::pin(async { answer })),
+            None => NearRead::Own(self.read(id)),
+        }
     }
 
     async fn create(&self, _: &NewSession) -> Result<Created, StoreError> {

@@ -14,7 +14,7 @@ use redis::{Value, cmd};
 use super::{
     RedisStore,
     keys::{self, AgentKeys},
-    record,
+    near, record,
     script::{CREATE, REPLACE_TOKEN, REVOKE, ScriptCall, unknown_reply},
 };
 use crate::{
@@ -22,8 +22,8 @@ use crate::{
     id::{AgentId, SessionId},
     session::{OnSessionLimit, SessionRecord},
     store::{
-        Created, NearCacheStats, NewSession, Page, PageRequest, SessionCursor, SessionStore, StoreError,
-        Swapped, TokenSwap,
+        Created, NearCacheStats, NearRead, NewSession, Page, PageRequest, SessionCursor, SessionStore,
+        StoreError, Swapped, TokenSwap,
     },
 };
 
@@ -65,19 +65,27 @@ impl SessionStore for RedisStore {
         self.shared.near.cache()?.get(id)
     }
 
-    fn read_near(&self, id: SessionId) -> Self::Read {
-        let store = self.clone();
-        RedisRead(Box::pin(async move {
-            let read = async {
-                if let Some(cache) = store.shared.near.cache()
-                    && let Some(read) = cache.read(id, store.shared.connection.deadline()).await
-                {
-                    return Ok(read);
-                }
-                store.read_session(id).await
-            };
-            store.shared.connection.within(read).await
-        }))
+    fn read_near(&self, id: SessionId) -> NearRead<Self::Read> {
+        // The rest is for another connection, if the one that the cache reads over hangs.
+        let wait = self.shared.connection.deadline() / 2;
+        let landing = self.shared.near.cache().and_then(|cache| cache.read(id, wait));
+        let read = |landing| {
+            let store = self.clone();
+            RedisRead(Box::pin(async move {
+                let read = async {
+                    match near::landed(landing, wait).await {
+                        Some(read) => Ok(read),
+                        None => store.read_session(id).await,
+                    }
+                };
+                store.shared.connection.within(read).await
+            }))
+        };
+        match landing {
+            None => NearRead::Own(self.read(id)),
+            Some(NearRead::Own(landing)) => NearRead::Own(read(landing)),
+            Some(NearRead::Shared(landing)) => NearRead::Shared(read(landing)),
+        }
     }
 
     fn near_cache(&self) -> Option<NearCacheStats> {

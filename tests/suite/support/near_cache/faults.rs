@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use session_auth_tests::{redis::TestRedis, relay::Relay};
 use tokio::time::sleep;
-use tower_session_auth::{RedisStore, SessionStore as _};
+use tower_session_auth::{RedisStore, RedisStoreConfig, SessionStore as _};
 
 use crate::{
     fixtures::{NOW, agent, open, session},
@@ -127,6 +127,37 @@ async fn a_connection_that_breaks_late_takes_nothing_along() {
     read.await.unwrap().unwrap();
     hold(&store, record.id).await;
     assert_eq!(stats(&store).losses, 1);
+}
+
+#[tokio::test]
+async fn a_tracking_connection_that_hangs_costs_no_answer_and_little_time() {
+    let redis = TestRedis::start();
+    let relay = Relay::start(redis.port()).await;
+    let mut config = RedisStoreConfig::new(format!("redis://{}", relay.address));
+    config.timeout = Duration::from_millis(600);
+    // No ping says so: it hangs for as long as the test lasts.
+    config.near_cache.bound = Duration::from_secs(60);
+    let store = RedisStore::open(&config).unwrap();
+    let records = [
+        add(&store, session(agent(), NOW)).await,
+        add(&store, session(agent(), NOW)).await,
+        add(&store, session(agent(), NOW)).await,
+    ];
+    assert_eq!(store.near(records[0].id), None);
+    until("coherent", || stats(&store).coherent).await;
+    hold(&store, records[0].id).await;
+    relay.hang(TRACKING);
+    let began = Instant::now();
+    for record in &records[1..] {
+        let read = store.read_near(record.id).await.unwrap();
+        assert_eq!(read.as_ref(), Some(record));
+    }
+    assert!(began.elapsed() < config.timeout, "{:?}", began.elapsed());
+    assert_eq!(
+        store.near(records[0].id).as_ref(),
+        Some(&records[0].clone().into()),
+        "within the bound"
+    );
 }
 
 /// A user who may do everything but some commands.

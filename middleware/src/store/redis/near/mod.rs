@@ -1,41 +1,40 @@
 //! Session records in this process's memory, kept coherent by Redis' server-assisted client side caching.
 
 mod config;
+mod flight;
 mod shard;
 mod tracking;
 
 pub use config::NearCacheConfig;
+pub(super) use flight::{Landing, landed};
 
 use std::{
     fmt,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     thread,
     time::Duration,
 };
 
-use redis::{Client, Cmd, FromRedisValue, aio::MultiplexedConnection};
+use redis::{Client, aio::MultiplexedConnection};
 use tokio::{
     runtime::{self, Handle},
     sync::{oneshot, watch},
-    time::{Instant, timeout},
+    time::Instant,
 };
 
-use self::shard::{Nanos, Note, Shard};
-use super::{keys, record, supervisor::State};
+use self::shard::{Nanos, Shard};
+use super::{keys, supervisor::State};
 use crate::{
     id::SessionId,
     session::SessionRecord,
-    store::{NearCacheStats, StoreError},
+    store::{NearCacheStats, NearRead},
 };
 
 /// Locks are held for a lookup each; so many keep cores out of each other's way.
 const SHARDS: usize = 256;
-
-/// What a read gave; `None` while it is under way.
-type Landing = watch::Receiver<Option<Result<Option<SessionRecord>, StoreError>>>;
 
 /// A cache with its tracking thread, which ends with it.
 pub(super) struct NearCache {
@@ -50,6 +49,8 @@ struct Shared {
     shards: Vec<Mutex<Shard<SessionId, SessionRecord, Landing>>>,
     epoch: AtomicU64,
     tracked: Mutex<Option<Tracked>>,
+    /// Whether a read over it was not answered in time, and no ping has been since.
+    hangs: AtomicBool,
     /// The store's own connection.
     own: watch::Receiver<State>,
     counts: Counts,
@@ -90,6 +91,7 @@ impl NearCache {
                 .collect(),
             epoch: AtomicU64::new(0),
             tracked: Mutex::new(None),
+            hangs: AtomicBool::new(false),
             own: own.clone(),
             counts: Counts::default(),
         });
@@ -112,33 +114,35 @@ impl NearCache {
         self.shared.shard(id).get(&id, now)
     }
 
-    /// Reads a record over the tracking connection, or waits for another caller's read of it, and keeps it. `None` when the cache
-    /// is of no use now, or could not find out: then the caller asks for itself.
-    pub(super) async fn read(&self, id: SessionId, deadline: Duration) -> Option<Option<SessionRecord>> {
-        let mut landing = self.landing(id, deadline);
+    /// Begins to read a record over the tracking connection, to keep it, or joins another caller's read of it. `None` when the cache
+    /// is of no use now: then the caller asks for itself.
+    pub(super) fn read(&self, id: SessionId, deadline: Duration) -> Option<NearRead<Landing>> {
+        let landing = self.landing(id, deadline);
         if landing.is_none() {
             self.shared.counts.bypassed.fetch_add(1, Ordering::Relaxed);
         }
-        let landed = landing.as_mut()?.wait_for(Option::is_some).await.ok()?;
-        landed.as_ref()?.as_ref().ok().cloned()
+        landing
     }
 
-    fn landing(&self, id: SessionId, deadline: Duration) -> Option<Landing> {
+    fn landing(&self, id: SessionId, deadline: Duration) -> Option<NearRead<Landing>> {
         let shared = &self.shared;
         let now = shared.now();
         let mut shard = shared.shard(id);
         // Before the connection is taken: one that replaced it meanwhile has another epoch.
         let note = shard.note(now)?;
         let connection = shared.usable()?;
+        if shared.hangs.load(Ordering::Relaxed) {
+            return None;
+        }
         shared.counts.misses.fetch_add(1, Ordering::Relaxed);
         // An older read may have been answered before a revocation that is past the bound by now.
         if let Some(landing) = shard.join(&id, now, nanos(shared.config.bound)) {
-            return Some(landing);
+            return Some(NearRead::Shared(landing));
         }
         let (land, landing) = watch::channel(None);
         shard.depart(id, now, landing.clone());
         drop(shard);
-        let flight = fly(
+        let flight = flight::fly(
             shared.clone(),
             connection,
             id,
@@ -148,7 +152,7 @@ impl NearCache {
             land,
         );
         self.runtime.spawn(flight);
-        Some(landing)
+        Some(NearRead::Own(landing))
     }
 
     /// This process has changed the record, or may have.
@@ -172,40 +176,6 @@ impl NearCache {
             losses: count(&shared.counts.losses),
         }
     }
-}
-
-/// A read on the tracking thread's runtime, where nobody who hangs up can stop it for the others.
-async fn fly(
-    shared: Arc<Shared>,
-    mut connection: MultiplexedConnection,
-    id: SessionId,
-    note: Note,
-    deadline: Duration,
-    landing: Landing,
-    land: watch::Sender<Option<Result<Option<SessionRecord>, StoreError>>>,
-) {
-    let mut get = Cmd::new();
-    get.arg("GET").arg(keys::session_key(id));
-    let read = timeout(deadline, connection.send_packed_command(&get)).await;
-    let read = match read {
-        Ok(reply) => reply
-            .map_err(|error| StoreError::from(&error))
-            .and_then(|reply| Option::<Vec<u8>>::from_redis_value(reply).map_err(keys::unexpected))
-            .and_then(|packed| packed.map(|packed| record::unpack(id, &packed)).transpose()),
-        Err(_) => Err(StoreError::Timeout),
-    };
-    let mut shard = shared.shard(id);
-    shard.land(&id, |flight| flight.same_channel(&landing));
-    // Negative answers are not kept: the next read may find another one.
-    if let Ok(Some(record)) = &read
-        && record.revoked_at.is_none()
-    {
-        let now = shared.now();
-        let until = now.saturating_add(nanos(shared.config.max_age));
-        shard.insert(note, id, Arc::new(record.clone()), now, until);
-    }
-    drop(shard);
-    land.send_replace(Some(read));
 }
 
 impl Shared {
@@ -260,6 +230,7 @@ impl Shared {
     }
 
     fn extend(&self, epoch: u64, sent: Nanos) {
+        self.hangs.store(false, Ordering::Relaxed);
         let until = sent.saturating_add(nanos(self.config.bound));
         for shard in &self.shards {
             lock(shard).extend(epoch, until);
