@@ -9,13 +9,11 @@ use std::{
 use argon2::{Argon2, PasswordHasher};
 use clap::{Parser, Subcommand};
 use tokio::{net::TcpListener, signal};
-use tower_session_auth::{
-    OnReuse, RedisStoreConfig, SessionId, SigningKey, SystemClock, master_auth::MAX_PASSWORD_LEN,
-};
+use tower_session_auth::{OnReuse, SessionId, SigningKey, SystemClock, master_auth::MAX_PASSWORD_LEN};
 
 use crate::{
     app,
-    config::{self, Config, Settings},
+    config::{Config, Settings, Store},
     first_run, inspect,
 };
 
@@ -39,7 +37,7 @@ enum Command {
     Keygen,
     /// Read a password from standard input and print its Argon2id hash.
     HashPassword,
-    /// Read a session's record in Redis and print it as JSON. Only redis_url is needed.
+    /// Read a session's record in Redis and print it as JSON. Only redis_url is needed; store_timeout_ms is heeded.
     Inspect {
         /// The session's id.
         id: SessionId,
@@ -103,7 +101,7 @@ fn serve(settings: Settings) -> Result<(), Failure> {
         if let Some(generated) = &config.generated {
             first_run::announce(generated, address, &config.policy);
         }
-        if let config::Store::Memory = config.store {
+        if let Store::Memory = config.store {
             tracing::warn!(
                 "sessions are kept in memory and end with this process: set redis_url to keep them"
             );
@@ -189,18 +187,15 @@ fn hash(password: &str) -> Result<String, Failure> {
 }
 
 fn inspect(settings: Settings, id: SessionId) -> Result<(), Failure> {
-    let settings = settings
+    let store = settings
         .with_file()
+        .and_then(|settings| Store::resolve(&settings))
         .map_err(|errors| Failure::Input(errors.to_string()))?;
-    let Some(url) = settings.redis_url else {
+    let Store::Redis(store) = store else {
         return Err(Failure::Input(
             "redis_url is missing: an embedded store ends with its process".into(),
         ));
     };
-    let store = RedisStoreConfig::new(url);
-    store
-        .check()
-        .map_err(|error| Failure::Input(format!("redis_url: {error}")))?;
     let runtime = tokio::runtime::Runtime::new().map_err(|error| Failure::Other(error.to_string()))?;
     let described = runtime.block_on(inspect::describe(&store, id));
     print(&described.map_err(Failure::Other)?)

@@ -9,8 +9,8 @@ use tower_session_auth::{
 /// The record as JSON, under the names of the HTTP API where it has them.
 pub(crate) async fn describe(config: &RedisStoreConfig, id: SessionId) -> Result<String, String> {
     let store = RedisStore::open(config).map_err(|error| error.to_string())?;
-    let record = store.read(id).await.map_err(|error| error.to_string())?;
     let key = RedisStore::session_key(id);
+    let record = store.read(id).await.map_err(|error| format!("{key}: {error}"))?;
     let record = record.ok_or_else(|| format!("there is no session {id}: no key {key}"))?;
     let described = json(&record, &key, SystemClock.now());
     serde_json::to_string_pretty(&described).map_err(|error| error.to_string())

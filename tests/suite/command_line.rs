@@ -13,7 +13,7 @@ use http::Method;
 use serde_json::{Value, json};
 use session_auth_tests::{
     api::Api,
-    redis::TestRedis,
+    redis::{self, TestRedis},
     server::{PASSWORD, cheap_hash},
 };
 use tower_session_auth::{
@@ -405,6 +405,18 @@ async fn inspect_shows_a_record_in_redis() {
     assert_eq!(none.status.code(), Some(1));
     assert!(text(&none.stderr).contains("session:{9b1f}:0190f3a17c1e7d2a9b3c4d5e6f70"));
     assert_eq!(inspect("not-an-id").status.code(), Some(2));
+
+    let key = RedisStore::session_key(issued.record.id);
+    redis::command::<()>(&url, &["SET", &key, "no record"]).expect("a write");
+    let spoilt = inspect(&id);
+    assert_eq!(spoilt.status.code(), Some(1));
+    assert!(text(&spoilt.stderr).contains(&key), "{}", text(&spoilt.stderr));
+    let hasty = run(
+        &mut command(&["inspect", &id, "--redis-url", &url, "--store-timeout-ms", "0"]),
+        "",
+    );
+    assert_eq!(hasty.status.code(), Some(2));
+    assert!(text(&hasty.stderr).contains("store_timeout_ms"));
     let nowhere = run(&mut command(&["inspect", &id]), "");
     assert_eq!(nowhere.status.code(), Some(2));
     assert!(text(&nowhere.stderr).contains("redis_url"));

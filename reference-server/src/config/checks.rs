@@ -15,6 +15,19 @@ use crate::{first_run, proxies::TrustedProxies};
 const DAY: u64 = 86_400;
 const TEN_YEARS: u64 = 10 * 365 * DAY;
 
+impl Store {
+    /// Checks the settings about the store alone.
+    pub(crate) fn resolve(settings: &Settings) -> Result<Self, ConfigErrors> {
+        let mut errors = Errors::default();
+        let store = store(settings, &mut errors);
+        if errors.none() {
+            Ok(store)
+        } else {
+            Err(errors.all())
+        }
+    }
+}
+
 impl Config {
     /// Checks settings as a whole. With Redis, keys and a master password hash must be set too; without, they are made up
     /// where they are missing.
