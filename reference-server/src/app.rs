@@ -9,9 +9,9 @@ use http_body_util::{Either, Full};
 use tokio::net::TcpListener;
 use tower::{BoxError, Layer, Service, ServiceExt, service_fn};
 use tower_session_auth::{
-    AgentStore, AuthError, Clock, ErrorKind, MasterAuthLayer, MemoryStore, RedisStore, RegisteredAgents,
-    ResponseBody, SecurityEvents, SessionAuthLayer, SessionManager, SessionStore, TokenSigner, TokenVerifier,
-    problem_response,
+    AgentStore, AuthError, Clock, ErrorKind, Freshness, MasterAuthLayer, MemoryStore, RedisStore,
+    RegisteredAgents, ResponseBody, SecurityEvents, SessionAuthLayer, SessionManager, SessionStore,
+    TokenSigner, TokenVerifier, problem_response,
 };
 
 use crate::{
@@ -124,14 +124,17 @@ where
 
     let endpoints = service_fn(move |request| endpoints::answer(app.clone(), request));
     let master = master.layer(endpoints.clone());
+    let strict = session.clone().freshness(Freshness::Strict);
+    let strict = strict.layer(endpoints.clone());
     let session = session.layer(endpoints.clone());
     let renewal = renewal.layer(endpoints.clone());
     Ok(service_fn(move |mut request: Request<B>| {
         let matched = routes.find(request.method(), request.uri().path());
-        let (endpoints, master, session, renewal) = (
+        let (endpoints, master, session, strict, renewal) = (
             endpoints.clone(),
             master.clone(),
             session.clone(),
+            strict.clone(),
             renewal.clone(),
         );
         async move {
@@ -145,6 +148,7 @@ where
                 Access::Open => Ok(endpoints.oneshot(request).await?.map(Either::Left)),
                 Access::Master => Ok(master.oneshot(request).await?.map(Either::Right)),
                 Access::Session => Ok(session.oneshot(request).await?.map(Either::Right)),
+                Access::StrictSession => Ok(strict.oneshot(request).await?.map(Either::Right)),
                 Access::Renewal => Ok(renewal.oneshot(request).await?.map(Either::Right)),
             }
         }

@@ -13,6 +13,8 @@ pub(crate) enum Access {
     Master,
     /// Whoever has the current token of a session.
     Session,
+    /// The same, and the store is asked whatever the freshness is: for what changes something.
+    StrictSession,
     /// Whoever has a token of a session that stands, to renew it.
     Renewal,
 }
@@ -79,7 +81,7 @@ const ROUTES: &[(Method, &str, Access, Endpoint)] = &[
     (
         Method::DELETE,
         "/v1/session",
-        Access::Session,
+        Access::StrictSession,
         Endpoint::RevokeOwnSession,
     ),
     (Method::GET, "/healthz", Access::Open, Endpoint::Health),
@@ -164,6 +166,16 @@ mod tests {
         for (_, path, access, _) in ROUTES {
             let health = matches!(*path, "/healthz" | "/readyz");
             assert_eq!(*access == Access::Open, health, "{path}");
+        }
+    }
+
+    #[test]
+    fn nothing_is_changed_by_what_may_be_stale() {
+        for (method, path, access, _) in ROUTES {
+            assert!(
+                *access != Access::Session || method == Method::GET,
+                "{method} {path}"
+            );
         }
     }
 
