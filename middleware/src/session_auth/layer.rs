@@ -68,7 +68,7 @@ pub enum Freshness {
     Strict,
     /// A record in this process's memory lets a request pass, if the store keeps one: no I/O. The store pushes what changes; when it
     /// cannot, a revoked or replaced token may pass until the store's bound is over, and then every request reads again. What
-    /// this process changes itself holds at once. No request is refused without a read.
+    /// is changed through this store or a clone of it holds at once. No request is refused without a read.
     ///
     /// See [`NearCacheConfig`](crate::NearCacheConfig) of [`RedisStore`](crate::RedisStore); other stores may be strict all the same.
     Bounded,
@@ -117,8 +117,13 @@ impl<St: SessionStore> SessionAuthLayer<St> {
     }
 
     /// How the store is asked: [`Freshness::Strict`] by default. A layer for renewal is always strict.
+    ///
+    /// With [`Freshness::Bounded`] the store begins to keep copies: see [`SessionStore::start_near`].
     #[must_use]
     pub fn freshness(mut self, freshness: Freshness) -> Self {
+        if freshness == Freshness::Bounded && self.gate.mode == Mode::Access {
+            self.gate.store.start_near();
+        }
         Arc::make_mut(&mut self.gate).freshness = freshness;
         self
     }

@@ -55,6 +55,9 @@ pub trait SessionStore: Clone + Send + Sync + 'static {
     /// Reads a session: the one call of an authentication.
     fn read(&self, id: SessionId) -> Self::Read;
 
+    /// Begins to keep copies in memory, if the store does, ahead of the first request that asks for one.
+    fn start_near(&self) {}
+
     /// A copy of a session's record in this process's memory, if the store has one that is not staler than it promises: for
     /// [`Freshness::Bounded`](crate::Freshness). It is good for letting a request pass; to refuse one, [`read`](Self::read).
     fn near(&self, id: SessionId) -> Option<Arc<SessionRecord>> {

@@ -102,7 +102,14 @@ impl Near {
     }
 
     fn stats(&self) -> Option<NearCacheStats> {
-        self.cache.get()?.as_ref().map(NearCache::stats)
+        let bound = self.config.bound;
+        // One that could not be started is never coherent.
+        let out_of_use = || NearCacheStats {
+            bound,
+            ..NearCacheStats::default()
+        };
+        let cache = self.cache.get()?.as_ref();
+        Some(cache.map_or_else(out_of_use, NearCache::stats))
     }
 
     /// Forgets what this process changes, or may have changed.

@@ -61,6 +61,10 @@ impl SessionStore for RedisStore {
         }))
     }
 
+    fn start_near(&self) {
+        self.shared.near.cache();
+    }
+
     fn near(&self, id: SessionId) -> Option<Arc<SessionRecord>> {
         self.shared.near.cache()?.get(id)
     }
