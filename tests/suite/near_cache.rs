@@ -26,8 +26,7 @@ async fn a_record_that_was_read_is_held_and_answers_without_a_command() {
     for _ in 0..1_000 {
         assert_eq!(store.near(record.id).as_deref(), Some(&record));
     }
-    let lines = monitor.lines();
-    assert!(lines.iter().all(|line| line.contains("\"ROLE\"")), "{lines:?}");
+    assert_eq!(monitor.lines(), [""; 0]);
     assert!(stats(&store).hits >= 1_000);
 }
 

@@ -2,8 +2,8 @@
 //!
 //! A supervisor task owns the connection and is the only one that connects. Callers take what it published: a connection,
 //! or the news that there is none, at once. It learns of a loss from the disconnection push of the client library, and of a
-//! hung connection from callers whose deadline passed: then it sends a PING of its own. Every failure to connect, of whatever
-//! kind (refused, wrong password, loading), is followed by another attempt.
+//! hung connection or a demoted server by asking ROLE: when a caller's deadline passed, and once a second. Every failure to
+//! connect, of whatever kind (refused, wrong password, loading), is followed by another attempt.
 //!
 //! The library's `ConnectionManager` is not used: it stays broken after a reconnection that failed with anything but an I/O
 //! error, and ignores its response timeout while it reconnects.
@@ -23,8 +23,9 @@ use tokio::{
 };
 
 use super::{
+    observer::Observer,
     script::ScriptCall,
-    supervisor::{AbortOnDrop, Link, State, Supervisor, Trouble, TroubleKind, is_replica},
+    supervisor::{AbortOnDrop, Link, REPLICA, State, Supervisor, Trouble, TroubleKind, is_replica},
 };
 use crate::store::StoreError;
 
@@ -56,9 +57,8 @@ impl Connection {
         }
     }
 
-    /// What becomes of it.
-    pub(super) fn state(&self) -> watch::Receiver<State> {
-        self.state.clone()
+    pub(super) fn observer(&self) -> Observer {
+        Observer::new(self.state.clone(), self.troubles.downgrade())
     }
 
     /// How long a store call may take.
@@ -90,7 +90,7 @@ impl Connection {
             Err(error) if error.code() != Some(FORBIDDEN) => Err(self.judge(link.epoch, &error)),
             role if is_replica(&role) => {
                 self.report(link.epoch, TroubleKind::Broken);
-                Err(StoreError::Unavailable("the server is a replica".into()))
+                Err(StoreError::Unavailable(REPLICA.into()))
             }
             _ => Ok(()),
         }

@@ -6,6 +6,7 @@ mod connection;
 mod keys;
 mod list;
 mod near;
+mod observer;
 mod record;
 mod script;
 mod sessions;
@@ -21,9 +22,8 @@ use std::{
 };
 
 use redis::Client;
-use tokio::sync::watch;
 
-use self::{connection::Connection, near::NearCache, supervisor::State};
+use self::{connection::Connection, near::NearCache, observer::Observer};
 use crate::{id::SessionId, store::NearCacheStats};
 
 /// A store on a single Redis or Valkey server. Clones share one multiplexed connection.
@@ -45,7 +45,7 @@ struct Shared {
 /// The near cache, which starts when it is asked for the first time.
 struct Near {
     client: Client,
-    own: watch::Receiver<State>,
+    own: Observer,
     config: NearCacheConfig,
     /// `None` when it could not be started.
     cache: OnceLock<Option<NearCache>>,
@@ -72,7 +72,7 @@ impl RedisStore {
             shared: Arc::new(Shared {
                 near: Near {
                     client,
-                    own: connection.state(),
+                    own: connection.observer(),
                     config: config.near_cache,
                     cache: OnceLock::new(),
                 },

@@ -17,6 +17,10 @@ pub(super) const FIRST_BACKOFF: Duration = Duration::from_millis(20);
 pub(super) const LAST_BACKOFF: Duration = Duration::from_millis(500);
 /// A connection that lasted this long ends the growth of the back-off.
 pub(super) const STABLE_AFTER: Duration = Duration::from_secs(1);
+/// How often an idle connection is asked whether it still leads to a server that may be read.
+const HEARTBEAT: Duration = Duration::from_secs(1);
+/// Why such a server is not asked.
+pub(super) const REPLICA: &str = "the server is a replica";
 /// Commands that may wait to be written, before writers wait themselves.
 const WRITE_QUEUE: usize = 1024;
 
@@ -173,7 +177,7 @@ impl Supervisor {
         };
         // The library's own timeout does not cover all of the handshake.
         match timeout(CONNECT_TIMEOUT, connecting).await {
-            Ok(Ok((_, role, _))) if is_replica(&role) => Err("the server is a replica".to_owned()),
+            Ok(Ok((_, role, _))) if is_replica(&role) => Err(REPLICA.to_owned()),
             Ok(Ok((connection, _, time))) => Ok((connection, time)),
             Ok(Err(error)) => Err(error.to_string()),
             Err(_) => Err("no answer while connecting".to_owned()),
@@ -182,22 +186,23 @@ impl Supervisor {
 
     /// Returns when the connection is to be replaced; `false` when nobody uses it any more.
     async fn watch_over(&mut self, mut connection: MultiplexedConnection) -> bool {
-        while let Some(trouble) = self.reports.recv().await {
-            if trouble.epoch != self.epoch {
-                continue;
+        loop {
+            match timeout(HEARTBEAT, self.reports.recv()).await {
+                Ok(None) => return false,
+                Ok(Some(trouble)) if trouble.epoch != self.epoch => continue,
+                Ok(Some(trouble)) if trouble.kind == TroubleKind::Broken => return true,
+                // Somebody's deadline passed, or nobody said anything for a while.
+                Ok(Some(_)) | Err(_) => {}
             }
-            if trouble.kind == TroubleKind::Broken {
-                return true;
-            }
-            let ping = redis::cmd("PING");
-            let answer = timeout(self.deadline, ping.query_async::<Value>(&mut connection)).await;
-            match answer {
-                Ok(Err(error)) if error.is_io_error() => return true,
-                Ok(_) => {}
+            let role = redis::cmd("ROLE");
+            let role = timeout(self.deadline, role.query_async::<Value>(&mut connection)).await;
+            match role {
                 Err(_) => return true,
+                Ok(Err(error)) if error.is_io_error() => return true,
+                Ok(role) if is_replica(&role) => return true,
+                Ok(_) => {}
             }
         }
-        false
     }
 }
 

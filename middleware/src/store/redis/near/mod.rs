@@ -26,7 +26,7 @@ use tokio::{
 };
 
 use self::shard::{Nanos, Shard};
-use super::{keys, supervisor::State};
+use super::{keys, observer::Observer};
 use crate::{
     id::SessionId,
     session::SessionRecord,
@@ -52,7 +52,7 @@ struct Shared {
     /// Whether a read over it was not answered in time, and no ping has been since.
     hangs: AtomicBool,
     /// The store's own connection.
-    own: watch::Receiver<State>,
+    own: Observer,
     counts: Counts,
 }
 
@@ -76,11 +76,7 @@ struct Counts {
 
 impl NearCache {
     /// Starts to connect, on a thread of its own.
-    pub(super) fn start(
-        client: Client,
-        own: watch::Receiver<State>,
-        config: NearCacheConfig,
-    ) -> std::io::Result<Self> {
+    pub(super) fn start(client: Client, own: Observer, config: NearCacheConfig) -> std::io::Result<Self> {
         let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
         let share = |shard| config.capacity / SHARDS + usize::from(shard < config.capacity % SHARDS);
         let shared = Arc::new(Shared {
@@ -202,8 +198,7 @@ impl Shared {
     fn usable(&self) -> Option<MultiplexedConnection> {
         let tracked = self.tracked();
         let tracked = tracked.as_ref()?;
-        let same = matches!(&*self.own.borrow(), State::Up(link) if link.epoch == tracked.own);
-        same.then(|| tracked.connection.clone())
+        self.own.is_up(tracked.own).then(|| tracked.connection.clone())
     }
 
     /// Redis tracks on this connection.

@@ -11,26 +11,22 @@ use redis::{
     aio::{MultiplexedConnection, SendError},
 };
 use tokio::{
-    sync::{oneshot, watch},
+    sync::oneshot,
     time::{Instant, sleep, timeout},
 };
 
 use super::{super::keys, Shared, Tracked};
 use crate::store::redis::{
     connection::FORBIDDEN,
-    supervisor::{CONNECT_TIMEOUT, FIRST_BACKOFF, LAST_BACKOFF, Link, STABLE_AFTER, State, is_replica},
+    observer::Observer,
+    supervisor::{CONNECT_TIMEOUT, FIRST_BACKOFF, LAST_BACKOFF, Link, REPLICA, STABLE_AFTER, is_replica},
 };
 
 /// How long an answer to a ping is waited for before the connection is given up. The lease ends on its own, earlier.
 const PING_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Keeps the cache coherent until `stop` is dropped, or the cache or the store's own connection is.
-pub(super) async fn run(
-    cache: Weak<Shared>,
-    client: Client,
-    own: watch::Receiver<State>,
-    mut stop: oneshot::Receiver<()>,
-) {
+pub(super) async fn run(cache: Weak<Shared>, client: Client, own: Observer, mut stop: oneshot::Receiver<()>) {
     let tracker = Tracker {
         cache,
         client,
@@ -54,17 +50,31 @@ struct Tracker {
 
 impl Tracker {
     /// Returns, with nothing, when there is nobody left to do it for.
-    async fn run(mut self, mut own: watch::Receiver<State>) -> Option<()> {
+    async fn run(mut self, mut own: Observer) -> Option<()> {
         let mut backoff = FIRST_BACKOFF;
         for number in 1.. {
-            let link = connected(&mut own).await?;
+            let link = own.connected().await?;
+            let epoch = link.epoch;
             self.coherent_since = None;
-            let reason = tokio::select! {
+            let loss = tokio::select! {
                 biased;
-                () = replaced(&mut own, link.epoch) => "the store connects anew".to_owned(),
-                reason = self.track(number, link) => reason?,
+                () = own.replaced(epoch) => Loss::connection("the store connects anew"),
+                loss = self.track(number, link) => loss?,
             };
             self.cache.upgrade()?.lose(number);
+            let reason = match loss {
+                Loss::Connection(reason) => reason,
+                Loss::Demoted => {
+                    own.give_up(epoch);
+                    REPLICA.to_owned()
+                }
+                Loss::Moved => {
+                    // A name that leads now here, now there must not keep the store from its work.
+                    sleep(STABLE_AFTER).await;
+                    own.give_up(epoch);
+                    "the name leads to another server by now".to_owned()
+                }
+            };
             if reason != self.known {
                 tracing::warn!(%reason, "nothing is cached: every request asks Redis");
                 self.known = reason;
@@ -82,12 +92,12 @@ impl Tracker {
     }
 
     /// Connects, pings as long as the connection lasts, and says why it did not.
-    async fn track(&mut self, number: u64, link: Link) -> Option<String> {
+    async fn track(&mut self, number: u64, link: Link) -> Option<Loss> {
         let own = link.epoch;
         let (connection, ping) = match timeout(CONNECT_TIMEOUT, self.connect(number, link)).await {
             Ok(Ok(connected)) => connected,
-            Ok(Err(reason)) => return Some(reason),
-            Err(_) => return Some("no answer while connecting".to_owned()),
+            Ok(Err(loss)) => return Some(loss),
+            Err(_) => return Some(Loss::connection("no answer while connecting")),
         };
         self.cache.upgrade()?.begin(Tracked {
             number,
@@ -98,7 +108,7 @@ impl Tracker {
     }
 
     /// Returns once Redis has acknowledged that it tracks, and has told what the lease needs to know of it.
-    async fn connect(&self, number: u64, mut link: Link) -> Result<(MultiplexedConnection, Ping), String> {
+    async fn connect(&self, number: u64, mut link: Link) -> Result<(MultiplexedConnection, Ping), Loss> {
         let listener = self.cache.clone();
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(CONNECT_TIMEOUT))
@@ -109,41 +119,48 @@ impl Tracker {
                 }
                 Ok::<_, SendError>(())
             });
-        let text = |error: RedisError| error.to_string();
         let mut connection = self
             .client
             .get_multiplexed_async_connection_with_config(&config)
             .await
-            .map_err(text)?;
+            .map_err(failed)?;
         let mut tracking = redis::cmd("CLIENT");
         tracking.arg("TRACKING").arg("ON").arg("BCAST");
         tracking.arg("PREFIX").arg(keys::SESSION_PREFIX);
-        tracking.exec_async(&mut connection).await.map_err(text)?;
+        tracking.exec_async(&mut connection).await.map_err(failed)?;
         let ping = match Ping::Role.send(&mut connection).await {
             Err(error) if error.code() == Some(FORBIDDEN) => Ping::Plain,
             _ => Ping::Role,
         };
-        alive(ping.send(&mut connection).await)?;
-        let here = server(&mut connection).await.map_err(text)?;
-        let there = server(&mut link.connection).await.map_err(text)?;
+        let answer = ping.send(&mut connection).await;
+        // Whether the store's own connection leads to a replica, too, is for that one to find out.
+        if is_replica(&answer) {
+            return Err(Loss::connection(REPLICA));
+        }
+        answer.map_err(failed)?;
+        let here = server(&mut connection).await.map_err(failed)?;
+        let there = server(&mut link.connection).await.map_err(failed)?;
         // Where one of them may not be asked, that they were connected one after the other has to do.
         if here.is_some() && there.is_some() && here != there {
-            return Err("it is another server than that of the store's own connection".to_owned());
+            return Err(Loss::Moved);
         }
         Ok((connection, ping))
     }
 
-    async fn keep(&mut self, mut connection: MultiplexedConnection, ping: Ping) -> Option<String> {
+    async fn keep(&mut self, mut connection: MultiplexedConnection, ping: Ping) -> Option<Loss> {
         loop {
             let (sent, epoch, pause) = {
                 let cache = self.cache.upgrade()?;
                 (cache.now(), cache.epoch(), cache.config.heartbeat())
             };
             let Ok(answer) = timeout(PING_TIMEOUT, ping.send(&mut connection)).await else {
-                return Some("no answer to a ping".to_owned());
+                return Some(Loss::connection("no answer to a ping"));
             };
-            if let Err(reason) = alive(answer) {
-                return Some(reason);
+            if is_replica(&answer) {
+                return Some(Loss::Demoted);
+            }
+            if let Err(error) = answer {
+                return Some(failed(error));
             }
             self.cache.upgrade()?.extend(epoch, sent);
             if self.coherent_since.is_none() {
@@ -156,19 +173,24 @@ impl Tracker {
     }
 }
 
-/// Waits for the store's own connection. `None` when there will be none any more.
-async fn connected(own: &mut watch::Receiver<State>) -> Option<Link> {
-    let state = own.wait_for(|state| matches!(state, State::Up(_))).await.ok()?;
-    match &*state {
-        State::Up(link) => Some(link.clone()),
-        _ => None,
+/// Why nothing is cached any more.
+enum Loss {
+    /// The tracking connection is of no use.
+    Connection(String),
+    /// Both connections lead to a server that is a master no more.
+    Demoted,
+    /// The store's own connection leads to a server that has lost its name to another one.
+    Moved,
+}
+
+impl Loss {
+    fn connection(reason: &str) -> Self {
+        Self::Connection(reason.to_owned())
     }
 }
 
-/// Waits until the store's own connection is not that one any more.
-async fn replaced(own: &mut watch::Receiver<State>, epoch: u64) {
-    let is_it = |state: &State| matches!(state, State::Up(link) if link.epoch == epoch);
-    let _ = own.wait_for(|state| !is_it(state)).await;
+fn failed(error: RedisError) -> Loss {
+    Loss::Connection(error.to_string())
 }
 
 /// What is sent to keep the lease.
@@ -188,14 +210,6 @@ impl Ping {
         };
         redis::cmd(command).query_async(connection).await
     }
-}
-
-/// Whether a ping was answered by a server that may be believed.
-fn alive(answer: RedisResult<Value>) -> Result<(), String> {
-    if is_replica(&answer) {
-        return Err("the server is a replica".to_owned());
-    }
-    answer.map(drop).map_err(|error| error.to_string())
 }
 
 /// Which server it is; `None` where that may not be asked.
