@@ -77,7 +77,7 @@ impl SessionStore for RedisStore {
             let store = self.clone();
             RedisRead(Box::pin(async move {
                 let read = async {
-                    match near::landed(landing, wait).await {
+                    match near::landed(landing).await {
                         Some(read) => Ok(read),
                         None => store.read_session(id).await,
                     }

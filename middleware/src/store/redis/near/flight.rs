@@ -19,11 +19,8 @@ use crate::{id::SessionId, session::SessionRecord, store::StoreError};
 pub(in super::super) type Landing = watch::Receiver<Option<Result<Option<SessionRecord>, StoreError>>>;
 
 /// What a read gave. `None` when it failed, or took too long: then the caller asks for itself.
-pub(in super::super) async fn landed(mut landing: Landing, wait: Duration) -> Option<Option<SessionRecord>> {
-    let landed = timeout(wait, landing.wait_for(Option::is_some))
-        .await
-        .ok()?
-        .ok()?;
+pub(in super::super) async fn landed(mut landing: Landing) -> Option<Option<SessionRecord>> {
+    let landed = landing.wait_for(Option::is_some).await.ok()?;
     landed.as_ref()?.as_ref().ok().cloned()
 }
 
