@@ -73,7 +73,7 @@ impl Server {
     pub(crate) fn start(setup: &Setup, pinned: bool) -> Self {
         let cores = match setup.kind {
             Kind::Reference => machine::BOTH_CORES,
-            Kind::Variant(_) => machine::SERVER_CORE,
+            Kind::Variant(_) | Kind::StrictAndSignature => machine::SERVER_CORE,
         };
         let mut process = Asked::spawn("serve", pinned.then_some(cores), setup);
         let Started { address, clock } = process.reply();

@@ -12,16 +12,10 @@ use std::{
 use futures_util::FutureExt as _;
 use http::{Extensions, Request, Response, header};
 use http_body_util::Full;
-use pasetors::{
-    Public,
-    keys::AsymmetricPublicKey,
-    token::UntrustedToken,
-    version4::{PublicToken, V4},
-};
 use sha2::{Digest as _, Sha256};
 use tokio::time::sleep;
 use tower::{Layer as _, Service, service_fn};
-use tower_session_auth::{DEFAULT_PREFIX, RedisStore, SessionAuthLayer, SessionId, SessionStore};
+use tower_session_auth::{RedisStore, SessionAuthLayer, SessionId, SessionStore};
 
 use crate::figures::median;
 
@@ -41,16 +35,6 @@ fn micros(calls: usize, mut call: impl FnMut()) -> f64 {
 pub(crate) fn hash(token: &str) -> f64 {
     micros(1000, || {
         black_box(Sha256::digest(black_box(token.as_bytes())));
-    })
-}
-
-/// The signature check alone.
-pub(crate) fn verify(token: &str, paserk: &str) -> f64 {
-    let key = AsymmetricPublicKey::<V4>::try_from(paserk).expect("a public key");
-    let paseto = token.strip_prefix(DEFAULT_PREFIX).expect("a token");
-    let untrusted = UntrustedToken::<Public, V4>::try_from(paseto).expect("a token");
-    micros(40, || {
-        black_box(PublicToken::verify(&key, &untrusted, None, None)).expect("a good token");
     })
 }
 

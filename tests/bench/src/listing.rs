@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use session_auth_tests::redis::TestRedis;
-use tower_session_auth::{PageRequest, SessionStore as _};
+use tower_session_auth::{PageRequest, RedisStore, SessionCursor, SessionStore as _};
 
 use crate::{
     figures::{Figure, Target, median},
@@ -14,18 +14,17 @@ const PAGE: usize = 100;
 /// Pages that are read; from the start again when the list ends.
 const SAMPLES: usize = 300;
 
-/// Fills a fresh database in steps, up to the last number of these, and measures at each.
+/// Fills two fresh databases, one with the first and one with the last number of these, and measures them in turns; memory after
+/// the number in between.
 pub(crate) async fn figures(redis: &TestRedis, few: usize, for_memory: usize, many: usize) -> Vec<Figure> {
-    let url = redis.fresh_database();
-    let began = Instant::now();
-    let before = used_memory(redis);
-    fill::without_tokens(&url, 0..few).await;
-    let at_few = page_micros(&url).await;
-    fill::without_tokens(&url, few..for_memory).await;
+    let (small, large) = (redis.fresh_database(), redis.fresh_database());
+    fill::without_tokens(&small, 0..few).await;
+    let (began, before) = (Instant::now(), used_memory(redis));
+    fill::without_tokens(&large, 0..for_memory).await;
     let memory = (used_memory(redis) - before) / for_memory as f64;
-    fill::without_tokens(&url, for_memory..many).await;
+    fill::without_tokens(&large, for_memory..many).await;
     let filled = began.elapsed();
-    let at_many = page_micros(&url).await;
+    let (at_few, at_many) = page_micros(&small, &large).await;
     vec![
         Figure::new("Redis memory per session", memory, "bytes")
             .target(Target::AtMost(300.0))
@@ -50,16 +49,39 @@ fn used_memory(redis: &TestRedis) -> f64 {
         .expect("used_memory")
 }
 
-/// The median of walking through the list, page by page.
-async fn page_micros(url: &str) -> f64 {
-    let store = fill::open(url);
-    let mut times = Vec::new();
-    let mut after = None;
+/// The medians of walking through two lists, page by page and in turns.
+async fn page_micros(small: &str, large: &str) -> (f64, f64) {
+    let (mut small, mut large) = (Walk::through(small), Walk::through(large));
     for _ in 0..SAMPLES {
-        let began = Instant::now();
-        let page = store.list(None, PageRequest { after, limit: PAGE }).await;
-        times.push(began.elapsed().as_secs_f64() * 1e6);
-        after = page.expect("a page").next;
+        small.step().await;
+        large.step().await;
     }
-    median(times).expect("samples")
+    (small.median(), large.median())
+}
+
+struct Walk {
+    store: RedisStore,
+    after: Option<SessionCursor>,
+    micros: Vec<f64>,
+}
+
+impl Walk {
+    fn through(url: &str) -> Self {
+        Self {
+            store: fill::open(url),
+            after: None,
+            micros: Vec::new(),
+        }
+    }
+
+    async fn step(&mut self) {
+        let (began, after) = (Instant::now(), self.after.take());
+        let page = self.store.list(None, PageRequest { after, limit: PAGE }).await;
+        self.micros.push(began.elapsed().as_secs_f64() * 1e6);
+        self.after = page.expect("a page").next;
+    }
+
+    fn median(self) -> f64 {
+        median(self.micros).expect("samples")
+    }
 }

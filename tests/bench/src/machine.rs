@@ -9,9 +9,6 @@ pub(crate) const LOAD_CORE: &str = "1";
 /// Where the servers run that share both cores with load and Redis.
 pub(crate) const BOTH_CORES: &str = "0,1";
 
-/// Clock ticks of `/proc` in a second: Linux shows user space 100, whatever its own clock.
-const TICKS: f64 = 100.0;
-
 pub(crate) fn cores() -> usize {
     thread::available_parallelism().map_or(1, usize::from)
 }
@@ -36,14 +33,15 @@ pub(crate) fn move_to(cores: &str, process: u32) {
     );
 }
 
-/// User and system time of a process so far; `None` where there is no `/proc`.
+/// User and system time of a process so far, that of its threads which have ended not counted; `None` where Linux does not tell.
 pub(crate) fn cpu_seconds(process: u32) -> Option<f64> {
-    let line = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
-    // The second field is the name in parentheses, which may hold spaces.
-    let mut fields = line.rsplit_once(')')?.1.split_whitespace().skip(11);
-    let user: f64 = fields.next()?.parse().ok()?;
-    let system: f64 = fields.next()?.parse().ok()?;
-    Some((user + system) / TICKS)
+    let threads = fs::read_dir(format!("/proc/{process}/task")).ok()?;
+    let nanos = threads.map(|thread| {
+        // In nanoseconds: `stat` counts hundredths of a second.
+        let schedstat = fs::read_to_string(thread.ok()?.path().join("schedstat")).ok()?;
+        schedstat.split_whitespace().next()?.parse::<f64>().ok()
+    });
+    Some(nanos.sum::<Option<f64>>()? / 1e9)
 }
 
 /// Time of all cores so far, and how much of it other guests of the same host took away; `None` where nobody tells.

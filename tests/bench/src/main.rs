@@ -15,6 +15,7 @@ mod revocation;
 mod rounds;
 mod run;
 mod server;
+mod signature;
 mod variant;
 mod writing;
 

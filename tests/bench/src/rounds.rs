@@ -67,6 +67,7 @@ impl Contender {
             address: self.server.address,
             server: self.server.id(),
             connections: extent.connections,
+            awake: extent.pinned,
             task: Task::Replay {
                 requests: self.requests.clone(),
                 warm_up: extent.warm_up,

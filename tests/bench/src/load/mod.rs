@@ -26,6 +26,8 @@ pub(crate) struct Plan {
     /// The server's process, whose CPU time is taken.
     pub(crate) server: u32,
     pub(crate) connections: usize,
+    /// Whether the load may keep its core busy all the time.
+    pub(crate) awake: bool,
     pub(crate) task: Task,
 }
 
@@ -73,7 +75,7 @@ pub(crate) fn main() {
     let mut line = String::new();
     stdin().read_line(&mut line).expect("a plan");
     let plan: Plan = serde_json::from_str(&line).expect("a plan");
-    let mut driver = Driver::new(plan.address, plan.connections);
+    let mut driver = Driver::new(plan.address, plan.connections, plan.awake);
     let outcome = match plan.task {
         Task::Replay {
             requests,

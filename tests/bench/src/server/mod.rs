@@ -44,6 +44,8 @@ pub(crate) struct Setup {
 #[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Kind {
     Variant(Variant),
+    /// `Variant::Strict` with a service behind it that checks one signature for each request.
+    StrictAndSignature,
     /// The workspace's reference server with its whole stack.
     Reference,
 }
@@ -60,17 +62,20 @@ pub(crate) fn main() {
     let setup: Setup = serde_json::from_str(&line).expect("a setup");
     end_with_input();
     match setup.kind {
-        Kind::Variant(variant) => runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .expect("a runtime")
-            .block_on(variant_server(variant, &setup)),
+        Kind::Variant(variant) => alone(variant_server(variant, &setup)),
+        Kind::StrictAndSignature => alone(async { serve(ours::strict_and_signature(&setup)).await }),
         Kind::Reference => runtime::Builder::new_multi_thread()
             .enable_all()
             .build()
             .expect("a runtime")
             .block_on(reference::run(&setup)),
     }
+}
+
+/// On a runtime with one thread.
+fn alone(server: impl Future<Output = ()>) {
+    let runtime = runtime::Builder::new_current_thread().enable_all().build();
+    runtime.expect("a runtime").block_on(server);
 }
 
 fn end_with_input() {

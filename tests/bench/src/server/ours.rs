@@ -1,6 +1,6 @@
 //! The bare hyper servers and those with `SessionAuthLayer`: the same service, with a layer or without.
 
-use std::convert::Infallible;
+use std::{convert::Infallible, future::ready, sync::Arc};
 
 use bytes::Bytes;
 use http::{Request, Response};
@@ -12,6 +12,7 @@ use tower_session_auth::{
 };
 
 use super::{ANSWER, BARE_KEY, Setup};
+use crate::signature::Signature;
 
 type Answer = Response<Full<Bytes>>;
 
@@ -46,6 +47,20 @@ pub(super) fn strict<B: Send + 'static>(
 + Send
 + use<B> {
     layer(setup).layer(open())
+}
+
+/// The layer as it is by default, and behind it what one signature check costs in a server at work.
+pub(super) fn strict_and_signature<B: Send + 'static>(
+    setup: &Setup,
+) -> impl Service<Request<B>, Response = Response<ResponseBody<Full<Bytes>>>, Error = Infallible, Future: Send>
++ Clone
++ Send
++ use<B> {
+    let signature = Arc::new(Signature::new(&setup.secret_key, &setup.public_key));
+    layer(setup).layer(service_fn(move |_: Request<B>| {
+        signature.check();
+        ready(Ok(hello()))
+    }))
 }
 
 /// The layer with records kept in process.
