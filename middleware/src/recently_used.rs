@@ -1,17 +1,20 @@
-//! A bounded map that forgets what has not been used for the longest time.
+//! A bounded map that forgets what has not been used for a long time.
 
 use std::hash::Hash;
 
-use lru::LruCache;
+use foldhash::fast::RandomState;
+use indexmap::IndexMap;
 
-/// An entry in use is moved to the front only once this part of the capacity has been used since: moving writes to three places
-/// in memory, which would cost more than the rest of a lookup. So what goes is the least recently used, give or take that part.
-const LAZINESS: usize = 4;
+/// Of so many entries, spread over the map, the one that was used the longest ago goes when there is no more room.
+///
+/// A list in order of use would find the very oldest one. It would also lead each lookup over pointers to places of which few
+/// are in the processor's caches when a server has other things to do in between.
+const SAMPLES: usize = 16;
 
 /// Room for a number of entries.
 #[derive(Clone)]
-pub(crate) struct RecentlyUsed<K: Hash + Eq, V> {
-    entries: LruCache<K, Entry<V>>,
+pub(crate) struct RecentlyUsed<K, V> {
+    entries: IndexMap<K, Entry<V>, RandomState>,
     capacity: usize,
     /// Counts lookups and insertions.
     uses: u64,
@@ -20,15 +23,14 @@ pub(crate) struct RecentlyUsed<K: Hash + Eq, V> {
 #[derive(Clone)]
 struct Entry<V> {
     value: V,
-    /// At which use it was at the front.
-    front_at: u64,
+    used_at: u64,
 }
 
 impl<K: Hash + Eq, V: Clone> RecentlyUsed<K, V> {
     /// Nothing is allocated before it is needed.
     pub(crate) fn new(capacity: usize) -> Self {
         Self {
-            entries: LruCache::unbounded(),
+            entries: IndexMap::default(),
             capacity,
             uses: 0,
         }
@@ -36,27 +38,36 @@ impl<K: Hash + Eq, V: Clone> RecentlyUsed<K, V> {
 
     pub(crate) fn get(&mut self, key: &K) -> Option<V> {
         self.uses += 1;
-        let entry = self.entries.peek_mut(key)?;
-        let value = entry.value.clone();
-        if self.uses - entry.front_at > (self.capacity / LAZINESS) as u64 {
-            entry.front_at = self.uses;
-            self.entries.promote(key);
-        }
-        Some(value)
+        let entry = self.entries.get_mut(key)?;
+        entry.used_at = self.uses;
+        Some(entry.value.clone())
     }
 
     pub(crate) fn put(&mut self, key: K, value: V) {
         self.uses += 1;
-        let front_at = self.uses;
-        self.entries.put(key, Entry { value, front_at });
+        let used_at = self.uses;
+        self.entries.insert(key, Entry { value, used_at });
         if self.entries.len() > self.capacity {
-            self.entries.pop_lru();
+            self.make_room();
+        }
+    }
+
+    fn make_room(&mut self) {
+        let count = self.entries.len();
+        // Any place to begin at, but another one each time.
+        let first = (self.uses.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as usize % count;
+        let samples = SAMPLES.min(count);
+        let oldest = (0..samples)
+            .map(|sample| (first + sample * count / samples) % count)
+            .min_by_key(|&place| self.entries.get_index(place).map(|(_, entry)| entry.used_at));
+        if let Some(place) = oldest {
+            self.entries.swap_remove_index(place);
         }
     }
 
     #[cfg(feature = "redis")]
     pub(crate) fn remove(&mut self, key: &K) {
-        self.entries.pop(key);
+        self.entries.swap_remove(key);
     }
 
     #[cfg(feature = "redis")]
@@ -80,31 +91,37 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_used_stays_and_what_is_not_goes() {
-        let mut held = RecentlyUsed::new(8);
-        for number in 0..100 {
-            held.put(number, ());
-            assert!(held.get(&0).is_some(), "used all the time: gone after {number}");
+    fn of_a_few_the_least_recently_used_goes() {
+        for used in 0..8 {
+            let mut held = RecentlyUsed::new(8);
+            (0..8).for_each(|number| held.put(number, ()));
+            assert!(held.get(&used).is_some());
+            held.put(8, ());
+            let oldest = usize::from(used == 0);
+            let left: Vec<_> = (0..9).filter(|number| *number != oldest).collect();
+            let mut held: Vec<_> = held.iter().map(|(number, ())| *number).collect();
+            held.sort_unstable();
+            assert_eq!(held, left, "{used} was used");
         }
-        let held: Vec<_> = held.iter().map(|(number, ())| *number).collect();
-        assert_eq!(held.len(), 8);
-        assert!((94..100).all(|number| held.contains(&number)), "{held:?}");
     }
 
     #[test]
-    fn what_was_used_survives_three_quarters_of_the_capacity() {
-        for idle in 0..8 {
-            let mut held = RecentlyUsed::new(8);
-            held.put(0, ());
-            for other in 1..=idle {
-                held.put(other, ());
-            }
-            let used = held.get(&0).is_some();
-            for other in 100..106 {
-                held.put(other, ());
-            }
-            assert!(used && held.get(&0).is_some(), "after {idle} others");
+    fn of_many_those_in_use_stay() {
+        const CAPACITY: usize = 1_000;
+        const IN_USE: usize = 100;
+        let mut held = RecentlyUsed::new(CAPACITY);
+        (0..IN_USE).for_each(|number| held.put(number, ()));
+        for number in IN_USE..10 * CAPACITY {
+            held.put(number, ());
+            assert!(held.get(&(number % IN_USE)).is_some(), "gone after {number}");
         }
+        assert_eq!(held.iter().count(), CAPACITY);
+        let recent = 9 * CAPACITY + CAPACITY / 2;
+        let kept = (recent..10 * CAPACITY).filter(|number| held.get(number).is_some());
+        assert!(
+            kept.count() > 9 * CAPACITY / 20,
+            "of the last half, more than nine in ten"
+        );
     }
 
     #[test]

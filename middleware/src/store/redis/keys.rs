@@ -1,6 +1,6 @@
 //! The names of keys, what stands in them beside session records, and how it is read.
 
-use redis::{FromRedisValue, ParsingError, Value};
+use redis::{Cmd, FromRedisValue, ParsingError, Value};
 use uuid::Uuid;
 
 use crate::{
@@ -37,6 +37,15 @@ pub(super) fn session_key(id: SessionId) -> String {
     let mut digits = [0; 32];
     let digits = &*id.as_uuid().as_simple().encode_lower(&mut digits);
     [SESSION_PREFIX, "{", &digits[28..], "}:", &digits[..28]].concat()
+}
+
+/// `GET` of a session's record.
+pub(super) fn get_session(id: SessionId) -> Cmd {
+    let key = session_key(id);
+    // Nothing grows while it is written.
+    let mut get = Cmd::with_capacity(2, "GET".len() + key.len());
+    get.arg("GET").arg(key);
+    get
 }
 
 /// The session whose record a key holds; `None` for any other key.

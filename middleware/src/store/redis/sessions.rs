@@ -193,9 +193,7 @@ impl SessionStore for RedisStore {
 
 impl RedisStore {
     async fn read_session(&self, id: SessionId) -> Result<Option<SessionRecord>, StoreError> {
-        let mut get = cmd("GET");
-        get.arg(keys::session_key(id));
-        let packed: Option<Vec<u8>> = self.shared.connection.query(&get).await?;
+        let packed: Option<Vec<u8>> = self.shared.connection.query(&keys::get_session(id)).await?;
         packed.map(|packed| record::unpack(id, &packed)).transpose()
     }
 

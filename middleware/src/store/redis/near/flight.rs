@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use redis::{Cmd, FromRedisValue, aio::MultiplexedConnection};
+use redis::{FromRedisValue, aio::MultiplexedConnection};
 use tokio::{sync::watch, time::timeout};
 
 use super::{
@@ -34,8 +34,7 @@ pub(super) async fn fly(
     landing: Landing,
     land: watch::Sender<Option<Result<Option<SessionRecord>, StoreError>>>,
 ) {
-    let mut get = Cmd::new();
-    get.arg("GET").arg(keys::session_key(id));
+    let get = keys::get_session(id);
     let read = timeout(deadline, connection.send_packed_command(&get)).await;
     let read = match read {
         Ok(reply) => reply

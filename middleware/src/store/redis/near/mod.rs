@@ -33,8 +33,9 @@ use crate::{
     store::{NearCacheStats, NearRead},
 };
 
-/// Locks are held for a lookup each; so many keep cores out of each other's way.
-const SHARDS: usize = 256;
+/// Locks are held for a lookup each; so many keep cores out of each other's way, and a push makes few reads of others void. More
+/// of them would not stay in a processor's cache.
+const SHARDS: usize = 64;
 
 /// A cache with its tracking thread, which ends with it.
 pub(super) struct NearCache {
