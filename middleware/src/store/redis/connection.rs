@@ -24,15 +24,14 @@ use tokio::{
 
 use super::{
     observer::Observer,
+    role::{REPLICA, Role},
     script::ScriptCall,
-    supervisor::{AbortOnDrop, Link, REPLICA, State, Supervisor, Trouble, TroubleKind, is_replica},
+    supervisor::{AbortOnDrop, Link, State, Supervisor, Trouble, TroubleKind},
 };
 use crate::store::StoreError;
 
 /// The error code of a command for another type of value than the key holds.
 const WRONG_TYPE: &str = "WRONGTYPE";
-/// The error code of a command that the user may not give.
-pub(super) const FORBIDDEN: &str = "NOPERM";
 
 /// How much later than its deadline a timely script may still run: what the two clocks may drift apart.
 const LATENESS: Duration = Duration::from_secs(1);
@@ -85,14 +84,13 @@ impl Connection {
     /// Asks whether the server answers, and may be read: a replica gives its connection up.
     pub(super) async fn probe(&self) -> Result<(), StoreError> {
         let mut link = self.link().await?;
-        let role = redis::cmd("ROLE").query_async(&mut link.connection).await;
-        match role {
-            Err(error) if error.code() != Some(FORBIDDEN) => Err(self.judge(link.epoch, &error)),
-            role if is_replica(&role) => {
+        match Role::ask(&mut link.connection).await {
+            Err(error) => Err(self.judge(link.epoch, &error)),
+            Ok(Role::Replica) => {
                 self.report(link.epoch, TroubleKind::Broken);
                 Err(StoreError::Unavailable(REPLICA.into()))
             }
-            _ => Ok(()),
+            Ok(Role::Master | Role::Unknown) => Ok(()),
         }
     }
 

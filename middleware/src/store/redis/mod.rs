@@ -8,6 +8,7 @@ mod list;
 mod near;
 mod observer;
 mod record;
+mod role;
 mod script;
 mod sessions;
 mod supervisor;

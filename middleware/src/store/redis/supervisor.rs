@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use redis::{
-    AsyncConnectionConfig, Client, PushInfo, PushKind, RedisError, RedisResult, Value,
+    AsyncConnectionConfig, Client, PushInfo, PushKind, RedisError, RedisResult,
     aio::{MultiplexedConnection, SendError},
 };
 use tokio::{
@@ -12,15 +12,17 @@ use tokio::{
     time::{Instant, sleep, timeout},
 };
 
+use super::role::{REPLICA, Role};
+
 pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 pub(super) const FIRST_BACKOFF: Duration = Duration::from_millis(20);
 pub(super) const LAST_BACKOFF: Duration = Duration::from_millis(500);
 /// A connection that lasted this long ends the growth of the back-off.
 pub(super) const STABLE_AFTER: Duration = Duration::from_secs(1);
-/// How often an idle connection is asked whether it still leads to a server that may be read.
+/// How often a connection is asked whether it still leads to a server that may be read.
 const HEARTBEAT: Duration = Duration::from_secs(1);
-/// Why such a server is not asked.
-pub(super) const REPLICA: &str = "the server is a replica";
+/// How long the answer is waited for: a server that is slow for a moment need not be left.
+const HEARTBEAT_PATIENCE: Duration = Duration::from_secs(1);
 /// Commands that may wait to be written, before writers wait themselves.
 const WRITE_QUEUE: usize = 1024;
 
@@ -170,14 +172,14 @@ impl Supervisor {
                 .client
                 .get_multiplexed_async_connection_with_config(&config)
                 .await?;
-            let role = redis::cmd("ROLE").query_async(&mut connection).await;
+            let role = Role::ask(&mut connection).await?;
             let time: RedisResult<(u64, u64)> = redis::cmd("TIME").query_async(&mut connection).await;
             let time = time.ok().map(|time| ServerTime::read(&time, Instant::now()));
             Ok::<_, RedisError>((connection, role, time))
         };
         // The library's own timeout does not cover all of the handshake.
         match timeout(CONNECT_TIMEOUT, connecting).await {
-            Ok(Ok((_, role, _))) if is_replica(&role) => Err(REPLICA.to_owned()),
+            Ok(Ok((_, Role::Replica, _))) => Err(REPLICA.to_owned()),
             Ok(Ok((connection, _, time))) => Ok((connection, time)),
             Ok(Err(error)) => Err(error.to_string()),
             Err(_) => Err("no answer while connecting".to_owned()),
@@ -186,30 +188,40 @@ impl Supervisor {
 
     /// Returns when the connection is to be replaced; `false` when nobody uses it any more.
     async fn watch_over(&mut self, mut connection: MultiplexedConnection) -> bool {
+        let heartbeat = heartbeat(connection.clone());
+        tokio::pin!(heartbeat);
         loop {
-            match timeout(HEARTBEAT, self.reports.recv()).await {
-                Ok(None) => return false,
-                Ok(Some(trouble)) if trouble.epoch != self.epoch => continue,
-                Ok(Some(trouble)) if trouble.kind == TroubleKind::Broken => return true,
-                // Somebody's deadline passed, or nobody said anything for a while.
-                Ok(Some(_)) | Err(_) => {}
-            }
-            let role = redis::cmd("ROLE");
-            let role = timeout(self.deadline, role.query_async::<Value>(&mut connection)).await;
-            match role {
-                Err(_) => return true,
-                Ok(Err(error)) if error.is_io_error() => return true,
-                Ok(role) if is_replica(&role) => return true,
-                Ok(_) => {}
+            let trouble = tokio::select! {
+                biased;
+                trouble = self.reports.recv() => trouble,
+                () = &mut heartbeat => return true,
+            };
+            match trouble {
+                None => return false,
+                Some(trouble) if trouble.epoch != self.epoch => {}
+                Some(trouble) if trouble.kind == TroubleKind::Broken => return true,
+                Some(_) if is_useless(&mut connection, self.deadline).await => return true,
+                Some(_) => {}
             }
         }
     }
 }
 
-/// A replica may not have heard of a revocation yet, so it is not read. Where ROLE is forbidden, the first write tells.
-pub(super) fn is_replica(role: &RedisResult<Value>) -> bool {
-    match role {
-        Ok(Value::Array(role)) => role.first() == Some(&Value::BulkString(b"slave".to_vec())),
-        _ => false,
+/// Returns when the connection is of no use any more, whether anybody uses it or not.
+async fn heartbeat(mut connection: MultiplexedConnection) {
+    loop {
+        sleep(HEARTBEAT).await;
+        if is_useless(&mut connection, HEARTBEAT_PATIENCE).await {
+            return;
+        }
+    }
+}
+
+/// Whether the connection broke or hangs, or leads to a server that may not be read.
+async fn is_useless(connection: &mut MultiplexedConnection, patience: Duration) -> bool {
+    match timeout(patience, Role::ask(connection)).await {
+        Ok(Ok(role)) => role == Role::Replica,
+        Ok(Err(error)) => error.is_io_error(),
+        Err(_) => true,
     }
 }

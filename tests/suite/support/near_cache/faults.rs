@@ -102,6 +102,25 @@ async fn an_idle_connection_that_hangs_is_replaced_before_it_is_needed() {
     hold(&store, record.id).await;
 }
 
+/// A fork or a slow script: callers miss their deadlines, and what is in memory is worth keeping.
+#[tokio::test]
+async fn a_server_that_is_slow_for_a_moment_is_not_left() {
+    let mut redis = TestRedis::start();
+    let store = open(redis.url(), Duration::from_millis(250));
+    store.start_near();
+    until("coherent", || stats(&store).coherent).await;
+    let record = held(&store).await;
+    // Longer than a heartbeat's pause together, so that one of them comes too late for a caller.
+    for _ in 0..2 {
+        redis.pause();
+        sleep(Duration::from_millis(600)).await;
+        redis.resume();
+        until("coherent again", || stats(&store).coherent).await;
+        assert!(store.near(record.id).is_some());
+    }
+    assert_eq!(stats(&store).losses, 0);
+}
+
 /// The name of the server moves while it serves, and the store's own connection follows alone.
 #[tokio::test]
 async fn records_of_another_server_than_the_stores_own_are_not_believed() {
@@ -217,6 +236,14 @@ async fn where_role_and_info_are_forbidden_pings_have_to_do() {
     hold(&store, record.id).await;
     sleep(2 * BOUND).await;
     assert!(stats(&store).coherent && store.near(record.id).is_some());
+}
+
+#[tokio::test]
+async fn where_role_has_another_name_pings_have_to_do() {
+    let redis = TestRedis::start_with(&["--rename-command", "ROLE", "\"\""]);
+    let store = coherent(&redis).await;
+    store.ping().await.unwrap();
+    held(&store).await;
 }
 
 #[tokio::test]

@@ -9,10 +9,11 @@ pub use config::NearCacheConfig;
 pub(super) use flight::{Landing, landed};
 
 use std::{
-    fmt,
+    fmt, io,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
+        mpsc,
     },
     thread,
     time::Duration,
@@ -77,8 +78,7 @@ struct Counts {
 
 impl NearCache {
     /// Starts to connect, on a thread of its own.
-    pub(super) fn start(client: Client, own: Observer, config: NearCacheConfig) -> std::io::Result<Self> {
-        let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
+    pub(super) fn start(client: Client, own: Observer, config: NearCacheConfig) -> io::Result<Self> {
         let share = |shard| config.capacity / SHARDS + usize::from(shard < config.capacity % SHARDS);
         let shared = Arc::new(Shared {
             config,
@@ -93,14 +93,23 @@ impl NearCache {
             counts: Counts::default(),
         });
         let (stop, stopped) = oneshot::channel();
-        let handle = runtime.handle().clone();
+        let (ready, runtime) = mpsc::channel();
         let cache = Arc::downgrade(&shared);
         thread::Builder::new()
             .name("session-tracking".into())
-            .spawn(move || runtime.block_on(tracking::run(cache, client, own, stopped)))?;
+            .spawn(move || {
+                // Not before there is a thread: a runtime must not be dropped inside of another one.
+                match runtime::Builder::new_current_thread().enable_all().build() {
+                    Ok(runtime) => {
+                        let _ = ready.send(Ok(runtime.handle().clone()));
+                        runtime.block_on(tracking::run(cache, client, own, stopped));
+                    }
+                    Err(error) => drop(ready.send(Err(error))),
+                }
+            })?;
         Ok(Self {
             shared,
-            runtime: handle,
+            runtime: runtime.recv().map_err(io::Error::other)??,
             _stop: stop,
         })
     }

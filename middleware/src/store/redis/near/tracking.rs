@@ -17,13 +17,16 @@ use tokio::{
 
 use super::{super::keys, Shared, Tracked};
 use crate::store::redis::{
-    connection::FORBIDDEN,
     observer::Observer,
-    supervisor::{CONNECT_TIMEOUT, FIRST_BACKOFF, LAST_BACKOFF, Link, REPLICA, STABLE_AFTER, is_replica},
+    role::{REPLICA, Role, is_forbidden},
+    supervisor::{CONNECT_TIMEOUT, FIRST_BACKOFF, LAST_BACKOFF, Link, STABLE_AFTER},
 };
 
 /// How long an answer to a ping is waited for before the connection is given up. The lease ends on its own, earlier.
 const PING_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// The longest pause between two attempts to follow a name that moves.
+const LAST_MOVED: Duration = Duration::from_secs(60);
 
 /// Keeps the cache coherent until `stop` is dropped, or the cache or the store's own connection is.
 pub(super) async fn run(cache: Weak<Shared>, client: Client, own: Observer, mut stop: oneshot::Receiver<()>) {
@@ -52,6 +55,7 @@ impl Tracker {
     /// Returns, with nothing, when there is nobody left to do it for.
     async fn run(mut self, mut own: Observer) -> Option<()> {
         let mut backoff = FIRST_BACKOFF;
+        let mut moved = STABLE_AFTER;
         for number in 1.. {
             let link = own.connected().await?;
             let epoch = link.epoch;
@@ -62,33 +66,41 @@ impl Tracker {
                 loss = self.track(number, link) => loss?,
             };
             self.cache.upgrade()?.lose(number);
-            let reason = match loss {
-                Loss::Connection(reason) => reason,
-                Loss::Demoted => {
-                    own.give_up(epoch);
-                    REPLICA.to_owned()
-                }
+            self.tell(&loss);
+            match loss {
+                Loss::Connection(_) => {}
+                Loss::Demoted => own.give_up(epoch),
                 Loss::Moved => {
                     // A name that leads now here, now there must not keep the store from its work.
-                    sleep(STABLE_AFTER).await;
-                    own.give_up(epoch);
-                    "the name leads to another server by now".to_owned()
+                    if timeout(moved, own.replaced(epoch)).await.is_err() {
+                        own.give_up(epoch);
+                    }
+                    moved = (moved * 2).min(LAST_MOVED);
                 }
-            };
-            if reason != self.known {
-                tracing::warn!(%reason, "nothing is cached: every request asks Redis");
-                self.known = reason;
             }
             if self
                 .coherent_since
                 .is_some_and(|since| since.elapsed() >= STABLE_AFTER)
             {
-                backoff = FIRST_BACKOFF;
+                (backoff, moved) = (FIRST_BACKOFF, STABLE_AFTER);
             }
             sleep(backoff).await;
             backoff = (backoff * 2).min(LAST_BACKOFF);
         }
         None
+    }
+
+    /// Logs why nothing is cached, unless it is known.
+    fn tell(&mut self, loss: &Loss) {
+        let reason = match loss {
+            Loss::Connection(reason) => reason,
+            Loss::Demoted => REPLICA,
+            Loss::Moved => "the name leads to another server by now",
+        };
+        if reason != self.known {
+            tracing::warn!(%reason, "nothing is cached: every request asks Redis");
+            reason.clone_into(&mut self.known);
+        }
     }
 
     /// Connects, pings as long as the connection lasts, and says why it did not.
@@ -128,16 +140,12 @@ impl Tracker {
         tracking.arg("TRACKING").arg("ON").arg("BCAST");
         tracking.arg("PREFIX").arg(keys::SESSION_PREFIX);
         tracking.exec_async(&mut connection).await.map_err(failed)?;
-        let ping = match Ping::Role.send(&mut connection).await {
-            Err(error) if error.code() == Some(FORBIDDEN) => Ping::Plain,
-            _ => Ping::Role,
+        let ping = match Role::ask(&mut connection).await.map_err(failed)? {
+            Role::Master => Ping::Role,
+            Role::Unknown => Ping::Plain,
+            // Whether the store's own connection leads to a replica, too, is for that one to find out.
+            Role::Replica => return Err(Loss::connection(REPLICA)),
         };
-        let answer = ping.send(&mut connection).await;
-        // Whether the store's own connection leads to a replica, too, is for that one to find out.
-        if is_replica(&answer) {
-            return Err(Loss::connection(REPLICA));
-        }
-        answer.map_err(failed)?;
         let here = server(&mut connection).await.map_err(failed)?;
         let there = server(&mut link.connection).await.map_err(failed)?;
         // Where one of them may not be asked, that they were connected one after the other has to do.
@@ -156,11 +164,10 @@ impl Tracker {
             let Ok(answer) = timeout(PING_TIMEOUT, ping.send(&mut connection)).await else {
                 return Some(Loss::connection("no answer to a ping"));
             };
-            if is_replica(&answer) {
-                return Some(Loss::Demoted);
-            }
-            if let Err(error) = answer {
-                return Some(failed(error));
+            match answer {
+                Ok(Role::Replica) => return Some(Loss::Demoted),
+                Ok(_) => {}
+                Err(error) => return Some(failed(error)),
             }
             self.cache.upgrade()?.extend(epoch, sent);
             if self.coherent_since.is_none() {
@@ -203,12 +210,14 @@ enum Ping {
 }
 
 impl Ping {
-    async fn send(self, connection: &mut MultiplexedConnection) -> RedisResult<Value> {
-        let command = match self {
-            Self::Role => "ROLE",
-            Self::Plain => "PING",
-        };
-        redis::cmd(command).query_async(connection).await
+    async fn send(self, connection: &mut MultiplexedConnection) -> RedisResult<Role> {
+        match self {
+            Self::Role => Role::ask(connection).await,
+            Self::Plain => redis::cmd("PING")
+                .exec_async(connection)
+                .await
+                .map(|()| Role::Unknown),
+        }
     }
 }
 
@@ -217,7 +226,7 @@ async fn server(connection: &mut MultiplexedConnection) -> RedisResult<Option<St
     let info: RedisResult<InfoDict> = redis::cmd("INFO").arg("server").query_async(connection).await;
     match info {
         Ok(info) => Ok(info.get("run_id")),
-        Err(error) if error.code().is_some() => Ok(None),
+        Err(error) if is_forbidden(&error) => Ok(None),
         Err(error) => Err(error),
     }
 }
