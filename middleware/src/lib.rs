@@ -8,7 +8,8 @@
 //!
 //! 1. A request passes [`SessionAuthLayer`] only with a proven token that is the *current* one of a session that is neither
 //!    expired nor revoked. Which question is asked when stands in [`session_auth`].
-//! 2. A revoked token is refused from the next request on, everywhere, and so is a token that was replaced by a renewal.
+//! 2. A revoked token is refused from the next request on, everywhere, and so is a token that was replaced by a renewal. A layer
+//!    with [`Freshness::Bounded`] hears of both within a push of Redis, and where it cannot be reached, within the stated bound.
 //! 3. Renewing replaces the token by a compare-and-swap: of any number of concurrent renewals one wins. The winner can be
 //!    repeated for a while, and gives the same token again.
 //! 4. Renewal is refused when the session was revoked, the token is not the current one, the renewal limit or the absolute
@@ -22,6 +23,7 @@
 //! | failure | answer |
 //! |---|---|
 //! | the store does not answer within its deadline, is read-only, full, or unreachable | 503 `STORE_UNAVAILABLE`, never a pass and never a 401 |
+//! | the same, [`Freshness::Bounded`] | what is in memory still passes, until the bound is over (250 ms by default; at once when the connection was cut); then the same |
 //! | a record in the store cannot be understood | the same, and an error in the log |
 //! | the store lost a session | 401 `SESSION_NOT_FOUND` |
 //! | the store lost its last writes (a failover, a restart without `appendfsync always`) | a revocation or renewal among them is undone; a token it no longer knows of is 401 `SESSION_STATE_LOST` |

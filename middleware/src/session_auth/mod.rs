@@ -5,7 +5,9 @@
 //! 1. There is exactly one `Authorization` header, of at most 4 KiB, with the scheme `Bearer` in any case (RFC 6750,
 //!    section 2.1), and no token in the query. Else `INVALID_TOKEN`.
 //! 2. The token proves itself: see [`TokenVerifier`](crate::TokenVerifier). Else `INVALID_TOKEN`.
-//! 3. The store answers within its deadline. Else `STORE_UNAVAILABLE`: never a pass, never a 401.
+//! 3. The store answers within its deadline. Else `STORE_UNAVAILABLE`: never a pass, never a 401. With
+//!    [`Freshness::Bounded`] a copy of the session's record in memory answers instead, if the store vouches for one and 4 to 7 let
+//!    the request pass by it; nobody is refused without a read.
 //! 4. The session exists. Else `SESSION_NOT_FOUND`, or `TOKEN_EXPIRED` when the token has expired.
 //! 5. It is not revoked. Else `SESSION_REVOKED`. It is a session of the token's agent. Else `INVALID_TOKEN`.
 //! 6. The token has not expired. Else `TOKEN_EXPIRED`. (A `nbf`, which no token of this crate has, has passed. Else

@@ -48,6 +48,15 @@ pub enum StoreError {
 /// Keeps sessions.
 ///
 /// Every method that changes something is atomic, and safe when it runs later than its caller waited for it.
+///
+/// A store may keep copies in memory for layers with [`Freshness::Bounded`](crate::Freshness), by implementing
+/// [`start_near`](Self::start_near), [`near`](Self::near), [`read_near`](Self::read_near) and [`near_cache`](Self::near_cache) together;
+/// a store around another one forwards all of them or none. Without them every layer is strict. The copies keep three promises:
+///
+/// 1. What is changed through this store or a clone of it has no older copy once the change is answered.
+/// 2. What is changed elsewhere has none either once the store could hear of it, and in any case not for longer than the
+///    [bound](NearCacheStats::bound).
+/// 3. A read that is [shared](NearRead::Shared) began less than the bound before it was joined.
 pub trait SessionStore: Clone + Send + Sync + 'static {
     /// The future of [`read`](Self::read), named so that the layer needs no box of its own on the hot path.
     type Read: Future<Output = Result<Option<SessionRecord>, StoreError>> + Send + 'static;
@@ -59,7 +68,8 @@ pub trait SessionStore: Clone + Send + Sync + 'static {
     fn start_near(&self) {}
 
     /// A copy of a session's record in this process's memory, if the store has one that is not staler than it promises: for
-    /// [`Freshness::Bounded`](crate::Freshness). It is good for letting a request pass; to refuse one, [`read`](Self::read).
+    /// [`Freshness::Bounded`](crate::Freshness). It is good for letting a request pass; to refuse one, [`read`](Self::read). Called on
+    /// the way of each request, so it must not block.
     fn near(&self, id: SessionId) -> Option<Arc<SessionRecord>> {
         let _ = id;
         None

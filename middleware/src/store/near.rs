@@ -5,27 +5,28 @@ use std::{future::IntoFuture, time::Duration};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct NearCacheStats {
-    /// Whether it answers at all: whether Redis has confirmed within the bound that nothing was missed. Else every request asks
-    /// Redis.
+    /// Whether it answers at all: whether the server has confirmed within the bound that nothing was missed. Else every request
+    /// asks it.
     pub coherent: bool,
-    /// The configured bound: after a revocation, for how long its token may still pass where Redis cannot be reached.
+    /// The configured bound: after a revocation, for how long its token may still pass where the server cannot be reached.
     pub bound: Duration,
     /// Records that are held.
     pub entries: usize,
     /// Requests that were answered from memory.
     pub hits: u64,
-    /// Requests that had to ask Redis, alone or together with others, for a record to be kept.
+    /// Requests that had to ask the server, alone or together with others, for a record to be kept.
     pub misses: u64,
-    /// Requests that asked Redis since the cache was of no use.
+    /// Requests that asked the server since the cache was of no use.
     pub bypassed: u64,
-    /// Changes that Redis pushed.
+    /// Changes that the server pushed.
     pub invalidations: u64,
     /// Tracking connections that were lost.
     pub losses: u64,
 }
 
 /// A read for a layer with [`Freshness::Bounded`](crate::Freshness): see [`SessionStore::read_near`](super::SessionStore::read_near).
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
+#[must_use = "a read does nothing unless it is awaited"]
 pub enum NearRead<R> {
     /// Begun for this caller: as good as [`SessionStore::read`](super::SessionStore::read).
     Own(R),

@@ -8,7 +8,7 @@ use crate::{clock::Timestamp, recently_used::RecentlyUsed};
 /// Locks are held for a lookup each; so many keep cores out of each other's way.
 const SHARDS: usize = 16;
 
-/// Proven tokens by their hash, the least recently used ones gone. Only what was proven gets in, so a stranger fills nothing.
+/// Proven tokens by their hash, those used lately. Only what was proven gets in, so a stranger fills nothing.
 pub(super) struct ProvenTokens {
     shards: [Mutex<Shard>; SHARDS],
     capacity: usize,

@@ -29,7 +29,9 @@ const PROVEN_TOKENS: usize = 65_536;
 /// issuer and audience. Expiry is judged apart, by [`ProvenToken::unexpired`], since it needs a clock.
 ///
 /// What was proven is remembered by its hash, so that a signature is checked once per token: see
-/// [`proven_tokens`](Self::proven_tokens). Clones share this memory, and their keys.
+/// [`proven_tokens`](Self::proven_tokens). Clones share this memory, and their keys. What [`prefix`](Self::prefix) and the other methods
+/// that take the verifier give back is another one, with a memory and keys of its own: call them before it is cloned, or made
+/// [known to](TokenSigner::known_to) a signer.
 #[derive(Debug, Clone)]
 pub struct TokenVerifier {
     /// Replaced as a whole: what was proven by the keys of before goes with them.
@@ -104,7 +106,7 @@ impl TokenVerifier {
         self.changed(|rules| rules.audience = Some(audience.into()))
     }
 
-    /// Remembers so many proven tokens, the least recently used ones gone; 65,536 by default, of some 150 bytes each. 0 checks
+    /// Remembers so many proven tokens, of a sample the least recently used one gone; 65,536 by default, of some 150 bytes each. 0 checks
     /// each signature each time.
     #[must_use]
     pub fn proven_tokens(self, most: usize) -> Self {

@@ -36,12 +36,13 @@ pub(crate) fn move_to(cores: &str, process: u32) {
 /// User and system time of a process so far, that of its threads which have ended not counted; `None` where Linux does not tell.
 pub(crate) fn cpu_seconds(process: u32) -> Option<f64> {
     let threads = fs::read_dir(format!("/proc/{process}/task")).ok()?;
-    let nanos = threads.map(|thread| {
+    // A thread may end before it is read.
+    let nanos = threads.filter_map(|thread| {
         // In nanoseconds: `stat` counts hundredths of a second.
         let schedstat = fs::read_to_string(thread.ok()?.path().join("schedstat")).ok()?;
         schedstat.split_whitespace().next()?.parse::<f64>().ok()
     });
-    Some(nanos.sum::<Option<f64>>()? / 1e9)
+    Some(nanos.sum::<f64>() / 1e9).filter(|seconds| *seconds > 0.0)
 }
 
 /// Time of all cores so far, and how much of it other guests of the same host took away; `None` where nobody tells.

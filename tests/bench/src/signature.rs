@@ -10,7 +10,7 @@ use pasetors::{
 };
 
 /// As long as the claims and the footer of our tokens.
-const MESSAGE: [u8; 241] = [b'm'; 241];
+const MESSAGE: [u8; 187] = [b'm'; 187];
 const FOOTER: [u8; 61] = [b'f'; 61];
 
 pub(crate) struct Signature {

@@ -1,7 +1,7 @@
 //! The packed form of a session record: a head that scripts read too, and a tail of what is not its default.
 //!
 //! LAYOUT.md describes it byte by byte. It is written so that a session of the default policy, renewed or not, takes at most
-//! 60 bytes: the most that an allocation of 64 bytes holds of a Redis string.
+//! 60 bytes: the most that an allocation of 64 bytes holds of a Redis string. An idempotency key or an overlap costs 32 more.
 
 use super::keys::unexpected_record;
 use crate::{

@@ -5,11 +5,13 @@ use std::time::Duration;
 #[non_exhaustive]
 pub struct NearCacheConfig {
     /// After a revocation, for how long a process that Redis cannot reach may still let its token pass: 250 ms by default. A
-    /// process that can be reached hears of it at once. Longer than five times the way to Redis and back, or nothing is cached.
+    /// process that can be reached hears of it at once. Pings come five times within it, but no faster than every 5 ms: nothing is
+    /// cached unless it is longer than that pause and twice the way to Redis and back.
     pub bound: Duration,
     /// For how long a record is used at most: 30 s by default.
     pub max_age: Duration,
-    /// How many records are kept, of some 350 bytes each: 100,000 by default. The least recently used ones go.
+    /// How many records are kept, of some 350 bytes each and their constraints: 100,000 by default. Of a sample, the least
+    /// recently used one goes.
     pub capacity: usize,
 }
 

@@ -55,7 +55,7 @@ pub(super) struct Note {
 }
 
 impl<K: Hash + Eq + Copy, V, F: Clone> Shard<K, V, F> {
-    /// Room for so many entries; the least recently used ones go.
+    /// Room for so many entries.
     pub(super) fn new(capacity: usize) -> Self {
         Self {
             epoch: 0,
