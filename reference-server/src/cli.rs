@@ -9,7 +9,9 @@ use std::{
 use argon2::{Argon2, PasswordHasher};
 use clap::{Parser, Subcommand};
 use tokio::{net::TcpListener, signal};
-use tower_session_auth::{OnReuse, SessionId, SigningKey, SystemClock, master_auth::MAX_PASSWORD_LEN};
+use tower_session_auth::{
+    Freshness, OnReuse, SessionId, SigningKey, SystemClock, master_auth::MAX_PASSWORD_LEN,
+};
 
 use crate::{
     app,
@@ -105,6 +107,9 @@ fn serve(settings: Settings) -> Result<(), Failure> {
             tracing::warn!(
                 "sessions are kept in memory and end with this process: set redis_url to keep them"
             );
+        }
+        if let (Store::Memory, Freshness::Bounded) = (&config.store, config.freshness) {
+            tracing::warn!("freshness is bounded, which makes no difference without a redis_url");
         }
         let rotation = config.policy.rotation;
         if rotation.on_reuse == OnReuse::Revoke

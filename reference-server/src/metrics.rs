@@ -46,7 +46,7 @@ impl<S: SessionStore> Collector for Counts<S> {
         )?;
         to.counter(
             "state_lost",
-            "Tokens presented that the store has forgotten",
+            "Tokens presented of a later generation than the store knows of: it has lost writes",
             self.events.state_lost(),
         )?;
         match self.store.near_cache() {
@@ -59,12 +59,12 @@ impl<S: SessionStore> Collector for Counts<S> {
 /// What [`NearCacheStats`] says, under the same names.
 #[rustfmt::skip]
 fn near_cache(to: &mut Encoder<'_>, stats: &NearCacheStats) -> fmt::Result {
-    to.gauge("near_cache_coherent", "1 while requests are answered from memory, 0 while every one asks Redis", u64::from(stats.coherent))?;
+    to.gauge("near_cache_coherent", "1 while requests are answered from memory, 0 while none is", u64::from(stats.coherent))?;
     to.gauge("near_cache_bound_seconds", "How long a revoked token may pass where Redis cannot be reached", stats.bound.as_secs_f64())?;
     to.gauge("near_cache_entries", "Records in memory", stats.entries as u64)?;
     to.counter("near_cache_hits", "Requests answered from memory", stats.hits)?;
     to.counter("near_cache_misses", "Requests that asked Redis for a record to be kept", stats.misses)?;
-    to.counter("near_cache_bypassed", "Requests that asked Redis while the cache was of no use", stats.bypassed)?;
+    to.counter("near_cache_bypassed", "Requests that were not answered from memory since the cache was of no use", stats.bypassed)?;
     to.counter("near_cache_invalidations", "Changes that Redis pushed", stats.invalidations)?;
     to.counter("near_cache_losses", "Tracking connections that were lost", stats.losses)
 }

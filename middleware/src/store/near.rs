@@ -16,7 +16,7 @@ pub struct NearCacheStats {
     pub hits: u64,
     /// Requests that had to ask the server, alone or together with others, for a record to be kept.
     pub misses: u64,
-    /// Requests that asked the server since the cache was of no use.
+    /// Requests that were for the server alone to answer, since the cache was of no use.
     pub bypassed: u64,
     /// Changes that the server pushed.
     pub invalidations: u64,

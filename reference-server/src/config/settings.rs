@@ -84,7 +84,7 @@ settings! {
     /// changes (default: strict).
     #[arg(value_parser = word::<Freshness>)]
     freshness: Freshness, "SESSION_AUTH_FRESHNESS";
-    /// With bounded: how long a revocation may go unheard when Redis cannot be reached, in milliseconds (default: 250).
+    /// With bounded: how long a revocation may go unheard when Redis cannot be reached, in milliseconds, 50 to 60000 (default: 250).
     freshness_bound_ms: u64, "SESSION_AUTH_FRESHNESS_BOUND_MS";
     /// The time for a request, its body included, in milliseconds (default: 10000).
     request_timeout_ms: u64, "SESSION_AUTH_REQUEST_TIMEOUT_MS";

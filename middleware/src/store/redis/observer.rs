@@ -32,9 +32,13 @@ impl Observer {
         }
     }
 
-    /// Waits until the connection of this epoch is not in use any more.
-    pub(super) async fn replaced(&mut self, epoch: u64) {
-        let _ = self.state.wait_for(|state| !is_up(state, epoch)).await;
+    /// Waits until the connection of this epoch is not in use any more. `None` when there will be none any more.
+    pub(super) async fn replaced(&mut self, epoch: u64) -> Option<()> {
+        self.state
+            .wait_for(|state| !is_up(state, epoch))
+            .await
+            .ok()
+            .map(drop)
     }
 
     /// The server behind the connection of this epoch is not the one to ask.

@@ -234,12 +234,14 @@ impl Shared {
         }
     }
 
-    fn extend(&self, epoch: u64, sent: Nanos) {
+    /// Takes in the answer to a ping. `false` when it came after the end of the lease that it gives.
+    fn extend(&self, epoch: u64, sent: Nanos) -> bool {
         self.hangs.store(false, Ordering::Relaxed);
         let until = sent.saturating_add(nanos(self.config.bound));
         for shard in &self.shards {
             lock(shard).extend(epoch, until);
         }
+        self.now() < until
     }
 
     fn invalidate_key(&self, key: &[u8]) {

@@ -34,7 +34,7 @@ pub(super) async fn run(cache: Weak<Shared>, client: Client, own: Observer, mut 
         cache,
         client,
         coherent_since: None,
-        known: String::new(),
+        said: None,
     };
     tokio::select! {
         _ = &mut stop => {}
@@ -47,8 +47,8 @@ struct Tracker {
     client: Client,
     /// Since when the connection has had a lease.
     coherent_since: Option<Instant>,
-    /// Why there was none the last time: that is logged once.
-    known: String,
+    /// What the log says: that the cache is in use, or why it is not.
+    said: Option<Result<(), String>>,
 }
 
 impl Tracker {
@@ -62,11 +62,14 @@ impl Tracker {
             self.coherent_since = None;
             let loss = tokio::select! {
                 biased;
-                () = own.replaced(epoch) => Loss::connection("the store connects anew"),
+                replaced = own.replaced(epoch) => {
+                    replaced?;
+                    Loss::connection("the store has lost its connection")
+                }
                 loss = self.track(number, link) => loss?,
             };
             self.cache.upgrade()?.lose(number);
-            self.tell(&loss);
+            self.tell_out_of_use(loss.reason());
             match loss {
                 Loss::Connection(_) => {}
                 Loss::Demoted => own.give_up(epoch),
@@ -90,16 +93,22 @@ impl Tracker {
         None
     }
 
-    /// Logs why nothing is cached, unless it is known.
-    fn tell(&mut self, loss: &Loss) {
-        let reason = match loss {
-            Loss::Connection(reason) => reason,
-            Loss::Demoted => REPLICA,
-            Loss::Moved => "the name leads to another server by now",
-        };
-        if reason != self.known {
-            tracing::warn!(%reason, "nothing is cached: every request asks Redis");
-            reason.clone_into(&mut self.known);
+    /// Logs that the cache is in use since then: the first time at once, later when it has stayed so for a while.
+    fn tell_in_use(&mut self, since: Instant) {
+        match self.said {
+            Some(Ok(())) => return,
+            Some(Err(_)) if since.elapsed() < STABLE_AFTER => return,
+            _ => {}
+        }
+        tracing::info!("requests are answered from memory");
+        self.said = Some(Ok(()));
+    }
+
+    /// Logs why it is not, unless it was that before.
+    fn tell_out_of_use(&mut self, reason: &str) {
+        if !matches!(&self.said, Some(Err(said)) if said == reason) {
+            tracing::warn!(%reason, "no request is answered from memory");
+            self.said = Some(Err(reason.to_owned()));
         }
     }
 
@@ -169,11 +178,12 @@ impl Tracker {
                 Ok(_) => {}
                 Err(error) => return Some(failed(error)),
             }
-            self.cache.upgrade()?.extend(epoch, sent);
-            if self.coherent_since.is_none() {
-                tracing::info!("Redis tracks what is cached of it");
-                self.coherent_since = Some(Instant::now());
-                self.known.clear();
+            if !self.cache.upgrade()?.extend(epoch, sent) {
+                self.tell_out_of_use("answers to pings take longer than the bound");
+                self.coherent_since = None;
+            } else {
+                let since = *self.coherent_since.get_or_insert_with(Instant::now);
+                self.tell_in_use(since);
             }
             sleep(pause).await;
         }
@@ -191,6 +201,14 @@ enum Loss {
 }
 
 impl Loss {
+    fn reason(&self) -> &str {
+        match self {
+            Self::Connection(reason) => reason,
+            Self::Demoted => REPLICA,
+            Self::Moved => "the name leads to another server by now",
+        }
+    }
+
     fn connection(reason: &str) -> Self {
         Self::Connection(reason.to_owned())
     }
