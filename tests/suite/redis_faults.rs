@@ -35,6 +35,16 @@ fn order(redis: &TestRedis, arguments: &[&str]) {
     redis.command::<redis::Value>(arguments).unwrap();
 }
 
+/// Redis repeats the arguments of a command that it does not know: those of HELLO are user and password.
+#[tokio::test]
+async fn no_error_repeats_the_password() {
+    let redis = TestRedis::start_with(&["--requirepass", "opensesame", "--rename-command", "HELLO", "\"\""]);
+    let store = fixtures::open(redis.url(), Duration::from_secs(5));
+    let error = store.ping().await.unwrap_err();
+    let told = format!("{error} {error:?}");
+    assert!(told.contains("HELLO") && !told.contains("opensesame"), "{told}");
+}
+
 #[tokio::test]
 async fn a_server_that_comes_back_empty_is_taken_as_it_is() {
     let mut redis = TestRedis::start();

@@ -23,6 +23,7 @@ use std::{
 };
 
 use redis::{Client, Connection, FromRedisValue, IntoConnectionInfo as _, RedisResult, cmd};
+use tokio::net::TcpSocket;
 
 pub use self::monitor::Monitor;
 use self::{backend::Backend, server::Server};
@@ -40,6 +41,8 @@ pub struct TestRedis {
     port: u16,
     password: Option<String>,
     databases: AtomicU32,
+    /// Holds the port while nothing listens there, so that no other test gets it.
+    held: Option<TcpSocket>,
 }
 
 impl TestRedis {
@@ -79,6 +82,7 @@ impl TestRedis {
                 port,
                 password: password.clone(),
                 databases: AtomicU32::new(0),
+                held: None,
             };
             match redis.launch() {
                 Ok(()) => return redis,
@@ -115,6 +119,7 @@ impl TestRedis {
         self.server.kill();
         let closed = poll(|| TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).is_err());
         assert!(closed, "redis: port {} is still open after kill", self.port);
+        self.held = hold(self.port).ok();
     }
 
     /// Empty, on the same port; kills it first if it runs.
@@ -157,6 +162,7 @@ impl TestRedis {
     }
 
     fn launch(&mut self) -> Result<(), String> {
+        self.held = None;
         self.server.launch()?;
         let url = self.url();
         let mut failure = None;
@@ -209,6 +215,14 @@ fn connect(url: &str, limit: Duration) -> RedisResult<Connection> {
 fn free_port() -> io::Result<u16> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
     Ok(listener.local_addr()?.port())
+}
+
+fn hold(port: u16) -> io::Result<TcpSocket> {
+    let socket = TcpSocket::new_v4()?;
+    // In spite of connections that are still closing.
+    socket.set_reuseaddr(true)?;
+    socket.bind((Ipv4Addr::LOCALHOST, port).into())?;
+    Ok(socket)
 }
 
 /// Whether it came true in time.

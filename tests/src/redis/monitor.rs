@@ -8,7 +8,7 @@ use std::{
 use redis::{Connection, Value, cmd, from_redis_value};
 
 const MARKER: &str = "session-auth-tests-marker";
-const HEARTBEAT: &str = "] \"ROLE\"";
+const HEARTBEAT: &str = "] \"HELLO\"";
 
 /// Collects every command the server executes, those inside scripts included, from `TestRedis::monitor` on.
 pub struct Monitor {
@@ -25,8 +25,8 @@ impl Monitor {
     }
 
     /// The commands since the last call, all that were answered before this one, oldest first, as in
-    /// `1339518083.107412 [0 127.0.0.1:60866] "GET" "key"`; `[0 lua]` for one inside a script, where 0 is the database. ROLE is
-    /// left out: stores send it by the clock, as their heartbeat.
+    /// `1339518083.107412 [0 127.0.0.1:60866] "GET" "key"`; `[0 lua]` for one inside a script, where 0 is the database. A bare
+    /// HELLO is left out: stores send it by the clock, as their heartbeat.
     ///
     /// # Panics
     /// When the server went away meanwhile.
@@ -47,7 +47,7 @@ impl Monitor {
                 return lines;
             }
             // Another monitor's marker is nobody's business.
-            if !line.contains(MARKER) && !line.contains(HEARTBEAT) {
+            if !line.contains(MARKER) && !line.ends_with(HEARTBEAT) {
                 lines.push(line);
             }
         }

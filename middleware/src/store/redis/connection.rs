@@ -2,7 +2,7 @@
 //!
 //! A supervisor task owns the connection and is the only one that connects. Callers take what it published: a connection,
 //! or the news that there is none, at once. It learns of a loss from the disconnection push of the client library, and of a
-//! hung connection or a demoted server by asking ROLE: when a caller's deadline passed, and once a second. Every failure to
+//! hung connection or a demoted server by asking for its role: when a caller's deadline passed, and once a second. Every failure to
 //! connect, of whatever kind (refused, wrong password, loading), is followed by another attempt.
 //!
 //! The library's `ConnectionManager` is not used: it stays broken after a reconnection that failed with anything but an I/O
@@ -24,7 +24,7 @@ use tokio::{
 
 use super::{
     observer::Observer,
-    role::{REPLICA, Role},
+    role::{REPLICA, Role, describe},
     script::ScriptCall,
     supervisor::{AbortOnDrop, Link, State, Supervisor, Trouble, TroubleKind},
 };
@@ -206,10 +206,10 @@ impl<T, F: Future<Output = Result<T, StoreError>>> Future for Within<'_, F> {
 impl From<&RedisError> for StoreError {
     fn from(error: &RedisError) -> Self {
         match error.kind() {
-            ErrorKind::Parse | ErrorKind::UnexpectedReturnType => Self::Unexpected(error.to_string()),
-            _ if error.code() == Some(WRONG_TYPE) => Self::Unexpected(error.to_string()),
+            ErrorKind::Parse | ErrorKind::UnexpectedReturnType => Self::Unexpected(describe(error)),
+            _ if error.code() == Some(WRONG_TYPE) => Self::Unexpected(describe(error)),
             _ if error.is_timeout() => Self::Timeout,
-            _ => Self::Unavailable(error.to_string()),
+            _ => Self::Unavailable(describe(error)),
         }
     }
 }

@@ -30,13 +30,13 @@ impl AgentKeys {
 }
 
 /// What the keys of session records begin with.
-pub(super) const SESSION_PREFIX: &str = "session:";
+pub(super) const SESSION_PREFIX: &str = "session:{";
 
 /// The bucket stands in the tag, so the last four of the id's 32 digits are left out behind it.
 pub(super) fn session_key(id: SessionId) -> String {
     let mut digits = [0; 32];
     let digits = &*id.as_uuid().as_simple().encode_lower(&mut digits);
-    [SESSION_PREFIX, "{", &digits[28..], "}:", &digits[..28]].concat()
+    [SESSION_PREFIX, &digits[28..], "}:", &digits[..28]].concat()
 }
 
 /// `GET` of a session's record.
@@ -51,7 +51,7 @@ pub(super) fn get_session(id: SessionId) -> Cmd {
 /// The session whose record a key holds; `None` for any other key.
 pub(super) fn session_of_key(key: &[u8]) -> Option<SessionId> {
     let key = std::str::from_utf8(key).ok()?.strip_prefix(SESSION_PREFIX)?;
-    let (bucket, digits) = key.strip_prefix('{')?.split_once("}:")?;
+    let (bucket, digits) = key.split_once("}:")?;
     if bucket.len() != 4 || digits.len() != 28 {
         return None;
     }

@@ -11,34 +11,44 @@ pub(super) enum Role {
     Master,
     /// It may not have heard of a revocation yet, so it is not read.
     Replica,
-    /// It may not be asked. The first write tells.
+    /// It does not say. The first write tells.
     Unknown,
 }
 
 impl Role {
+    /// By `HELLO`, which changes nothing without arguments. Every connection began with it, and it is forbidden to nobody, unlike
+    /// `ROLE`.
     pub(super) async fn ask(connection: &mut MultiplexedConnection) -> RedisResult<Self> {
-        let role: RedisResult<Value> = redis::cmd("ROLE").query_async(connection).await;
+        let hello: Value = redis::cmd("HELLO").query_async(connection).await?;
+        Ok(Self::of(&hello))
+    }
+
+    fn of(hello: &Value) -> Self {
+        let Value::Map(properties) = hello else {
+            return Self::Unknown;
+        };
+        let role = properties.iter().find(|(name, _)| is_text(name, "role"));
         match role {
-            Ok(Value::Array(role)) if role.first() == Some(&Value::BulkString(b"slave".to_vec())) => {
-                Ok(Self::Replica)
-            }
-            Ok(_) => Ok(Self::Master),
-            Err(error) if is_forbidden(&error) => Ok(Self::Unknown),
-            Err(error) => Err(error),
+            Some((_, role)) if is_text(role, "master") => Self::Master,
+            Some(_) => Self::Replica,
+            None => Self::Unknown,
         }
     }
 }
 
-/// Whether the user may not give this command, or nobody may, since it was renamed.
-pub(super) fn is_forbidden(error: &RedisError) -> bool {
-    let unknown = || {
-        error
-            .detail()
-            .is_some_and(|detail| detail.starts_with("unknown command"))
-    };
-    match error.code() {
-        Some("NOPERM") => true,
-        Some("ERR") => unknown(),
+fn is_text(value: &Value, text: &str) -> bool {
+    match value {
+        Value::BulkString(bytes) => bytes == text.as_bytes(),
+        Value::SimpleString(string) => string == text,
         _ => false,
+    }
+}
+
+/// What an error says, without the arguments of a command that the server does not know: a password may be among them.
+pub(super) fn describe(error: &RedisError) -> String {
+    let text = error.to_string();
+    match text.split_once(", with args") {
+        Some((text, _)) => text.to_owned(),
+        None => text,
     }
 }

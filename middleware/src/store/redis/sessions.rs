@@ -70,18 +70,16 @@ impl SessionStore for RedisStore {
     }
 
     fn read_near(&self, id: SessionId) -> NearRead<Self::Read> {
-        // The rest is for another connection, if the one that the cache reads over hangs.
-        let wait = self.shared.connection.deadline() / 2;
-        let landing = self.shared.near.cache().and_then(|cache| cache.read(id, wait));
+        let deadline = self.shared.connection.deadline();
+        let landing = self
+            .shared
+            .near
+            .cache()
+            .and_then(|cache| cache.read(id, deadline));
         let read = |landing| {
             let store = self.clone();
             RedisRead(Box::pin(async move {
-                let read = async {
-                    match near::landed(landing).await {
-                        Some(read) => Ok(read),
-                        None => store.read_session(id).await,
-                    }
-                };
+                let read = near::landed(landing, store.read_session(id));
                 store.shared.connection.within(read).await
             }))
         };

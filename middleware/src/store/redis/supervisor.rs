@@ -12,7 +12,7 @@ use tokio::{
     time::{Instant, sleep, timeout},
 };
 
-use super::role::{REPLICA, Role};
+use super::role::{REPLICA, Role, describe};
 
 pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 pub(super) const FIRST_BACKOFF: Duration = Duration::from_millis(20);
@@ -38,6 +38,7 @@ pub(super) enum State {
 pub(super) struct Link {
     pub(super) connection: MultiplexedConnection,
     pub(super) epoch: u64,
+    pub(super) since: Instant,
     /// `None` where TIME is forbidden.
     pub(super) server_time: Option<ServerTime>,
 }
@@ -118,12 +119,18 @@ impl Supervisor {
         loop {
             self.epoch += 1;
             match self.connect().await {
-                Ok((connection, server_time)) => {
+                Ok((connection, role, server_time)) => {
                     tracing::info!("connected to Redis");
+                    if role == Role::Unknown {
+                        tracing::warn!(
+                            "the server does not say whether it is a replica: one is read until something is written"
+                        );
+                    }
                     let since = Instant::now();
                     self.publish.send_replace(State::Up(Link {
                         connection: connection.clone(),
                         epoch: self.epoch,
+                        since,
                         server_time,
                     }));
                     if !self.watch_over(connection).await {
@@ -151,7 +158,7 @@ impl Supervisor {
         }
     }
 
-    async fn connect(&self) -> Result<(MultiplexedConnection, Option<ServerTime>), String> {
+    async fn connect(&self) -> Result<(MultiplexedConnection, Role, Option<ServerTime>), String> {
         let (troubles, epoch) = (self.troubles.clone(), self.epoch);
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(CONNECT_TIMEOUT))
@@ -180,8 +187,8 @@ impl Supervisor {
         // The library's own timeout does not cover all of the handshake.
         match timeout(CONNECT_TIMEOUT, connecting).await {
             Ok(Ok((_, Role::Replica, _))) => Err(REPLICA.to_owned()),
-            Ok(Ok((connection, _, time))) => Ok((connection, time)),
-            Ok(Err(error)) => Err(error.to_string()),
+            Ok(Ok(connected)) => Ok(connected),
+            Ok(Err(error)) => Err(describe(&error)),
             Err(_) => Err("no answer while connecting".to_owned()),
         }
     }

@@ -6,6 +6,7 @@ mod shard;
 mod tracking;
 
 pub use config::NearCacheConfig;
+use flight::Progress;
 pub(super) use flight::{Landing, landed};
 
 use std::{
@@ -145,7 +146,7 @@ impl NearCache {
         if let Some(landing) = shard.join(&id, now, nanos(shared.config.bound)) {
             return Some(NearRead::Shared(landing));
         }
-        let (land, landing) = watch::channel(None);
+        let (land, landing) = watch::channel(Progress::UnderWay);
         shard.depart(id, now, landing.clone());
         drop(shard);
         let flight = flight::fly(

@@ -18,12 +18,14 @@ use tokio::{
 use super::{super::keys, Shared, Tracked};
 use crate::store::redis::{
     observer::Observer,
-    role::{REPLICA, Role, is_forbidden},
+    role::{REPLICA, Role, describe},
     supervisor::{CONNECT_TIMEOUT, FIRST_BACKOFF, LAST_BACKOFF, Link, STABLE_AFTER},
 };
 
 /// How long an answer to a ping is waited for before the connection is given up. The lease ends on its own, earlier.
 const PING_TIMEOUT: Duration = Duration::from_secs(1);
+
+const NO_ROLE: &str = "the server does not say whether it is a replica";
 
 /// The longest pause between two attempts to follow a name that moves.
 const LAST_MOVED: Duration = Duration::from_secs(60);
@@ -55,7 +57,7 @@ impl Tracker {
     /// Returns, with nothing, when there is nobody left to do it for.
     async fn run(mut self, mut own: Observer) -> Option<()> {
         let mut backoff = FIRST_BACKOFF;
-        let mut moved = STABLE_AFTER;
+        let mut moved = Duration::ZERO;
         for number in 1.. {
             let link = own.connected().await?;
             let epoch = link.epoch;
@@ -72,20 +74,20 @@ impl Tracker {
             self.tell_out_of_use(loss.reason());
             match loss {
                 Loss::Connection(_) => {}
-                Loss::Demoted => own.give_up(epoch),
+                Loss::Demoted | Loss::Old => own.give_up(epoch),
                 Loss::Moved => {
                     // A name that leads now here, now there must not keep the store from its work.
                     if timeout(moved, own.replaced(epoch)).await.is_err() {
                         own.give_up(epoch);
                     }
-                    moved = (moved * 2).min(LAST_MOVED);
+                    moved = (moved * 2).clamp(STABLE_AFTER, LAST_MOVED);
                 }
             }
             if self
                 .coherent_since
                 .is_some_and(|since| since.elapsed() >= STABLE_AFTER)
             {
-                (backoff, moved) = (FIRST_BACKOFF, STABLE_AFTER);
+                (backoff, moved) = (FIRST_BACKOFF, Duration::ZERO);
             }
             sleep(backoff).await;
             backoff = (backoff * 2).min(LAST_BACKOFF);
@@ -115,7 +117,7 @@ impl Tracker {
     /// Connects, pings as long as the connection lasts, and says why it did not.
     async fn track(&mut self, number: u64, link: Link) -> Option<Loss> {
         let own = link.epoch;
-        let (connection, ping) = match timeout(CONNECT_TIMEOUT, self.connect(number, link)).await {
+        let connection = match timeout(CONNECT_TIMEOUT, self.connect(number, link)).await {
             Ok(Ok(connected)) => connected,
             Ok(Err(loss)) => return Some(loss),
             Err(_) => return Some(Loss::connection("no answer while connecting")),
@@ -125,11 +127,11 @@ impl Tracker {
             connection: connection.clone(),
             own,
         });
-        self.keep(connection, ping).await
+        self.keep(connection).await
     }
 
     /// Returns once Redis has acknowledged that it tracks, and has told what the lease needs to know of it.
-    async fn connect(&self, number: u64, mut link: Link) -> Result<(MultiplexedConnection, Ping), Loss> {
+    async fn connect(&self, number: u64, mut link: Link) -> Result<MultiplexedConnection, Loss> {
         let listener = self.cache.clone();
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(CONNECT_TIMEOUT))
@@ -149,33 +151,36 @@ impl Tracker {
         tracking.arg("TRACKING").arg("ON").arg("BCAST");
         tracking.arg("PREFIX").arg(keys::SESSION_PREFIX);
         tracking.exec_async(&mut connection).await.map_err(failed)?;
-        let ping = match Role::ask(&mut connection).await.map_err(failed)? {
-            Role::Master => Ping::Role,
-            Role::Unknown => Ping::Plain,
+        match Role::ask(&mut connection).await.map_err(failed)? {
+            Role::Master => {}
             // Whether the store's own connection leads to a replica, too, is for that one to find out.
             Role::Replica => return Err(Loss::connection(REPLICA)),
-        };
+            Role::Unknown => return Err(Loss::connection(NO_ROLE)),
+        }
         let here = server(&mut connection).await.map_err(failed)?;
         let there = server(&mut link.connection).await.map_err(failed)?;
-        // Where one of them may not be asked, that they were connected one after the other has to do.
-        if here.is_some() && there.is_some() && here != there {
-            return Err(Loss::Moved);
+        match (here, there) {
+            (Some(here), Some(there)) if here != there => Err(Loss::Moved),
+            (Some(_), Some(_)) => Ok(connection),
+            // Where one of them may not be asked, that they were connected one after the other has to do.
+            _ if link.since.elapsed() < CONNECT_TIMEOUT => Ok(connection),
+            _ => Err(Loss::Old),
         }
-        Ok((connection, ping))
     }
 
-    async fn keep(&mut self, mut connection: MultiplexedConnection, ping: Ping) -> Option<Loss> {
+    async fn keep(&mut self, mut connection: MultiplexedConnection) -> Option<Loss> {
         loop {
             let (sent, epoch, pause) = {
                 let cache = self.cache.upgrade()?;
                 (cache.now(), cache.epoch(), cache.config.heartbeat())
             };
-            let Ok(answer) = timeout(PING_TIMEOUT, ping.send(&mut connection)).await else {
+            let Ok(answer) = timeout(PING_TIMEOUT, Role::ask(&mut connection)).await else {
                 return Some(Loss::connection("no answer to a ping"));
             };
             match answer {
+                Ok(Role::Master) => {}
                 Ok(Role::Replica) => return Some(Loss::Demoted),
-                Ok(_) => {}
+                Ok(Role::Unknown) => return Some(Loss::connection(NO_ROLE)),
                 Err(error) => return Some(failed(error)),
             }
             if !self.cache.upgrade()?.extend(epoch, sent) {
@@ -198,6 +203,8 @@ enum Loss {
     Demoted,
     /// The store's own connection leads to a server that has lost its name to another one.
     Moved,
+    /// It may lead to another server: that cannot be asked, and much may have happened since it was made.
+    Old,
 }
 
 impl Loss {
@@ -206,6 +213,7 @@ impl Loss {
             Self::Connection(reason) => reason,
             Self::Demoted => REPLICA,
             Self::Moved => "the name leads to another server by now",
+            Self::Old => "INFO is forbidden: the store connects anew, to the same server",
         }
     }
 
@@ -215,28 +223,7 @@ impl Loss {
 }
 
 fn failed(error: RedisError) -> Loss {
-    Loss::Connection(error.to_string())
-}
-
-/// What is sent to keep the lease.
-#[derive(Clone, Copy)]
-enum Ping {
-    /// A server that became a replica may be behind with revocations.
-    Role,
-    /// Where ROLE is forbidden.
-    Plain,
-}
-
-impl Ping {
-    async fn send(self, connection: &mut MultiplexedConnection) -> RedisResult<Role> {
-        match self {
-            Self::Role => Role::ask(connection).await,
-            Self::Plain => redis::cmd("PING")
-                .exec_async(connection)
-                .await
-                .map(|()| Role::Unknown),
-        }
-    }
+    Loss::Connection(describe(&error))
 }
 
 /// Which server it is; `None` where that may not be asked.
@@ -246,6 +233,20 @@ async fn server(connection: &mut MultiplexedConnection) -> RedisResult<Option<St
         Ok(info) => Ok(info.get("run_id")),
         Err(error) if is_forbidden(&error) => Ok(None),
         Err(error) => Err(error),
+    }
+}
+
+/// Whether the user may not give this command, or nobody may, since it was renamed.
+fn is_forbidden(error: &RedisError) -> bool {
+    let unknown = || {
+        error
+            .detail()
+            .is_some_and(|detail| detail.starts_with("unknown command"))
+    };
+    match error.code() {
+        Some("NOPERM") => true,
+        Some("ERR") => unknown(),
+        _ => false,
     }
 }
 
