@@ -1,6 +1,6 @@
-//! Whether a server may be read.
+//! What a server says of itself: whether it may be read, and which one it is.
 
-use redis::{RedisError, RedisResult, Value, aio::MultiplexedConnection};
+use redis::{InfoDict, RedisError, RedisResult, Value, aio::MultiplexedConnection};
 
 /// Why a replica is not asked.
 pub(super) const REPLICA: &str = "the server is a replica";
@@ -40,6 +40,30 @@ fn is_text(value: &Value, text: &str) -> bool {
     match value {
         Value::BulkString(bytes) => bytes == text.as_bytes(),
         Value::SimpleString(string) => string == text,
+        _ => false,
+    }
+}
+
+/// Which server it is; `None` where that may not be asked.
+pub(super) async fn run_id(connection: &mut MultiplexedConnection) -> RedisResult<Option<String>> {
+    let info: RedisResult<InfoDict> = redis::cmd("INFO").arg("server").query_async(connection).await;
+    match info {
+        Ok(info) => Ok(info.get("run_id")),
+        Err(error) if is_forbidden(&error) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether the user may not give this command, or nobody may, since it was renamed.
+fn is_forbidden(error: &RedisError) -> bool {
+    let unknown = || {
+        error
+            .detail()
+            .is_some_and(|detail| detail.starts_with("unknown command"))
+    };
+    match error.code() {
+        Some("NOPERM") => true,
+        Some("ERR") => unknown(),
         _ => false,
     }
 }

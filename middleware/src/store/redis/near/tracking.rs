@@ -7,7 +7,7 @@
 use std::{sync::Weak, time::Duration};
 
 use redis::{
-    AsyncConnectionConfig, Client, InfoDict, PushInfo, PushKind, RedisError, RedisResult, Value,
+    AsyncConnectionConfig, Client, PushInfo, PushKind, RedisError, Value,
     aio::{MultiplexedConnection, SendError},
 };
 use tokio::{
@@ -18,7 +18,7 @@ use tokio::{
 use super::{super::keys, Shared, Tracked};
 use crate::store::redis::{
     observer::Observer,
-    role::{REPLICA, Role, describe},
+    role::{REPLICA, Role, describe, run_id},
     supervisor::{CONNECT_TIMEOUT, FIRST_BACKOFF, LAST_BACKOFF, Link, STABLE_AFTER},
 };
 
@@ -132,6 +132,8 @@ impl Tracker {
 
     /// Returns once Redis has acknowledged that it tracks, and has told what the lease needs to know of it.
     async fn connect(&self, number: u64, mut link: Link) -> Result<MultiplexedConnection, Loss> {
+        // Made right before this one, give or take a back-off.
+        let is_recent = link.since.elapsed() < CONNECT_TIMEOUT;
         let listener = self.cache.clone();
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(CONNECT_TIMEOUT))
@@ -157,13 +159,13 @@ impl Tracker {
             Role::Replica => return Err(Loss::connection(REPLICA)),
             Role::Unknown => return Err(Loss::connection(NO_ROLE)),
         }
-        let here = server(&mut connection).await.map_err(failed)?;
-        let there = server(&mut link.connection).await.map_err(failed)?;
+        let here = run_id(&mut connection).await.map_err(failed)?;
+        let there = run_id(&mut link.connection).await.map_err(failed)?;
         match (here, there) {
             (Some(here), Some(there)) if here != there => Err(Loss::Moved),
             (Some(_), Some(_)) => Ok(connection),
             // Where one of them may not be asked, that they were connected one after the other has to do.
-            _ if link.since.elapsed() < CONNECT_TIMEOUT => Ok(connection),
+            _ if is_recent => Ok(connection),
             _ => Err(Loss::Old),
         }
     }
@@ -224,30 +226,6 @@ impl Loss {
 
 fn failed(error: RedisError) -> Loss {
     Loss::Connection(describe(&error))
-}
-
-/// Which server it is; `None` where that may not be asked.
-async fn server(connection: &mut MultiplexedConnection) -> RedisResult<Option<String>> {
-    let info: RedisResult<InfoDict> = redis::cmd("INFO").arg("server").query_async(connection).await;
-    match info {
-        Ok(info) => Ok(info.get("run_id")),
-        Err(error) if is_forbidden(&error) => Ok(None),
-        Err(error) => Err(error),
-    }
-}
-
-/// Whether the user may not give this command, or nobody may, since it was renamed.
-fn is_forbidden(error: &RedisError) -> bool {
-    let unknown = || {
-        error
-            .detail()
-            .is_some_and(|detail| detail.starts_with("unknown command"))
-    };
-    match error.code() {
-        Some("NOPERM") => true,
-        Some("ERR") => unknown(),
-        _ => false,
-    }
 }
 
 /// Runs inline, between the bytes before and after the push.
