@@ -21,7 +21,7 @@ pub(super) const LAST_BACKOFF: Duration = Duration::from_millis(500);
 pub(super) const STABLE_AFTER: Duration = Duration::from_secs(1);
 /// How often a connection is asked whether it still leads to a server that may be read.
 const HEARTBEAT: Duration = Duration::from_secs(1);
-/// How long the answer is waited for: a server that is slow for a moment need not be left.
+/// How long the answer is waited for, or as long as callers wait: a server that is slow for a moment need not be left.
 const HEARTBEAT_PATIENCE: Duration = Duration::from_secs(1);
 /// Commands that may wait to be written, before writers wait themselves.
 const WRITE_QUEUE: usize = 1024;
@@ -195,7 +195,7 @@ impl Supervisor {
 
     /// Returns when the connection is to be replaced; `false` when nobody uses it any more.
     async fn watch_over(&mut self, mut connection: MultiplexedConnection) -> bool {
-        let heartbeat = heartbeat(connection.clone());
+        let heartbeat = heartbeat(connection.clone(), HEARTBEAT_PATIENCE.max(self.deadline));
         tokio::pin!(heartbeat);
         loop {
             let trouble = tokio::select! {
@@ -215,10 +215,10 @@ impl Supervisor {
 }
 
 /// Returns when the connection is of no use any more, whether anybody uses it or not.
-async fn heartbeat(mut connection: MultiplexedConnection) {
+async fn heartbeat(mut connection: MultiplexedConnection, patience: Duration) {
     loop {
         sleep(HEARTBEAT).await;
-        if is_useless(&mut connection, HEARTBEAT_PATIENCE).await {
+        if is_useless(&mut connection, patience).await {
             return;
         }
     }

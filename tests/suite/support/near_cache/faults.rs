@@ -102,7 +102,7 @@ async fn an_idle_connection_that_hangs_is_replaced_before_it_is_needed() {
     hold(&store, record.id).await;
 }
 
-/// A fork or a slow script: callers miss their deadlines, and what is in memory is worth keeping.
+/// A fork or a slow script, and nobody asks the store meanwhile: what is in memory is worth keeping.
 #[tokio::test]
 async fn a_server_that_is_slow_for_a_moment_is_not_left() {
     let mut redis = TestRedis::start();
@@ -110,10 +110,10 @@ async fn a_server_that_is_slow_for_a_moment_is_not_left() {
     store.start_near();
     until("coherent", || stats(&store).coherent).await;
     let record = held(&store).await;
-    // Longer than a heartbeat's pause together, so that one of them comes too late for a caller.
+    // A heartbeat falls into one of them, and waits for longer than callers would.
     for _ in 0..2 {
         redis.pause();
-        sleep(Duration::from_millis(600)).await;
+        sleep(Duration::from_millis(700)).await;
         redis.resume();
         until("coherent again", || stats(&store).coherent).await;
         assert!(store.near(record.id).is_some());
@@ -142,7 +142,7 @@ async fn records_of_another_server_than_the_stores_own_are_not_believed() {
     assert_eq!(read.revoked_at, Some(NOW));
 }
 
-/// The name moves and nothing breaks: the store asks the new server from then on.
+/// The name moves and only the tracking connection breaks: the store asks the new server from then on.
 #[tokio::test]
 async fn a_store_follows_a_name_that_moves_while_both_servers_serve() {
     let (one, other) = (TestRedis::start(), TestRedis::start());

@@ -5,8 +5,8 @@ use std::time::Duration;
 #[non_exhaustive]
 pub struct NearCacheConfig {
     /// After a revocation, for how long a process that Redis cannot reach may still let its token pass: 250 ms by default. A
-    /// process that can be reached hears of it at once. Pings come five times within it, but no faster than every 5 ms: nothing is
-    /// cached unless it is longer than that pause and twice the way to Redis and back.
+    /// process that can be reached hears of it at once. Pings come at pauses of a fifth of it (5 ms at least, 1 s at most): nothing is
+    /// cached unless it is longer than that pause plus twice the way to Redis and back.
     pub bound: Duration,
     /// For how long a record is used at most: 30 s by default.
     pub max_age: Duration,

@@ -35,13 +35,22 @@ pub(in super::super) async fn landed(
     instead: impl Future<Output = Result<Option<SessionRecord>, StoreError>>,
 ) -> Result<Option<SessionRecord>, StoreError> {
     let owned = |record: Option<Arc<SessionRecord>>| Ok(record.map(Arc::unwrap_or_clone));
+    let is_over = |progress: &Progress| matches!(progress, Progress::Read(_) | Progress::Failed);
     match arrival(&mut landing, |progress| !matches!(progress, Progress::UnderWay)).await {
-        Progress::Read(record) => owned(record),
-        Progress::Late => tokio::select! {
-            Progress::Read(record) = arrival(&mut landing, |progress| !matches!(progress, Progress::Late)) => owned(record),
-            read = instead => read,
+        Progress::Read(record) => return owned(record),
+        Progress::Late => {}
+        Progress::UnderWay | Progress::Failed => return instead.await,
+    }
+    let failure = tokio::select! {
+        Progress::Read(record) = arrival(&mut landing, is_over) => return owned(record),
+        read = instead => match read {
+            Ok(record) => return Ok(record),
+            Err(failure) => failure,
         },
-        Progress::UnderWay | Progress::Failed => instead.await,
+    };
+    match arrival(&mut landing, is_over).await {
+        Progress::Read(record) => owned(record),
+        _ => Err(failure),
     }
 }
 
@@ -65,7 +74,10 @@ pub(super) async fn fly(
     tokio::pin!(reply);
     let mut reply_in_time = timeout(deadline / 2, &mut reply).await;
     if reply_in_time.is_err() {
-        shared.hangs.store(true, Ordering::Relaxed);
+        // Of a connection that was replaced it says nothing about the next one.
+        if note.is_of(shared.epoch()) {
+            shared.hangs.store(true, Ordering::Relaxed);
+        }
         land.send_replace(Progress::Late);
         reply_in_time = timeout(deadline / 2, reply).await;
     }
@@ -123,5 +135,7 @@ mod tests {
         assert!(after([Progress::Late, Progress::Failed], own()).await.is_err());
         let late = after([Progress::Late, Progress::Read(None)], pending()).await;
         assert!(late.is_ok(), "late, and sooner than their own");
+        let late = after([Progress::Late, Progress::Read(None)], own()).await;
+        assert!(late.is_ok(), "late, and better than their own");
     }
 }

@@ -54,6 +54,12 @@ pub(super) struct Note {
     generation: u64,
 }
 
+impl Note {
+    pub(super) const fn is_of(self, epoch: u64) -> bool {
+        self.epoch == epoch
+    }
+}
+
 impl<K: Hash + Eq + Copy, V, F: Clone> Shard<K, V, F> {
     /// Room for so many entries.
     pub(super) fn new(capacity: usize) -> Self {

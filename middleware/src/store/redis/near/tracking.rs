@@ -215,7 +215,7 @@ impl Loss {
             Self::Connection(reason) => reason,
             Self::Demoted => REPLICA,
             Self::Moved => "the name leads to another server by now",
-            Self::Old => "INFO is forbidden: the store connects anew, to the same server",
+            Self::Old => "INFO does not tell which server it is: the store connects anew",
         }
     }
 
