@@ -12,7 +12,7 @@ mod traffic;
 use std::collections::BTreeMap;
 
 use fixtures::{NOW, TTL, agent, constraints, key, renewal, session};
-use redis::InfoDict;
+use redis::{InfoDict, Value};
 use subject::{Subject, agent_key};
 use tokio::task::JoinSet;
 use tower_session_auth::{
@@ -202,5 +202,10 @@ async fn a_session_takes_at_most_300_bytes() {
         "{} sessions of {AGENTS} agents: {each} bytes of used_memory each",
         AGENTS * EACH
     );
-    assert!(each <= 300, "{each}");
+    let explain = || {
+        let stats: Value = subject.ask(&["MEMORY", "STATS"]);
+        let clients: String = subject.ask(&["CLIENT", "LIST"]);
+        format!("{before} bytes before; {stats:?}; {clients}")
+    };
+    assert!(each <= 300, "{each}: {}", explain());
 }
