@@ -40,7 +40,7 @@ async fn a_prefix_selects_what_it_says() {
     let mut count = 0;
     for (prefix, kind, len) in [
         ("session:*", "string", 4 * 16),
-        ("index:*", "zset", 2),
+        ("idx:*", "zset", 2),
         ("agent:*", "hash", 3),
         ("agents", "zset", 1),
     ] {
@@ -145,7 +145,7 @@ async fn an_agent_has_the_keys_of_the_layout() {
     let created = pair("c", &NOW.to_string());
     assert_eq!(hash(agent), BTreeMap::from([created, pair("n", "build-bot")]));
     let index: Vec<(Vec<u8>, u64)> =
-        subject.ask(&["ZRANGE", &agent_key("index", agent), "0", "-1", "WITHSCORES"]);
+        subject.ask(&["ZRANGE", &agent_key("idx", agent), "0", "-1", "WITHSCORES"]);
     assert_eq!(index, [(record.id.as_uuid().as_bytes().to_vec(), NOW.0 + TTL)]);
     let registry: Vec<(Vec<u8>, u64)> = subject.ask(&["ZRANGE", "agents", "0", "-1", "WITHSCORES"]);
     assert_eq!(registry, [(agent.as_uuid().as_bytes().to_vec(), 0)]);
@@ -154,7 +154,7 @@ async fn an_agent_has_the_keys_of_the_layout() {
     assert_eq!(hash(agent), BTreeMap::from([pair("d", &NOW.plus(5).to_string())]));
     let left: Vec<i64> = vec![
         subject.ask(&["EXISTS", "agents"]),
-        subject.ask(&["EXISTS", &agent_key("index", agent)]),
+        subject.ask(&["EXISTS", &agent_key("idx", agent)]),
     ];
     assert_eq!(left, [0, 0]);
 }

@@ -172,7 +172,7 @@ async fn redis_keeps_a_session_until_its_retention_is_over() {
     long.record.constraints = constraints(65);
     let id = long.record.id;
     let bucket = format!("{{{:04x}}}:{}", agent.bucket(), agent.as_uuid().simple());
-    let index = format!("index:{bucket}");
+    let index = format!("idx:{bucket}");
     let record = key(id);
     assert_eq!(store.create(&long).await.unwrap(), Created::Done);
     assert_ends(&url, &[&record, &index], TTL + RETENTION);

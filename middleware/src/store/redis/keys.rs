@@ -24,7 +24,8 @@ impl AgentKeys {
         let id = agent.as_uuid().as_simple();
         Self {
             agent: format!("agent:{{{bucket:04x}}}:{id}"),
-            index: format!("index:{{{bucket:04x}}}:{id}"),
+            // As `index:…` it would take the next size of the allocator: 16 bytes more for each agent.
+            index: format!("idx:{{{bucket:04x}}}:{id}"),
         }
     }
 }

@@ -14,7 +14,7 @@
 --       · {1, ids} added, and the sessions with these ids were revoked
 --       · {0, ids} nothing done: call again with these sessions, which are the active ones
 --
--- EVALSHA … 3 session:{3747}:0190… index:{3747}:0000… agent:{3747}:0000…
+-- EVALSHA … 3 session:{3747}:0190… idx:{3747}:0000… agent:{3747}:0000…
 --           1760000001250 1760000000 5 refuse <id> 1760086400 172800 1759913600 <record> <now>
 -- Run late, it adds a session whose token nobody was given; the caller revokes it. A full server refuses it as a whole.
 

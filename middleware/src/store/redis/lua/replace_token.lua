@@ -9,7 +9,7 @@
 -- Reply 1 replaced · -1 revoked, or the agent was deleted · -2 no such session · -4 too late
 --       · a string: the record, of which another token is the current one
 --
--- EVALSHA … 3 session:{3747}:0190… index:{3747}:0000… agent:{3747}:0000…
+-- EVALSHA … 3 session:{3747}:0190… idx:{3747}:0000… agent:{3747}:0000…
 --           1760043201250 <hash> <id> 1760129600 172800 <record>
 -- Run late, it does nothing unless the expected token is still the current one. It never runs much later than it was sent: the
 -- window in which a renewal can be repeated counts from the time in its record.

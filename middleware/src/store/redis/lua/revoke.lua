@@ -5,7 +5,7 @@
 -- ARGV  1 now (epoch seconds, 5 bytes, big endian)  2 session id (16 bytes)
 -- Reply 1 revoked, now or before · 0 no such session
 --
--- EVALSHA … 2 session:{3747}:0190… index:{3747}:0000… <now> <id>
+-- EVALSHA … 2 session:{3747}:0190… idx:{3747}:0000… <now> <id>
 -- Run late or twice, it changes nothing more. It runs on a full server too.
 local record = redis.call('GET', KEYS[1])
 if not record then

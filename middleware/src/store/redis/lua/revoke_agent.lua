@@ -10,7 +10,7 @@
 -- Reply how many of the sessions were active · -1 the index holds other sessions than those named: read it again
 --       · -2 the agent is to be deleted and there is none, or another one by now
 --
--- EVALSHA … 3 index:{3747}:0000… agent:{3747}:0000… session:{3747}:0190… 1760000000 3600 1759990000 <now> <id>
+-- EVALSHA … 3 idx:{3747}:0000… agent:{3747}:0000… session:{3747}:0190… 1760000000 3600 1759990000 <now> <id>
 -- Run late, it does nothing when a session was added or the agent registered anew meanwhile; else nothing more than the
 -- caller asked for. It runs on a full server too.
 local delete = ARGV[3] ~= ''
