@@ -76,3 +76,48 @@ pub(super) fn describe(error: &RedisError) -> String {
         None => text,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(text: &str) -> Value {
+        Value::BulkString(text.into())
+    }
+
+    #[test]
+    fn only_a_master_is_a_master() {
+        let hello = |role| Value::Map(vec![(text("server"), text("redis")), (text("role"), role)]);
+        for (answer, role) in [
+            (hello(text("master")), Role::Master),
+            (hello(Value::SimpleString("master".into())), Role::Master),
+            (hello(text("replica")), Role::Replica),
+            (hello(text("sentinel")), Role::Replica),
+            (hello(Value::Nil), Role::Replica),
+            (Value::Map(vec![(text("server"), text("redis"))]), Role::Unknown),
+            (Value::Array(vec![text("role"), text("master")]), Role::Unknown),
+        ] {
+            assert_eq!(Role::of(&answer), role, "{answer:?}");
+        }
+    }
+
+    #[test]
+    fn what_a_user_may_not_ask_is_told_from_what_goes_wrong() {
+        let error = |line: &str| {
+            let reply = redis::parse_redis_value(format!("-{line}\r\n").as_bytes()).unwrap();
+            reply.extract_error().unwrap_err()
+        };
+        let forbidden = "NOPERM User api has no permissions to run the 'info' command";
+        assert!(is_forbidden(&error(forbidden)));
+        let renamed = error("ERR unknown command 'INFO', with args beginning with: 'hunter2' ");
+        assert!(is_forbidden(&renamed));
+        assert!(!describe(&renamed).contains("hunter2"), "{}", describe(&renamed));
+        for other in [
+            "ERR syntax error",
+            "LOADING Redis is loading",
+            "NOAUTH Authentication required.",
+        ] {
+            assert!(!is_forbidden(&error(other)), "{other}");
+        }
+    }
+}
