@@ -349,6 +349,27 @@ fn the_subcommands_fit_together() {
         "",
     );
     assert!(good.status.success(), "{}", text(&good.stderr));
+    assert!(text(&good.stdout).contains("store redis, freshness strict"));
+    for (url, says) in [
+        ("redis://127.0.0.1", "store redis, freshness bounded (300 ms)"),
+        (
+            "",
+            "store memory, freshness bounded (no difference without redis_url)",
+        ),
+    ] {
+        let mut check = command(&[
+            "check-config",
+            "--freshness",
+            "bounded",
+            "--freshness-bound-ms",
+            "300",
+        ]);
+        if !url.is_empty() {
+            check.args(["--redis-url", url, "--key-file", &key_file]);
+        }
+        let said = run(check.env("SESSION_AUTH_MASTER_PASSWORD_HASH", cheap_hash()), "");
+        assert!(text(&said.stdout).contains(says), "{}", text(&said.stdout));
+    }
 
     for (input, code) in [
         ("secret\n", 0),

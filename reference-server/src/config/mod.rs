@@ -103,7 +103,17 @@ impl Default for Limits {
 
 impl fmt::Display for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "listen {}, store {}", self.listen, self.store.name())?;
+        write!(f, "listen {}, store {}, ", self.listen, self.store.name())?;
+        match (self.freshness, &self.store) {
+            (Freshness::Bounded, Store::Redis(redis)) => {
+                let bound = redis.near_cache.bound.as_millis();
+                write!(f, "freshness bounded ({bound} ms)")?;
+            }
+            (Freshness::Bounded, Store::Memory) => {
+                f.write_str("freshness bounded (no difference without redis_url)")?;
+            }
+            _ => f.write_str("freshness strict")?,
+        }
         // What services that verify need.
         self.keys
             .accepted
