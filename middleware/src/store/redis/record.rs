@@ -1,7 +1,7 @@
 //! The packed form of a session record: a head that scripts read too, and a tail of what is not its default.
 //!
 //! LAYOUT.md describes it byte by byte. It is written so that a session of the default policy, renewed or not, takes at most
-//! 60 bytes: the most that an allocation of 64 bytes holds of a Redis string. An idempotency key or an overlap costs 32 more.
+//! 60 bytes: the most that an allocation of 64 bytes holds of a Redis string. An idempotency key or an overlap costs 33 more, both 65.
 
 use super::keys::unexpected_record;
 use crate::{
@@ -39,7 +39,7 @@ mod rare {
 /// Where the agent's id stands: for `GETRANGE`.
 pub(super) const AGENT_RANGE: (usize, usize) = (33, 48);
 
-/// Writes a record that is not revoked: only scripts revoke.
+/// Writes a record, as the scripts would have it: they alone revoke what is stored.
 pub(super) fn pack(record: &SessionRecord) -> Vec<u8> {
     let created = record.created_at();
     let other = record.generation.saturating_sub(record.renewal_count);
@@ -52,15 +52,19 @@ pub(super) fn pack(record: &SessionRecord) -> Vec<u8> {
             record.renewal_count > 0 && record.last_renewed_at.is_none(),
             rare::RENEWALS,
         );
-    let head = bit(record.last_renewed_at.is_some(), head::RENEWED)
+    let bits = bit(record.last_renewed_at.is_some(), head::RENEWED)
         | bit(record.expires_at != usual_expiry(record), head::EXPIRY)
         | bit(record.constraints.is_some(), head::CONSTRAINTS)
-        | bit(rare > 0, head::RARE);
+        | bit(rare > 0, head::RARE)
+        | bit(record.revoked_at.is_some(), head::REVOKED);
 
     let mut packed = Vec::with_capacity(64);
-    packed.push(head);
+    packed.push(bits);
     packed.extend_from_slice(record.token_hash.as_bytes());
     packed.extend_from_slice(record.agent_id.as_uuid().as_bytes());
+    if let Some(at) = record.revoked_at {
+        packed.extend_from_slice(&moment(at));
+    }
     if let Some(at) = record.last_renewed_at {
         write_number(&mut packed, at.0.wrapping_sub(created.0));
         write_number(&mut packed, record.renewal_count.into());
@@ -68,7 +72,7 @@ pub(super) fn pack(record: &SessionRecord) -> Vec<u8> {
     write_number(&mut packed, record.max_renewals.into());
     write_span(&mut packed, record.ttl);
     write_span(&mut packed, record.absolute_expires_at.since(created));
-    if head & head::EXPIRY > 0 {
+    if bits & head::EXPIRY > 0 {
         write_number(&mut packed, record.expires_at.0.wrapping_sub(created.0));
     }
     if rare > 0 {
@@ -102,8 +106,8 @@ pub(super) fn unpack(id: SessionId, packed: &[u8]) -> Result<SessionRecord, Stor
 
 fn read(id: SessionId, packed: &[u8]) -> Option<SessionRecord> {
     let mut rest = packed;
-    let head = byte(&mut rest)?;
-    if head & !head::KNOWN > 0 {
+    let bits = byte(&mut rest)?;
+    if bits & !head::KNOWN > 0 {
         return None;
     }
     let created = id.created_at();
@@ -125,23 +129,23 @@ fn read(id: SessionId, packed: &[u8]) -> Option<SessionRecord> {
         revoked_at: None,
         constraints: None,
     };
-    if head & head::REVOKED > 0 {
+    if bits & head::REVOKED > 0 {
         let [a, b, c, d, e] = *array(&mut rest)?;
         record.revoked_at = Some(Timestamp(u64::from_be_bytes([0, 0, 0, a, b, c, d, e])));
     }
-    if head & head::RENEWED > 0 {
+    if bits & head::RENEWED > 0 {
         record.last_renewed_at = Some(after_creation(number(&mut rest)?));
         record.renewal_count = small_number(&mut rest)?;
     }
     record.max_renewals = small_number(&mut rest)?;
     record.ttl = span(&mut rest)?;
     record.absolute_expires_at = created.plus(span(&mut rest)?);
-    record.expires_at = if head & head::EXPIRY > 0 {
+    record.expires_at = if bits & head::EXPIRY > 0 {
         after_creation(number(&mut rest)?)
     } else {
         usual_expiry(&record)
     };
-    let rare = if head & head::RARE > 0 {
+    let rare = if bits & head::RARE > 0 {
         byte(&mut rest)?
     } else {
         0
@@ -166,7 +170,7 @@ fn read(id: SessionId, packed: &[u8]) -> Option<SessionRecord> {
         record.renewal_count = small_number(&mut rest)?;
     }
     record.generation = record.renewal_count.saturating_add(other);
-    if head & head::CONSTRAINTS > 0 {
+    if bits & head::CONSTRAINTS > 0 {
         // A session without its constraints could do more than it was granted.
         record.constraints = Some(Constraints::new(std::str::from_utf8(rest).ok()?).ok()?);
         rest = &[];

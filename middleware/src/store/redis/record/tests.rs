@@ -87,6 +87,7 @@ fn what_is_packed_is_read_as_it_was() {
             revoked_at: Some(NOW.plus(TTL)),
             ..record.clone()
         };
+        assert_eq!(unpack(record.id, &pack(&revoked)).unwrap(), revoked);
         let packed = revoke(&pack(&record), NOW.plus(TTL));
         assert_eq!(unpack(record.id, &packed).unwrap(), revoked);
     }
