@@ -152,3 +152,49 @@ impl<K: Hash + Eq + Copy, V, F: Clone> Shard<K, V, F> {
         self.hits
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A shard with a read of key 1 under way since 100, which may be joined for 50.
+    fn shard() -> Shard<u8, &'static str, &'static str> {
+        let mut shard = Shard::new(4);
+        shard.reset(1);
+        shard.extend(1, 1_000);
+        shard.depart(1, 100, "first");
+        shard
+    }
+
+    #[test]
+    fn a_read_is_joined_while_it_is_younger_than_the_bound() {
+        let shard = shard();
+        for (now, joined) in [(100, true), (149, true), (150, false), (151, false)] {
+            assert_eq!(shard.join(&1, now, 50).is_some(), joined, "{now}");
+        }
+        assert_eq!(shard.join(&2, 100, 50), None, "of another record");
+    }
+
+    #[test]
+    fn a_read_that_a_change_has_overtaken_is_not_joined() {
+        let mut changed = shard();
+        changed.invalidate(&2);
+        assert!(changed.join(&1, 120, 50).is_some(), "another record changed");
+        changed.invalidate(&1);
+        assert_eq!(changed.join(&1, 120, 50), None);
+        let mut lost = shard();
+        lost.reset(2);
+        assert_eq!(lost.join(&1, 120, 50), None);
+    }
+
+    #[test]
+    fn a_read_that_ends_ends_no_other() {
+        let mut shard = shard();
+        shard.depart(1, 160, "second");
+        shard.land(&1, |read| *read == "first");
+        assert_eq!(shard.join(&1, 170, 50), Some("second"));
+        shard.land(&1, |read| *read == "second");
+        assert_eq!(shard.join(&1, 170, 50), None);
+        assert!(shard.flights.is_empty());
+    }
+}
