@@ -5,13 +5,13 @@ use std::time::Duration;
 #[non_exhaustive]
 pub struct NearCacheConfig {
     /// After a revocation, for how long a process that Redis cannot reach may still let its token pass: 250 ms by default. A
-    /// process that can be reached hears of it at once. Pings come at pauses of a fifth of it (5 ms at least, 1 s at most): nothing is
-    /// cached unless it is longer than that pause plus twice the way to Redis and back.
+    /// process that can be reached hears of it at once. Pings come at pauses of a fifth of it (5 ms at least, 1 s at most): unless it is
+    /// longer than that pause plus twice the way to Redis and back, copies are of use only part of the time, or never.
     pub bound: Duration,
     /// For how long a record is used at most: 30 s by default.
     pub max_age: Duration,
-    /// How many records are kept, of some 350 bytes each and their constraints: 100,000 by default. Of a sample, the least
-    /// recently used one goes.
+    /// How many records are kept, of some 350 bytes each and their constraints: 100,000 by default; rounded up to a multiple of
+    /// 64. Of a sample, the least recently used one goes.
     pub capacity: usize,
 }
 

@@ -10,7 +10,7 @@ use flight::Progress;
 pub(super) use flight::{Landing, landed};
 
 use std::{
-    fmt, io,
+    io,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -80,13 +80,12 @@ struct Counts {
 impl NearCache {
     /// Starts to connect, on a thread of its own.
     pub(super) fn start(client: Client, own: Observer, config: NearCacheConfig) -> io::Result<Self> {
-        let share = |shard| config.capacity / SHARDS + usize::from(shard < config.capacity % SHARDS);
+        // Each has room, so that no session misses for ever.
+        let share = config.capacity.div_ceil(SHARDS);
         let shared = Arc::new(Shared {
             config,
             base: Instant::now(),
-            shards: (0..SHARDS)
-                .map(|shard| Mutex::new(Shard::new(share(shard))))
-                .collect(),
+            shards: (0..SHARDS).map(|_| Mutex::new(Shard::new(share))).collect(),
             epoch: AtomicU64::new(0),
             tracked: Mutex::new(None),
             hangs: AtomicBool::new(false),
@@ -260,10 +259,4 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 fn nanos(duration: Duration) -> Nanos {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
-}
-
-impl fmt::Debug for NearCache {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("NearCache").field(&self.stats()).finish()
-    }
 }
