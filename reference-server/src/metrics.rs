@@ -49,7 +49,7 @@ impl<S: SessionStore> Collector for Counts<S> {
             "Tokens presented of a later generation than the store knows of: it has lost writes",
             self.events.state_lost(),
         )?;
-        match self.store.near_cache() {
+        match self.store.near_cache_stats() {
             Some(stats) => near_cache(&mut to, &stats),
             None => Ok(()),
         }
@@ -62,7 +62,7 @@ fn near_cache(to: &mut Encoder<'_>, stats: &NearCacheStats) -> fmt::Result {
     to.gauge("near_cache_coherent", "1 while requests are answered from memory, 0 while none is", u64::from(stats.coherent))?;
     to.gauge("near_cache_bound_seconds", "How long a revoked token may pass where Redis cannot be reached", stats.bound.as_secs_f64())?;
     to.gauge("near_cache_entries", "Records in memory", stats.entries as u64)?;
-    to.counter("near_cache_hits", "Requests answered from memory", stats.hits)?;
+    to.counter("near_cache_hits", "Copies found in memory; a request that one would refuse asks Redis all the same", stats.hits)?;
     to.counter("near_cache_misses", "Requests that asked Redis for a record to be kept", stats.misses)?;
     to.counter("near_cache_bypassed", "Requests that were not answered from memory since the cache was of no use", stats.bypassed)?;
     to.counter("near_cache_invalidations", "Changes that Redis pushed", stats.invalidations)?;

@@ -48,11 +48,7 @@ pub struct PresentedSession(Arc<(SessionRecord, ProvenToken)>);
 impl AuthenticatedSession {
     /// What the layer makes of a session and its current token: also for tests of inner services, which need no layer then.
     #[must_use]
-    pub fn new(record: SessionRecord, claims: &Claims) -> Self {
-        Self::of(&record, claims)
-    }
-
-    pub(super) fn of(record: &SessionRecord, claims: &Claims) -> Self {
+    pub fn new(record: &SessionRecord, claims: &Claims) -> Self {
         Self {
             session_id: record.id,
             agent_id: record.agent_id,

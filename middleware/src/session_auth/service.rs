@@ -135,7 +135,7 @@ impl<St: SessionStore> Gate<St> {
         request: &mut Request<B>,
     ) -> Result<(), Refusal> {
         let admission = session::admit(record, token, &self.rotation, self.clock.now())?;
-        let mut session = AuthenticatedSession::of(record, token.claims());
+        let mut session = AuthenticatedSession::new(record, token.claims());
         session.previous_token = admission == Admission::Previous;
         hide_credentials(request);
         request.extensions_mut().insert(session);

@@ -50,7 +50,7 @@ pub enum StoreError {
 /// Every method that changes something is atomic, and safe when it runs later than its caller waited for it.
 ///
 /// A store may keep copies in memory for layers with [`Freshness::Bounded`](crate::Freshness), by implementing
-/// [`start_near`](Self::start_near), [`near`](Self::near), [`read_near`](Self::read_near) and [`near_cache`](Self::near_cache) together;
+/// [`start_near`](Self::start_near), [`near`](Self::near), [`read_near`](Self::read_near) and [`near_cache_stats`](Self::near_cache_stats) together;
 /// a store around another one forwards all of them or none. Without them every layer is strict. The copies keep three promises:
 ///
 /// 1. What is changed through this store or a clone of it has no older copy once the change is answered.
@@ -64,7 +64,7 @@ pub trait SessionStore: Clone + Send + Sync + 'static {
     /// Reads a session: the one call of an authentication.
     fn read(&self, id: SessionId) -> Self::Read;
 
-    /// Begins to keep copies in memory, if the store does, ahead of the first request that asks for one.
+    /// Begins to keep copies in memory, if the store does. A layer calls it when it becomes bounded, and nothing is kept before.
     fn start_near(&self) {}
 
     /// A copy of a session's record in this process's memory, if the store has one that is not staler than it promises: for
@@ -80,8 +80,8 @@ pub trait SessionStore: Clone + Send + Sync + 'static {
         NearRead::Own(self.read(id))
     }
 
-    /// What the copies in memory are doing; `None` for a store that has none, or was not asked for any yet.
-    fn near_cache(&self) -> Option<NearCacheStats> {
+    /// What the copies in memory are doing; `None` for a store that has none, or was not [started](Self::start_near).
+    fn near_cache_stats(&self) -> Option<NearCacheStats> {
         None
     }
 

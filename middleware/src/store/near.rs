@@ -1,4 +1,4 @@
-use std::{future::IntoFuture, time::Duration};
+use std::time::Duration;
 
 /// What the records in a store's memory are doing, for layers with [`Freshness::Bounded`](crate::Freshness). Counts are since its
 /// start.
@@ -12,9 +12,9 @@ pub struct NearCacheStats {
     pub bound: Duration,
     /// Records that are held.
     pub entries: usize,
-    /// Requests that were answered from memory.
+    /// Copies that were found. The rare request that one would refuse reads the store all the same, and is counted here too.
     pub hits: u64,
-    /// Requests that had to ask the server, alone or together with others, for a record to be kept.
+    /// Requests for which there was none, and which asked the server, alone or together with others, for a record to be kept.
     pub misses: u64,
     /// Requests that were for the server alone to answer, since the cache was of no use.
     pub bypassed: u64,
@@ -32,16 +32,4 @@ pub enum NearRead<R> {
     Own(R),
     /// Begun for others, earlier: good for letting a request pass, not for refusing one.
     Shared(R),
-}
-
-/// For whom it does not matter which of the two it is.
-impl<R: Future> IntoFuture for NearRead<R> {
-    type Output = R::Output;
-    type IntoFuture = R;
-
-    fn into_future(self) -> R {
-        match self {
-            Self::Own(read) | Self::Shared(read) => read,
-        }
-    }
 }

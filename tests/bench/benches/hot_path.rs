@@ -11,6 +11,7 @@ use pasetors::{
     token::UntrustedToken,
     version4::{PublicToken, V4},
 };
+use session_auth_tests::near::either;
 use sha2::{Digest as _, Sha256};
 use tokio::runtime::Runtime;
 use tower::{Layer as _, Service as _, service_fn};
@@ -167,9 +168,10 @@ fn over_redis(criterion: &mut Criterion) {
         )
         .expect("a session");
     let id = issued.record.id;
+    store.start_near();
     scene.runtime.block_on(async {
         while store.near(id).is_none() {
-            store.read_near(id).await.expect("a record");
+            either(store.read_near(id)).await.expect("a record");
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
     });

@@ -20,6 +20,7 @@ use std::{
 };
 
 use fixtures::{NOW, TTL, open, renewal, session};
+use session_auth_tests::near::either;
 use stress::{
     BOUND_MICROS, Counts, LANES, Name, PER_LANE, Report, STANDING, WRITERS, now_micros, session_id,
 };
@@ -98,6 +99,7 @@ async fn read(url: &str) -> Report {
         ended.store(true, Ordering::Relaxed);
     });
     let store = open(url, DEADLINE);
+    store.start_near();
     let mut tasks = JoinSet::new();
     for lane in 0..LANES {
         let (store, done) = (store.clone(), done.clone());
@@ -122,7 +124,7 @@ async fn read(url: &str) -> Report {
             last_good.insert(name, asked);
         }
     }
-    let stats = store.near_cache().unwrap_or_default();
+    let stats = store.near_cache_stats().unwrap_or_default();
     Report {
         times: last_good.into_iter().collect(),
         counts: Counts {
@@ -149,7 +151,7 @@ async fn follow(store: &RedisStore, lane: usize, first: usize, last_good: &mut H
         let store = store.clone();
         reads.spawn(async move {
             let asked = now_micros();
-            let read = store.read_near(session_id(name)).await;
+            let read = either(store.read_near(session_id(name))).await;
             (name, asked, read.ok().flatten())
         });
     }

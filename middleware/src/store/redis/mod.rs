@@ -43,7 +43,7 @@ struct Shared {
     near: Near,
 }
 
-/// The near cache, which starts when it is asked for the first time.
+/// The near cache, which starts with the first bounded layer.
 struct Near {
     client: Client,
     own: Observer,
@@ -90,8 +90,12 @@ impl RedisStore {
 }
 
 impl Near {
-    /// The cache, started when it was not yet.
+    /// The cache, if it was started.
     fn cache(&self) -> Option<&NearCache> {
+        self.cache.get()?.as_ref()
+    }
+
+    fn start(&self) {
         let start = || match NearCache::start(self.client.clone(), self.own.clone(), self.config) {
             Ok(cache) => Some(cache),
             Err(error) => {
@@ -99,7 +103,7 @@ impl Near {
                 None
             }
         };
-        self.cache.get_or_init(start).as_ref()
+        self.cache.get_or_init(start);
     }
 
     fn stats(&self) -> Option<NearCacheStats> {
@@ -115,7 +119,7 @@ impl Near {
 
     /// Forgets what this process changes, or may have changed.
     fn forget(&self, ids: impl IntoIterator<Item = SessionId>) {
-        if let Some(Some(cache)) = self.cache.get() {
+        if let Some(cache) = self.cache() {
             ids.into_iter().for_each(|id| cache.forget(id));
         }
     }

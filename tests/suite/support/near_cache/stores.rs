@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use redis::Value;
-use session_auth_tests::redis::TestRedis;
+use session_auth_tests::{near::either, redis::TestRedis};
 use tokio::time::sleep;
 use tower_session_auth::{
     Created, NearCacheStats, NewSession, RedisStore, SessionId, SessionRecord, SessionStore as _,
@@ -27,14 +27,13 @@ pub async fn until(what: &str, mut done: impl FnMut() -> bool) -> Duration {
 }
 
 pub fn stats(store: &RedisStore) -> NearCacheStats {
-    store.near_cache().unwrap_or_default()
+    store.near_cache_stats().unwrap_or_default()
 }
 
 /// A store whose cache is in use.
 pub async fn coherent(redis: &TestRedis) -> RedisStore {
     let store = open(redis.url(), DEADLINE);
-    let none = session(agent(), NOW).record.id;
-    assert_eq!(store.near(none), None);
+    store.start_near();
     until("coherent", || stats(&store).coherent).await;
     store
 }
@@ -47,7 +46,7 @@ pub async fn add(store: &RedisStore, session: NewSession) -> SessionRecord {
 /// Reads until the record is held: a push about another record of its shard may come in between.
 pub async fn hold(store: &RedisStore, id: SessionId) {
     for _ in 0..1_000 {
-        store.read_near(id).await.unwrap();
+        either(store.read_near(id)).await.unwrap();
         if store.near(id).is_some() {
             return;
         }
