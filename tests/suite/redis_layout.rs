@@ -9,7 +9,10 @@ mod subject;
 #[path = "support/layout/traffic.rs"]
 mod traffic;
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
 
 use fixtures::{NOW, TTL, agent, constraints, key, renewal, session};
 use redis::{InfoDict, Value};
@@ -31,6 +34,31 @@ async fn every_key_ends_but_the_registry_and_its_agents() {
     living.push("agents".to_owned());
     living.sort();
     assert_eq!(endless, living);
+}
+
+#[tokio::test]
+async fn the_user_that_is_advised_may_do_everything_and_see_nothing_else() {
+    let subject = Subject::of_the_advised_user();
+    subject.work().await;
+    subject.store.ping().await.unwrap();
+    subject.store.start_near();
+    let began = Instant::now();
+    while !subject.store.near_cache_stats().unwrap().coherent {
+        assert!(began.elapsed() < Duration::from_secs(10), "never coherent");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    for (command, allowed) in [
+        (&["GET", "session:{0000}:0"][..], true),
+        (&["GET", "others"], false),
+        (&["KEYS", "*"], false),
+        (&["CONFIG", "GET", "*"], false),
+        (&["SUBSCRIBE", "others"], false),
+    ] {
+        let mut dry_run = vec!["ACL", "DRYRUN", "sessions"];
+        dry_run.extend(command);
+        let answer: String = subject.ask(&dry_run);
+        assert_eq!(answer == "OK", allowed, "{command:?}: {answer}");
+    }
 }
 
 #[tokio::test]

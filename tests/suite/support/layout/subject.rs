@@ -26,6 +26,18 @@ impl Subject {
         Self { redis, store }
     }
 
+    /// As the user that LAYOUT.md advises.
+    pub fn of_the_advised_user() -> Self {
+        let redis = TestRedis::start();
+        let layout = include_str!("../../../../middleware/src/store/redis/LAYOUT.md");
+        let line = layout.lines().find(|line| line.starts_with("ACL SETUSER"));
+        let words: Vec<&str> = line.expect("a user").split(' ').collect();
+        redis.command::<()>(&words).unwrap();
+        let url = format!("redis://sessions:password@127.0.0.1:{}", redis.port());
+        let store = open(url, DEADLINE);
+        Self { redis, store }
+    }
+
     #[track_caller]
     pub fn ask<T: FromRedisValue>(&self, arguments: &[&str]) -> T {
         self.redis.command(arguments).unwrap()
