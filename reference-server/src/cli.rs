@@ -7,7 +7,7 @@ use std::{
 };
 
 use argon2::{Argon2, PasswordHasher};
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use tokio::{net::TcpListener, signal};
 use tower_session_auth::{
     Freshness, OnReuse, SessionId, SigningKey, SystemClock, master_auth::MAX_PASSWORD_LEN,
@@ -81,6 +81,19 @@ pub fn main() -> ExitCode {
     }
 }
 
+/// Names that look like settings and are none. No error: Kubernetes sets such variables for a service of that name.
+fn unknown_variables() -> Vec<String> {
+    let cli = Cli::command();
+    let is_known = |name: &str| {
+        let mut known = cli.get_arguments().filter_map(|argument| argument.get_env());
+        known.any(|known| known == name)
+    };
+    let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+    names
+        .filter(|name| name.starts_with("SESSION_AUTH_") && !is_known(name))
+        .collect()
+}
+
 fn load(settings: Settings) -> Result<Config, Failure> {
     settings
         .with_file()
@@ -120,6 +133,9 @@ fn serve(settings: Settings) -> Result<(), Failure> {
                 "on_reuse is revoke, with no renewal_retry_window and no previous_token_overlap: \
                  a request in flight during a renewal revokes its session"
             );
+        }
+        for name in unknown_variables() {
+            tracing::warn!(name, "an environment variable that is no setting");
         }
         tracing::info!(%address, store = config.store.name(), "listening");
         app::run(config, Arc::new(SystemClock), listener, stop_signal())
@@ -206,8 +222,12 @@ fn inspect(settings: Settings, id: SessionId) -> Result<(), Failure> {
     print(&described.map_err(Failure::Other)?)
 }
 
+#[expect(clippy::print_stderr, reason = "what is not the command's output proper")]
 fn check_config(settings: Settings) -> Result<(), Failure> {
     let config = load(settings)?;
+    for name in unknown_variables() {
+        eprintln!("warning: the environment variable {name} is no setting, and is ignored");
+    }
     print(&format!(
         "the configuration is good (nothing was contacted): {config}"
     ))

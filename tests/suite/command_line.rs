@@ -350,6 +350,17 @@ fn the_subcommands_fit_together() {
     );
     assert!(good.status.success(), "{}", text(&good.stderr));
     assert!(text(&good.stdout).contains("store redis, freshness strict"));
+    let misspelt = run(
+        command(&["check-config"])
+            .env("SESSION_AUTH_FRESHNES", "hunter2")
+            .env("SESSION_AUTH_FRESHNESS", "strict"),
+        "",
+    );
+    assert!(misspelt.status.success());
+    assert_eq!(
+        text(&misspelt.stderr),
+        "warning: the environment variable SESSION_AUTH_FRESHNES is no setting, and is ignored\n"
+    );
     for (url, says) in [
         ("redis://127.0.0.1", "store redis, freshness bounded (300 ms)"),
         (
