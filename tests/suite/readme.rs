@@ -51,7 +51,7 @@ async fn add_it_to_an_axum_app() -> Result<(), BoxError> {
     config.near_cache.bound = Duration::from_millis(250);
     let store = RedisStore::open(&config)?;
     let layer = SessionAuthLayer::new(verifier, store.clone()).freshness(Freshness::Bounded);
-    let stats = store.near_cache_stats(); // coherent, bound, hits, misses, losses
+    let stats = store.near_cache_stats(); // Some: coherent, bound, hits, misses, losses
     drop((layer, stats));
     Ok(())
 }
