@@ -124,6 +124,8 @@ pub(crate) fn figures(contenders: &[Contender]) -> Vec<Figure> {
         compare("strict, server CPU, against a bare Redis GET", Variant::Strict, Variant::RedisGet, cost, Target::AtMost(1.10)),
         compare("strict, requests/s, against tower-sessions", Variant::Strict, Variant::TowerSessions, rate, Target::AtLeast(1.05)),
         compare("strict, server CPU, against tower-sessions", Variant::Strict, Variant::TowerSessions, cost, Target::AtMost(0.80)),
+        compare("strict in axum, requests/s, against tower-sessions", Variant::AxumStrict, Variant::TowerSessions, rate, Target::AtLeast(1.05)),
+        compare("strict in axum, server CPU, against tower-sessions", Variant::AxumStrict, Variant::TowerSessions, cost, Target::AtMost(0.80)),
         compare("bounded, requests/s, against no auth", Variant::Bounded, Variant::None, rate, Target::AtLeast(0.93)),
         compare("bounded, requests/s, against jsonwebtoken EdDSA", Variant::Bounded, Variant::JwtEddsa, rate, Target::AtLeast(6.0)),
     ];

@@ -19,7 +19,7 @@ use crate::{
     report::Report,
     revocation,
     rounds::{self, Contender, Extent},
-    server::{BARE_KEY, Kind, Setup},
+    server::{BARE_KEY, BARE_VALUE, Kind, Setup},
     variant::Variant,
     writing,
 };
@@ -151,8 +151,8 @@ impl Bench<'_> {
         }
         let [tokens, unseen, revoked, revoked_again, renewing]: [Vec<IssuedSession>; 5] =
             sessions.try_into().expect("five");
-        let _: () =
-            session_auth_tests::redis::command(&url, &["SET", BARE_KEY, &"x".repeat(72)]).expect("a key");
+        let value = String::from_utf8_lossy(&BARE_VALUE);
+        let _: () = session_auth_tests::redis::command(&url, &["SET", BARE_KEY, &value]).expect("a key");
         let credentials = Credentials::of(&tokens, &key.to_paserk(), &url).await;
         let token = credentials.tokens[0].as_str();
 

@@ -13,6 +13,10 @@ pub(crate) enum Variant {
     Strict,
     /// `SessionAuthLayer` with records kept in process.
     Bounded,
+    /// axum without authentication: what the peers' framework costs.
+    Axum,
+    /// axum with `SessionAuthLayer`.
+    AxumStrict,
     /// axum with tower-sessions and its Redis store.
     TowerSessions,
     /// axum with jsonwebtoken: a signature, and no way to revoke.
@@ -27,6 +31,8 @@ impl Variant {
         Self::RedisGet,
         Self::Strict,
         Self::Bounded,
+        Self::Axum,
+        Self::AxumStrict,
         Self::TowerSessions,
         Self::JwtEddsa,
         Self::JwtEddsaRedisGet,
@@ -39,6 +45,8 @@ impl Variant {
             Self::RedisGet => "a bare Redis GET",
             Self::Strict => "ours, strict",
             Self::Bounded => "ours, bounded",
+            Self::Axum => "axum, no auth",
+            Self::AxumStrict => "axum + ours, strict",
             Self::TowerSessions => "axum + tower-sessions + Redis store",
             Self::JwtEddsa => "axum + jsonwebtoken EdDSA, no revocation",
             Self::JwtEddsaRedisGet => "axum + jsonwebtoken EdDSA + Redis GET",
@@ -47,6 +55,6 @@ impl Variant {
 
     /// Whether it refuses anybody.
     pub(crate) const fn checks(self) -> bool {
-        !matches!(self, Self::None | Self::RedisGet)
+        !matches!(self, Self::None | Self::RedisGet | Self::Axum)
     }
 }

@@ -27,8 +27,10 @@ use crate::variant::Variant;
 /// What every server answers where it lets somebody pass.
 const ANSWER: &[u8] = b"hello";
 
-/// The key that the variants with a bare GET read.
-pub(crate) const BARE_KEY: &str = "bench:bare";
+/// The key that the variants with a bare GET read: as long as a session's.
+pub(crate) const BARE_KEY: &str = "bench:bare:00000000000000000000000000000000";
+/// As long as the record of a fresh session.
+pub(crate) const BARE_VALUE: [u8; 55] = [b'x'; 55];
 
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Setup {
@@ -91,6 +93,8 @@ async fn variant_server(variant: Variant, setup: &Setup) {
         Variant::RedisGet => serve(ours::bare_get(bare_redis(setup).await)).await,
         Variant::Strict => serve(ours::strict(setup)).await,
         Variant::Bounded => serve(ours::bounded(setup)).await,
+        Variant::Axum => serve(peers::axum()).await,
+        Variant::AxumStrict => serve(peers::axum().layer(ours::layer(setup))).await,
         Variant::TowerSessions => serve(peers::tower_sessions(setup).await).await,
         Variant::JwtEddsa => serve(peers::jwt(setup)).await,
         Variant::JwtEddsaRedisGet => serve(peers::jwt_with_get(setup, bare_redis(setup).await)).await,

@@ -73,7 +73,7 @@ pub(super) fn bounded<B: Send + 'static>(
     layer(setup).freshness(Freshness::Bounded).layer(open())
 }
 
-fn layer(setup: &Setup) -> SessionAuthLayer<RedisStore> {
+pub(super) fn layer(setup: &Setup) -> SessionAuthLayer<RedisStore> {
     let key = VerifyingKey::from_paserk(&setup.public_key).expect("a key");
     let store = RedisStore::open(&RedisStoreConfig::new(&setup.redis)).expect("a URL");
     SessionAuthLayer::new(TokenVerifier::new([key]), store)

@@ -1,4 +1,4 @@
-//! The peers, each as its own documentation sets it up.
+//! The peers, each as its own documentation sets it up, and the framework that they stand in.
 
 use axum::{
     Router,
@@ -22,6 +22,11 @@ use crate::credentials::{AGENT, JwtClaims, jwt_decoding_key};
 const CONNECTIONS: usize = 6;
 
 type Reply = Result<&'static [u8], StatusCode>;
+
+/// No authentication.
+pub(super) fn axum() -> Router {
+    Router::new().route("/", get(async || ANSWER))
+}
 
 /// A session cookie; its session is loaded for each request, and one value read.
 pub(super) async fn tower_sessions(setup: &Setup) -> Router {
