@@ -114,6 +114,9 @@ impl fmt::Display for Config {
             }
             _ => f.write_str("freshness strict")?,
         }
+        if self.generated.as_ref().is_some_and(|generated| generated.key) {
+            return f.write_str("\nno key_file: each start makes up a key of its own");
+        }
         // What services that verify need.
         self.keys
             .accepted
