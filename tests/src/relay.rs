@@ -6,7 +6,7 @@ use std::{
 };
 
 use tokio::{
-    io::copy_bidirectional,
+    io::{AsyncReadExt as _, AsyncWriteExt as _, copy},
     net::{TcpListener, TcpStream},
     sync::watch,
     task::JoinHandle,
@@ -28,6 +28,8 @@ struct Shared {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Fate {
     Passes,
+    /// What the server sends waits.
+    Holds,
     Hangs,
     Breaks,
 }
@@ -65,6 +67,16 @@ impl Relay {
         self.shared.target.send_replace(port);
     }
 
+    /// From now on what the server sends over the n-th connection waits, until it is let go.
+    pub fn hold(&self, connection: usize) {
+        self.decide(connection, Fate::Holds);
+    }
+
+    /// Everything passes again over a connection that was held.
+    pub fn let_go(&self, connection: usize) {
+        self.decide(connection, Fate::Passes);
+    }
+
     /// From now on nothing passes over the n-th connection, which stays open.
     pub fn hang(&self, connection: usize) {
         self.decide(connection, Fate::Hangs);
@@ -91,9 +103,30 @@ async fn relay(mut client: TcpStream, port: u16, mut fate: watch::Receiver<Fate>
     let Ok(mut server) = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await else {
         return;
     };
+    let mut held = fate.clone();
+    let (mut from_client, mut to_client) = client.split();
+    let (mut from_server, mut to_server) = server.split();
+    let down = async {
+        let mut bytes = vec![0; 16 * 1024];
+        loop {
+            let count = tokio::select! {
+                biased;
+                _ = held.wait_for(|fate| *fate == Fate::Holds) => None,
+                count = from_server.read(&mut bytes) => Some(count.unwrap_or(0)),
+            };
+            let Some(count) = count else {
+                let _ = held.wait_for(|fate| *fate != Fate::Holds).await;
+                continue;
+            };
+            if count == 0 || to_client.write_all(&bytes[..count]).await.is_err() {
+                return;
+            }
+        }
+    };
     tokio::select! {
-        _ = copy_bidirectional(&mut client, &mut server) => return,
-        _ = fate.wait_for(|fate| *fate > Fate::Passes) => {}
+        _ = copy(&mut from_client, &mut to_server) => return,
+        () = down => return,
+        _ = fate.wait_for(|fate| *fate > Fate::Holds) => {}
     }
     // What is under way is lost, and both sockets stay open.
     let _ = fate.wait_for(|fate| *fate == Fate::Breaks).await;

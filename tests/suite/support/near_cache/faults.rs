@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use session_auth_tests::{near::either, redis::TestRedis, relay::Relay};
 use tokio::time::sleep;
-use tower_session_auth::{RedisStore, RedisStoreConfig, SessionStore as _};
+use tower_session_auth::{NearRead, RedisStore, RedisStoreConfig, SessionStore as _};
 
 use crate::{
     fixtures::{NOW, agent, open, session},
@@ -180,6 +180,34 @@ async fn a_connection_that_breaks_late_takes_nothing_along() {
     read.await.unwrap().unwrap();
     hold(&store, record.id).await;
     assert_eq!(stats(&store).losses, 1);
+}
+
+/// A read is answered late, and a revocation comes in between: it is over for those who came after the revocation.
+#[tokio::test]
+async fn who_joins_a_read_passes_by_it_no_later_than_the_bound() {
+    let redis = TestRedis::start();
+    let relay = Relay::start(redis.port()).await;
+    let (store, other) = (relayed(&relay, DEADLINE).await, open(redis.url(), DEADLINE));
+    until("coherent", || stats(&store).coherent).await;
+    let record = add(&other, session(agent(), NOW)).await;
+    until("heard of", || stats(&store).invalidations > 0).await;
+    relay.hold(TRACKING);
+    let NearRead::Own(first) = store.read_near(record.id) else {
+        panic!("nobody else reads it");
+    };
+    let first = tokio::spawn(first);
+    sleep(Duration::from_millis(50)).await;
+    other.revoke(record.id, NOW).await.unwrap();
+    let NearRead::Shared(second) = store.read_near(record.id) else {
+        panic!("the first one is under way");
+    };
+    let second = tokio::spawn(second);
+    sleep(BOUND).await;
+    relay.let_go(TRACKING);
+    let first = first.await.unwrap().unwrap().unwrap();
+    assert_eq!(first.revoked_at, None, "read before the revocation");
+    let second = second.await.unwrap().unwrap().unwrap();
+    assert_eq!(second.revoked_at, Some(NOW));
 }
 
 #[tokio::test]

@@ -7,7 +7,10 @@ use std::{
 };
 
 use redis::{FromRedisValue, aio::MultiplexedConnection};
-use tokio::{sync::watch, time::timeout};
+use tokio::{
+    sync::watch,
+    time::{Instant, timeout, timeout_at},
+};
 
 use super::{
     super::{keys, record},
@@ -17,7 +20,12 @@ use super::{
 use crate::{id::SessionId, session::SessionRecord, store::StoreError};
 
 /// Where those who wait hear of it.
-pub(in super::super) type Landing = watch::Receiver<Progress>;
+#[derive(Clone)]
+pub(in super::super) struct Landing {
+    pub(super) progress: watch::Receiver<Progress>,
+    /// For those who joined: until when what it says is good for them. A revocation may have been acknowledged before they came.
+    pub(super) until: Option<Instant>,
+}
 
 /// What has become of a read.
 #[derive(Clone)]
@@ -25,7 +33,11 @@ pub(in super::super) enum Progress {
     UnderWay,
     /// It takes so long that the connection may hang: another one is worth a try meanwhile.
     Late,
-    Read(Option<Arc<SessionRecord>>),
+    Read {
+        record: Option<Arc<SessionRecord>>,
+        /// Whether a change was heard of while it was under way.
+        overtaken: bool,
+    },
     Failed,
 }
 
@@ -35,28 +47,41 @@ pub(in super::super) async fn landed(
     instead: impl Future<Output = Result<Option<SessionRecord>, StoreError>>,
 ) -> Result<Option<SessionRecord>, StoreError> {
     let owned = |record: Option<Arc<SessionRecord>>| Ok(record.map(Arc::unwrap_or_clone));
-    let is_over = |progress: &Progress| matches!(progress, Progress::Read(_) | Progress::Failed);
+    let is_over = |progress: &Progress| matches!(progress, Progress::Read { .. } | Progress::Failed);
     match arrival(&mut landing, |progress| !matches!(progress, Progress::UnderWay)).await {
-        Progress::Read(record) => return owned(record),
+        Progress::Read { record, .. } => return owned(record),
         Progress::Late => {}
         Progress::UnderWay | Progress::Failed => return instead.await,
     }
     let failure = tokio::select! {
-        Progress::Read(record) = arrival(&mut landing, is_over) => return owned(record),
+        Progress::Read { record, .. } = arrival(&mut landing, is_over) => return owned(record),
         read = instead => match read {
             Ok(record) => return Ok(record),
             Err(failure) => failure,
         },
     };
     match arrival(&mut landing, is_over).await {
-        Progress::Read(record) => owned(record),
+        Progress::Read { record, .. } => owned(record),
         _ => Err(failure),
     }
 }
 
+/// What is good for nothing any more has failed.
 async fn arrival(landing: &mut Landing, awaited: impl Fn(&Progress) -> bool) -> Progress {
-    let progress = landing.wait_for(|progress| awaited(progress)).await;
-    progress.map_or(Progress::Failed, |progress| progress.clone())
+    let until = landing.until;
+    let arrival = async {
+        let progress = landing.progress.wait_for(|progress| awaited(progress)).await;
+        progress.map_or(Progress::Failed, |progress| progress.clone())
+    };
+    let Some(until) = until else {
+        return arrival.await;
+    };
+    match timeout_at(until, arrival).await {
+        Ok(Progress::Read { overtaken: true, .. }) | Err(_) => Progress::Failed,
+        // It may have been there for long before it was looked at.
+        Ok(progress) if Instant::now() < until => progress,
+        Ok(_) => Progress::Failed,
+    }
 }
 
 /// A read on the tracking thread's runtime, where nobody who hangs up can stop it for the others.
@@ -88,7 +113,7 @@ pub(super) async fn fly(
         .and_then(|packed| packed.map(|packed| record::unpack(id, &packed)).transpose())
         .map(|record| record.map(Arc::new));
     let mut shard = shared.shard(id);
-    shard.land(&id, |flight| flight.same_channel(&landing));
+    let overtaken = !shard.land(&id, |flight| flight.progress.same_channel(&landing.progress));
     // Negative answers are not kept: the next read may find another one.
     if let Ok(Some(record)) = &record
         && record.revoked_at.is_none()
@@ -99,7 +124,7 @@ pub(super) async fn fly(
     }
     drop(shard);
     // Why it failed they hear from a read of their own.
-    land.send_replace(record.map_or(Progress::Failed, Progress::Read));
+    land.send_replace(record.map_or(Progress::Failed, |record| Progress::Read { record, overtaken }));
 }
 
 #[cfg(test)]
@@ -110,10 +135,12 @@ mod tests {
 
     /// What those who wait get after these steps; `Timeout` stands for what they read themselves.
     async fn after(
+        until: Option<Instant>,
         steps: impl IntoIterator<Item = Progress>,
         instead: impl Future<Output = Result<Option<SessionRecord>, StoreError>>,
     ) -> Result<Option<SessionRecord>, StoreError> {
-        let (land, landing) = watch::channel(Progress::UnderWay);
+        let (land, progress) = watch::channel(Progress::UnderWay);
+        let landing = Landing { progress, until };
         let steps = async {
             for step in steps {
                 land.send_replace(step);
@@ -125,17 +152,52 @@ mod tests {
         timeout(Duration::from_secs(5), both).await.expect("an answer")
     }
 
+    /// There is no such session: told from `Timeout`, which is no answer.
+    const NONE: Progress = Progress::Read {
+        record: None,
+        overtaken: false,
+    };
+    const OVERTAKEN: Progress = Progress::Read {
+        record: None,
+        overtaken: true,
+    };
+
     #[tokio::test]
     async fn whichever_answer_comes_first_is_taken() {
         let own = || ready(Err(StoreError::Timeout));
-        assert!(after([Progress::Read(None)], own()).await.is_ok());
-        assert!(after([Progress::Failed], own()).await.is_err());
-        assert!(after([], own()).await.is_err(), "nobody reads any more");
-        assert!(after([Progress::Late], own()).await.is_err());
-        assert!(after([Progress::Late, Progress::Failed], own()).await.is_err());
-        let late = after([Progress::Late, Progress::Read(None)], pending()).await;
-        assert!(late.is_ok(), "late, and sooner than their own");
-        let late = after([Progress::Late, Progress::Read(None)], own()).await;
-        assert!(late.is_ok(), "late, and better than their own");
+        for until in [None, Some(Instant::now() + Duration::from_secs(60))] {
+            assert!(after(until, [NONE], own()).await.is_ok());
+            assert!(after(until, [Progress::Failed], own()).await.is_err());
+            assert!(after(until, [], own()).await.is_err(), "nobody reads any more");
+            assert!(after(until, [Progress::Late], own()).await.is_err());
+            assert!(
+                after(until, [Progress::Late, Progress::Failed], own())
+                    .await
+                    .is_err()
+            );
+            let late = after(until, [Progress::Late, NONE], pending()).await;
+            assert!(late.is_ok(), "late, and sooner than their own");
+            let late = after(until, [Progress::Late, NONE], own()).await;
+            assert!(late.is_ok(), "late, and better than their own");
+        }
+    }
+
+    /// They might have come after a revocation that the read was too early for.
+    #[tokio::test(start_paused = true)]
+    async fn who_joined_a_read_takes_nothing_too_old_and_nothing_overtaken() {
+        let own = || ready(Err(StoreError::Timeout));
+        let now = Instant::now();
+        let later = Some(now + Duration::from_millis(1));
+        assert!(after(None, [OVERTAKEN], own()).await.is_ok(), "their own");
+        assert!(after(later, [OVERTAKEN], own()).await.is_err());
+        assert!(after(later, [Progress::Late, OVERTAKEN], own()).await.is_err());
+        assert!(after(Some(now), [NONE], own()).await.is_err());
+        assert!(after(Some(now), [Progress::Late, NONE], own()).await.is_err());
+
+        let (_land, progress) = watch::channel(Progress::UnderWay);
+        let until = later;
+        let hanging = landed(Landing { progress, until }, own());
+        let answer = timeout(Duration::from_millis(2), hanging).await;
+        assert!(answer.expect("in time").is_err(), "nor do they wait for it");
     }
 }

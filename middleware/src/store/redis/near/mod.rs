@@ -142,10 +142,16 @@ impl NearCache {
         }
         shared.counts.misses.fetch_add(1, Ordering::Relaxed);
         // An older read may have been answered before a revocation that is past the bound by now.
-        if let Some(landing) = shard.join(&id, now, nanos(shared.config.bound)) {
+        if let Some((mut landing, until)) = shard.join(&id, now, nanos(shared.config.bound)) {
+            // `None` only where a clock cannot reach it.
+            landing.until = shared.base.checked_add(Duration::from_nanos(until));
             return Some(NearRead::Shared(landing));
         }
-        let (land, landing) = watch::channel(Progress::UnderWay);
+        let (land, progress) = watch::channel(Progress::UnderWay);
+        let landing = Landing {
+            progress,
+            until: None,
+        };
         shard.depart(id, now, landing.clone());
         drop(shard);
         let flight = flight::fly(

@@ -113,21 +113,25 @@ impl<K: Hash + Eq + Copy, V, F: Clone> Shard<K, V, F> {
         })
     }
 
-    /// A read under way that began less than `age` ago, and that no invalidation has overtaken.
-    pub(super) fn join(&self, key: &K, now: Nanos, age: Nanos) -> Option<F> {
+    /// A read under way that began less than `age` ago, and that no invalidation has overtaken; and when it will have begun so long
+    /// ago.
+    pub(super) fn join(&self, key: &K, now: Nanos, age: Nanos) -> Option<(F, Nanos)> {
         let flight = self.flights.get(key)?;
-        (now < flight.began.saturating_add(age)).then(|| flight.shared.clone())
+        let until = flight.began.saturating_add(age);
+        (now < until).then(|| (flight.shared.clone(), until))
     }
 
     pub(super) fn depart(&mut self, key: K, now: Nanos, shared: F) {
         self.flights.insert(key, Flight { began: now, shared });
     }
 
-    /// The end of a read, unless another one has taken its place.
-    pub(super) fn land(&mut self, key: &K, is_it: impl Fn(&F) -> bool) {
-        if self.flights.get(key).is_some_and(|flight| is_it(&flight.shared)) {
+    /// The end of a read. `false` when an invalidation has overtaken it, or another one has taken its place.
+    pub(super) fn land(&mut self, key: &K, is_it: impl Fn(&F) -> bool) -> bool {
+        let is_current = self.flights.get(key).is_some_and(|flight| is_it(&flight.shared));
+        if is_current {
             self.flights.remove(key);
         }
+        is_current
     }
 
     /// Takes in what was read after `note`.
@@ -172,6 +176,7 @@ mod tests {
         for (now, joined) in [(100, true), (149, true), (150, false), (151, false)] {
             assert_eq!(shard.join(&1, now, 50).is_some(), joined, "{now}");
         }
+        assert_eq!(shard.join(&1, 149, 50), Some(("first", 150)));
         assert_eq!(shard.join(&2, 100, 50), None, "of another record");
     }
 
@@ -182,18 +187,20 @@ mod tests {
         assert!(changed.join(&1, 120, 50).is_some(), "another record changed");
         changed.invalidate(&1);
         assert_eq!(changed.join(&1, 120, 50), None);
+        assert!(!changed.land(&1, |_| true));
         let mut lost = shard();
         lost.reset(2);
         assert_eq!(lost.join(&1, 120, 50), None);
+        assert!(!lost.land(&1, |_| true));
     }
 
     #[test]
     fn a_read_that_ends_ends_no_other() {
         let mut shard = shard();
         shard.depart(1, 160, "second");
-        shard.land(&1, |read| *read == "first");
-        assert_eq!(shard.join(&1, 170, 50), Some("second"));
-        shard.land(&1, |read| *read == "second");
+        assert!(!shard.land(&1, |read| *read == "first"));
+        assert_eq!(shard.join(&1, 170, 50), Some(("second", 210)));
+        assert!(shard.land(&1, |read| *read == "second"));
         assert_eq!(shard.join(&1, 170, 50), None);
         assert!(shard.flights.is_empty());
     }
