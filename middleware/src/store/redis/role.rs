@@ -68,13 +68,19 @@ fn is_forbidden(error: &RedisError) -> bool {
     }
 }
 
-/// What an error says, without the arguments of a command that the server does not know: a password may be among them.
+/// What an error says, without the arguments of a command that the server, or what stands in front of it, does not know: a password
+/// may be among them.
 pub(super) fn describe(error: &RedisError) -> String {
-    let text = error.to_string();
-    match text.split_once(", with args") {
-        Some((text, _)) => text.to_owned(),
-        None => text,
+    let mut text = error.to_string();
+    let arguments = [", with args", " AUTH ", "'AUTH'", "\"AUTH\""];
+    if let Some(end) = arguments
+        .iter()
+        .filter_map(|&arguments| text.find(arguments))
+        .min()
+    {
+        text.truncate(end);
     }
+    text
 }
 
 #[cfg(test)]
@@ -111,7 +117,19 @@ mod tests {
         assert!(is_forbidden(&error(forbidden)));
         let renamed = error("ERR unknown command 'INFO', with args beginning with: 'hunter2' ");
         assert!(is_forbidden(&renamed));
-        assert!(!describe(&renamed).contains("hunter2"), "{}", describe(&renamed));
+        for line in [
+            "ERR unknown command 'INFO', with args beginning with: 'hunter2' ",
+            "ERR unsupported command 'HELLO 3 AUTH default hunter2'",
+            "ERR unknown: 'HELLO' '3' 'AUTH' 'default' 'hunter2'",
+            "NOPERM not here: \"HELLO\" \"3\" \"AUTH\" \"default\" \"hunter2\"",
+        ] {
+            let told = describe(&error(line));
+            assert!(told.len() > 10 && !told.contains("hunter2"), "{told}");
+        }
+        let needed = describe(&error(
+            "NOAUTH HELLO must be called with the client already authenticated",
+        ));
+        assert!(needed.ends_with("authenticated"), "{needed}");
         for other in [
             "ERR syntax error",
             "LOADING Redis is loading",
