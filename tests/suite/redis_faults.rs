@@ -29,7 +29,7 @@ use fixtures::{NOW, agent, renewal, session};
 use session_auth_tests::redis::{TestRedis, command};
 use subject::Subject;
 use tokio::task::{JoinSet, yield_now};
-use tower_session_auth::{SessionStore as _, Swapped};
+use tower_session_auth::{Created, SessionStore as _, Swapped};
 
 fn order(redis: &TestRedis, arguments: &[&str]) {
     redis.command::<redis::Value>(arguments).unwrap();
@@ -43,6 +43,14 @@ async fn no_error_repeats_the_password() {
     let error = store.ping().await.unwrap_err();
     let told = format!("{error} {error:?}");
     assert!(told.contains("HELLO") && !told.contains("opensesame"), "{told}");
+}
+
+#[tokio::test]
+async fn no_deadline_is_too_long() {
+    let redis = TestRedis::shared();
+    let store = fixtures::open(redis.fresh_database(), Duration::MAX);
+    let created = store.create(&session(agent(), NOW)).await;
+    assert_eq!(created.unwrap(), Created::Done);
 }
 
 #[tokio::test]

@@ -124,7 +124,7 @@ impl Connection {
         if call.timely {
             let latest = link
                 .server_time
-                .map(|time| time.now_millis() + self.latest_after());
+                .map(|time| time.now_millis().saturating_add(self.latest_after()));
             invocation.arg(latest.map_or_else(String::new, |latest| latest.to_string()));
         }
         for arg in &call.args {
@@ -138,7 +138,7 @@ impl Connection {
 
     /// Milliseconds after which a timely script must not run any more.
     fn latest_after(&self) -> u64 {
-        u64::try_from((self.deadline + LATENESS).as_millis()).unwrap_or(u64::MAX)
+        u64::try_from(self.deadline.saturating_add(LATENESS).as_millis()).unwrap_or(u64::MAX)
     }
 
     /// What a timely script that came too late means. It may also be the server's clock that was set: it is asked again.
