@@ -10,6 +10,7 @@
 //!    expired nor revoked. Which question is asked when stands in [`session_auth`].
 //! 2. A revoked token is refused from the next request on, everywhere, and so is a token that was replaced by a renewal. A layer
 //!    with [`Freshness::Bounded`] hears of both within a push of Redis, and where it cannot be reached, within the stated bound.
+//!    Either may read a master that was demoted without a word for a second or two more.
 //! 3. Renewing replaces the token by a compare-and-swap: of any number of concurrent renewals one wins. The winner can be
 //!    repeated for a while, and gives the same token again.
 //! 4. Renewal is refused when the session was revoked, the token is not the current one, the renewal limit or the absolute
@@ -33,7 +34,8 @@
 //! # Deployment
 //!
 //! Serve over TLS: whoever reads a token can use it until it is renewed or revoked. Keep the clocks of all servers in step.
-//! Run Redis with `maxmemory-policy noeviction`. The layout in Redis is documented at [`RedisStore`].
+//! Run Redis with `maxmemory-policy noeviction`, and with `client-output-buffer-limit normal 64mb 16mb 60` for
+//! [`Freshness::Bounded`]. The layout in Redis is documented at [`RedisStore`].
 //!
 //! # Features
 //!
