@@ -56,8 +56,8 @@ pub enum StoreError {
 /// 1. What is changed through this store or a clone of it has no older copy once the change is answered.
 /// 2. What is changed elsewhere has none either once the store could hear of it, and in any case not for longer than the
 ///    [bound](NearCacheStats::bound).
-/// 3. What a read that is [shared](NearRead::Shared) gives was asked for less than the bound ago when it is given, and nothing was
-///    heard since that changes it.
+/// 3. What a read that is [shared](NearRead::Shared) gives was asked for after its caller came, or less than the bound ago; and no
+///    change of it had been heard when it arrived.
 pub trait SessionStore: Clone + Send + Sync + 'static {
     /// The future of [`read`](Self::read), named so that the layer needs no box of its own on the hot path.
     type Read: Future<Output = Result<Option<SessionRecord>, StoreError>> + Send + 'static;

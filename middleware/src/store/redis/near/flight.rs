@@ -35,7 +35,7 @@ pub(in super::super) enum Progress {
     Late,
     Read {
         record: Option<Arc<SessionRecord>>,
-        /// Whether a change was heard of while it was under way.
+        /// Whether a change was heard of while it was under way, or another read has taken its place.
         overtaken: bool,
     },
     Failed,
