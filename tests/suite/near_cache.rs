@@ -13,9 +13,9 @@ use std::time::{Duration, Instant};
 
 use fixtures::{NOW, agent, key, open, renewal, session};
 use session_auth_tests::{near::either, redis::TestRedis};
-use stores::{DEADLINE, SLACK, add, coherent, held, hold, order, stats, until};
+use stores::{DEADLINE, SLACK, add, coherent, coherent_with, held, hold, order, stats, until};
 use tokio::{task::JoinSet, time::sleep};
-use tower_session_auth::{Created, OnSessionLimit, RedisStore, RedisStoreConfig, SessionStore as _};
+use tower_session_auth::{Created, OnSessionLimit, SessionStore as _};
 
 #[tokio::test]
 async fn a_record_that_was_read_is_held_and_answers_without_a_command() {
@@ -156,20 +156,18 @@ async fn concurrent_misses_of_a_session_make_one_read() {
 #[tokio::test]
 async fn as_many_records_are_held_as_there_is_room_for_and_not_for_longer_than_they_may() {
     let redis = TestRedis::start();
-    let mut config = RedisStoreConfig::new(redis.url());
-    config.timeout = DEADLINE;
-    config.near_cache.capacity = 300;
-    config.near_cache.max_age = Duration::from_millis(300);
-    let store = RedisStore::open(&config).unwrap();
+    let store = coherent_with(&redis, |near| {
+        near.capacity = 256;
+        near.max_age = Duration::from_millis(300);
+    })
+    .await;
     let record = add(&store, session(agent(), NOW)).await;
-    store.start_near();
-    until("coherent", || stats(&store).coherent).await;
     for _ in 0..800 {
         let record = add(&store, session(agent(), NOW)).await;
         either(store.read_near(record.id)).await.unwrap();
     }
     let entries = stats(&store).entries;
-    assert!((100..=320).contains(&entries), "{entries}");
+    assert!((100..=256).contains(&entries), "{entries}");
     hold(&store, record.id).await;
     let since = Instant::now();
     until("too old", || store.near(record.id).is_none()).await;
@@ -180,12 +178,7 @@ async fn as_many_records_are_held_as_there_is_room_for_and_not_for_longer_than_t
 #[tokio::test]
 async fn however_few_records_are_held_any_of_them_can_be() {
     let redis = TestRedis::start();
-    let mut config = RedisStoreConfig::new(redis.url());
-    config.timeout = DEADLINE;
-    config.near_cache.capacity = 1;
-    let store = RedisStore::open(&config).unwrap();
-    store.start_near();
-    until("coherent", || stats(&store).coherent).await;
+    let store = coherent_with(&redis, |near| near.capacity = 1).await;
     for _ in 0..20 {
         held(&store).await;
     }

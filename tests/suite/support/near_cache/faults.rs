@@ -327,10 +327,12 @@ async fn a_starved_runtime_does_not_delay_what_is_pushed() {
     other.revoke(record.id, NOW).await.unwrap();
     std::thread::sleep(Duration::from_millis(250));
     assert_eq!(store.near(record.id), None);
+    assert_eq!(stats(&store).entries, 0, "not only for want of a lease");
     std::thread::sleep(4 * BOUND);
     let pings_go_on = (0..100).any(|_| {
         std::thread::sleep(Duration::from_millis(5));
         stats(&store).coherent
     });
     assert!(pings_go_on);
+    assert_eq!(stats(&store).losses, 0);
 }

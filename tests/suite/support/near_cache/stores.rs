@@ -6,10 +6,11 @@ use redis::Value;
 use session_auth_tests::{near::either, redis::TestRedis};
 use tokio::time::sleep;
 use tower_session_auth::{
-    Created, NearCacheStats, NewSession, RedisStore, SessionId, SessionRecord, SessionStore as _,
+    Created, NearCacheConfig, NearCacheStats, NewSession, RedisStore, RedisStoreConfig, SessionId,
+    SessionRecord, SessionStore as _,
 };
 
-use crate::fixtures::{NOW, agent, constraints, open, session};
+use crate::fixtures::{NOW, agent, constraints, session};
 
 pub const BOUND: Duration = Duration::from_millis(250);
 /// What a busy machine may add between looking at a clock and asking the cache.
@@ -32,7 +33,15 @@ pub fn stats(store: &RedisStore) -> NearCacheStats {
 
 /// A store whose cache is in use.
 pub async fn coherent(redis: &TestRedis) -> RedisStore {
-    let store = open(redis.url(), DEADLINE);
+    coherent_with(redis, |_| {}).await
+}
+
+/// The same with another cache than by default.
+pub async fn coherent_with(redis: &TestRedis, change: impl FnOnce(&mut NearCacheConfig)) -> RedisStore {
+    let mut config = RedisStoreConfig::new(redis.url());
+    config.timeout = DEADLINE;
+    change(&mut config.near_cache);
+    let store = RedisStore::open(&config).unwrap();
     store.start_near();
     until("coherent", || stats(&store).coherent).await;
     store
