@@ -49,8 +49,8 @@ async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
     let agent = admin
         .send(Method::POST, "/v1/agents", json!({ "name": "example" }))
         .await?;
-    let wish = json!({ "agentId": agent["id"], "ttl": 6 });
-    let opened = admin.send(Method::POST, "/v1/sessions", wish).await?;
+    let request = json!({ "agentId": agent["id"], "ttl": 6 });
+    let opened = admin.send(Method::POST, "/v1/sessions", request).await?;
     let file = env::temp_dir().join(format!("agent-client-{}.json", std::process::id()));
     let storage = FileStorage::new(&file);
     storage.save(&serde_json::from_value(opened)?).await?;

@@ -11,8 +11,8 @@ use std::{env, error::Error};
 use axum::{Extension, Router, routing::get};
 use tokio::net::TcpListener;
 use tower_session_auth::{
-    AuthenticatedSession, CreateSession, MemoryStore, SessionAuthLayer, SessionManager, SigningKey,
-    TokenSigner, TokenVerifier,
+    AuthenticatedSession, MemoryStore, SessionAuthLayer, SessionManager, SigningKey, TokenVerifier,
+    session::CreateSession, token::TokenSigner,
 };
 
 #[tokio::main]

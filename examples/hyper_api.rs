@@ -20,8 +20,8 @@ use hyper_util::{
 use tokio::net::TcpListener;
 use tower::{Layer, service_fn};
 use tower_session_auth::{
-    AuthenticatedSession, CreateSession, MemoryStore, SessionAuthLayer, SessionManager, SigningKey,
-    TokenSigner, TokenVerifier,
+    AuthenticatedSession, MemoryStore, SessionAuthLayer, SessionManager, SigningKey, TokenVerifier,
+    session::CreateSession, token::TokenSigner,
 };
 
 #[tokio::main]

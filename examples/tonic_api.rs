@@ -18,8 +18,8 @@ use tonic::{
 };
 use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
 use tower_session_auth::{
-    AuthError, CreateSession, MemoryStore, SessionAuthLayer, SessionManager, SigningKey, TokenSigner,
-    TokenVerifier,
+    AuthError, MemoryStore, SessionAuthLayer, SessionManager, SigningKey, TokenVerifier,
+    session::CreateSession, token::TokenSigner,
 };
 
 #[tokio::main]

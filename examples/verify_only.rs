@@ -18,7 +18,10 @@ use axum::{
 };
 use tokio::net::TcpListener;
 use tower_session_auth::{
-    AuthError, Claims, Clock, SigningKey, SystemClock, TokenVerifier, VerifyingKey, problem_response,
+    AuthError, SigningKey, TokenVerifier, VerifyingKey,
+    clock::{Clock, SystemClock},
+    response::problem_response,
+    token::Claims,
 };
 
 #[tokio::main]
@@ -58,14 +61,14 @@ async fn claims(
 /// First the signature, then the time.
 fn check(verifier: &TokenVerifier, headers: &HeaderMap, uri: &Uri) -> Result<Claims, AuthError> {
     let token = verifier.verify_request(headers, uri)?;
-    token.unexpired(SystemClock.now())?;
+    token.check_expiry(SystemClock.now())?;
     Ok(*token.claims())
 }
 
 /// Another machine, which alone has the secret key: the reference server, say. Only its public key and a token leave it.
 mod elsewhere {
     use super::*;
-    use tower_session_auth::{SessionId, TokenSigner};
+    use tower_session_auth::{SessionId, token::TokenSigner};
 
     pub fn issue() -> Result<(String, String), Box<dyn Error>> {
         let key = SigningKey::generate()?;

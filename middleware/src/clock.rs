@@ -47,7 +47,7 @@ impl Clock for SystemClock {
 ///
 /// ```
 /// use std::time::Duration;
-/// use tower_session_auth::{Clock, ManualClock, Timestamp};
+/// use tower_session_auth::{clock::{Clock, ManualClock, Timestamp}};
 ///
 /// let clock = ManualClock::new(Timestamp(1_000));
 /// clock.advance(Duration::from_secs(5));

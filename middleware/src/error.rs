@@ -14,12 +14,12 @@ pub struct AuthError {
     challenge: Challenge,
     detail: Cow<'static, str>,
     retry_after: Option<u64>,
-    issues: Vec<Issue>,
+    issues: Vec<ValidationIssue>,
 }
 
 /// One thing that is wrong with a request's input.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Issue {
+pub struct ValidationIssue {
     /// Where: a field's path in the body, or the name of a path or query parameter. Empty for the whole body.
     pub path: String,
     /// What is wrong, for a person.
@@ -172,7 +172,7 @@ impl AuthError {
 
     /// `ValidationFailed` with what is wrong, and where.
     #[must_use]
-    pub fn validation(issues: Vec<Issue>) -> Self {
+    pub fn validation(issues: Vec<ValidationIssue>) -> Self {
         let mut error = Self::new(ErrorKind::ValidationFailed);
         error.issues = issues;
         error
@@ -181,7 +181,7 @@ impl AuthError {
     /// `ValidationFailed` with a single issue.
     #[must_use]
     pub fn invalid(path: impl Into<String>, message: impl Into<String>) -> Self {
-        Self::validation(vec![Issue::new(path, message)])
+        Self::validation(vec![ValidationIssue::new(path, message)])
     }
 
     /// Replaces the text for people. It must not say anything secret.
@@ -227,7 +227,7 @@ impl AuthError {
 
     /// What is wrong with the input, for `ValidationFailed`.
     #[must_use]
-    pub fn issues(&self) -> &[Issue] {
+    pub fn issues(&self) -> &[ValidationIssue] {
         &self.issues
     }
 
@@ -236,7 +236,7 @@ impl AuthError {
     }
 }
 
-impl Issue {
+impl ValidationIssue {
     /// An issue at a path.
     #[must_use]
     pub fn new(path: impl Into<String>, message: impl Into<String>) -> Self {

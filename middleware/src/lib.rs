@@ -48,54 +48,31 @@
 
 #[cfg(feature = "client")]
 pub mod client;
-mod clock;
-mod error;
+pub mod clock;
+pub mod error;
 mod guarded;
-mod id;
-mod manager;
+pub mod id;
+pub mod manager;
 pub mod master_auth;
 mod recently_used;
-mod response;
-mod security;
-mod session;
+pub mod response;
+pub mod security;
+pub mod session;
 pub mod session_auth;
-mod store;
+pub mod store;
 #[cfg(test)]
 mod testing;
-mod token;
+pub mod token;
 
 #[doc = include_str!("../RENEWAL.md")]
 pub mod renewal {}
 
-/// The safety checks themselves, for those who build a layer of their own.
-pub mod decisions {
-    pub use crate::session::{
-        Admission, Grant, Refusal, Renewal, Suspicion, admit, renew, renew_after, renewable_from, rotate,
-        standing,
-    };
-}
-
-pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
-pub use error::{AuthError, ErrorKind, Issue};
-pub use id::{AgentId, InvalidId, SessionId};
-pub use manager::{IssuedSession, SessionManager};
-pub use master_auth::{ClientAddr, MasterAuthLayer};
-pub use response::{ResponseBody, X_REQUEST_ID, problem_response};
-pub use security::SecurityEvents;
-pub use session::{
-    Constraints, CreateSession, IDEMPOTENCY_KEY, IdempotencyKey, InvalidConstraints, InvalidIdempotencyKey,
-    MAX_CONSTRAINTS_LEN, OnReuse, OnSessionLimit, RetryHash, RotationPolicy, SessionPolicy, SessionRecord,
-    SessionStatus, Terms,
-};
-pub use session_auth::{AuthenticatedSession, Freshness, PresentedSession, SessionAuthLayer};
-pub use store::{
-    Agent, AgentDirectory, AgentStore, AnyAgent, Created, InvalidCursor, MemoryStore, NearCacheStats,
-    NearRead, NewSession, Page, PageRequest, Registered, RegisteredAgents, SessionCursor, SessionStore,
-    StoreError, Swapped, TokenSwap,
-};
+pub use error::{AuthError, ErrorKind};
+pub use id::{AgentId, SessionId};
+pub use manager::SessionManager;
+pub use master_auth::MasterAuthLayer;
+pub use session_auth::{AuthenticatedSession, SessionAuthLayer};
+pub use store::MemoryStore;
 #[cfg(feature = "redis")]
-pub use store::{NearCacheConfig, RedisRead, RedisStore, RedisStoreConfig, RedisStoreError};
-pub use token::{
-    Claims, DEFAULT_ISSUER, DEFAULT_PREFIX, KeyError, ProvenToken, SessionToken, SignError, SigningKey,
-    TokenHash, TokenSigner, TokenVerifier, VerifyingKey,
-};
+pub use store::RedisStore;
+pub use token::{SigningKey, TokenVerifier, VerifyingKey};

@@ -12,7 +12,7 @@ use crate::{
     error::{AuthError, ErrorKind},
     id::SessionId,
     security::SecurityEvents,
-    session::{self, SessionPolicy, SessionRecord},
+    session::{SessionPolicy, SessionRecord, decide},
     store::{AgentDirectory, AnyAgent, SessionStore},
     token::{Claims, SessionToken, SignError, TokenSigner},
 };
@@ -20,16 +20,14 @@ use crate::{
 /// The life of sessions, over any store, any agent directory and any clock.
 ///
 /// To build endpoints on it: put those for administrators behind [`MasterAuthLayer`](crate::MasterAuthLayer), the renewal
-/// behind [`SessionAuthLayer::for_renewal`](crate::SessionAuthLayer::for_renewal), which leaves a [`PresentedSession`](crate::PresentedSession) in the
+/// behind [`SessionAuthLayer::for_renewal`](crate::SessionAuthLayer::for_renewal), which leaves a [`PresentedSession`](crate::session_auth::PresentedSession) in the
 /// request's extensions for [`renew`](Self::renew), and turn errors into answers with
-/// [`problem_response`](crate::problem_response).
+/// [`problem_response`](crate::response::problem_response).
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// use tower_session_auth::{
-///     AgentId, CreateSession, MemoryStore, SessionManager, SigningKey, TokenSigner,
-/// };
+/// use tower_session_auth::{AgentId, MemoryStore, SessionManager, SigningKey, session::CreateSession, token::TokenSigner};
 ///
 /// let signer = TokenSigner::new(SigningKey::generate()?);
 /// let sessions = SessionManager::new(MemoryStore::new(), signer);
@@ -60,16 +58,16 @@ pub struct IssuedSession {
     pub record: SessionRecord,
     /// The token, to be handed to the agent. It is stored nowhere.
     pub token: SessionToken,
-    /// When the agent should renew the session: see [`renew_after`](crate::decisions::renew_after).
+    /// When the agent should renew the session: see [`renew_after`](crate::session::decide::renew_after).
     pub renew_after: Timestamp,
-    /// The sessions that were revoked to make room for this one: see [`OnSessionLimit`](crate::OnSessionLimit).
+    /// The sessions that were revoked to make room for this one: see [`OnSessionLimit`](crate::session::OnSessionLimit).
     pub evicted: Vec<SessionId>,
 }
 
 impl IssuedSession {
     fn new(record: SessionRecord, token: SessionToken) -> Self {
         Self {
-            renew_after: session::renew_after(&record),
+            renew_after: decide::renew_after(&record),
             record,
             token,
             evicted: Vec::new(),

@@ -13,7 +13,7 @@ use http_body_util::Full;
 use pin_project_lite::pin_project;
 use serde::Serialize;
 
-use crate::error::{AuthError, Challenge, Issue};
+use crate::error::{AuthError, Challenge, ValidationIssue};
 
 /// The header that carries the id of a request.
 pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -39,7 +39,7 @@ struct Problem<'a> {
 
 #[derive(Serialize)]
 struct Details<'a> {
-    issues: &'a [Issue],
+    issues: &'a [ValidationIssue],
 }
 
 /// The answer to a refused request: status, `application/problem+json`, and the headers that belong to the error

@@ -12,9 +12,12 @@ use crate::{
     clock::Timestamp,
     error::AuthError,
     id::SessionId,
-    session::{OnReuse, Refusal, RotationPolicy, SessionRecord, Suspicion},
+    session::{
+        OnReuse, ReplacedTokenPolicy, SessionRecord,
+        decide::{Rejection, SecurityEvent},
+    },
     store::SessionStore,
-    token::ProvenToken,
+    token::VerifiedToken,
 };
 
 /// Counts security events. Clones share their counts: give one to every layer and manager of a process.
@@ -39,30 +42,30 @@ impl SecurityEvents {
         Self::default()
     }
 
-    /// How often a token was presented that had been replaced long ago: see [`Suspicion::Reuse`].
+    /// How often a token was presented that had been replaced long ago: see [`SecurityEvent::Reuse`].
     #[must_use]
     pub fn token_reuse(&self) -> u64 {
         self.counts.token_reuse.load(Ordering::Relaxed)
     }
 
-    /// How often a token was presented that the store should have known of: see [`Suspicion::StateLost`].
+    /// How often a token was presented that the store should have known of: see [`SecurityEvent::StateLost`].
     #[must_use]
     pub fn state_lost(&self) -> u64 {
         self.counts.state_lost.load(Ordering::Relaxed)
     }
 
-    fn record(&self, suspicion: Suspicion, session: &SessionRecord, token: &ProvenToken) {
+    fn record(&self, suspicion: SecurityEvent, session: &SessionRecord, token: &VerifiedToken) {
         let (id, agent) = (session.id, session.agent_id);
         let (presented, current) = (token.claims().generation, session.generation);
         match suspicion {
-            Suspicion::Reuse => {
+            SecurityEvent::Reuse => {
                 let total = self.counts.token_reuse.fetch_add(1, Ordering::Relaxed) + 1;
                 tracing::warn!(
                     target: TARGET, event = "token_reuse", session = %id, %agent, presented, current, total,
                     "a replaced token was presented: somebody has a copy"
                 );
             }
-            Suspicion::StateLost => {
+            SecurityEvent::StateLost => {
                 let total = self.counts.state_lost.fetch_add(1, Ordering::Relaxed) + 1;
                 tracing::error!(
                     target: TARGET, event = "state_lost", session = %id, %agent, presented, current, total,
@@ -86,17 +89,17 @@ const TARGET: &str = "tower_session_auth::security";
 
 /// What a refusal is answered with. When it raises a suspicion, that is recorded, and acted upon first as the policy says.
 pub(crate) async fn refuse<S: SessionStore>(
-    refusal: Refusal,
+    refusal: Rejection,
     session: &SessionRecord,
-    token: &ProvenToken,
-    rotation: &RotationPolicy,
+    token: &VerifiedToken,
+    rotation: &ReplacedTokenPolicy,
     events: &SecurityEvents,
     store: &S,
     now: Timestamp,
 ) -> AuthError {
     if let Some(suspicion) = refusal.suspicion {
         events.record(suspicion, session, token);
-        if suspicion == Suspicion::Reuse && rotation.on_reuse == OnReuse::Revoke {
+        if suspicion == SecurityEvent::Reuse && rotation.on_reuse == OnReuse::Revoke {
             let revocation = revoke(store.clone(), session.id, now);
             match tokio::runtime::Handle::try_current() {
                 // A client that hangs up must not stop it. That it panicked is in the log.

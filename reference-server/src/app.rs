@@ -9,9 +9,14 @@ use http_body_util::{Either, Full};
 use tokio::net::TcpListener;
 use tower::{BoxError, Layer, Service, ServiceExt, service_fn};
 use tower_session_auth::{
-    AgentStore, AuthError, Clock, ErrorKind, Freshness, MasterAuthLayer, MemoryStore, RedisStore,
-    RegisteredAgents, ResponseBody, SecurityEvents, SessionAuthLayer, SessionManager, SessionStore,
-    TokenSigner, TokenVerifier, problem_response,
+    AuthError, ErrorKind, MasterAuthLayer, MemoryStore, RedisStore, SessionAuthLayer, SessionManager,
+    TokenVerifier,
+    clock::Clock,
+    response::{ResponseBody, problem_response},
+    security::SecurityEvents,
+    session_auth::Freshness,
+    store::{AgentStore, RegisteredAgents, SessionStore},
+    token::TokenSigner,
 };
 
 use crate::{
@@ -95,7 +100,7 @@ where
         signer = signer.audience(audience);
         verifier = verifier.audience(audience);
     }
-    let signer = signer.known_to(&verifier);
+    let signer = signer.cache_in(&verifier);
     let master = MasterAuthLayer::new(&config.master_password_hash)
         .map_err(|error| broken(error.to_string()))?
         .clock(clock.clone())

@@ -10,7 +10,8 @@ use argon2::{Argon2, PasswordHasher};
 use clap::{CommandFactory, Parser, Subcommand};
 use tokio::{net::TcpListener, signal};
 use tower_session_auth::{
-    Freshness, OnReuse, SessionId, SigningKey, SystemClock, master_auth::MAX_PASSWORD_LEN,
+    SessionId, SigningKey, clock::SystemClock, master_auth::MAX_PASSWORD_LEN, session::OnReuse,
+    session_auth::Freshness,
 };
 
 use crate::{

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use argon2::{Argon2, PasswordHasher};
-use tower_session_auth::{SessionPolicy, SigningKey};
+use tower_session_auth::{SigningKey, session::SessionPolicy};
 
 use crate::config::Keys;
 

@@ -8,7 +8,7 @@ use http_body::Body;
 use http_body_util::{BodyExt, LengthLimitError};
 use serde::de::DeserializeOwned;
 use tower::BoxError;
-use tower_session_auth::{AuthError, ErrorKind, Issue};
+use tower_session_auth::{AuthError, ErrorKind, error::ValidationIssue};
 
 /// Reads a JSON object as a `T`. No body at all counts as `{}`.
 pub(crate) async fn json<T, B>(headers: &HeaderMap, body: B) -> Result<T, AuthError>
@@ -86,9 +86,9 @@ impl Query {
         let mut issues = Vec::new();
         for (name, value) in form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes()) {
             if !known.contains(&&*name) {
-                issues.push(Issue::new(name, "there is no such parameter"));
+                issues.push(ValidationIssue::new(name, "there is no such parameter"));
             } else if parameters.insert(name.to_string(), value.into_owned()).is_some() {
-                issues.push(Issue::new(name, "must not be repeated"));
+                issues.push(ValidationIssue::new(name, "must not be repeated"));
             }
         }
         if issues.is_empty() {

@@ -2,8 +2,10 @@
 
 use serde_json::{Value, json};
 use tower_session_auth::{
-    Clock as _, RedisStore, RedisStoreConfig, SessionId, SessionRecord, SessionStore as _, SystemClock,
-    Timestamp,
+    RedisStore, SessionId,
+    clock::{Clock as _, SystemClock, Timestamp},
+    session::SessionRecord,
+    store::{RedisStoreConfig, SessionStore as _},
 };
 
 /// The record as JSON, under the names of the HTTP API where it has them.

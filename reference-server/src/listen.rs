@@ -17,7 +17,7 @@ use tokio::{
     time::{sleep, timeout},
 };
 use tower::{BoxError, Service, ServiceExt};
-use tower_session_auth::ClientAddr;
+use tower_session_auth::master_auth::ClientAddr;
 
 use crate::{config::Limits, proxies::TrustedProxies};
 

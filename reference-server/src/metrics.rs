@@ -8,7 +8,10 @@ use prometheus_client::{
     metrics::{MetricType, counter::ConstCounter, gauge::ConstGauge},
     registry::Registry,
 };
-use tower_session_auth::{NearCacheStats, SecurityEvents, SessionStore};
+use tower_session_auth::{
+    security::SecurityEvents,
+    store::{NearCacheStats, SessionStore},
+};
 
 /// The media type of [`Metrics::text`].
 pub(crate) const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";

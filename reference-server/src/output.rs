@@ -5,8 +5,11 @@ use http::{HeaderValue, Response, StatusCode, header};
 use http_body_util::Full;
 use serde::Serialize;
 use tower_session_auth::{
-    Agent, AgentId, AuthError, AuthenticatedSession, Constraints, ErrorKind, IssuedSession, SessionId,
-    SessionRecord, SessionStatus, Timestamp,
+    AgentId, AuthError, AuthenticatedSession, ErrorKind, SessionId,
+    clock::Timestamp,
+    manager::IssuedSession,
+    session::{Constraints, SessionRecord, SessionStatus},
+    store::Agent,
 };
 
 use crate::metrics::{Metrics, OPENMETRICS};

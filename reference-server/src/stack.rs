@@ -18,7 +18,9 @@ use tower_http::{
     trace::{DefaultOnResponse, TraceLayer},
 };
 use tower_session_auth::{
-    AuthError, ErrorKind, X_REQUEST_ID, master_auth::X_MASTER_PASSWORD, problem_response,
+    AuthError, ErrorKind,
+    master_auth::X_MASTER_PASSWORD,
+    response::{X_REQUEST_ID, problem_response},
 };
 use tracing::Level;
 

@@ -5,7 +5,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use argon2::{Algorithm, Argon2, Params, PasswordHasher, Version};
 use session_auth_server::config::{Config, Settings};
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
-use tower_session_auth::{Clock, ManualClock, Timestamp};
+use tower_session_auth::clock::{Clock, ManualClock, Timestamp};
 
 use crate::{api::Api, redis::TestRedis};
 
@@ -62,7 +62,7 @@ impl TestServer {
         let timeout = Duration::from_millis(settings.store_timeout_ms.unwrap_or_default());
         let mut config = Config::resolve(settings).expect("a configuration");
         if let Some(url) = url {
-            let mut redis = tower_session_auth::RedisStoreConfig::new(url);
+            let mut redis = tower_session_auth::store::RedisStoreConfig::new(url);
             redis.timeout = timeout;
             config.store = session_auth_server::config::Store::Redis(redis);
         }

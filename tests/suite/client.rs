@@ -117,8 +117,8 @@ on_both_stores! {
 
     async fn the_absolute_lifetime_and_the_limit_end_a_session(server: TestServer) {
         let agent = server.api.agent().await;
-        let wish = serde_json::json!({ "agentId": agent, "ttl": 600, "maxRenewals": 1 });
-        let issued = server.api.create(wish).await.expect(201).issued();
+        let request = serde_json::json!({ "agentId": agent, "ttl": 600, "maxRenewals": 1 });
+        let issued = server.api.create(request).await.expect(201).issued();
         let session = open(&server, MemoryStorage::new(saved(&issued))).await;
         server.advance(480);
         session.fresh_token().await.unwrap();
@@ -130,8 +130,8 @@ on_both_stores! {
         server.advance(1);
         assert_eq!(over(&session, &server).await, SessionOver::LimitReached);
 
-        let wish = serde_json::json!({ "agentId": agent, "ttl": 600, "absoluteLifetime": 600 });
-        let issued = server.api.create(wish).await.expect(201).issued();
+        let request = serde_json::json!({ "agentId": agent, "ttl": 600, "absoluteLifetime": 600 });
+        let issued = server.api.create(request).await.expect(201).issued();
         let session = open(&server, MemoryStorage::new(saved(&issued))).await;
         server.advance(600);
         assert_eq!(over(&session, &server).await, SessionOver::LifetimeExceeded);
@@ -159,7 +159,7 @@ on_both_stores! {
 
     async fn a_clock_that_is_ahead_asks_too_early_and_loses_nothing(server: TestServer) {
         let issued = fresh(&server).await;
-        let ahead = tower_session_auth::ManualClock::new(tower_session_auth::Timestamp(server.now() + 2 * DAY));
+        let ahead = tower_session_auth::clock::ManualClock::new(tower_session_auth::clock::Timestamp(server.now() + 2 * DAY));
         let session = ClientSession::builder(http_client(), base(server.address))
             .clock(ahead)
             .open(MemoryStorage::new(saved(&issued)))
@@ -332,7 +332,7 @@ async fn a_session_that_is_saved_anew_is_picked_up() {
 #[tokio::test]
 async fn a_sibling_that_slept_is_not_taken_for_a_thief() {
     let revoking = |settings: &mut session_auth_server::config::Settings| {
-        settings.on_reuse = Some(tower_session_auth::OnReuse::Revoke);
+        settings.on_reuse = Some(tower_session_auth::session::OnReuse::Revoke);
     };
     for server in [
         TestServer::memory_with(revoking).await,

@@ -17,7 +17,8 @@ use session_auth_tests::{
     server::{PASSWORD, cheap_hash},
 };
 use tower_session_auth::{
-    CreateSession, RedisStore, RedisStoreConfig, SessionManager, SigningKey, TokenSigner,
+    RedisStore, SessionManager, SigningKey, session::CreateSession, store::RedisStoreConfig,
+    token::TokenSigner,
 };
 
 /// The command, with no setting of the machine's own.

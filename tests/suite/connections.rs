@@ -10,7 +10,7 @@ use tokio::{
     net::TcpStream,
     time::timeout,
 };
-use tower_session_auth::{ManualClock, Timestamp};
+use tower_session_auth::clock::{ManualClock, Timestamp};
 
 /// Far more than anything here takes.
 const SOON: Duration = Duration::from_secs(10);
@@ -85,7 +85,7 @@ async fn a_running_request_finishes_when_the_server_stops() {
         tokio::task::yield_now().await;
     }
     stream.write_all(b"}").await.expect("a write");
-    assert!(rest(stream).await.contains("201 Created"));
+    assert!(rest(stream).await.contains("201 CreateOutcome"));
     timeout(SOON, stopped)
         .await
         .expect("a stop")

@@ -9,7 +9,12 @@ use session_auth_tests::{
     redis::TestRedis,
     server::{START, TestServer, cheap_hash},
 };
-use tower_session_auth::{Freshness, ManualClock, RedisStoreConfig, SigningKey, Timestamp};
+use tower_session_auth::{
+    SigningKey,
+    clock::{ManualClock, Timestamp},
+    session_auth::Freshness,
+    store::RedisStoreConfig,
+};
 
 const HALF_A_DAY: u64 = 43_200;
 

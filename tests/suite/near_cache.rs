@@ -15,7 +15,10 @@ use fixtures::{NOW, agent, key, open, renewal, session};
 use session_auth_tests::{near::either, redis::TestRedis};
 use stores::{DEADLINE, SLACK, add, coherent, coherent_with, held, hold, order, stats, until};
 use tokio::{task::JoinSet, time::sleep};
-use tower_session_auth::{Created, OnSessionLimit, SessionStore as _};
+use tower_session_auth::{
+    session::OnSessionLimit,
+    store::{CreateOutcome, SessionStore as _},
+};
 
 #[tokio::test]
 async fn a_record_that_was_read_is_held_and_answers_without_a_command() {
@@ -70,7 +73,7 @@ async fn what_the_process_itself_changes_is_forgotten_at_once() {
         instead.on_limit = OnSessionLimit::EvictOldest;
         assert_eq!(
             store.create(&instead).await.unwrap(),
-            Created::InPlaceOf(vec![record.id])
+            CreateOutcome::InPlaceOf(vec![record.id])
         );
         assert_eq!(store.near(record.id), None, "evicted");
 

@@ -28,7 +28,8 @@ fn its_rust_is_what_compiles_here() {
 async fn add_it_to_an_axum_app() -> Result<(), BoxError> {
     use axum::{Extension, Router, routing::get};
     use tower_session_auth::{
-        AuthenticatedSession, RedisStore, RedisStoreConfig, SessionAuthLayer, TokenVerifier, VerifyingKey,
+        AuthenticatedSession, RedisStore, SessionAuthLayer, TokenVerifier, VerifyingKey,
+        store::RedisStoreConfig,
     };
 
     async fn hello(Extension(session): Extension<AuthenticatedSession>) -> String {
@@ -45,7 +46,7 @@ async fn add_it_to_an_axum_app() -> Result<(), BoxError> {
     // At memory speed, in the same app.
     let verifier = TokenVerifier::new([VerifyingKey::from_paserk("k4.public.…")?]);
     use std::time::Duration;
-    use tower_session_auth::{Freshness, SessionStore as _};
+    use tower_session_auth::{session_auth::Freshness, store::SessionStore as _};
 
     let mut config = RedisStoreConfig::new("redis://127.0.0.1");
     config.near_cache.bound = Duration::from_millis(250);

@@ -29,7 +29,7 @@ use fixtures::{NOW, agent, renewal, session};
 use session_auth_tests::redis::{TestRedis, command};
 use subject::Subject;
 use tokio::task::{JoinSet, yield_now};
-use tower_session_auth::{Created, SessionStore as _, Swapped};
+use tower_session_auth::store::{CreateOutcome, SessionStore as _, SwapOutcome};
 
 fn order(redis: &TestRedis, arguments: &[&str]) {
     redis.command::<redis::Value>(arguments).unwrap();
@@ -52,7 +52,7 @@ async fn no_deadline_is_too_long() {
     let redis = TestRedis::shared();
     let store = fixtures::open(redis.fresh_database(), Duration::MAX);
     let created = store.create(&session(agent(), NOW)).await;
-    assert_eq!(created.unwrap(), Created::Done);
+    assert_eq!(created.unwrap(), CreateOutcome::Done);
 }
 
 #[tokio::test]
@@ -68,7 +68,7 @@ async fn a_server_that_comes_back_empty_is_taken_as_it_is() {
     // Its scripts are gone as well.
     let swap = renewal(&record, "1", NOW);
     let swapped = subject.call(subject.store.replace_token(&swap)).await;
-    assert_eq!(swapped.unwrap(), Swapped::NotFound);
+    assert_eq!(swapped.unwrap(), SwapOutcome::NotFound);
     let record = subject.add().await;
     assert_eq!(subject.read(record.id).await.unwrap(), Some(record));
 }
@@ -83,7 +83,7 @@ async fn scripts_that_were_flushed_are_loaded_again() {
     flush();
     let swap = renewal(&record, "1", NOW);
     let swapped = subject.call(store.replace_token(&swap)).await.unwrap();
-    assert_eq!(swapped, Swapped::Done);
+    assert_eq!(swapped, SwapOutcome::Done);
     flush();
     assert!(subject.call(store.revoke(record.id, NOW)).await.unwrap());
     flush();
@@ -173,7 +173,7 @@ async fn whatever_is_answered_over_lost_connections_is_right() {
             let swap = renewal(&current, &token, NOW);
             match writer.call(writer.store.replace_token(&swap)).await {
                 Ok(outcome) => {
-                    assert_eq!(outcome, Swapped::Done, "nobody else writes");
+                    assert_eq!(outcome, SwapOutcome::Done, "nobody else writes");
                     current = swap.next;
                     count.fetch_add(1, Ordering::Relaxed);
                 }

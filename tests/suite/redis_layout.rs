@@ -19,8 +19,10 @@ use redis::{InfoDict, Value};
 use subject::{Subject, agent_key};
 use tokio::task::JoinSet;
 use tower_session_auth::{
-    AgentStore as _, CreateSession, Created, RetryHash, SessionManager, SessionStore as _, SigningKey,
-    TokenSigner,
+    SessionManager, SigningKey,
+    session::{CreateSession, RetryHash},
+    store::{AgentStore as _, CreateOutcome, SessionStore as _},
+    token::TokenSigner,
 };
 
 #[tokio::test]
@@ -91,9 +93,9 @@ async fn tokens_are_stored_as_hashes_alone() {
     let subject = Subject::new();
     let signer = TokenSigner::new(SigningKey::generate().unwrap());
     let sessions = SessionManager::new(subject.store.clone(), signer);
-    let mut wish = CreateSession::new(agent());
-    wish.constraints = constraints(65);
-    let issued = sessions.create(wish).await.unwrap();
+    let mut request = CreateSession::new(agent());
+    request.constraints = constraints(65);
+    let issued = sessions.create(request).await.unwrap();
 
     // Else it might be there and not be seen.
     let _: String = subject.ask(&["CONFIG", "SET", "rdbcompression", "no"]);
@@ -195,7 +197,7 @@ async fn the_registry_forgets_an_agent_that_was_deleted() {
     subject.register(agent, "build-bot").await;
     assert_eq!(subject.store.delete_agent(agent, NOW).await.unwrap(), Some(0));
     let refused = subject.store.create(&session(agent, NOW)).await.unwrap();
-    assert_eq!(refused, Created::AgentDeleted);
+    assert_eq!(refused, CreateOutcome::AgentDeleted);
     subject.store.delete_agent(agent, NOW).await.unwrap();
     assert_eq!(subject.ask::<i64>(&["ZCARD", "agents"]), 0);
 }
@@ -219,7 +221,7 @@ async fn a_session_takes_at_most_300_bytes() {
                 let agent = agent();
                 for _ in 0..EACH {
                     let created = store.create(&session(agent, NOW)).await.unwrap();
-                    assert_eq!(created, Created::Done);
+                    assert_eq!(created, CreateOutcome::Done);
                 }
             }
         });

@@ -9,7 +9,11 @@ use session_auth_tests::{
     redis::{TestRedis, command},
     server::{START, TestServer},
 };
-use tower_session_auth::{ManualClock, OnReuse, SigningKey, Timestamp};
+use tower_session_auth::{
+    SigningKey,
+    clock::{ManualClock, Timestamp},
+    session::OnReuse,
+};
 
 const DAY: u64 = 86_400;
 const KEY: &str = "0b7c2f0e-the-first";
@@ -84,8 +88,8 @@ on_both_stores! {
     async fn the_window_closes_when_the_new_token_is_renewed_in_turn(server: TestServer) {
         // The end of the lifetime makes the second term short enough for a renewal while the first token lives.
         let agent = server.api.agent().await;
-        let wish = serde_json::json!({ "agentId": agent, "ttl": 600, "absoluteLifetime": 620 });
-        let first = server.api.create(wish).await.expect(201).issued();
+        let request = serde_json::json!({ "agentId": agent, "ttl": 600, "absoluteLifetime": 620 });
+        let first = server.api.create(request).await.expect(201).issued();
         server.advance(570);
         let second = repeat(&server, &first).await.expect(200).issued();
         server.advance(25);
@@ -291,8 +295,8 @@ async fn reuse_revokes_the_session_when_it_is_to_and_only_after_the_window() {
 async fn two_generations_back_is_reuse_inside_the_window_too() {
     for server in both(|settings| settings.on_reuse = Some(OnReuse::Revoke)).await {
         let agent = server.api.agent().await;
-        let wish = serde_json::json!({ "agentId": agent, "ttl": 600, "absoluteLifetime": 620 });
-        let first = server.api.create(wish).await.expect(201).issued();
+        let request = serde_json::json!({ "agentId": agent, "ttl": 600, "absoluteLifetime": 620 });
+        let first = server.api.create(request).await.expect(201).issued();
         server.advance(570);
         let second = server
             .api

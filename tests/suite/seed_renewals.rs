@@ -36,8 +36,8 @@ on_both_stores! {
 
     async fn r03_renewal_past_the_limit_is_refused(server: TestServer) {
         let agent = server.api.agent().await;
-        let wish = json!({ "agentId": agent, "ttl": 600, "maxRenewals": 1 });
-        let session = server.api.create(wish).await.expect(201).issued();
+        let request = json!({ "agentId": agent, "ttl": 600, "maxRenewals": 1 });
+        let session = server.api.create(request).await.expect(201).issued();
         server.advance(300);
         let renewed = server.api.renew(&session.id, &session.token).await.expect(200).issued();
         server.advance(300);
@@ -48,8 +48,8 @@ on_both_stores! {
 
     async fn r04_renewal_past_the_absolute_lifetime_is_refused(server: TestServer) {
         let agent = server.api.agent().await;
-        let wish = json!({ "agentId": agent, "ttl": 600, "absoluteLifetime": 900 });
-        let session = server.api.create(wish).await.expect(201).issued();
+        let request = json!({ "agentId": agent, "ttl": 600, "absoluteLifetime": 900 });
+        let session = server.api.create(request).await.expect(201).issued();
         server.advance(500);
         let renewed = server.api.renew(&session.id, &session.token).await.expect(200).issued();
         server.advance(399);
@@ -117,8 +117,8 @@ on_both_stores! {
 
     async fn r10_a_new_expiry_never_passes_the_absolute_lifetime(server: TestServer) {
         let agent = server.api.agent().await;
-        let wish = json!({ "agentId": agent, "ttl": 600, "absoluteLifetime": 1000 });
-        let session = server.api.create(wish).await.expect(201).issued();
+        let request = json!({ "agentId": agent, "ttl": 600, "absoluteLifetime": 1000 });
+        let session = server.api.create(request).await.expect(201).issued();
         server.advance(500);
         let reply = server.api.renew(&session.id, &session.token).await.expect(200);
         assert_eq!(reply.number("expiresAt"), START + 1000);

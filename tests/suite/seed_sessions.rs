@@ -101,10 +101,10 @@ on_both_stores! {
     async fn s10_the_caller_sees_its_session_as_it_was_opened(server: TestServer) {
         let agent = server.api.agent().await;
         let constraints = json!({ "maxAmount": "10", "hosts": ["a.example"] });
-        let wish = json!({
+        let request = json!({
             "agentId": agent, "ttl": 600, "maxRenewals": 3, "absoluteLifetime": 7200, "constraints": constraints,
         });
-        let session = server.api.create(wish).await.expect(201).issued();
+        let session = server.api.create(request).await.expect(201).issued();
         let own = server.api.access(&session.token).await.expect(200);
         assert_eq!(own.body, json!({
             "id": session.id, "agentId": agent, "status": "ACTIVE", "renewalCount": 0, "maxRenewals": 3,

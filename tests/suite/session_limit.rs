@@ -2,7 +2,7 @@
 
 use serde_json::json;
 use session_auth_tests::{api::Issued, server::TestServer};
-use tower_session_auth::OnSessionLimit;
+use tower_session_auth::session::OnSessionLimit;
 
 async fn evicting() -> [TestServer; 2] {
     let adjust = |settings: &mut session_auth_server::config::Settings| {
@@ -17,8 +17,8 @@ async fn evicting() -> [TestServer; 2] {
 }
 
 async fn open(server: &TestServer, agent: &str, ttl: u64) -> Issued {
-    let wish = json!({ "agentId": agent, "ttl": ttl });
-    server.api.create(wish).await.expect(201).issued()
+    let request = json!({ "agentId": agent, "ttl": ttl });
+    server.api.create(request).await.expect(201).issued()
 }
 
 #[tokio::test]
@@ -53,8 +53,8 @@ async fn the_session_renewed_or_created_the_longest_ago_gives_way() {
             .access(&second.token)
             .await
             .refused(401, "SESSION_REVOKED");
-        for standing in [&renewed, &third, &fourth] {
-            server.api.access(&standing.token).await.expect(200);
+        for check_session in [&renewed, &third, &fourth] {
+            server.api.access(&check_session.token).await.expect(200);
         }
         // Renewed and created in the same second: the one created first.
         let fifth = open(&server, &agent, 600).await;
@@ -93,16 +93,16 @@ async fn many_creations_at_once_all_succeed_and_leave_the_maximum() {
                 tokio::spawn(async move { api.session(&agent).await })
             })
             .collect();
-        let (mut standing, mut evicted) = (0, 0);
+        let (mut check_session, mut evicted) = (0, 0);
         let mut sessions = Vec::new();
         for session in opened {
             sessions.push(session.await.unwrap());
         }
         for session in sessions {
             let reply = server.api.access(&session.token).await;
-            standing += usize::from(reply.status == 200);
+            check_session += usize::from(reply.status == 200);
             evicted += session.body["evictedSessionIds"].as_array().map_or(0, Vec::len);
         }
-        assert_eq!((standing, evicted), (3, 61));
+        assert_eq!((check_session, evicted), (3, 61));
     }
 }

@@ -10,7 +10,10 @@ use std::time::Duration;
 use fixtures::{NOW, RETENTION, TTL, agent, constraints, key, open, renewal, session};
 use rules::agents::register;
 use session_auth_tests::redis::{TestRedis, command};
-use tower_session_auth::{AgentStore as _, Created, MemoryStore, RedisStore, SessionStore as _};
+use tower_session_auth::{
+    MemoryStore, RedisStore,
+    store::{AgentStore as _, CreateOutcome, SessionStore as _},
+};
 
 /// Far more than a call takes on a machine under load: these tests are not about deadlines.
 const DEADLINE: Duration = Duration::from_secs(10);
@@ -112,9 +115,9 @@ async fn memory_forgets_a_session_when_its_retention_is_over() {
     let store = MemoryStore::new();
     let agent = agent();
     let first = session(agent, NOW);
-    assert_eq!(store.create(&first).await.unwrap(), Created::Done);
+    assert_eq!(store.create(&first).await.unwrap(), CreateOutcome::Done);
     let renewed = session(agent, NOW);
-    assert_eq!(store.create(&renewed).await.unwrap(), Created::Done);
+    assert_eq!(store.create(&renewed).await.unwrap(), CreateOutcome::Done);
     let half = NOW.plus(TTL / 2);
     store
         .replace_token(&renewal(&renewed.record, "1", half))
@@ -142,8 +145,8 @@ async fn memory_forgets_a_deleted_agent_after_an_hour() {
     let agent = register(&store, agent(), None).await.id;
     store.delete_agent(agent, NOW).await.unwrap();
     for (now, outcome) in [
-        (NOW.plus(3_599), Created::AgentDeleted),
-        (NOW.plus(3_600), Created::Done),
+        (NOW.plus(3_599), CreateOutcome::AgentDeleted),
+        (NOW.plus(3_600), CreateOutcome::Done),
     ] {
         let created = store.create(&session(agent, now)).await.unwrap();
         assert_eq!(created, outcome, "at {now}");
@@ -174,13 +177,13 @@ async fn redis_keeps_a_session_until_its_retention_is_over() {
     let bucket = format!("{{{:04x}}}:{}", agent.bucket(), agent.as_uuid().simple());
     let index = format!("idx:{bucket}");
     let record = key(id);
-    assert_eq!(store.create(&long).await.unwrap(), Created::Done);
+    assert_eq!(store.create(&long).await.unwrap(), CreateOutcome::Done);
     assert_ends(&url, &[&record, &index], TTL + RETENTION);
 
     // A session that ends earlier does not shorten the index's life.
     let mut short = session(agent, NOW);
     short.record.expires_at = NOW.plus(300);
-    assert_eq!(store.create(&short).await.unwrap(), Created::Done);
+    assert_eq!(store.create(&short).await.unwrap(), CreateOutcome::Done);
     assert_ends(&url, &[&key(short.record.id)], 300 + RETENTION);
     assert_ends(&url, &[&index], TTL + RETENTION);
 

@@ -15,11 +15,11 @@ on_both_stores! {
         let api = &server.api;
         let id = "6f1c7a52-2f39-4b0e-9c55-0b7f3e3d2a11";
         let bot = json!({ "id": id, "name": "build-bot", "createdAt": START });
-        let wish = Some(json!({ "id": id, "name": "build-bot" }));
-        let created = api.master(Method::POST, "/v1/agents", wish.clone()).await.expect(201);
+        let request = Some(json!({ "id": id, "name": "build-bot" }));
+        let created = api.master(Method::POST, "/v1/agents", request.clone()).await.expect(201);
         assert_eq!(created.body, bot);
         server.advance(5);
-        let repeated = api.master(Method::POST, "/v1/agents", wish).await.expect(201);
+        let repeated = api.master(Method::POST, "/v1/agents", request).await.expect(201);
         assert_eq!(repeated.body, bot, "repeating a registration changes nothing");
         let renamed = Some(json!({ "id": id, "name": "other" }));
         let renamed = api.master(Method::POST, "/v1/agents", renamed).await;
@@ -75,8 +75,8 @@ on_both_stores! {
         let agent = server.api.agent().await;
         let mut token = String::new();
         for _ in 0..5 {
-            let wish = json!({ "agentId": agent, "ttl": 300 });
-            token = server.api.create(wish).await.expect(201).text("token");
+            let request = json!({ "agentId": agent, "ttl": 300 });
+            token = server.api.create(request).await.expect(201).text("token");
         }
         server.advance(299);
         server.api.access(&token).await.expect(200);
@@ -123,8 +123,8 @@ on_both_stores! {
         let agent = server.api.agent().await;
         for length in [0, 40, 56, 57, 4_000] {
             let constraints = json!({ "text": "ü".repeat(length / 2) });
-            let wish = json!({ "agentId": agent, "constraints": constraints });
-            let session = server.api.create(wish).await.expect(201).issued();
+            let request = json!({ "agentId": agent, "constraints": constraints });
+            let session = server.api.create(request).await.expect(201).issued();
             let own = server.api.access(&session.token).await.expect(200);
             assert_eq!(own.body["constraints"], constraints, "{length}");
             let list = server.api.list(&format!("?agentId={agent}")).await.expect(200);

@@ -15,8 +15,11 @@ use tower::{BoxError, Layer, Service, ServiceBuilder, ServiceExt, service_fn};
 
 use super::*;
 use crate::{
-    AuthError, ErrorKind, ManualClock, SessionToken, Timestamp, problem_response,
+    AuthError, ErrorKind,
+    clock::{ManualClock, Timestamp},
+    response::problem_response,
     testing::{NOW, claims},
+    token::SessionToken,
 };
 
 const TTL: u64 = 100;

@@ -4,7 +4,7 @@ use crate::{
     error::{AuthError, ErrorKind},
     id::SessionId,
     session::{CreateSession, SessionRecord},
-    store::{AgentDirectory, Created, NewSession, SessionStore},
+    store::{AgentDirectory, CreateOutcome, NewSession, SessionStore},
     token::Claims,
 };
 
@@ -14,11 +14,11 @@ impl<S: SessionStore, D: AgentDirectory> SessionManager<S, D> {
     /// # Errors
     /// `ValidationFailed`, `AgentNotFound`, `SessionLimitExceeded`, `StoreUnavailable`, `InternalError`. After
     /// `StoreUnavailable` there may be a session whose token nobody has; the store takes it away as soon as it can.
-    pub async fn create(&self, wish: CreateSession) -> Result<IssuedSession, AuthError> {
+    pub async fn create(&self, request: CreateSession) -> Result<IssuedSession, AuthError> {
         let now_millis = self.clock.now_millis();
         let now = Timestamp::from_millis(now_millis);
-        let agent_id = wish.agent_id;
-        let terms = self.policy.grant(&wish, now)?;
+        let agent_id = request.agent_id;
+        let terms = self.policy.grant(&request, now)?;
         if !self.directory.contains(agent_id).await? {
             return Err(ErrorKind::AgentNotFound.into());
         }
@@ -46,7 +46,7 @@ impl<S: SessionStore, D: AgentDirectory> SessionManager<S, D> {
             retry_hash: None,
             rotated_generation: None,
             revoked_at: None,
-            constraints: wish.constraints,
+            constraints: request.constraints,
         };
         let session = NewSession {
             record,
@@ -56,8 +56,8 @@ impl<S: SessionStore, D: AgentDirectory> SessionManager<S, D> {
             now,
         };
         match self.store.create(&session).await? {
-            Created::Done => Ok(IssuedSession::new(session.record, token)),
-            Created::InPlaceOf(evicted) => {
+            CreateOutcome::Done => Ok(IssuedSession::new(session.record, token)),
+            CreateOutcome::InPlaceOf(evicted) => {
                 for oldest in &evicted {
                     tracing::info!(agent = %agent_id, session = %id, evicted = %oldest, "a session was opened in place of another");
                 }
@@ -66,8 +66,8 @@ impl<S: SessionStore, D: AgentDirectory> SessionManager<S, D> {
                     ..IssuedSession::new(session.record, token)
                 })
             }
-            Created::LimitReached => Err(ErrorKind::SessionLimitExceeded.into()),
-            Created::AgentDeleted => Err(ErrorKind::AgentNotFound.into()),
+            CreateOutcome::LimitReached => Err(ErrorKind::SessionLimitExceeded.into()),
+            CreateOutcome::AgentDeleted => Err(ErrorKind::AgentNotFound.into()),
         }
     }
 }

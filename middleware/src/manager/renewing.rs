@@ -4,22 +4,25 @@ use crate::{
     error::{AuthError, ErrorKind},
     id::SessionId,
     security,
-    session::{self, Grant, IdempotencyKey, Renewal, RetryHash, SessionRecord},
+    session::{
+        IdempotencyKey, RetryHash, SessionRecord,
+        decide::{self, NextToken, Renewal},
+    },
     session_auth::PresentedSession,
-    store::{AgentDirectory, SessionStore, Swapped, TokenSwap},
+    store::{AgentDirectory, SessionStore, SwapOutcome, TokenSwap},
     token::{Claims, SessionToken},
 };
 
 impl<S: SessionStore, D: AgentDirectory> SessionManager<S, D> {
     /// Renews the session that a [renewal layer](crate::SessionAuthLayer::for_renewal) has let through: its token is
-    /// replaced, and the old one is dead at once (but for its [overlap](crate::RotationPolicy::previous_token_overlap)).
+    /// replaced, and the old one is dead at once (but for its [overlap](crate::session::ReplacedTokenPolicy::previous_token_overlap)).
     ///
-    /// With an idempotency key the renewal can be repeated inside the [retry window](crate::RotationPolicy::retry_window):
+    /// With an idempotency key the renewal can be repeated inside the [retry window](crate::session::ReplacedTokenPolicy::retry_window):
     /// with the same old token and key it gives the same new token, byte for byte. The [`renewal`](crate::renewal) page tells
     /// the whole story.
     ///
     /// # Errors
-    /// Those of [`renew`](crate::decisions::renew), `SessionNotFound`, `StoreUnavailable`, `InternalError`. After
+    /// Those of [`renew`](crate::session::decide::renew), `SessionNotFound`, `StoreUnavailable`, `InternalError`. After
     /// `StoreUnavailable` the token may have been replaced all the same: repeat the renewal with the same key.
     pub async fn renew(
         &self,
@@ -29,10 +32,10 @@ impl<S: SessionStore, D: AgentDirectory> SessionManager<S, D> {
         let now = self.clock.now();
         let (current, token) = (presented.record(), presented.token());
         let rotation = &self.policy.rotation;
-        let decide = |record| session::renew(record, token, key, rotation, now);
+        let decision = |record| decide::renew(record, token, key, rotation, now);
 
-        let grant = match decide(current) {
-            Ok(Renewal::Grant(grant)) => grant,
+        let grant = match decision(current) {
+            Ok(Renewal::NextToken(grant)) => grant,
             Ok(Renewal::Repeat(claims)) => return self.repeat(current, &claims),
             Err(refusal) => {
                 let (events, store) = (&self.events, &self.store);
@@ -52,7 +55,7 @@ impl<S: SessionStore, D: AgentDirectory> SessionManager<S, D> {
             Swap::Done(record) => Ok(IssuedSession::new(record, fresh)),
             Swap::NotFound => Err(AuthError::token(ErrorKind::SessionNotFound)),
             // Another renewal with this token came first: perhaps the same one, sent twice.
-            Swap::Overtaken(record) => match decide(&record) {
+            Swap::Overtaken(record) => match decision(&record) {
                 Ok(Renewal::Repeat(claims)) => self.repeat(&record, &claims),
                 _ => Err(ErrorKind::SessionRenewalMismatch.into()),
             },
@@ -69,7 +72,7 @@ impl<S: SessionStore, D: AgentDirectory> SessionManager<S, D> {
         let mut current = self.get(id).await?;
         loop {
             let now = self.clock.now();
-            let grant = session::rotate(&current, now)?;
+            let grant = decide::rotate(&current, now)?;
             let fresh = self.sign(&grant.claims)?;
             let next = SessionRecord {
                 previous_token_hash: None,
@@ -115,10 +118,10 @@ impl<S: SessionStore, D: AgentDirectory> SessionManager<S, D> {
             now,
         };
         match self.store.replace_token(&swap).await? {
-            Swapped::Done => Ok(Swap::Done(swap.next)),
-            Swapped::Mismatch(record) => Ok(Swap::Overtaken(*record)),
-            Swapped::Revoked => Err(ErrorKind::SessionRevoked.into()),
-            Swapped::NotFound => Ok(Swap::NotFound),
+            SwapOutcome::Done => Ok(Swap::Done(swap.next)),
+            SwapOutcome::Mismatch(record) => Ok(Swap::Overtaken(*record)),
+            SwapOutcome::Revoked => Err(ErrorKind::SessionRevoked.into()),
+            SwapOutcome::NotFound => Ok(Swap::NotFound),
         }
     }
 }
@@ -131,7 +134,7 @@ enum Swap {
     NotFound,
 }
 
-fn successor(current: &SessionRecord, grant: &Grant, fresh: &SessionToken) -> SessionRecord {
+fn successor(current: &SessionRecord, grant: &NextToken, fresh: &SessionToken) -> SessionRecord {
     SessionRecord {
         token_hash: fresh.hash(),
         generation: grant.claims.generation,

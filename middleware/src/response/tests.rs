@@ -123,8 +123,8 @@ async fn a_problem_has_the_members_of_rfc_9457_and_ours_and_no_others() {
 #[tokio::test]
 async fn details_name_every_issue() {
     let error = AuthError::validation(vec![
-        Issue::new("ttl", "must lie in 300..=604800"),
-        Issue::new("agentId", "must be a UUID"),
+        ValidationIssue::new("ttl", "must lie in 300..=604800"),
+        ValidationIssue::new("agentId", "must be a UUID"),
     ]);
     let expected = json!({ "issues": [
         { "path": "ttl", "message": "must lie in 300..=604800" },

@@ -6,41 +6,41 @@ mod schedule;
 #[cfg(test)]
 mod tests;
 
-pub use access::{Admission, admit};
-pub use renewal::{Grant, Renewal, renew, rotate};
+pub use access::{MatchedToken, admit};
+pub use renewal::{NextToken, Renewal, renew, rotate};
 pub use schedule::{renew_after, renewable_from};
 
-use super::{RotationPolicy, SessionRecord};
+use super::{ReplacedTokenPolicy, SessionRecord};
 use crate::{
     clock::Timestamp,
     error::{AuthError, ErrorKind},
-    token::ProvenToken,
+    token::VerifiedToken,
 };
 
 /// Why a token is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{kind}")]
 #[non_exhaustive]
-pub struct Refusal {
+pub struct Rejection {
     /// What the answer says.
     pub kind: ErrorKind,
     /// Seconds until a renewal would be granted, for `RenewalTooEarly`.
     pub retry_after: Option<u64>,
     /// What the token gives away beyond that.
-    pub suspicion: Option<Suspicion>,
+    pub suspicion: Option<SecurityEvent>,
 }
 
 /// What a token that is not the current one gives away.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Suspicion {
+pub enum SecurityEvent {
     /// The session was renewed with it, and that long ago: somebody has a copy.
     Reuse,
     /// It is of a later generation than the store knows of: the store has lost writes.
     StateLost,
 }
 
-impl From<ErrorKind> for Refusal {
+impl From<ErrorKind> for Rejection {
     fn from(kind: ErrorKind) -> Self {
         Self {
             kind,
@@ -50,8 +50,8 @@ impl From<ErrorKind> for Refusal {
     }
 }
 
-impl From<Refusal> for AuthError {
-    fn from(refusal: Refusal) -> Self {
+impl From<Rejection> for AuthError {
+    fn from(refusal: Rejection) -> Self {
         let error = Self::token(refusal.kind);
         match refusal.retry_after {
             Some(seconds) => error.with_retry_after(seconds),
@@ -65,7 +65,7 @@ impl From<Refusal> for AuthError {
 ///
 /// # Errors
 /// `SessionRevoked`, `InvalidToken` (the token names another agent).
-pub fn standing(record: &SessionRecord, token: &ProvenToken) -> Result<(), ErrorKind> {
+pub fn check_session(record: &SessionRecord, token: &VerifiedToken) -> Result<(), ErrorKind> {
     if record.revoked_at.is_some() {
         return Err(ErrorKind::SessionRevoked);
     }
@@ -79,28 +79,28 @@ pub fn standing(record: &SessionRecord, token: &ProvenToken) -> Result<(), Error
 ///
 /// Of the tokens before, these raise no suspicion: an expired one, which does no harm any more; the last one within its
 /// grace, when it lost a race or its answer; and those from before a rotation by an administrator, which tells nobody.
-fn not_current(
+fn reject_stale_token(
     record: &SessionRecord,
-    token: &ProvenToken,
-    rotation: &RotationPolicy,
+    token: &VerifiedToken,
+    rotation: &ReplacedTokenPolicy,
     now: Timestamp,
     kind: ErrorKind,
-) -> Refusal {
+) -> Rejection {
     let generation = token.claims().generation;
     if generation > record.generation {
-        return Refusal {
-            suspicion: Some(Suspicion::StateLost),
+        return Rejection {
+            suspicion: Some(SecurityEvent::StateLost),
             ..ErrorKind::SessionStateLost.into()
         };
     }
     let last = generation.saturating_add(1) == record.generation;
-    let in_grace = last && now.since(record.term_began_at()) < rotation.grace();
+    let in_grace = last && now.since(record.ttl_started_at()) < rotation.grace();
     let by_renewal = record
         .rotated_generation
         .is_none_or(|rotated| generation >= rotated);
-    let reused = generation < record.generation && by_renewal && !in_grace && token.unexpired(now).is_ok();
-    Refusal {
-        suspicion: reused.then_some(Suspicion::Reuse),
+    let reused = generation < record.generation && by_renewal && !in_grace && token.check_expiry(now).is_ok();
+    Rejection {
+        suspicion: reused.then_some(SecurityEvent::Reuse),
         ..kind.into()
     }
 }

@@ -3,18 +3,14 @@
 //! Nothing in here waits, reads a clock or talks to a store: every rule is a function of (record, token, now).
 
 mod constraints;
-mod decide;
+pub mod decide;
 mod idempotency;
 mod policy;
 mod record;
 mod rotation;
 
 pub use constraints::{Constraints, InvalidConstraints, MAX_CONSTRAINTS_LEN};
-pub use decide::{
-    Admission, Grant, Refusal, Renewal, Suspicion, admit, renew, renew_after, renewable_from, rotate,
-    standing,
-};
 pub use idempotency::{IDEMPOTENCY_KEY, IdempotencyKey, InvalidIdempotencyKey, RetryHash};
-pub use policy::{CreateSession, OnSessionLimit, SessionPolicy, Terms};
+pub use policy::{CreateSession, OnSessionLimit, SessionLimits, SessionPolicy};
 pub use record::{SessionRecord, SessionStatus};
-pub use rotation::{OnReuse, RotationPolicy};
+pub use rotation::{OnReuse, ReplacedTokenPolicy};

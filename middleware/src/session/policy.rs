@@ -2,17 +2,17 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Constraints, RotationPolicy};
+use super::{Constraints, ReplacedTokenPolicy};
 use crate::{
     clock::Timestamp,
-    error::{AuthError, Issue},
+    error::{AuthError, ValidationIssue},
     id::AgentId,
 };
 
 /// The bounds within which sessions are granted. Times are in seconds.
 ///
 /// ```
-/// use tower_session_auth::SessionPolicy;
+/// use tower_session_auth::session::SessionPolicy;
 ///
 /// let mut policy = SessionPolicy::default();
 /// policy.max_sessions_per_agent = 10;
@@ -35,7 +35,7 @@ pub struct SessionPolicy {
     /// What happens when it has them and asks for another: [`OnSessionLimit::Refuse`].
     pub on_session_limit: OnSessionLimit,
     /// What becomes of replaced tokens.
-    pub rotation: RotationPolicy,
+    pub rotation: ReplacedTokenPolicy,
     /// How long a session is kept after its expiry, to be listed as EXPIRED: 86,400.
     pub retention: u64,
 }
@@ -62,13 +62,13 @@ impl Default for SessionPolicy {
             absolute_lifetime: 2_592_000,
             max_sessions_per_agent: 5,
             on_session_limit: OnSessionLimit::Refuse,
-            rotation: RotationPolicy::default(),
+            rotation: ReplacedTokenPolicy::default(),
             retention: 86_400,
         }
     }
 }
 
-/// A wish for a session. What is `None` is taken from the policy.
+/// A request for a session. What is `None` is taken from the policy.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct CreateSession {
@@ -101,7 +101,7 @@ impl CreateSession {
 /// What was granted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Terms {
+pub struct SessionLimits {
     /// The lifetime of each token, in seconds.
     pub ttl: u64,
     /// How many times the session may be renewed.
@@ -113,24 +113,24 @@ pub struct Terms {
 }
 
 impl SessionPolicy {
-    /// What a wish is granted at `now`, or everything that is wrong with it.
+    /// What a request is granted at `now`, or everything that is wrong with it.
     ///
     /// A ttl beyond the absolute lifetime is no error: the token then ends with the session.
     ///
     /// # Errors
     /// `ValidationFailed` with every issue.
-    pub fn grant(&self, wish: &CreateSession, now: Timestamp) -> Result<Terms, AuthError> {
-        let ttl = wish.ttl.unwrap_or(self.ttl);
-        let max_renewals = wish.max_renewals.unwrap_or(self.max_renewals);
-        let absolute_lifetime = wish.absolute_lifetime.unwrap_or(self.absolute_lifetime);
+    pub fn grant(&self, request: &CreateSession, now: Timestamp) -> Result<SessionLimits, AuthError> {
+        let ttl = request.ttl.unwrap_or(self.ttl);
+        let max_renewals = request.max_renewals.unwrap_or(self.max_renewals);
+        let absolute_lifetime = request.absolute_lifetime.unwrap_or(self.absolute_lifetime);
 
         let mut issues = Vec::new();
         let mut must_lie_in = |path, value: u64, min: u64, max: u64| {
             if !(min..=max).contains(&value) {
-                issues.push(Issue::new(path, format!("must lie in {min}..={max}")));
+                issues.push(ValidationIssue::new(path, format!("must lie in {min}..={max}")));
             }
         };
-        if wish.ttl.is_some() {
+        if request.ttl.is_some() {
             must_lie_in("ttl", ttl, self.min_ttl, self.max_ttl);
         }
         must_lie_in("maxRenewals", max_renewals.into(), 0, self.max_renewals.into());
@@ -140,7 +140,7 @@ impl SessionPolicy {
         }
 
         let absolute_expires_at = now.plus(absolute_lifetime);
-        Ok(Terms {
+        Ok(SessionLimits {
             ttl,
             max_renewals,
             expires_at: now.plus(ttl).min(absolute_expires_at),
@@ -153,7 +153,7 @@ impl SessionPolicy {
 mod tests {
     use super::*;
 
-    fn wish(ttl: Option<u64>, renewals: Option<u32>, lifetime: Option<u64>) -> CreateSession {
+    fn request(ttl: Option<u64>, renewals: Option<u32>, lifetime: Option<u64>) -> CreateSession {
         CreateSession {
             ttl,
             max_renewals: renewals,
@@ -166,34 +166,34 @@ mod tests {
     fn bounds_are_inclusive() {
         let policy = SessionPolicy::default();
         let now = Timestamp(1_000);
-        for (wish, bad) in [
-            (wish(Some(299), None, None), &["ttl"][..]),
-            (wish(Some(300), None, None), &[]),
-            (wish(Some(604_800), None, None), &[]),
-            (wish(Some(604_801), None, None), &["ttl"]),
-            (wish(None, Some(0), None), &[]),
-            (wish(None, Some(30), None), &[]),
-            (wish(None, Some(31), None), &["maxRenewals"]),
-            (wish(None, None, Some(0)), &["absoluteLifetime"]),
-            (wish(None, None, Some(1)), &[]),
-            (wish(None, None, Some(2_592_000)), &[]),
+        for (request, bad) in [
+            (request(Some(299), None, None), &["ttl"][..]),
+            (request(Some(300), None, None), &[]),
+            (request(Some(604_800), None, None), &[]),
+            (request(Some(604_801), None, None), &["ttl"]),
+            (request(None, Some(0), None), &[]),
+            (request(None, Some(30), None), &[]),
+            (request(None, Some(31), None), &["maxRenewals"]),
+            (request(None, None, Some(0)), &["absoluteLifetime"]),
+            (request(None, None, Some(1)), &[]),
+            (request(None, None, Some(2_592_000)), &[]),
             (
-                wish(Some(1), Some(31), Some(2_592_001)),
+                request(Some(1), Some(31), Some(2_592_001)),
                 &["ttl", "maxRenewals", "absoluteLifetime"],
             ),
         ] {
-            let issues: Vec<_> = match policy.grant(&wish, now) {
+            let issues: Vec<_> = match policy.grant(&request, now) {
                 Ok(_) => vec![],
                 Err(error) => error.issues().iter().map(|i| i.path.clone()).collect(),
             };
-            assert_eq!(issues, bad, "{wish:?}");
+            assert_eq!(issues, bad, "{request:?}");
         }
     }
 
     #[test]
     fn the_first_token_ends_with_the_session_at_the_latest() {
         let terms = SessionPolicy::default()
-            .grant(&wish(Some(86_400), None, Some(3_600)), Timestamp(1_000))
+            .grant(&request(Some(86_400), None, Some(3_600)), Timestamp(1_000))
             .unwrap();
         assert_eq!(terms.expires_at, Timestamp(4_600));
         assert_eq!(terms.absolute_expires_at, Timestamp(4_600));

@@ -66,7 +66,7 @@ impl SessionRecord {
     /// Since when the session has its expiry: its last renewal, or its creation. A rotation by an administrator changes
     /// neither.
     #[must_use]
-    pub fn term_began_at(&self) -> Timestamp {
+    pub fn ttl_started_at(&self) -> Timestamp {
         self.last_renewed_at.unwrap_or(self.created_at())
     }
 

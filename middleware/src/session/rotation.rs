@@ -5,16 +5,16 @@ use serde::{Deserialize, Serialize};
 /// What becomes of a token once it was replaced. Layers and managers of the same sessions need the same.
 ///
 /// ```
-/// use tower_session_auth::{OnReuse, RotationPolicy};
+/// use tower_session_auth::{session::{OnReuse, ReplacedTokenPolicy}};
 ///
-/// let mut rotation = RotationPolicy::default();
+/// let mut rotation = ReplacedTokenPolicy::default();
 /// rotation.previous_token_overlap = 5;
 /// rotation.on_reuse = OnReuse::Revoke;
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct RotationPolicy {
-    /// Seconds after a renewal in which it can be repeated with the same token and [`IdempotencyKey`](crate::IdempotencyKey): 60. At 0 never.
+pub struct ReplacedTokenPolicy {
+    /// Seconds after a renewal in which it can be repeated with the same token and [`IdempotencyKey`](crate::session::IdempotencyKey): 60. At 0 never.
     pub retry_window: u64,
     /// Seconds after a renewal in which the token before still passes the layer for the API: 0.
     pub previous_token_overlap: u64,
@@ -22,7 +22,7 @@ pub struct RotationPolicy {
     pub on_reuse: OnReuse,
 }
 
-impl Default for RotationPolicy {
+impl Default for ReplacedTokenPolicy {
     fn default() -> Self {
         Self {
             retry_window: 60,
@@ -32,7 +32,7 @@ impl Default for RotationPolicy {
     }
 }
 
-impl RotationPolicy {
+impl ReplacedTokenPolicy {
     /// For how long after a renewal the token before may still turn up without anything being wrong.
     pub(crate) fn grace(&self) -> u64 {
         self.retry_window.max(self.previous_token_overlap)

@@ -4,16 +4,16 @@ use http::{HeaderMap, HeaderValue, Uri, header};
 
 use crate::{
     error::{AuthError, ErrorKind},
-    token::{MAX_HEADER_LEN, ProvenToken, TokenVerifier},
+    token::{MAX_HEADER_LEN, TokenVerifier, VerifiedToken},
 };
 
 impl TokenVerifier {
     /// Proves the token of a request: rules 1 and 2 of [`session_auth`](crate::session_auth), for those who ask no store.
-    /// Expiry is for [`ProvenToken::unexpired`] to judge.
+    /// Expiry is for [`VerifiedToken::check_expiry`] to judge.
     ///
     /// # Errors
     /// `InvalidToken`.
-    pub fn verify_request(&self, headers: &HeaderMap, uri: &Uri) -> Result<ProvenToken, AuthError> {
+    pub fn verify_request(&self, headers: &HeaderMap, uri: &Uri) -> Result<VerifiedToken, AuthError> {
         let credentials = credentials(headers, uri, self)?;
         // What was proven before is known by its bytes: only the rest is worth a look at each of them.
         let token = bearer(credentials.as_bytes());
@@ -73,8 +73,8 @@ fn token_in_query(uri: &Uri, verifier: &TokenVerifier) -> bool {
     uri.query().is_some_and(|query| {
         form_urlencoded::parse(query.as_bytes()).any(|(name, value)| {
             name.eq_ignore_ascii_case("access_token")
-                || verifier.is_within(&name)
-                || verifier.is_within(&value)
+                || verifier.contains_token(&name)
+                || verifier.contains_token(&value)
         })
     })
 }

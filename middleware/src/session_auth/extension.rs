@@ -6,7 +6,7 @@ use crate::{
     clock::Timestamp,
     id::{AgentId, SessionId},
     session::{Constraints, SessionRecord},
-    token::{Claims, ProvenToken},
+    token::{Claims, VerifiedToken},
 };
 
 /// The session that a request was made in. Inner services find it in the request's extensions.
@@ -43,7 +43,7 @@ pub struct AuthenticatedSession {
 /// Only layers [for renewal](crate::SessionAuthLayer::for_renewal) make it, and only
 /// [`SessionManager::renew`](crate::SessionManager::renew) takes it: it is no leave to use the API.
 #[derive(Debug, Clone)]
-pub struct PresentedSession(Arc<(SessionRecord, ProvenToken)>);
+pub struct PresentedSession(Arc<(SessionRecord, VerifiedToken)>);
 
 impl AuthenticatedSession {
     /// What the layer makes of a session and its current token: also for tests of inner services, which need no layer then.
@@ -66,7 +66,7 @@ impl AuthenticatedSession {
 }
 
 impl PresentedSession {
-    pub(super) fn new(record: SessionRecord, token: ProvenToken) -> Self {
+    pub(super) fn new(record: SessionRecord, token: VerifiedToken) -> Self {
         Self(Arc::new((record, token)))
     }
 
@@ -80,7 +80,7 @@ impl PresentedSession {
         &self.0.0
     }
 
-    pub(crate) fn token(&self) -> &ProvenToken {
+    pub(crate) fn token(&self) -> &VerifiedToken {
         &self.0.1
     }
 }

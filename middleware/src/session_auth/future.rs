@@ -17,7 +17,7 @@ use crate::{
     guarded::{Guarded, Verdict},
     response::ResponseBody,
     store::{NearRead, SessionStore},
-    token::ProvenToken,
+    token::VerifiedToken,
 };
 
 pin_project! {
@@ -38,7 +38,7 @@ pin_project! {
         #[pin]
         read: R,
         gate: Arc<Gate<St>>,
-        token: ProvenToken,
+        token: VerifiedToken,
         // Whether the answer may be older than the request: good for letting it pass, not for refusing it.
         shared: bool,
         // What is done about a suspicious token before it is refused.
@@ -105,7 +105,7 @@ where
     pub(super) fn deciding(
         read: NearRead<St::Read>,
         gate: Arc<Gate<St>>,
-        token: ProvenToken,
+        token: VerifiedToken,
         request: Request<B>,
         inner: S,
     ) -> Self {

@@ -12,7 +12,7 @@ use crate::{
     error::AuthError,
     response::Rejections,
     security::SecurityEvents,
-    session::RotationPolicy,
+    session::ReplacedTokenPolicy,
     store::SessionStore,
     token::TokenVerifier,
 };
@@ -22,9 +22,7 @@ use crate::{
 /// ```
 /// use http::{Request, Response};
 /// use tower::{ServiceBuilder, service_fn};
-/// use tower_session_auth::{
-///     AuthenticatedSession, MemoryStore, SessionAuthLayer, SigningKey, TokenVerifier,
-/// };
+/// use tower_session_auth::{AuthenticatedSession, MemoryStore, SessionAuthLayer, SigningKey, TokenVerifier};
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let key = SigningKey::generate()?;
@@ -53,7 +51,7 @@ pub(super) struct Gate<St> {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) mode: Mode,
     pub(super) freshness: Freshness,
-    pub(super) rotation: RotationPolicy,
+    pub(super) rotation: ReplacedTokenPolicy,
     pub(super) events: SecurityEvents,
     pub(super) rejections: Rejections,
 }
@@ -70,7 +68,7 @@ pub enum Freshness {
     /// cannot, a revoked or replaced token may pass until the store's bound is over, and then every request reads again. What
     /// is changed through this store or a clone of it holds at once. No request is refused without a read.
     ///
-    /// See [`NearCacheConfig`](crate::NearCacheConfig) of [`RedisStore`](crate::RedisStore); other stores may be strict all the same.
+    /// See [`NearCacheConfig`](crate::store::NearCacheConfig) of [`RedisStore`](crate::RedisStore); other stores may be strict all the same.
     Bounded,
 }
 
@@ -102,7 +100,7 @@ impl<St: SessionStore> SessionAuthLayer<St> {
                 clock: Arc::new(SystemClock),
                 mode,
                 freshness: Freshness::default(),
-                rotation: RotationPolicy::default(),
+                rotation: ReplacedTokenPolicy::default(),
                 events: SecurityEvents::default(),
                 rejections: Rejections::default(),
             }),
@@ -131,7 +129,7 @@ impl<St: SessionStore> SessionAuthLayer<St> {
     /// What becomes of replaced tokens, if not the default. The [manager](crate::SessionManager) of these sessions needs the
     /// same: it is in its policy. A layer for renewal leaves these questions to the manager.
     #[must_use]
-    pub fn rotation(mut self, rotation: RotationPolicy) -> Self {
+    pub fn rotation(mut self, rotation: ReplacedTokenPolicy) -> Self {
         Arc::make_mut(&mut self.gate).rotation = rotation;
         self
     }
@@ -152,7 +150,7 @@ impl<St: SessionStore> SessionAuthLayer<St> {
 
     /// Answers refusals in another shape than problem documents. The error goes into the response's extensions all the same.
     ///
-    /// [`problem_response`](crate::problem_response) makes the default shape, to start from.
+    /// [`problem_response`](crate::response::problem_response) makes the default shape, to start from.
     #[must_use]
     pub fn on_rejection(
         mut self,

@@ -13,7 +13,7 @@
 //! 6. The token has not expired. Else `TOKEN_EXPIRED`. (A `nbf`, which no token of this crate has, has passed. Else
 //!    `INVALID_TOKEN`.)
 //! 7. The token is the session's current one, or the one before it in its
-//!    [overlap](crate::RotationPolicy::previous_token_overlap). Else `TOKEN_SUPERSEDED`, or `SESSION_STATE_LOST` when the store
+//!    [overlap](crate::session::ReplacedTokenPolicy::previous_token_overlap). Else `TOKEN_SUPERSEDED`, or `SESSION_STATE_LOST` when the store
 //!    has lost writes.
 //!
 //! Then the request goes to the inner service with an [`AuthenticatedSession`] in its extensions. A refusal never reaches the

@@ -17,9 +17,12 @@ use crate::{
     error::{AuthError, ErrorKind},
     response::ResponseBody,
     security,
-    session::{self, Admission, Refusal, SessionRecord},
+    session::{
+        SessionRecord,
+        decide::{self, MatchedToken, Rejection},
+    },
     store::{NearRead, SessionStore, StoreError},
-    token::ProvenToken,
+    token::VerifiedToken,
 };
 
 /// The service of [`SessionAuthLayer`](crate::SessionAuthLayer).
@@ -72,7 +75,7 @@ where
 pub(super) enum Stop {
     Refused(AuthError),
     /// There is something to be done about it first.
-    Suspected(Box<(Refusal, SessionRecord)>),
+    Suspected(Box<(Rejection, SessionRecord)>),
 }
 
 impl From<AuthError> for Stop {
@@ -83,7 +86,7 @@ impl From<AuthError> for Stop {
 
 impl<St: SessionStore> Gate<St> {
     /// Rules 3 to 7, from memory: `None` lets the request pass. Else the read that has to decide, as about every refusal.
-    fn ask<B>(&self, token: &ProvenToken, request: &mut Request<B>) -> Option<NearRead<St::Read>> {
+    fn ask<B>(&self, token: &VerifiedToken, request: &mut Request<B>) -> Option<NearRead<St::Read>> {
         let id = token.claims().session_id;
         if self.mode == Mode::Renewal || self.freshness == Freshness::Strict {
             return Some(NearRead::Own(self.store.read(id)));
@@ -100,13 +103,13 @@ impl<St: SessionStore> Gate<St> {
     /// Rules 3 to 7.
     pub(super) fn admit<B>(
         &self,
-        token: ProvenToken,
+        token: VerifiedToken,
         read: Result<Option<SessionRecord>, StoreError>,
         request: &mut Request<B>,
     ) -> Result<(), Stop> {
         let Some(record) = read.map_err(AuthError::from)? else {
             // Stores forget sessions some time after their expiry.
-            token.unexpired(self.clock.now()).map_err(AuthError::token)?;
+            token.check_expiry(self.clock.now()).map_err(AuthError::token)?;
             return Err(AuthError::token(ErrorKind::SessionNotFound).into());
         };
         match self.mode {
@@ -117,7 +120,7 @@ impl<St: SessionStore> Gate<St> {
                     None => Stop::Refused(refusal.into()),
                 }),
             Mode::Renewal => {
-                session::standing(&record, &token).map_err(AuthError::token)?;
+                decide::check_session(&record, &token).map_err(AuthError::token)?;
                 hide_credentials(request);
                 request
                     .extensions_mut()
@@ -131,12 +134,12 @@ impl<St: SessionStore> Gate<St> {
     fn pass<B>(
         &self,
         record: &SessionRecord,
-        token: &ProvenToken,
+        token: &VerifiedToken,
         request: &mut Request<B>,
-    ) -> Result<(), Refusal> {
-        let admission = session::admit(record, token, &self.rotation, self.clock.now())?;
+    ) -> Result<(), Rejection> {
+        let admission = decide::admit(record, token, &self.rotation, self.clock.now())?;
         let mut session = AuthenticatedSession::new(record, token.claims());
-        session.previous_token = admission == Admission::Previous;
+        session.previous_token = admission == MatchedToken::Previous;
         hide_credentials(request);
         request.extensions_mut().insert(session);
         Ok(())
@@ -145,8 +148,8 @@ impl<St: SessionStore> Gate<St> {
     /// Does what is to be done about a suspicion, and answers the refusal.
     pub(super) fn suspect(
         self: Arc<Self>,
-        suspected: Box<(Refusal, SessionRecord)>,
-        token: ProvenToken,
+        suspected: Box<(Rejection, SessionRecord)>,
+        token: VerifiedToken,
     ) -> Pin<Box<dyn Future<Output = AuthError> + Send>> {
         Box::pin(async move {
             let (refusal, record) = *suspected;

@@ -35,7 +35,7 @@ impl AgentDirectory for AnyAgent {
 /// Keeps the agents of those who have no directory of their own.
 pub trait AgentStore: Clone + Send + Sync + 'static {
     /// Registers an agent. When there is one with this id, nothing changes and that one is the answer.
-    fn register(&self, agent: &Agent) -> impl Future<Output = Result<Registered, StoreError>> + Send;
+    fn register(&self, agent: &Agent) -> impl Future<Output = Result<RegisterOutcome, StoreError>> + Send;
 
     /// Finds an agent.
     fn agent(&self, id: AgentId) -> impl Future<Output = Result<Option<Agent>, StoreError>> + Send;
@@ -67,7 +67,7 @@ impl<S: AgentStore> AgentDirectory for RegisteredAgents<S> {
 
 /// The outcome of [`AgentStore::register`].
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Registered {
+pub enum RegisterOutcome {
     /// The agent was registered.
     Done,
     /// There was one already.

@@ -8,8 +8,8 @@ use std::{
 };
 
 use super::{
-    Agent, AgentStore, Created, NewSession, Page, PageRequest, Registered, SessionCursor, SessionStore,
-    StoreError, Swapped, TOMBSTONE_SECONDS, TokenSwap,
+    Agent, AgentStore, CreateOutcome, NewSession, Page, PageRequest, RegisterOutcome, SessionCursor,
+    SessionStore, StoreError, SwapOutcome, TOMBSTONE_SECONDS, TokenSwap,
 };
 use crate::{
     clock::Timestamp,
@@ -94,7 +94,7 @@ impl State {
         ids.filter_map(|id| self.sessions.get(id))
             .map(|kept| &kept.record)
             .filter(|record| record.status(now) == SessionStatus::Active)
-            .map(|record| (record.term_began_at(), record.id))
+            .map(|record| (record.ttl_started_at(), record.id))
             .collect()
     }
 
@@ -129,12 +129,12 @@ impl SessionStore for MemoryStore {
         ready(Ok(record))
     }
 
-    async fn create(&self, session: &NewSession) -> Result<Created, StoreError> {
+    async fn create(&self, session: &NewSession) -> Result<CreateOutcome, StoreError> {
         let record = &session.record;
         let mut state = self.lock();
         state.sweep(session.now);
         if state.deleted.contains_key(&record.agent_id) {
-            return Ok(Created::AgentDeleted);
+            return Ok(CreateOutcome::AgentDeleted);
         }
         if state.sessions.contains_key(&record.id) {
             return Err(StoreError::Unexpected("a fresh session id is in use".into()));
@@ -142,7 +142,7 @@ impl SessionStore for MemoryStore {
         let active = state.active(record.agent_id, session.now);
         let excess = (active.len() + 1).saturating_sub(session.limit as usize);
         if excess > 0 && (session.on_limit == OnSessionLimit::Refuse || session.limit == 0) {
-            return Ok(Created::LimitReached);
+            return Ok(CreateOutcome::LimitReached);
         }
         let evicted: Vec<_> = active.into_iter().take(excess).map(|(_, id)| id).collect();
         for id in &evicted {
@@ -153,26 +153,26 @@ impl SessionStore for MemoryStore {
         let until = record.expires_at.plus(session.retention);
         state.put(record.clone(), until);
         Ok(match evicted.is_empty() {
-            true => Created::Done,
-            false => Created::InPlaceOf(evicted),
+            true => CreateOutcome::Done,
+            false => CreateOutcome::InPlaceOf(evicted),
         })
     }
 
-    async fn replace_token(&self, swap: &TokenSwap) -> Result<Swapped, StoreError> {
+    async fn replace_token(&self, swap: &TokenSwap) -> Result<SwapOutcome, StoreError> {
         let mut state = self.lock();
         state.sweep(swap.now);
         let Some(kept) = state.sessions.get(&swap.current.id) else {
-            return Ok(Swapped::NotFound);
+            return Ok(SwapOutcome::NotFound);
         };
         if kept.record.revoked_at.is_some() {
-            return Ok(Swapped::Revoked);
+            return Ok(SwapOutcome::Revoked);
         }
         if kept.record.token_hash != *swap.expected() {
-            return Ok(Swapped::Mismatch(Box::new(kept.record.clone())));
+            return Ok(SwapOutcome::Mismatch(Box::new(kept.record.clone())));
         }
         let until = swap.next.expires_at.plus(swap.retention);
         state.put(swap.next.clone(), until);
-        Ok(Swapped::Done)
+        Ok(SwapOutcome::Done)
     }
 
     async fn revoke(&self, id: SessionId, now: Timestamp) -> Result<bool, StoreError> {
@@ -225,14 +225,14 @@ impl SessionStore for MemoryStore {
 }
 
 impl AgentStore for MemoryStore {
-    async fn register(&self, agent: &Agent) -> Result<Registered, StoreError> {
+    async fn register(&self, agent: &Agent) -> Result<RegisterOutcome, StoreError> {
         let mut state = self.lock();
         if let Some(before) = state.agents.get(&agent.id) {
-            return Ok(Registered::Exists(before.clone()));
+            return Ok(RegisterOutcome::Exists(before.clone()));
         }
         state.deleted.remove(&agent.id);
         state.agents.insert(agent.id, agent.clone());
-        Ok(Registered::Done)
+        Ok(RegisterOutcome::Done)
     }
 
     async fn agent(&self, id: AgentId) -> Result<Option<Agent>, StoreError> {

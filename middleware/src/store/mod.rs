@@ -10,7 +10,7 @@ mod page;
 #[cfg(feature = "redis")]
 mod redis;
 
-pub use agents::{Agent, AgentDirectory, AgentStore, AnyAgent, Registered, RegisteredAgents};
+pub use agents::{Agent, AgentDirectory, AgentStore, AnyAgent, RegisterOutcome, RegisteredAgents};
 pub use memory::MemoryStore;
 pub use near::{NearCacheStats, NearRead};
 pub use page::{InvalidCursor, Page, PageRequest, SessionCursor};
@@ -49,7 +49,7 @@ pub enum StoreError {
 ///
 /// Every method that changes something is atomic, and safe when it runs later than its caller waited for it.
 ///
-/// A store may keep copies in memory for layers with [`Freshness::Bounded`](crate::Freshness), by implementing
+/// A store may keep copies in memory for layers with [`Freshness::Bounded`](crate::session_auth::Freshness), by implementing
 /// [`start_near`](Self::start_near), [`near`](Self::near), [`read_near`](Self::read_near) and [`near_cache_stats`](Self::near_cache_stats) together;
 /// a store around another one forwards all of them or none. Without them every layer is strict. The copies keep three promises:
 ///
@@ -69,7 +69,7 @@ pub trait SessionStore: Clone + Send + Sync + 'static {
     fn start_near(&self) {}
 
     /// A copy of a session's record in this process's memory, if the store has one that is not staler than it promises: for
-    /// [`Freshness::Bounded`](crate::Freshness). It is good for letting a request pass; to refuse one, [`read`](Self::read). Called on
+    /// [`Freshness::Bounded`](crate::session_auth::Freshness). It is good for letting a request pass; to refuse one, [`read`](Self::read). Called on
     /// the way of each request, so it must not block.
     fn near(&self, id: SessionId) -> Option<Arc<SessionRecord>> {
         let _ = id;
@@ -87,10 +87,11 @@ pub trait SessionStore: Clone + Send + Sync + 'static {
     }
 
     /// Adds a session unless its agent was deleted, or has its maximum of active ones and none of them is to give way.
-    fn create(&self, session: &NewSession) -> impl Future<Output = Result<Created, StoreError>> + Send;
+    fn create(&self, session: &NewSession) -> impl Future<Output = Result<CreateOutcome, StoreError>> + Send;
 
     /// Replaces a session's token if the current one is still the expected one (compare-and-swap).
-    fn replace_token(&self, swap: &TokenSwap) -> impl Future<Output = Result<Swapped, StoreError>> + Send;
+    fn replace_token(&self, swap: &TokenSwap)
+    -> impl Future<Output = Result<SwapOutcome, StoreError>> + Send;
 
     /// Marks a session as revoked; `false` when there is no such session. The first time counts.
     fn revoke(&self, id: SessionId, now: Timestamp) -> impl Future<Output = Result<bool, StoreError>> + Send;
@@ -132,7 +133,7 @@ pub struct NewSession {
 
 /// The outcome of [`SessionStore::create`].
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Created {
+pub enum CreateOutcome {
     /// The session was added.
     Done,
     /// The session was added in place of these, which were revoked in the same step: those of the agent's active ones that
@@ -167,7 +168,7 @@ impl TokenSwap {
 
 /// The outcome of [`SessionStore::replace_token`].
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Swapped {
+pub enum SwapOutcome {
     /// The new token is the current one.
     Done,
     /// Another token is the current one: that of this record.

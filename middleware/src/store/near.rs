@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-/// What the records in a store's memory are doing, for layers with [`Freshness::Bounded`](crate::Freshness). Counts are since its
+/// What the records in a store's memory are doing, for layers with [`Freshness::Bounded`](crate::session_auth::Freshness). Counts are since its
 /// start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
@@ -24,7 +24,7 @@ pub struct NearCacheStats {
     pub losses: u64,
 }
 
-/// A read for a layer with [`Freshness::Bounded`](crate::Freshness): see [`SessionStore::read_near`](super::SessionStore::read_near).
+/// A read for a layer with [`Freshness::Bounded`](crate::session_auth::Freshness): see [`SessionStore::read_near`](super::SessionStore::read_near).
 #[derive(Debug)]
 #[must_use = "a read does nothing unless it is awaited"]
 pub enum NearRead<R> {

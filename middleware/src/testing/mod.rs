@@ -13,8 +13,11 @@ use tower::{Layer, Service, ServiceExt};
 use tower_test::mock::{self, Handle, Mock};
 
 use crate::{
-    AgentId, AuthError, Claims, ErrorKind, ResponseBody, SessionId, SessionRecord, SessionToken, SigningKey,
-    Timestamp, TokenSigner, TokenVerifier,
+    AgentId, AuthError, ErrorKind, SessionId, SigningKey, TokenVerifier,
+    clock::Timestamp,
+    response::ResponseBody,
+    session::SessionRecord,
+    token::{Claims, SessionToken, TokenSigner},
 };
 
 /// 2025-10-09T08:53:20Z

@@ -8,8 +8,13 @@ use std::{
 use tokio::sync::oneshot;
 
 use crate::{
-    AgentId, Created, NearRead, NewSession, Page, PageRequest, SessionCursor, SessionId, SessionRecord,
-    SessionStore, StoreError, Swapped, Timestamp, TokenSwap,
+    AgentId, SessionId,
+    clock::Timestamp,
+    session::SessionRecord,
+    store::{
+        CreateOutcome, NearRead, NewSession, Page, PageRequest, SessionCursor, SessionStore, StoreError,
+        SwapOutcome, TokenSwap,
+    },
 };
 
 pub(crate) type Answer = Result<Option<SessionRecord>, StoreError>;
@@ -126,11 +131,11 @@ impl SessionStore for Stub {
         }
     }
 
-    async fn create(&self, _: &NewSession) -> Result<Created, StoreError> {
+    async fn create(&self, _: &NewSession) -> Result<CreateOutcome, StoreError> {
         self.fail()
     }
 
-    async fn replace_token(&self, _: &TokenSwap) -> Result<Swapped, StoreError> {
+    async fn replace_token(&self, _: &TokenSwap) -> Result<SwapOutcome, StoreError> {
         self.fail()
     }
 

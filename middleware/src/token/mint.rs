@@ -15,7 +15,7 @@ pub struct TokenSigner {
     prefix: String,
     issuer: String,
     audience: Option<String>,
-    known_to: Option<TokenVerifier>,
+    cache_in: Option<TokenVerifier>,
 }
 
 /// Claims that cannot be written as a token (a time past the year 9999).
@@ -33,7 +33,7 @@ impl TokenSigner {
             prefix: DEFAULT_PREFIX.to_owned(),
             issuer: DEFAULT_ISSUER.to_owned(),
             audience: None,
-            known_to: None,
+            cache_in: None,
         }
     }
 
@@ -67,10 +67,10 @@ impl TokenSigner {
     }
 
     /// Tells a verifier of this process of every new token, so that it need not check a signature that was made beside it. It
-    /// remembers those that its own keys and rules accept, among its [proven tokens](TokenVerifier::proven_tokens).
+    /// remembers those that its own keys and rules accept, among its [proven tokens](TokenVerifier::signature_cache_capacity).
     #[must_use]
-    pub fn known_to(mut self, verifier: &TokenVerifier) -> Self {
-        self.known_to = Some(verifier.clone());
+    pub fn cache_in(mut self, verifier: &TokenVerifier) -> Self {
+        self.cache_in = Some(verifier.clone());
         self
     }
 
@@ -85,7 +85,7 @@ impl TokenSigner {
     /// When a time lies past the year 9999.
     pub fn sign(&self, claims: &Claims) -> Result<SessionToken, SignError> {
         let token = self.sign_with(&self.key, claims)?;
-        if let Some(verifier) = &self.known_to {
+        if let Some(verifier) = &self.cache_in {
             verifier.take_in(&token, claims, self);
         }
         Ok(token)

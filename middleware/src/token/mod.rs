@@ -22,7 +22,7 @@ pub use hash::TokenHash;
 pub(crate) use hash::secret_hash;
 pub use keys::{KeyError, SigningKey, VerifyingKey};
 pub use mint::{SignError, TokenSigner};
-pub use verify::{ProvenToken, TokenVerifier};
+pub use verify::{TokenVerifier, VerifiedToken};
 
 use std::fmt;
 

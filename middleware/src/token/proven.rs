@@ -2,14 +2,14 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use super::{Claims, ProvenToken, TokenHash};
+use super::{Claims, TokenHash, VerifiedToken};
 use crate::{clock::Timestamp, recently_used::RecentlyUsed};
 
 /// Locks are held for a lookup each; so many keep cores out of each other's way.
 const SHARDS: usize = 16;
 
 /// Proven tokens by their hash, those used lately. Only what was proven gets in, so a stranger fills nothing.
-pub(super) struct ProvenTokens {
+pub(super) struct VerifiedTokenCache {
     shards: [Mutex<Shard>; SHARDS],
     capacity: usize,
 }
@@ -23,7 +23,7 @@ struct Known {
     not_before: Option<Timestamp>,
 }
 
-impl ProvenTokens {
+impl VerifiedTokenCache {
     /// Keeps about so many tokens, of about 150 bytes each; 0 keeps none.
     pub(super) fn new(capacity: usize) -> Self {
         Self {
@@ -32,19 +32,19 @@ impl ProvenTokens {
         }
     }
 
-    pub(super) fn get(&self, hash: &TokenHash) -> Option<ProvenToken> {
+    pub(super) fn get(&self, hash: &TokenHash) -> Option<VerifiedToken> {
         let shard = self.shard(hash)?;
         let mut tokens = shard.lock().unwrap_or_else(PoisonError::into_inner);
         let Known { claims, not_before } = tokens.get(hash.as_bytes())?;
-        Some(ProvenToken {
+        Some(VerifiedToken {
             claims,
             not_before,
             hash: *hash,
         })
     }
 
-    pub(super) fn insert(&self, token: &ProvenToken) {
-        let &ProvenToken {
+    pub(super) fn insert(&self, token: &VerifiedToken) {
+        let &VerifiedToken {
             claims,
             not_before,
             hash,
@@ -65,16 +65,16 @@ impl ProvenTokens {
     }
 }
 
-impl Clone for ProvenTokens {
+impl Clone for VerifiedTokenCache {
     /// An empty one: a copy is made for other rules, under which nothing is proven yet.
     fn clone(&self) -> Self {
         Self::new(self.capacity)
     }
 }
 
-impl std::fmt::Debug for ProvenTokens {
+impl std::fmt::Debug for VerifiedTokenCache {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("ProvenTokens")
+        f.debug_struct("VerifiedTokenCache")
             .field("capacity", &self.capacity)
             .finish_non_exhaustive()
     }

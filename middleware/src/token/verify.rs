@@ -13,7 +13,7 @@ use serde::Deserialize;
 
 use super::{
     Claims, DEFAULT_ISSUER, DEFAULT_PREFIX, MAX_HEADER_LEN, SessionToken, TokenHash, TokenSigner,
-    VerifyingKey, claims::Payload, proven::ProvenTokens,
+    VerifyingKey, claims::Payload, proven::VerifiedTokenCache,
 };
 use crate::{clock::Timestamp, error::ErrorKind};
 
@@ -26,12 +26,12 @@ const PROVEN_TOKENS: usize = 65_536;
 /// Proves tokens with public keys alone.
 ///
 /// In this order: prefix and length, the footer's key id among the accepted keys (before any cryptography), the signature,
-/// issuer and audience. Expiry is judged apart, by [`ProvenToken::unexpired`], since it needs a clock.
+/// issuer and audience. Expiry is judged apart, by [`VerifiedToken::check_expiry`], since it needs a clock.
 ///
 /// What was proven is remembered by its hash, so that a signature is checked once per token: see
-/// [`proven_tokens`](Self::proven_tokens). Clones share this memory, and their keys. What [`prefix`](Self::prefix) and the other methods
+/// [`signature_cache_capacity`](Self::signature_cache_capacity). Clones share this memory, and their keys. What [`prefix`](Self::prefix) and the other methods
 /// that take the verifier give back is another one, with a memory and keys of its own: call them before it is cloned, or made
-/// [known to](TokenSigner::known_to) a signer.
+/// [known to](TokenSigner::cache_in) a signer.
 #[derive(Debug, Clone)]
 pub struct TokenVerifier {
     /// Replaced as a whole: what was proven by the keys of before goes with them.
@@ -44,12 +44,12 @@ struct Rules {
     prefix: String,
     issuer: String,
     audience: Option<String>,
-    proven: ProvenTokens,
+    proven: VerifiedTokenCache,
 }
 
 /// A token whose signature, issuer and audience were checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ProvenToken {
+pub struct VerifiedToken {
     pub(super) claims: Claims,
     pub(super) not_before: Option<Timestamp>,
     pub(super) hash: TokenHash,
@@ -71,7 +71,7 @@ impl TokenVerifier {
             prefix: DEFAULT_PREFIX.to_owned(),
             issuer: DEFAULT_ISSUER.to_owned(),
             audience: None,
-            proven: ProvenTokens::new(PROVEN_TOKENS),
+            proven: VerifiedTokenCache::new(PROVEN_TOKENS),
         })
     }
 
@@ -109,8 +109,8 @@ impl TokenVerifier {
     /// Remembers so many proven tokens, of a sample the least recently used one gone; 65,536 by default, of some 150 bytes each. 0 checks
     /// each signature each time.
     #[must_use]
-    pub fn proven_tokens(self, most: usize) -> Self {
-        self.changed(|rules| rules.proven = ProvenTokens::new(most))
+    pub fn signature_cache_capacity(self, most: usize) -> Self {
+        self.changed(|rules| rules.proven = VerifiedTokenCache::new(most))
     }
 
     /// Accepts these keys from now on, and no others, in all clones of this verifier too. What was proven by the keys of before
@@ -127,11 +127,11 @@ impl TokenVerifier {
     ///
     /// # Errors
     /// `InvalidToken`.
-    pub fn verify(&self, bearer: &str) -> Result<ProvenToken, ErrorKind> {
+    pub fn verify(&self, bearer: &str) -> Result<VerifiedToken, ErrorKind> {
         self.prove(bearer.as_bytes()).ok_or(ErrorKind::InvalidToken)
     }
 
-    pub(crate) fn prove(&self, bearer: &[u8]) -> Option<ProvenToken> {
+    pub(crate) fn prove(&self, bearer: &[u8]) -> Option<VerifiedToken> {
         let rules = self.rules.load();
         if bearer.len() > MAX_HEADER_LEN {
             return None;
@@ -153,7 +153,7 @@ impl TokenVerifier {
         if rules.keys.contains_key(signer.key_id())
             && signer.agrees_with(&rules.prefix, &rules.issuer, rules.audience.as_deref())
         {
-            rules.proven.insert(&ProvenToken {
+            rules.proven.insert(&VerifiedToken {
                 claims: *claims,
                 not_before: None,
                 hash: token.hash(),
@@ -167,7 +167,7 @@ impl TokenVerifier {
     }
 
     /// Whether a text holds what looks like one of these tokens. Used to find tokens in places where they must not be.
-    pub(crate) fn is_within(&self, text: &str) -> bool {
+    pub(crate) fn contains_token(&self, text: &str) -> bool {
         text.split_once(PublicToken::HEADER)
             .is_some_and(|(before, _)| before.ends_with(&self.rules.load().prefix))
     }
@@ -178,7 +178,7 @@ fn by_id(keys: impl IntoIterator<Item = VerifyingKey>) -> HashMap<String, Verify
 }
 
 impl Rules {
-    fn prove(&self, paseto: &str, hash: TokenHash) -> Option<ProvenToken> {
+    fn prove(&self, paseto: &str, hash: TokenHash) -> Option<VerifiedToken> {
         let mut parts = paseto.split('.');
         let (Some("v4"), Some("public"), Some(_), Some(footer), None) = (
             parts.next(),
@@ -200,7 +200,7 @@ impl Rules {
         if payload.iss != self.issuer || payload.aud != self.audience {
             return None;
         }
-        Some(ProvenToken {
+        Some(VerifiedToken {
             claims: payload.claims()?,
             not_before: payload.not_before()?,
             hash,
@@ -215,7 +215,7 @@ fn decode_footer(footer: &str) -> Option<Vec<u8>> {
     URL_SAFE_NO_PAD.decode(footer).ok()
 }
 
-impl ProvenToken {
+impl VerifiedToken {
     /// What the token says.
     #[must_use]
     pub const fn claims(&self) -> &Claims {
@@ -232,7 +232,7 @@ impl ProvenToken {
     ///
     /// # Errors
     /// `TokenExpired`, `InvalidToken`.
-    pub fn unexpired(&self, now: Timestamp) -> Result<(), ErrorKind> {
+    pub fn check_expiry(&self, now: Timestamp) -> Result<(), ErrorKind> {
         if self.not_before.is_some_and(|at| now < at) {
             return Err(ErrorKind::InvalidToken);
         }

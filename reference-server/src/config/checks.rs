@@ -6,7 +6,12 @@ use std::{
     time::Duration,
 };
 
-use tower_session_auth::{DEFAULT_ISSUER, DEFAULT_PREFIX, MasterAuthLayer, RedisStoreConfig, SessionPolicy};
+use tower_session_auth::{
+    MasterAuthLayer,
+    session::SessionPolicy,
+    store::RedisStoreConfig,
+    token::{DEFAULT_ISSUER, DEFAULT_PREFIX},
+};
 use tracing_subscriber::EnvFilter;
 
 use super::{Config, ConfigErrors, Keys, Limits, Settings, Store, parse_key_file};

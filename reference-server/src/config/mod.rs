@@ -9,7 +9,7 @@ pub use settings::Settings;
 
 use std::{fmt, net::SocketAddr, time::Duration};
 
-use tower_session_auth::{Freshness, RedisStoreConfig, SessionPolicy};
+use tower_session_auth::{session::SessionPolicy, session_auth::Freshness, store::RedisStoreConfig};
 
 use crate::{first_run::Generated, proxies::TrustedProxies};
 

@@ -8,7 +8,10 @@ use serde::{
     Deserialize,
     de::{DeserializeOwned, IntoDeserializer, value::Error as ValueError},
 };
-use tower_session_auth::{Freshness, OnReuse, OnSessionLimit};
+use tower_session_auth::{
+    session::{OnReuse, OnSessionLimit},
+    session_auth::Freshness,
+};
 
 use super::ConfigErrors;
 

@@ -6,7 +6,10 @@ use http_body::Body;
 use serde::Deserialize;
 use serde_json::json;
 use tower::BoxError;
-use tower_session_auth::{Agent, AgentId, AgentStore, AuthError, ErrorKind, Registered};
+use tower_session_auth::{
+    AgentId, AuthError, ErrorKind,
+    store::{Agent, AgentStore, RegisterOutcome},
+};
 
 use super::paging::{self, Paging};
 use crate::{
@@ -30,27 +33,27 @@ where
     S: AgentStore,
     B: Body<Data = Bytes, Error: Into<BoxError>>,
 {
-    let wish: CreateAgent = input::json(&parts.headers, body).await?;
-    if let Some(name) = &wish.name
+    let request: CreateAgent = input::json(&parts.headers, body).await?;
+    if let Some(name) = &request.name
         && (name.is_empty() || name.len() > MAX_NAME_LEN || name.chars().any(char::is_control))
     {
         let message = format!("must have 1 to {MAX_NAME_LEN} bytes and no control characters");
         return Err(AuthError::invalid("name", message));
     }
     let agent = Agent {
-        id: match wish.id {
+        id: match request.id {
             Some(id) => id,
             None => random_id()?,
         },
-        name: wish.name,
+        name: request.name,
         created_at: app.clock.now(),
     };
     match app.store.register(&agent).await? {
-        Registered::Done => output::json(StatusCode::CREATED, &AgentBody::from(agent)),
-        Registered::Exists(before) if before.name == agent.name => {
+        RegisterOutcome::Done => output::json(StatusCode::CREATED, &AgentBody::from(agent)),
+        RegisterOutcome::Exists(before) if before.name == agent.name => {
             output::json(StatusCode::CREATED, &AgentBody::from(before))
         }
-        Registered::Exists(_) => Err(AuthError::invalid(
+        RegisterOutcome::Exists(_) => Err(AuthError::invalid(
             "id",
             "there is an agent with this id and another name",
         )),

@@ -13,7 +13,11 @@ use http_body::Body;
 use http_body_util::Full;
 use serde_json::json;
 use tower::BoxError;
-use tower_session_auth::{AgentStore, AuthError, ErrorKind, SessionStore, problem_response};
+use tower_session_auth::{
+    AuthError, ErrorKind,
+    response::problem_response,
+    store::{AgentStore, SessionStore},
+};
 
 use crate::{
     app::{App, REALM},

@@ -2,8 +2,10 @@
 
 use http::{StatusCode, request::Parts};
 use tower_session_auth::{
-    AgentStore, AuthError, AuthenticatedSession, ErrorKind, IdempotencyKey, PresentedSession, SessionId,
-    SessionStore,
+    AuthError, AuthenticatedSession, ErrorKind, SessionId,
+    session::IdempotencyKey,
+    session_auth::PresentedSession,
+    store::{AgentStore, SessionStore},
 };
 
 use crate::{

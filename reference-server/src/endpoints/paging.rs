@@ -1,6 +1,9 @@
 //! `limit`, `cursor` and the `Link` to the next page.
 
-use tower_session_auth::{AuthError, InvalidCursor, Page, PageRequest};
+use tower_session_auth::{
+    AuthError,
+    store::{InvalidCursor, Page, PageRequest},
+};
 
 use crate::input::Query;
 

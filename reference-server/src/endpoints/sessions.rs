@@ -7,7 +7,9 @@ use serde::Deserialize;
 use serde_json::json;
 use tower::BoxError;
 use tower_session_auth::{
-    AgentId, AgentStore, AuthError, Constraints, SessionCursor, SessionId, SessionStore,
+    AgentId, AuthError, SessionId,
+    session::Constraints,
+    store::{AgentStore, SessionCursor, SessionStore},
 };
 
 use super::paging::{self, Paging};
@@ -34,12 +36,12 @@ where
 {
     let body: CreateSession = input::json(&parts.headers, body).await?;
     let agent_id = required("agentId", body.agent_id)?;
-    let mut wish = tower_session_auth::CreateSession::new(agent_id);
-    wish.ttl = body.ttl;
-    wish.constraints = body.constraints;
-    wish.max_renewals = body.max_renewals;
-    wish.absolute_lifetime = body.absolute_lifetime;
-    let issued = app.sessions.create(wish).await?;
+    let mut request = tower_session_auth::session::CreateSession::new(agent_id);
+    request.ttl = body.ttl;
+    request.constraints = body.constraints;
+    request.max_renewals = body.max_renewals;
+    request.absolute_lifetime = body.absolute_lifetime;
+    let issued = app.sessions.create(request).await?;
     output::json(StatusCode::CREATED, &IssuedBody::created(&issued))
 }
 

@@ -16,9 +16,11 @@ use sha2::{Digest as _, Sha256};
 use tokio::runtime::Runtime;
 use tower::{Layer as _, Service as _, service_fn};
 use tower_session_auth::{
-    AgentId, Claims, CreateSession, DEFAULT_PREFIX, IssuedSession, MemoryStore, RotationPolicy,
-    SessionAuthLayer, SessionManager, SessionStore as _, SigningKey, TokenHash, TokenSigner, TokenVerifier,
-    decisions,
+    AgentId, MemoryStore, SessionAuthLayer, SessionManager, SigningKey, TokenVerifier,
+    manager::IssuedSession,
+    session::{CreateSession, ReplacedTokenPolicy, decide},
+    store::SessionStore as _,
+    token::{Claims, DEFAULT_PREFIX, TokenHash, TokenSigner},
 };
 
 struct Scene {
@@ -130,10 +132,10 @@ fn each_request(criterion: &mut Criterion) {
         bencher.iter(|| scene.store.read(black_box(id)).now_or_never());
     });
     let proven = verifier.verify(token).expect("a good token");
-    let (record, rotation) = (&scene.issued.record, RotationPolicy::default());
+    let (record, rotation) = (&scene.issued.record, ReplacedTokenPolicy::default());
     let now = record.created_at();
-    group.bench_function("decisions::admit", |bencher| {
-        bencher.iter(|| decisions::admit(black_box(record), &proven, &rotation, now));
+    group.bench_function("decide::admit", |bencher| {
+        bencher.iter(|| decide::admit(black_box(record), &proven, &rotation, now));
     });
     let inner = service_fn(|_: Request<()>| {
         ready(Ok::<_, Infallible>(
@@ -154,7 +156,7 @@ fn each_request(criterion: &mut Criterion) {
 /// The same over a real Redis: strict with its way there and back, bounded without.
 fn over_redis(criterion: &mut Criterion) {
     use session_auth_tests::redis::TestRedis;
-    use tower_session_auth::{Freshness, RedisStore, RedisStoreConfig};
+    use tower_session_auth::{RedisStore, session_auth::Freshness, store::RedisStoreConfig};
 
     let scene = Scene::set();
     let redis = TestRedis::start();

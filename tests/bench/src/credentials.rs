@@ -8,7 +8,7 @@ use pasetors::{
     version4::V4,
 };
 use serde::{Deserialize, Serialize};
-use tower_session_auth::{DEFAULT_ISSUER, IssuedSession};
+use tower_session_auth::{manager::IssuedSession, token::DEFAULT_ISSUER};
 use tower_sessions::{SessionStore as _, cookie::time::OffsetDateTime, session::Record};
 use tower_sessions_redis_store::RedisStore;
 

@@ -4,9 +4,12 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use futures_util::{StreamExt as _, stream};
 use tower_session_auth::{
-    AgentId, Clock as _, CreateSession, Created, IssuedSession, NewSession, OnSessionLimit, RedisStore,
-    RedisStoreConfig, SessionId, SessionManager, SessionRecord, SessionStore as _, SystemClock, Timestamp,
-    TokenHash, TokenSigner,
+    AgentId, RedisStore, SessionId, SessionManager,
+    clock::{Clock as _, SystemClock, Timestamp},
+    manager::IssuedSession,
+    session::{CreateSession, OnSessionLimit, SessionRecord},
+    store::{CreateOutcome, NewSession, RedisStoreConfig, SessionStore as _},
+    token::{TokenHash, TokenSigner},
 };
 use uuid::Uuid;
 
@@ -62,7 +65,7 @@ pub(crate) async fn without_tokens(redis: &str, numbers: std::ops::Range<usize>)
                         async move {
                             let session = new_session(number);
                             let created = store.create(&session).await;
-                            assert_eq!(created.expect("a session"), Created::Done);
+                            assert_eq!(created.expect("a session"), CreateOutcome::Done);
                         }
                     })
                     .await;

@@ -16,7 +16,7 @@ use session_auth_tests::near::either;
 use sha2::{Digest as _, Sha256};
 use tokio::time::sleep;
 use tower::{Layer as _, Service, service_fn};
-use tower_session_auth::{RedisStore, SessionAuthLayer, SessionId, SessionStore};
+use tower_session_auth::{RedisStore, SessionAuthLayer, SessionId, store::SessionStore};
 
 use crate::figures::median;
 

@@ -3,7 +3,10 @@
 use std::time::Instant;
 
 use session_auth_tests::redis::TestRedis;
-use tower_session_auth::{PageRequest, RedisStore, SessionCursor, SessionStore as _};
+use tower_session_auth::{
+    RedisStore,
+    store::{PageRequest, SessionCursor, SessionStore as _},
+};
 
 use crate::{
     figures::{Figure, Target, median},

@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, time::Instant};
 
-use tower_session_auth::IssuedSession;
+use tower_session_auth::manager::IssuedSession;
 
 use crate::{
     child::Server,

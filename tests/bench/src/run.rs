@@ -7,8 +7,8 @@ use std::{
 
 use session_auth_tests::redis::TestRedis;
 use tower_session_auth::{
-    CreateSession, Freshness, IssuedSession, MemoryStore, SessionAuthLayer, SessionManager, SigningKey,
-    TokenSigner, TokenVerifier,
+    MemoryStore, SessionAuthLayer, SessionManager, SigningKey, TokenVerifier, manager::IssuedSession,
+    session::CreateSession, session_auth::Freshness, token::TokenSigner,
 };
 
 use crate::{

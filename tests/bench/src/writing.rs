@@ -1,6 +1,10 @@
 //! What changes sessions, as whole HTTP requests against the reference server; and tokens that are seen for the first time.
 
-use tower_session_auth::{Agent, AgentStore as _, Clock as _, IssuedSession, SystemClock};
+use tower_session_auth::{
+    clock::{Clock as _, SystemClock},
+    manager::IssuedSession,
+    store::{Agent, AgentStore as _},
+};
 
 use futures_util::{StreamExt as _, stream};
 use session_auth_tests::server::PASSWORD;

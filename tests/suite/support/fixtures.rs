@@ -6,8 +6,11 @@ use std::{
 };
 
 use tower_session_auth::{
-    AgentId, Constraints, NewSession, OnSessionLimit, RedisStore, RedisStoreConfig, SessionId, SessionRecord,
-    Timestamp, TokenHash, TokenSwap,
+    AgentId, RedisStore, SessionId,
+    clock::Timestamp,
+    session::{Constraints, OnSessionLimit, SessionRecord},
+    store::{NewSession, RedisStoreConfig, TokenSwap},
+    token::TokenHash,
 };
 
 /// 2025-10-09T08:53:20Z: what the stores are told, not what the server's clock says.

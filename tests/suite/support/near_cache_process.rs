@@ -29,7 +29,10 @@ use tokio::{
     time::sleep,
 };
 use tower_session_auth::{
-    Created, NewSession, RedisStore, SessionRecord, SessionStore as _, Swapped, TokenHash,
+    RedisStore,
+    session::SessionRecord,
+    store::{CreateOutcome, NewSession, SessionStore as _, SwapOutcome},
+    token::TokenHash,
 };
 
 const DEADLINE: Duration = Duration::from_secs(5);
@@ -66,7 +69,7 @@ async fn write(url: &str, writer: usize) -> Report {
             let mut times = Vec::new();
             for number in 0..PER_LANE + STANDING {
                 let new = new_session((lane, number));
-                assert_eq!(store.create(&new).await.expect("a session"), Created::Done);
+                assert_eq!(store.create(&new).await.expect("a session"), CreateOutcome::Done);
                 let Some(oldest) = number.checked_sub(STANDING) else {
                     continue;
                 };
@@ -74,7 +77,7 @@ async fn write(url: &str, writer: usize) -> Report {
                 if (lane + oldest) % 4 == 0 {
                     let swap = renewal(&record, "second", NOW.plus(TTL / 2));
                     let swapped = store.replace_token(&swap).await.expect("a renewal");
-                    assert_eq!(swapped, Swapped::Done);
+                    assert_eq!(swapped, SwapOutcome::Done);
                 } else {
                     assert!(store.revoke(record.id, NOW).await.expect("a revocation"));
                 }

@@ -10,8 +10,11 @@ use http::{Request, header};
 
 use super::*;
 use crate::{
-    Agent, AgentStore, Constraints, CreateSession, ManualClock, MemoryStore, PageRequest, PresentedSession,
-    RegisteredAgents, SessionAuthLayer, SessionCursor, SessionStatus, StoreError,
+    MemoryStore, SessionAuthLayer,
+    clock::ManualClock,
+    session::{Constraints, CreateSession, SessionStatus},
+    session_auth::PresentedSession,
+    store::{Agent, AgentStore, PageRequest, RegisteredAgents, SessionCursor, StoreError},
     testing::{self, NOW, Stub, other_agent, signer, verifier},
 };
 
@@ -34,7 +37,7 @@ fn setup() -> Setup {
     }
 }
 
-fn wish() -> CreateSession {
+fn request() -> CreateSession {
     CreateSession::new(testing::agent())
 }
 
@@ -48,7 +51,7 @@ impl Setup {
     }
 
     async fn open(&self) -> IssuedSession {
-        self.sessions.create(wish()).await.unwrap()
+        self.sessions.create(request()).await.unwrap()
     }
 
     /// What the renewal layer hands on for a token.
@@ -100,7 +103,7 @@ async fn a_store_that_fails_is_said_to_fail_whatever_was_asked() {
         let sessions = SessionManager::new(store, signer()).clock(setup.clock.clone());
         let id = presented.session_id();
         for (asked, outcome) in [
-            ("create", sessions.create(wish()).await.map(drop)),
+            ("create", sessions.create(request()).await.map(drop)),
             ("renew", sessions.renew(&presented, None).await.map(drop)),
             ("rotate", sessions.rotate(id).await.map(drop)),
             ("revoke", sessions.revoke(id).await),

@@ -6,14 +6,14 @@ use super::*;
 async fn a_session_is_what_was_wished_for_and_what_the_policy_says() {
     let setup = setup();
     let constraints = Constraints::new(r#"{"paths":["/a"]}"#).unwrap();
-    let wish = CreateSession {
+    let request = CreateSession {
         ttl: Some(1_001),
         max_renewals: Some(3),
         absolute_lifetime: Some(5_000),
         constraints: Some(constraints.clone()),
-        ..wish()
+        ..request()
     };
-    let issued = setup.sessions.create(wish).await.unwrap();
+    let issued = setup.sessions.create(request).await.unwrap();
     let expected = SessionRecord {
         id: issued.record.id,
         agent_id: testing::agent(),
@@ -61,11 +61,11 @@ async fn the_token_says_what_the_record_says_and_is_accepted() {
 #[tokio::test]
 async fn a_wish_outside_the_policy_opens_nothing() {
     let setup = setup();
-    let wish = CreateSession {
+    let request = CreateSession {
         ttl: Some(299),
-        ..wish()
+        ..request()
     };
-    assert_kind(setup.sessions.create(wish).await, ErrorKind::ValidationFailed);
+    assert_kind(setup.sessions.create(request).await, ErrorKind::ValidationFailed);
     let page = setup.sessions.list(None, first_page(10)).await.unwrap();
     assert!(page.items.is_empty());
 }
@@ -84,7 +84,7 @@ async fn an_agent_has_its_maximum_of_sessions_that_are_active() {
     let first = setup.open().await;
     setup.open().await;
     assert_kind(
-        setup.sessions.create(wish()).await,
+        setup.sessions.create(request()).await,
         ErrorKind::SessionLimitExceeded,
     );
     setup
@@ -96,13 +96,13 @@ async fn an_agent_has_its_maximum_of_sessions_that_are_active() {
     setup.sessions.revoke(first.record.id).await.unwrap();
     setup.open().await;
     assert_kind(
-        setup.sessions.create(wish()).await,
+        setup.sessions.create(request()).await,
         ErrorKind::SessionLimitExceeded,
     );
 
     setup.advance(TTL - 1);
     assert_kind(
-        setup.sessions.create(wish()).await,
+        setup.sessions.create(request()).await,
         ErrorKind::SessionLimitExceeded,
     );
     setup.advance(1);
@@ -119,14 +119,14 @@ async fn any_agent_is_accepted_unless_a_directory_knows_them() {
         .sessions
         .clone()
         .directory(RegisteredAgents(setup.store.clone()));
-    assert_kind(registered.create(wish()).await, ErrorKind::AgentNotFound);
+    assert_kind(registered.create(request()).await, ErrorKind::AgentNotFound);
     let agent = Agent {
         id: testing::agent(),
         name: None,
         created_at: NOW,
     };
     setup.store.register(&agent).await.unwrap();
-    registered.create(wish()).await.unwrap();
+    registered.create(request()).await.unwrap();
     let stranger = registered.create(CreateSession::new(other_agent())).await;
     assert_kind(stranger, ErrorKind::AgentNotFound);
 }
@@ -142,7 +142,7 @@ async fn an_agent_that_was_deleted_meanwhile_gets_no_session() {
     setup.store.register(&agent).await.unwrap();
     setup.store.delete_agent(agent.id, NOW).await.unwrap();
     // This manager's directory still knows the agent: the store alone knows better.
-    assert_kind(setup.sessions.create(wish()).await, ErrorKind::AgentNotFound);
+    assert_kind(setup.sessions.create(request()).await, ErrorKind::AgentNotFound);
 }
 
 #[tokio::test]
@@ -157,7 +157,7 @@ async fn a_session_opened_while_the_second_turns_has_one_time_of_creation() {
 
     let clock = Turning(AtomicU64::new(NOW.0 * 1_000 + 999));
     let sessions = setup().sessions.clock(clock);
-    let record = sessions.create(wish()).await.unwrap().record;
+    let record = sessions.create(request()).await.unwrap().record;
     assert_eq!(record.created_at(), NOW);
     assert_eq!(record.absolute_expires_at, NOW.plus(LIFETIME));
 }

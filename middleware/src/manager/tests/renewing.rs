@@ -80,7 +80,7 @@ async fn refusals_say_when_and_why() {
         (ErrorKind::TokenExpired, 401)
     );
     assert_eq!(expired.retry_after(), None);
-    let answer = crate::problem_response(&expired, "api", &http::HeaderMap::new());
+    let answer = crate::response::problem_response(&expired, "api", &http::HeaderMap::new());
     assert_eq!(
         testing::header(&answer, header::WWW_AUTHENTICATE),
         Some("Bearer realm=\"api\", error=\"invalid_token\"")
@@ -95,11 +95,11 @@ async fn refusals_say_when_and_why() {
 #[tokio::test]
 async fn a_session_can_be_renewed_until_its_limit_and_used_until_its_last_expiry() {
     let setup = setup();
-    let wish = CreateSession {
+    let request = CreateSession {
         max_renewals: Some(2),
-        ..wish()
+        ..request()
     };
-    let mut current = setup.sessions.create(wish).await.unwrap();
+    let mut current = setup.sessions.create(request).await.unwrap();
     for generation in 1..=2 {
         setup.advance(TTL / 2);
         current = setup.renew(&current.token).await.unwrap();
@@ -113,11 +113,11 @@ async fn a_session_can_be_renewed_until_its_limit_and_used_until_its_last_expiry
 #[tokio::test]
 async fn the_last_token_ends_with_the_session() {
     let setup = setup();
-    let wish = CreateSession {
+    let request = CreateSession {
         absolute_lifetime: Some(TTL + 10),
-        ..wish()
+        ..request()
     };
-    let issued = setup.sessions.create(wish).await.unwrap();
+    let issued = setup.sessions.create(request).await.unwrap();
     setup.advance(TTL / 2);
     let last = setup.renew(&issued.token).await.unwrap();
     assert_eq!(last.record.expires_at, last.record.absolute_expires_at);

@@ -1,7 +1,7 @@
 //! Renewals whose answer was lost.
 
 use super::*;
-use crate::{IdempotencyKey, SigningKey, TokenSigner, TokenVerifier};
+use crate::{SigningKey, TokenVerifier, session::IdempotencyKey, token::TokenSigner};
 
 fn key(text: &str) -> IdempotencyKey {
     text.parse().unwrap()
@@ -60,13 +60,13 @@ async fn a_renewal_without_a_key_cannot_be_repeated() {
 
 #[tokio::test]
 async fn the_window_closes_when_the_new_token_is_renewed_or_rotated() {
-    let wish = || CreateSession {
+    let request = || CreateSession {
         ttl: Some(300),
-        ..wish()
+        ..request()
     };
     let mut setup = setup();
     setup.sessions.policy.rotation.retry_window = 1_000;
-    let first = setup.sessions.create(wish()).await.unwrap();
+    let first = setup.sessions.create(request()).await.unwrap();
     setup.advance(150);
     let second = setup.renew_with(&first.token, "key-number-1").await.unwrap();
     setup.advance(149);

@@ -1,7 +1,7 @@
 //! Rotation by an administrator, and reuse as the manager sees it.
 
 use super::*;
-use crate::{OnReuse, SecurityEvents};
+use crate::{security::SecurityEvents, session::OnReuse};
 
 #[tokio::test]
 async fn a_rotation_replaces_the_token_and_nothing_else() {

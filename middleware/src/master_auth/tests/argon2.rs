@@ -14,7 +14,8 @@ use tower_test::mock;
 
 use super::*;
 use crate::{
-    ErrorKind, ResponseBody,
+    ErrorKind,
+    response::ResponseBody,
     testing::{Body, Inner, InnerHandle, kind, pass, poll_once},
 };
 

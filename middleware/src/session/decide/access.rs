@@ -1,14 +1,14 @@
-use super::{Refusal, not_current, standing};
+use super::{Rejection, check_session, reject_stale_token};
 use crate::{
     clock::Timestamp,
     error::ErrorKind,
-    session::{RotationPolicy, SessionRecord},
-    token::ProvenToken,
+    session::{ReplacedTokenPolicy, SessionRecord},
+    token::VerifiedToken,
 };
 
 /// As what a token is let pass.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Admission {
+pub enum MatchedToken {
     /// As the session's current token.
     Current,
     /// As the one before it, in its overlap.
@@ -23,18 +23,18 @@ pub enum Admission {
 /// `SessionRevoked`, `InvalidToken`, `TokenExpired`, `SessionStateLost`, `TokenSuperseded`.
 pub fn admit(
     record: &SessionRecord,
-    token: &ProvenToken,
-    rotation: &RotationPolicy,
+    token: &VerifiedToken,
+    rotation: &ReplacedTokenPolicy,
     now: Timestamp,
-) -> Result<Admission, Refusal> {
-    standing(record, token)?;
-    token.unexpired(now)?;
+) -> Result<MatchedToken, Rejection> {
+    check_session(record, token)?;
+    token.check_expiry(now)?;
     let admission = if record.token_hash == *token.hash() {
-        Admission::Current
+        MatchedToken::Current
     } else if is_overlapping(record, token, rotation, now) {
-        Admission::Previous
+        MatchedToken::Previous
     } else {
-        return Err(not_current(
+        return Err(reject_stale_token(
             record,
             token,
             rotation,
@@ -50,11 +50,11 @@ pub fn admit(
 
 fn is_overlapping(
     record: &SessionRecord,
-    token: &ProvenToken,
-    rotation: &RotationPolicy,
+    token: &VerifiedToken,
+    rotation: &ReplacedTokenPolicy,
     now: Timestamp,
 ) -> bool {
     record.previous_token_hash == Some(*token.hash())
         && token.claims().generation.saturating_add(1) == record.generation
-        && now.since(record.term_began_at()) < rotation.previous_token_overlap
+        && now.since(record.ttl_started_at()) < rotation.previous_token_overlap
 }

@@ -1,16 +1,16 @@
-use super::{Refusal, not_current, renewable_from, standing};
+use super::{Rejection, check_session, reject_stale_token, renewable_from};
 use crate::{
     clock::Timestamp,
     error::ErrorKind,
-    session::{IdempotencyKey, RetryHash, RotationPolicy, SessionRecord},
-    token::{Claims, ProvenToken},
+    session::{IdempotencyKey, ReplacedTokenPolicy, RetryHash, SessionRecord},
+    token::{Claims, VerifiedToken},
 };
 
 /// How a renewal is to be answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Renewal {
     /// With a new token, once it has replaced the current one.
-    Grant(Grant),
+    NextToken(NextToken),
     /// With the current token once more, since the answer that brought it was lost: it is the one that says these claims.
     Repeat(Claims),
 }
@@ -18,7 +18,7 @@ pub enum Renewal {
 /// A new token for a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Grant {
+pub struct NextToken {
     /// What the token will say.
     pub claims: Claims,
     /// The session's renewal count from then on.
@@ -39,20 +39,20 @@ pub struct Grant {
 /// `SessionAbsoluteLifetimeExceeded`, `RenewalTooEarly`.
 pub fn renew(
     record: &SessionRecord,
-    token: &ProvenToken,
+    token: &VerifiedToken,
     key: Option<&IdempotencyKey>,
-    rotation: &RotationPolicy,
+    rotation: &ReplacedTokenPolicy,
     now: Timestamp,
-) -> Result<Renewal, Refusal> {
-    standing(record, token)?;
+) -> Result<Renewal, Rejection> {
+    check_session(record, token)?;
     let current = record.token_hash == *token.hash();
     if !current && !is_repetition(record, token, key, rotation, now) {
         let kind = ErrorKind::SessionRenewalMismatch;
-        return Err(not_current(record, token, rotation, now, kind));
+        return Err(reject_stale_token(record, token, rotation, now, kind));
     }
     let lifetime_is_over = now >= record.absolute_expires_at;
     if !lifetime_is_over {
-        token.unexpired(now)?;
+        token.check_expiry(now)?;
     }
     if current && record.renewal_count >= record.max_renewals {
         return Err(ErrorKind::RenewalLimitReached.into());
@@ -66,12 +66,12 @@ pub fn renew(
 
     let renewable_from = renewable_from(record);
     if now < renewable_from {
-        return Err(Refusal {
+        return Err(Rejection {
             retry_after: Some(renewable_from.since(now)),
             ..ErrorKind::RenewalTooEarly.into()
         });
     }
-    Ok(Renewal::Grant(Grant {
+    Ok(Renewal::NextToken(NextToken {
         claims: Claims {
             expires_at: now.plus(record.ttl).min(record.absolute_expires_at),
             ..next_claims(record, now)
@@ -83,19 +83,19 @@ pub fn renew(
 /// The window closes when the new token is renewed in turn, which replaces the record's hash, or an administrator rotates it.
 fn is_repetition(
     record: &SessionRecord,
-    token: &ProvenToken,
+    token: &VerifiedToken,
     key: Option<&IdempotencyKey>,
-    rotation: &RotationPolicy,
+    rotation: &ReplacedTokenPolicy,
     now: Timestamp,
 ) -> bool {
     let (Some(key), Some(kept)) = (key, &record.retry_hash) else {
         return false;
     };
     RetryHash::of(token.hash(), &record.token_hash, key) == *kept
-        && now.since(record.term_began_at()) < rotation.retry_window
+        && now.since(record.ttl_started_at()) < rotation.retry_window
 }
 
-fn repetition(record: &SessionRecord, now: Timestamp) -> Result<Renewal, Refusal> {
+fn repetition(record: &SessionRecord, now: Timestamp) -> Result<Renewal, Rejection> {
     if now >= record.expires_at {
         return Err(ErrorKind::TokenExpired.into());
     }
@@ -103,7 +103,7 @@ fn repetition(record: &SessionRecord, now: Timestamp) -> Result<Renewal, Refusal
         session_id: record.id,
         agent_id: record.agent_id,
         generation: record.generation,
-        issued_at: record.term_began_at(),
+        issued_at: record.ttl_started_at(),
         expires_at: record.expires_at,
     }))
 }
@@ -112,7 +112,7 @@ fn repetition(record: &SessionRecord, now: Timestamp) -> Result<Renewal, Refusal
 ///
 /// # Errors
 /// `SessionRevoked`, `SessionAbsoluteLifetimeExceeded`, `TokenExpired`.
-pub fn rotate(record: &SessionRecord, now: Timestamp) -> Result<Grant, ErrorKind> {
+pub fn rotate(record: &SessionRecord, now: Timestamp) -> Result<NextToken, ErrorKind> {
     if record.revoked_at.is_some() {
         return Err(ErrorKind::SessionRevoked);
     }
@@ -122,7 +122,7 @@ pub fn rotate(record: &SessionRecord, now: Timestamp) -> Result<Grant, ErrorKind
     if now >= record.expires_at {
         return Err(ErrorKind::TokenExpired);
     }
-    Ok(Grant {
+    Ok(NextToken {
         claims: next_claims(record, now),
         renewal_count: record.renewal_count,
     })

@@ -6,7 +6,7 @@ use crate::{clock::Timestamp, session::SessionRecord};
 /// last renewal and rounded up to a whole second.
 #[must_use]
 pub fn renewable_from(record: &SessionRecord) -> Timestamp {
-    let began = record.term_began_at();
+    let began = record.ttl_started_at();
     began.plus(record.expires_at.since(began).div_ceil(2))
 }
 
@@ -17,7 +17,7 @@ pub fn renewable_from(record: &SessionRecord) -> Timestamp {
 /// together do not renew together.
 #[must_use]
 pub fn renew_after(record: &SessionRecord) -> Timestamp {
-    let began = record.term_began_at();
+    let began = record.ttl_started_at();
     let lifetime = record.expires_at.since(began);
     let earliest = renewable_from(record);
     let latest = began.plus(lifetime - lifetime.div_ceil(5));

@@ -2,7 +2,9 @@
 
 use super::*;
 use crate::{
-    ErrorKind, SecurityEvents, StoreError,
+    ErrorKind,
+    security::SecurityEvents,
+    store::StoreError,
     testing::{kind, pass},
 };
 

@@ -142,7 +142,7 @@ async fn a_token_with_the_configured_prefix_is_found_in_the_query() {
 
 #[tokio::test]
 async fn a_header_has_at_most_4096_bytes() {
-    let rest = "Bearer ".len() + token().len() - crate::DEFAULT_PREFIX.len();
+    let rest = "Bearer ".len() + token().len() - crate::token::DEFAULT_PREFIX.len();
     for (len, passes) in [(4096, true), (4097, false)] {
         let prefix = "p".repeat(len - rest);
         let signer = crate::testing::signer().prefix(prefix.as_str());

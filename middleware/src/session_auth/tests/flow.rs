@@ -14,7 +14,8 @@ use tower_test::mock::{self, SendResponse};
 
 use super::*;
 use crate::{
-    Clock, ErrorKind,
+    ErrorKind,
+    clock::Clock,
     testing::{Body, Inner, InnerHandle, TTL, kind, poll_once},
 };
 

@@ -9,8 +9,10 @@ use http::{HeaderValue, Request, header};
 
 use super::*;
 use crate::{
-    Claims, ManualClock, SessionRecord,
+    clock::ManualClock,
+    session::SessionRecord,
     testing::{NOW, Stub, claims, record, sign, verifier},
+    token::Claims,
 };
 
 fn access(store: Stub) -> SessionAuthLayer<Stub> {

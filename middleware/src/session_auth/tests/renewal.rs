@@ -2,7 +2,8 @@
 
 use super::*;
 use crate::{
-    ErrorKind, StoreError,
+    ErrorKind,
+    store::StoreError,
     testing::{Answer, LIFETIME, kind, other_agent, pass},
 };
 

@@ -2,8 +2,10 @@
 
 use super::*;
 use crate::{
-    Created, ErrorKind, MemoryStore, NewSession, OnReuse, OnSessionLimit, RotationPolicy, SecurityEvents,
-    SessionStore, StoreError,
+    ErrorKind, MemoryStore,
+    security::SecurityEvents,
+    session::{OnReuse, OnSessionLimit, ReplacedTokenPolicy},
+    store::{CreateOutcome, NewSession, SessionStore, StoreError},
     testing::{TTL, kind, pass},
 };
 
@@ -17,10 +19,10 @@ fn renewed_now() -> SessionRecord {
 }
 
 /// Without any grace, unless `adjust` says otherwise.
-fn rotation(adjust: impl FnOnce(&mut RotationPolicy)) -> RotationPolicy {
-    let mut rotation = RotationPolicy {
+fn rotation(adjust: impl FnOnce(&mut ReplacedTokenPolicy)) -> ReplacedTokenPolicy {
+    let mut rotation = ReplacedTokenPolicy {
         retry_window: 0,
-        ..RotationPolicy::default()
+        ..ReplacedTokenPolicy::default()
     };
     adjust(&mut rotation);
     rotation
@@ -35,7 +37,7 @@ async fn store_with(record: &SessionRecord) -> MemoryStore {
         retention: TTL,
         now: NOW,
     };
-    assert_eq!(store.create(&session).await.unwrap(), Created::Done);
+    assert_eq!(store.create(&session).await.unwrap(), CreateOutcome::Done);
     store
 }
 

@@ -2,7 +2,10 @@
 
 use super::*;
 use crate::{
-    AuthError, Constraints, ErrorKind, StoreError, Timestamp,
+    AuthError, ErrorKind,
+    clock::Timestamp,
+    session::Constraints,
+    store::StoreError,
     testing::{Answer, LIFETIME, TTL, header, json, kind, other_agent, pass},
 };
 
@@ -69,7 +72,7 @@ async fn every_reason_is_told_apart_and_keeps_the_request_from_the_inner_service
 
 #[tokio::test]
 async fn an_unproven_token_is_refused_without_a_question_to_the_store() {
-    let foreign = crate::TokenSigner::new(crate::SigningKey::generate().unwrap());
+    let foreign = crate::token::TokenSigner::new(crate::SigningKey::generate().unwrap());
     let foreign = foreign.sign(&claims()).unwrap();
     let mut forged = request(&claims());
     let bearer = HeaderValue::try_from(format!("Bearer {}", foreign.expose())).unwrap();

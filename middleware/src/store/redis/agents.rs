@@ -13,7 +13,7 @@ use super::{
 use crate::{
     clock::Timestamp,
     id::AgentId,
-    store::{Agent, AgentStore, Page, PageRequest, Registered, StoreError, TOMBSTONE_SECONDS},
+    store::{Agent, AgentStore, Page, PageRequest, RegisterOutcome, StoreError, TOMBSTONE_SECONDS},
 };
 
 /// How often the sessions of an agent are read again because others were added meanwhile.
@@ -24,7 +24,7 @@ const RELIST_ATTEMPTS: usize = 60;
 const RELIST_PAUSE: Duration = Duration::from_millis(500);
 
 impl AgentStore for RedisStore {
-    async fn register(&self, agent: &Agent) -> Result<Registered, StoreError> {
+    async fn register(&self, agent: &Agent) -> Result<RegisterOutcome, StoreError> {
         let mut registry = cmd("ZADD");
         registry
             .arg(keys::REGISTRY)
@@ -47,9 +47,9 @@ impl AgentStore for RedisStore {
             Ok(reply)
         };
         match self.shared.connection.within(register).await? {
-            1 => Ok(Registered::Done),
+            1 => Ok(RegisterOutcome::Done),
             0 => match self.agent(agent.id).await? {
-                Some(before) => Ok(Registered::Exists(before)),
+                Some(before) => Ok(RegisterOutcome::Exists(before)),
                 None => Err(StoreError::Unavailable("the agent is being deleted".into())),
             },
             -1 => Err(StoreError::Unavailable("the agent was deleted meanwhile".into())),

@@ -12,7 +12,7 @@ pub struct RedisStoreConfig {
     url: String,
     /// The deadline of every call: 250 ms by default.
     pub timeout: Duration,
-    /// What is held in memory for layers with [`Freshness::Bounded`](crate::Freshness).
+    /// What is held in memory for layers with [`Freshness::Bounded`](crate::session_auth::Freshness).
     pub near_cache: NearCacheConfig,
 }
 

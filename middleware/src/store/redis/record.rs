@@ -187,7 +187,7 @@ pub(super) fn moment(at: Timestamp) -> [u8; 5] {
 /// Where a creation or a renewal puts the expiry.
 fn usual_expiry(record: &SessionRecord) -> Timestamp {
     record
-        .term_began_at()
+        .ttl_started_at()
         .plus(record.ttl)
         .min(record.absolute_expires_at)
 }

@@ -22,8 +22,8 @@ use crate::{
     id::{AgentId, SessionId},
     session::{OnSessionLimit, SessionRecord},
     store::{
-        Created, NearCacheStats, NearRead, NewSession, Page, PageRequest, SessionCursor, SessionStore,
-        StoreError, Swapped, TokenSwap,
+        CreateOutcome, NearCacheStats, NearRead, NewSession, Page, PageRequest, SessionCursor, SessionStore,
+        StoreError, SwapOutcome, TokenSwap,
     },
 };
 
@@ -94,7 +94,7 @@ impl SessionStore for RedisStore {
         self.shared.near.stats()
     }
 
-    async fn create(&self, session: &NewSession) -> Result<Created, StoreError> {
+    async fn create(&self, session: &NewSession) -> Result<CreateOutcome, StoreError> {
         let record = &session.record;
         // One flight, the registry first: an entry without sessions is harmless.
         let mut register = cmd("ZADD");
@@ -117,7 +117,7 @@ impl SessionStore for RedisStore {
         created.ok_or_else(|| StoreError::Unexpected("a fresh session id is in use".into()))
     }
 
-    async fn replace_token(&self, swap: &TokenSwap) -> Result<Swapped, StoreError> {
+    async fn replace_token(&self, swap: &TokenSwap) -> Result<SwapOutcome, StoreError> {
         let next = &swap.next;
         let names = AgentKeys::of(next.agent_id);
         let keep_for = next.expires_at.plus(swap.retention).since(swap.now);
@@ -133,13 +133,13 @@ impl SessionStore for RedisStore {
         let _forgetting = self.shared.near.forgetting(vec![next.id]);
         let reply = self.shared.connection.script(&REPLACE_TOKEN, &call);
         match self.shared.connection.within(reply).await? {
-            Value::Int(1) => Ok(Swapped::Done),
-            Value::Int(-1) => Ok(Swapped::Revoked),
-            Value::Int(-2) => Ok(Swapped::NotFound),
+            Value::Int(1) => Ok(SwapOutcome::Done),
+            Value::Int(-1) => Ok(SwapOutcome::Revoked),
+            Value::Int(-2) => Ok(SwapOutcome::NotFound),
             Value::Int(-4) => Err(self.shared.connection.too_late()),
             Value::BulkString(packed) => {
                 let record = record::unpack(next.id, &packed)?;
-                Ok(Swapped::Mismatch(Box::new(record)))
+                Ok(SwapOutcome::Mismatch(Box::new(record)))
             }
             other => Err(unknown_reply("replace_token", other)),
         }
@@ -198,20 +198,20 @@ impl RedisStore {
     /// Calls create.lua, and again with the active sessions when one of them is to give way: a script names all its keys.
     /// Each time that others are active by then, another change has got through; the deadline bounds it. `None` when there is
     /// a session with this id, which is not to be taken back.
-    async fn add(&self, session: &NewSession) -> Result<Option<Created>, StoreError> {
+    async fn add(&self, session: &NewSession) -> Result<Option<CreateOutcome>, StoreError> {
         let mut giving_way = Vec::new();
         loop {
             let call = creation(session, &giving_way);
             let _forgetting = self.shared.near.forgetting(giving_way.clone());
             return match self.shared.connection.script(&CREATE, &call).await? {
-                Value::Int(1) => Ok(Some(Created::Done)),
-                Value::Int(0) => Ok(Some(Created::LimitReached)),
-                Value::Int(-1) => Ok(Some(Created::AgentDeleted)),
+                Value::Int(1) => Ok(Some(CreateOutcome::Done)),
+                Value::Int(0) => Ok(Some(CreateOutcome::LimitReached)),
+                Value::Int(-1) => Ok(Some(CreateOutcome::AgentDeleted)),
                 Value::Int(-2) => Ok(None),
                 Value::Int(-4) => Err(self.shared.connection.too_late()),
                 Value::Array(reply) => match <[Value; 2]>::try_from(reply) {
                     Ok([Value::Int(1), Value::Array(ids)]) => {
-                        keys::session_ids(ids).map(|ids| Some(Created::InPlaceOf(ids)))
+                        keys::session_ids(ids).map(|ids| Some(CreateOutcome::InPlaceOf(ids)))
                     }
                     Ok([Value::Int(0), Value::Array(ids)]) => {
                         giving_way = keys::session_ids(ids)?;

@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::{
-    ErrorKind, Timestamp,
+    ErrorKind,
+    clock::Timestamp,
     testing::{KID, NOW, claims, sign, signer, verifier},
 };
 
@@ -132,6 +133,6 @@ fn a_token_expires_at_the_very_second_of_exp() {
     let expired = Err(ErrorKind::TokenExpired);
     let proven = verifier().verify(sign(&claims()).expose()).unwrap();
     for (now, verdict) in [(0, Ok(())), (99, Ok(())), (100, expired), (101, expired)] {
-        assert_eq!(proven.unexpired(NOW.plus(now)), verdict, "{now}");
+        assert_eq!(proven.check_expiry(NOW.plus(now)), verdict, "{now}");
     }
 }

@@ -52,7 +52,7 @@ fn other_rules_remember_nothing_of_these() {
 
 #[test]
 fn the_least_recently_used_tokens_go() {
-    let verifier = verifier().proven_tokens(32);
+    let verifier = verifier().signature_cache_capacity(32);
     let tokens: Vec<_> = (0..200)
         .map(|generation| {
             sign(&Claims {
@@ -73,7 +73,7 @@ fn the_least_recently_used_tokens_go() {
 
 #[test]
 fn a_memory_of_0_keeps_nothing() {
-    let verifier = verifier().proven_tokens(0);
+    let verifier = verifier().signature_cache_capacity(0);
     let token = sign(&claims());
     verifier.verify(token.expose()).unwrap();
     assert!(!remembers(&verifier, &token));
@@ -82,7 +82,7 @@ fn a_memory_of_0_keeps_nothing() {
 #[test]
 fn what_a_signer_makes_is_known_to_its_verifier_at_once() {
     let verifier = verifier();
-    let known = signer().known_to(&verifier).sign(&claims()).unwrap();
+    let known = signer().cache_in(&verifier).sign(&claims()).unwrap();
     assert!(remembers(&verifier, &known));
     let known = verifier.verify(known.expose()).unwrap();
     let proven = testing::verifier().verify(sign(&claims()).expose()).unwrap();
@@ -98,12 +98,12 @@ fn what_a_verifier_would_refuse_is_not_known_to_it() {
         signer().audience("somebody else"),
         signer().prefix("other_"),
     ] {
-        let token = other.known_to(&verifier).sign(&claims()).unwrap();
+        let token = other.cache_in(&verifier).sign(&claims()).unwrap();
         assert!(!remembers(&verifier, &token));
         assert_eq!(verifier.verify(token.expose()), Err(ErrorKind::InvalidToken));
     }
 
-    let signer = signer().known_to(&verifier);
+    let signer = signer().cache_in(&verifier);
     verifier.set_keys([]);
     let token = signer.sign(&claims()).unwrap();
     assert_eq!(verifier.verify(token.expose()), Err(ErrorKind::InvalidToken));

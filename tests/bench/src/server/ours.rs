@@ -8,7 +8,8 @@ use http_body_util::Full;
 use redis::{AsyncCommands as _, aio::MultiplexedConnection};
 use tower::{Layer as _, Service, service_fn};
 use tower_session_auth::{
-    Freshness, RedisStore, RedisStoreConfig, ResponseBody, SessionAuthLayer, TokenVerifier, VerifyingKey,
+    RedisStore, SessionAuthLayer, TokenVerifier, VerifyingKey, response::ResponseBody,
+    session_auth::Freshness, store::RedisStoreConfig,
 };
 
 use super::{ANSWER, BARE_KEY, Setup};

@@ -8,7 +8,7 @@ use axum::{
 use http::{StatusCode, header};
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode};
 use redis::{AsyncCommands as _, aio::MultiplexedConnection};
-use tower_session_auth::DEFAULT_ISSUER;
+use tower_session_auth::token::DEFAULT_ISSUER;
 use tower_sessions::{Session, SessionManagerLayer};
 use tower_sessions_redis_store::{
     RedisStore,

@@ -8,7 +8,11 @@ use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpListener,
 };
-use tower_session_auth::{ManualClock, RedisStoreConfig, SigningKey, Timestamp};
+use tower_session_auth::{
+    SigningKey,
+    clock::{ManualClock, Timestamp},
+    store::RedisStoreConfig,
+};
 
 use super::{Setup, Started, started};
 

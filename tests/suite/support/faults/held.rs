@@ -6,8 +6,10 @@ use redis::InfoDict;
 use session_auth_tests::redis::TestRedis;
 use tokio::time::{sleep, timeout};
 use tower_session_auth::{
-    Agent, AgentId, AgentStore as _, PageRequest, Registered, SessionRecord, SessionStore as _, StoreError,
-    Timestamp,
+    AgentId,
+    clock::Timestamp,
+    session::SessionRecord,
+    store::{Agent, AgentStore as _, PageRequest, RegisterOutcome, SessionStore as _, StoreError},
 };
 
 use crate::{
@@ -48,7 +50,7 @@ impl Held {
     pub async fn registered(&self) -> Agent {
         let agent = named(agent(), NOW);
         let registered = self.prompt.store.register(&agent).await.unwrap();
-        assert_eq!(registered, Registered::Done);
+        assert_eq!(registered, RegisterOutcome::Done);
         agent
     }
 

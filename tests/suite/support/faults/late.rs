@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use session_auth_tests::redis::TestRedis;
 use tokio::time::{sleep, timeout};
-use tower_session_auth::{AgentStore as _, Created, Registered, SessionStore as _, Swapped};
+use tower_session_auth::store::{
+    AgentStore as _, CreateOutcome, RegisterOutcome, SessionStore as _, SwapOutcome,
+};
 
 use crate::{
     fixtures::{NOW, agent, renewal, session},
@@ -33,7 +35,7 @@ async fn a_token_is_replaced_once_even_when_the_answer_was_lost() {
     let again = renewal(&record, "2", NOW);
     for swap in [&swap, &again] {
         let swapped = subject.call(subject.store.replace_token(swap)).await;
-        assert!(matches!(swapped.unwrap(), Swapped::Mismatch(_)));
+        assert!(matches!(swapped.unwrap(), SwapOutcome::Mismatch(_)));
     }
     assert_eq!(subject.read(record.id).await.unwrap(), Some(swap.next));
 }
@@ -47,7 +49,7 @@ async fn a_late_replacement_does_nothing_after_another_one() {
         .await;
     assert_eq!(held.read(&record).await.as_ref(), Some(&record), "it has not run");
     let swapped = held.prompt.store.replace_token(&prompt).await.unwrap();
-    assert_eq!(swapped, Swapped::Done);
+    assert_eq!(swapped, SwapOutcome::Done);
     held.release("EVALSHA").await;
     assert_eq!(held.read(&record).await, Some(prompt.next));
 }
@@ -79,7 +81,7 @@ async fn what_comes_much_too_late_replaces_and_creates_nothing() {
     assert_eq!(held.read(&record).await.as_ref(), Some(&record));
     // The next one is not.
     let swapped = held.prompt.store.replace_token(&swap).await;
-    assert_eq!(swapped.unwrap(), Swapped::Done);
+    assert_eq!(swapped.unwrap(), SwapOutcome::Done);
 
     let late = session(agent(), NOW);
     held.abandon("EVALSHA", held.late.store.create(&late)).await;
@@ -127,7 +129,7 @@ async fn a_late_revocation_revokes_whatever_token_is_current() {
         .await;
     let swap = renewal(&record, "1", NOW);
     let swapped = held.prompt.store.replace_token(&swap).await.unwrap();
-    assert_eq!(swapped, Swapped::Done);
+    assert_eq!(swapped, SwapOutcome::Done);
     held.release("EVALSHA").await;
     assert_eq!(held.read(&record).await.unwrap().revoked_at, Some(NOW));
 }
@@ -151,7 +153,7 @@ async fn a_late_creation_is_taken_back() {
     let mut next = session(late.record.agent_id, NOW);
     next.limit = 1;
     let created = held.prompt.store.create(&next).await.unwrap();
-    assert_eq!(created, Created::Done, "its place is free");
+    assert_eq!(created, CreateOutcome::Done, "its place is free");
 }
 
 #[tokio::test]
@@ -162,7 +164,7 @@ async fn a_late_creation_respects_the_limit() {
     (late.limit, prompt.limit) = (1, 1);
     held.abandon("EVALSHA", held.late.store.create(&late)).await;
     let created = held.prompt.store.create(&prompt).await.unwrap();
-    assert_eq!(created, Created::Done);
+    assert_eq!(created, CreateOutcome::Done);
     held.release("EVALSHA").await;
     assert_eq!(held.read(&late.record).await, None);
 }
@@ -188,7 +190,7 @@ async fn a_late_revocation_of_all_leaves_later_sessions_alone() {
         .await;
     let after = session(before.agent_id, NOW);
     let created = held.prompt.store.create(&after).await.unwrap();
-    assert_eq!(created, Created::Done);
+    assert_eq!(created, CreateOutcome::Done);
     held.release("EVALSHA").await;
     assert_eq!(held.read(&after.record).await.as_ref(), Some(&after.record));
     assert!(held.lists(&after.record).await);
@@ -205,7 +207,7 @@ async fn a_late_deletion_leaves_an_agent_alone_that_was_registered_anew() {
     assert_eq!(deleted, Some(0));
     let anew = named(agent, NOW.plus(1));
     let registered = held.prompt.store.register(&anew).await.unwrap();
-    assert_eq!(registered, Registered::Done);
+    assert_eq!(registered, RegisterOutcome::Done);
     held.release("EVALSHA").await;
     assert_eq!(held.prompt.store.agent(agent).await.unwrap(), Some(anew));
 }
@@ -218,9 +220,12 @@ async fn a_late_end_of_a_deletion_unlists_no_live_session() {
     held.abandon("ZREM", held.late.store.delete_agent(agent, NOW))
         .await;
     let registered = held.prompt.store.register(&named(agent, NOW.plus(1))).await;
-    assert_eq!(registered.unwrap(), Registered::Done);
+    assert_eq!(registered.unwrap(), RegisterOutcome::Done);
     let live = session(agent, NOW);
-    assert_eq!(held.prompt.store.create(&live).await.unwrap(), Created::Done);
+    assert_eq!(
+        held.prompt.store.create(&live).await.unwrap(),
+        CreateOutcome::Done
+    );
     held.release("ZREM").await;
     held.becomes_true(async || held.lists(&live.record).await).await;
 }
@@ -242,7 +247,7 @@ async fn a_late_registration_brings_no_agent_back_that_was_deleted() {
     let late = named(agent(), NOW);
     held.abandon("EVALSHA", held.late.store.register(&late)).await;
     let store = &held.prompt.store;
-    assert_eq!(store.register(&late).await.unwrap(), Registered::Done);
+    assert_eq!(store.register(&late).await.unwrap(), RegisterOutcome::Done);
     let now = NOW.plus(1);
     assert_eq!(store.delete_agent(late.id, now).await.unwrap(), Some(0));
     held.release("EVALSHA").await;

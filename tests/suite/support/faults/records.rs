@@ -1,7 +1,10 @@
 //! Records that nobody understands: an error, never a session, and never a missing one.
 
 use session_auth_tests::redis::TestRedis;
-use tower_session_auth::{PageRequest, SessionRecord, SessionStore as _, StoreError};
+use tower_session_auth::{
+    session::SessionRecord,
+    store::{PageRequest, SessionStore as _, StoreError},
+};
 
 use crate::{
     fixtures::{NOW, agent, constraints, key, session},

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use session_auth_tests::redis::TestRedis;
-use tower_session_auth::{Created, SessionStore as _, StoreError, Swapped};
+use tower_session_auth::store::{CreateOutcome, SessionStore as _, StoreError, SwapOutcome};
 
 use crate::{
     fixtures::{NOW, agent, renewal, session},
@@ -49,7 +49,7 @@ async fn a_full_server_adds_no_session() {
     subject.create(&refused).await.unwrap_err();
     assert_eq!(subject.read(refused.record.id).await.unwrap(), None);
     order(&redis, &["CONFIG", "SET", "maxmemory", "0"]);
-    assert_eq!(subject.create(&refused).await.unwrap(), Created::Done);
+    assert_eq!(subject.create(&refused).await.unwrap(), CreateOutcome::Done);
 }
 
 #[tokio::test]
@@ -90,7 +90,7 @@ async fn a_replica_refuses_to_write_until_it_is_promoted() {
     assert_eq!(subject.heals(record.id).await.as_ref(), Some(&record));
     let swap = renewal(&record, "1", NOW);
     let swapped = subject.call(subject.store.replace_token(&swap)).await;
-    assert_eq!(swapped.unwrap(), Swapped::Done);
+    assert_eq!(swapped.unwrap(), SwapOutcome::Done);
     subject.add().await;
 }
 

@@ -7,7 +7,10 @@ use std::{
 
 use tokio::time::sleep;
 use tower_session_auth::{
-    Created, NewSession, RedisStore, SessionId, SessionRecord, SessionStore as _, StoreError, Timestamp,
+    RedisStore, SessionId,
+    clock::Timestamp,
+    session::SessionRecord,
+    store::{CreateOutcome, NewSession, SessionStore as _, StoreError},
 };
 
 use crate::fixtures::{NOW, agent, open, renewal, session};
@@ -54,14 +57,14 @@ impl Subject {
         self.call(self.store.read(id)).await
     }
 
-    pub async fn create(&self, session: &NewSession) -> Result<Created, StoreError> {
+    pub async fn create(&self, session: &NewSession) -> Result<CreateOutcome, StoreError> {
         self.call(self.store.create(session)).await
     }
 
     /// A session that was added.
     pub async fn add(&self) -> SessionRecord {
         let session = session(agent(), NOW);
-        assert_eq!(self.create(&session).await.unwrap(), Created::Done);
+        assert_eq!(self.create(&session).await.unwrap(), CreateOutcome::Done);
         session.record
     }
 

@@ -5,8 +5,9 @@ use std::time::Duration;
 use redis::FromRedisValue;
 use session_auth_tests::redis::TestRedis;
 use tower_session_auth::{
-    Agent, AgentId, AgentStore as _, Created, NewSession, PageRequest, RedisStore, RetryHash, SessionRecord,
-    SessionStore as _,
+    AgentId, RedisStore,
+    session::{RetryHash, SessionRecord},
+    store::{Agent, AgentStore as _, CreateOutcome, NewSession, PageRequest, SessionStore as _},
 };
 
 use crate::fixtures::{NOW, agent, constraints, open, renewal, session};
@@ -48,7 +49,7 @@ impl Subject {
     }
 
     pub async fn add(&self, session: NewSession) -> SessionRecord {
-        assert_eq!(self.store.create(&session).await.unwrap(), Created::Done);
+        assert_eq!(self.store.create(&session).await.unwrap(), CreateOutcome::Done);
         session.record
     }
 

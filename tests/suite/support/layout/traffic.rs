@@ -2,7 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use tower_session_auth::{AgentId, Created, NewSession, OnSessionLimit, PageRequest, SessionStore as _};
+use tower_session_auth::{
+    AgentId,
+    session::OnSessionLimit,
+    store::{CreateOutcome, NewSession, PageRequest, SessionStore as _},
+};
 
 use crate::{
     commands::{commands, sent},
@@ -17,7 +21,7 @@ async fn scripts_name_all_their_keys_and_those_share_the_agents_slot() {
     let mut monitor = subject.redis.monitor();
     let agents = subject.work().await;
     let evicting = subject.store.create(&evicting(agents[0])).await.unwrap();
-    assert!(matches!(evicting, Created::InPlaceOf(_)), "{evicting:?}");
+    assert!(matches!(evicting, CreateOutcome::InPlaceOf(_)), "{evicting:?}");
     let tags = agents.map(|agent| format!("{{{:04x}}}", agent.bucket()));
 
     let (mut named, mut scripts, mut calls) = (Vec::new(), BTreeMap::new(), 0);

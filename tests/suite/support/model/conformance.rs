@@ -1,12 +1,16 @@
 //! The model's rules are those of the crate: both decide alike about every record and request.
 
 use tower_session_auth::{
-    Claims, ErrorKind, IdempotencyKey, ProvenToken, RetryHash, RotationPolicy, SessionRecord, SessionToken,
-    SigningKey, Timestamp, TokenSigner, TokenVerifier,
-    decisions::{self, Admission, Renewal},
+    ErrorKind, SigningKey, TokenVerifier,
+    clock::Timestamp,
+    session::{
+        IdempotencyKey, ReplacedTokenPolicy, RetryHash, SessionRecord,
+        decide::{self, MatchedToken, Renewal},
+    },
+    token::{Claims, SessionToken, TokenSigner, VerifiedToken},
 };
 
-use super::rules::{Admitted, Decision, Key, Record, Refusal, Request, Rules, Token};
+use super::rules::{Admitted, Decision, Key, Record, Rejection, Request, Rules, Token};
 use crate::fixtures::{NOW, agent, session};
 
 /// Half of the term has passed, and the retry window and the overlap are still open.
@@ -23,7 +27,7 @@ pub fn compare() -> usize {
             let proven = world.prove(token);
             let now = NOW.plus(SINCE);
             let admitted =
-                decisions::admit(&real, &proven, &world.rotation, now).map_err(|refusal| refusal.kind);
+                decide::admit(&real, &proven, &world.rotation, now).map_err(|refusal| refusal.kind);
             assert_eq!(
                 admitted,
                 Rules(None)
@@ -39,9 +43,9 @@ pub fn compare() -> usize {
                 Some(Key::Stranger),
             ] {
                 let sent = key.map(idempotency_key);
-                let renewal = decisions::renew(&real, &proven, sent.as_ref(), &world.rotation, now);
+                let renewal = decide::renew(&real, &proven, sent.as_ref(), &world.rotation, now);
                 let decision = match renewal {
-                    Ok(Renewal::Grant(grant)) => {
+                    Ok(Renewal::NextToken(grant)) => {
                         assert_eq!(grant.claims.generation, u32::from(record.current.generation) + 1);
                         Ok(Decision::Swap { expected: token })
                     }
@@ -106,13 +110,13 @@ struct World {
     record: SessionRecord,
     signer: TokenSigner,
     verifier: TokenVerifier,
-    rotation: RotationPolicy,
+    rotation: ReplacedTokenPolicy,
 }
 
 impl World {
     fn new() -> Self {
         let signer = TokenSigner::new(SigningKey::generate().unwrap());
-        let mut rotation = RotationPolicy::default();
+        let mut rotation = ReplacedTokenPolicy::default();
         rotation.previous_token_overlap = rotation.retry_window;
         Self {
             record: session(agent(), NOW).record,
@@ -133,7 +137,7 @@ impl World {
         self.signer.sign(&claims).unwrap()
     }
 
-    fn prove(&self, token: Token) -> ProvenToken {
+    fn prove(&self, token: Token) -> VerifiedToken {
         self.verifier.verify(self.sign(token).expose()).unwrap()
     }
 
@@ -159,24 +163,24 @@ fn idempotency_key(key: Key) -> IdempotencyKey {
     format!("{key:?}-key").parse().unwrap()
 }
 
-fn admission(admitted: Admitted) -> Admission {
+fn admission(admitted: Admitted) -> MatchedToken {
     match admitted {
-        Admitted::AsCurrent => Admission::Current,
-        Admitted::AsPrevious => Admission::Previous,
+        Admitted::AsCurrent => MatchedToken::Current,
+        Admitted::AsPrevious => MatchedToken::Previous,
     }
 }
 
-fn superseded(refusal: Refusal) -> ErrorKind {
+fn superseded(refusal: Rejection) -> ErrorKind {
     match refusal {
-        Refusal::Mismatch => ErrorKind::TokenSuperseded,
+        Rejection::Mismatch => ErrorKind::TokenSuperseded,
         other => mismatch(other),
     }
 }
 
-fn mismatch(refusal: Refusal) -> ErrorKind {
+fn mismatch(refusal: Rejection) -> ErrorKind {
     match refusal {
-        Refusal::Revoked => ErrorKind::SessionRevoked,
-        Refusal::StateLost => ErrorKind::SessionStateLost,
-        Refusal::Mismatch => ErrorKind::SessionRenewalMismatch,
+        Rejection::Revoked => ErrorKind::SessionRevoked,
+        Rejection::StateLost => ErrorKind::SessionStateLost,
+        Rejection::Mismatch => ErrorKind::SessionRenewalMismatch,
     }
 }

@@ -38,7 +38,7 @@ pub struct Record {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Refusal {
+pub enum Rejection {
     Revoked,
     StateLost,
     /// `Superseded`, when the API is used.
@@ -60,7 +60,7 @@ pub enum Decision {
     },
     /// The renewal was done before: the current token is signed again.
     Repeat(Token),
-    Refuse(Refusal),
+    Refuse(Rejection),
 }
 
 /// A call of the script, which may run long after its caller gave up.
@@ -76,10 +76,10 @@ pub struct Script {
 pub struct Rules(pub Option<Mutation>);
 
 impl Rules {
-    pub fn admit(self, record: &Record, token: Token) -> Result<Admitted, Refusal> {
+    pub fn admit(self, record: &Record, token: Token) -> Result<Admitted, Rejection> {
         let previous = record.previous == Some(token);
         if record.revoked && !(previous && self.has(Mutation::AdmitPreviousWhenRevoked)) {
-            return Err(Refusal::Revoked);
+            return Err(Rejection::Revoked);
         }
         if token == record.current {
             return Ok(Admitted::AsCurrent);
@@ -91,17 +91,17 @@ impl Rules {
             return if self.has(Mutation::AdmitAhead) {
                 Ok(Admitted::AsCurrent)
             } else {
-                Err(Refusal::StateLost)
+                Err(Rejection::StateLost)
             };
         }
-        Err(Refusal::Mismatch)
+        Err(Rejection::Mismatch)
     }
 
     /// The first step of a renewal, on a record that was just read.
     pub fn decide(self, record: &Record, request: Request) -> Decision {
         let done_before = self.done_before(record, request);
         if record.revoked && !(done_before && self.has(Mutation::RepeatWhenRevoked)) {
-            return Decision::Refuse(Refusal::Revoked);
+            return Decision::Refuse(Rejection::Revoked);
         }
         let renewable = request.token == record.current
             || record.previous == Some(request.token) && self.has(Mutation::RenewPrevious)
@@ -120,22 +120,22 @@ impl Rules {
                     expected: record.current,
                 }
             } else {
-                Decision::Refuse(Refusal::StateLost)
+                Decision::Refuse(Rejection::StateLost)
             };
         }
-        Decision::Refuse(Refusal::Mismatch)
+        Decision::Refuse(Rejection::Mismatch)
     }
 
     /// The second step: the script, which is atomic, and what the server makes of its reply.
-    pub fn run(self, record: &mut Record, script: Script) -> Result<Token, Refusal> {
+    pub fn run(self, record: &mut Record, script: Script) -> Result<Token, Rejection> {
         if record.revoked && !self.has(Mutation::SwapWhenRevoked) {
-            return Err(Refusal::Revoked);
+            return Err(Rejection::Revoked);
         }
         if record.current != script.expected && !self.has(Mutation::SwapWithoutComparing) {
             return if self.done_before(record, script.request) && !self.has(Mutation::ForgetRetryInScript) {
                 Ok(record.current)
             } else {
-                Err(Refusal::Mismatch)
+                Err(Rejection::Mismatch)
             };
         }
         let old = record.current;

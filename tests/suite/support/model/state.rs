@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::rules::{Key, Record, Refusal, Request, Script, Token};
+use super::rules::{Key, Record, Rejection, Request, Script, Token};
 
 /// One session, its store, its agent's workers, and what is on its way between them.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -40,7 +40,7 @@ pub struct Network {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Reply {
     pub request: Request,
-    pub outcome: Result<Token, Refusal>,
+    pub outcome: Result<Token, Rejection>,
 }
 
 /// What happened, for the properties alone: no rule reads it.
@@ -101,7 +101,7 @@ impl State {
             .expect("there are always more")
     }
 
-    pub fn answer(&mut self, request: Request, outcome: Result<Token, Refusal>) {
+    pub fn answer(&mut self, request: Request, outcome: Result<Token, Rejection>) {
         if let Ok(token) = outcome {
             self.history.answers.insert((request, token));
             self.history.renewed_after_revocation |= self.history.revoked;

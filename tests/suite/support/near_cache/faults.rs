@@ -4,7 +4,10 @@ use std::time::{Duration, Instant};
 
 use session_auth_tests::{near::either, redis::TestRedis, relay::Relay};
 use tokio::time::sleep;
-use tower_session_auth::{NearRead, RedisStore, RedisStoreConfig, SessionStore as _};
+use tower_session_auth::{
+    RedisStore,
+    store::{NearRead, RedisStoreConfig, SessionStore as _},
+};
 
 use crate::{
     fixtures::{NOW, agent, open, session},

@@ -12,7 +12,7 @@ use std::{
 use redis::Value;
 use session_auth_tests::{near::either, redis::TestRedis};
 use tokio::{task::JoinSet, time::sleep};
-use tower_session_auth::{AgentId, SessionId, SessionRecord, SessionStore as _};
+use tower_session_auth::{AgentId, SessionId, session::SessionRecord, store::SessionStore as _};
 
 use crate::{
     fixtures::{NOW, RETENTION, TTL, agent, open, renewal, session},

@@ -6,8 +6,11 @@ use redis::Value;
 use session_auth_tests::{near::either, redis::TestRedis};
 use tokio::time::sleep;
 use tower_session_auth::{
-    Created, NearCacheConfig, NearCacheStats, NewSession, RedisStore, RedisStoreConfig, SessionId,
-    SessionRecord, SessionStore as _,
+    RedisStore, SessionId,
+    session::SessionRecord,
+    store::{
+        CreateOutcome, NearCacheConfig, NearCacheStats, NewSession, RedisStoreConfig, SessionStore as _,
+    },
 };
 
 use crate::fixtures::{NOW, agent, constraints, session};
@@ -48,7 +51,7 @@ pub async fn coherent_with(redis: &TestRedis, change: impl FnOnce(&mut NearCache
 }
 
 pub async fn add(store: &RedisStore, session: NewSession) -> SessionRecord {
-    assert_eq!(store.create(&session).await.unwrap(), Created::Done);
+    assert_eq!(store.create(&session).await.unwrap(), CreateOutcome::Done);
     session.record
 }
 

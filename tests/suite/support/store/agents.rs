@@ -1,6 +1,9 @@
 //! Registering and deleting agents.
 
-use tower_session_auth::{Agent, AgentId, Created, Registered};
+use tower_session_auth::{
+    AgentId,
+    store::{Agent, CreateOutcome, RegisterOutcome},
+};
 
 use super::{Store, add, add_some, list, list_agents, revoked_at};
 use crate::fixtures::{NOW, TTL, agent, session};
@@ -11,7 +14,7 @@ pub async fn register(store: &impl Store, id: AgentId, name: Option<&str>) -> Ag
         name: name.map(str::to_owned),
         created_at: NOW,
     };
-    assert_eq!(store.register(&agent).await.unwrap(), Registered::Done);
+    assert_eq!(store.register(&agent).await.unwrap(), RegisterOutcome::Done);
     agent
 }
 
@@ -32,7 +35,7 @@ pub async fn registering_again_changes_nothing(store: impl Store) {
         ..first.clone()
     };
     let answer = store.register(&second).await.unwrap();
-    assert_eq!(answer, Registered::Exists(first.clone()));
+    assert_eq!(answer, RegisterOutcome::Exists(first.clone()));
     assert_eq!(store.agent(first.id).await.unwrap(), Some(first.clone()));
     assert_eq!(list_agents(&store, 10).await, [first]);
 }
@@ -94,7 +97,7 @@ pub async fn a_deleted_agent_gets_no_session(store: impl Store) {
     store.delete_agent(agent, NOW).await.unwrap();
     for session in [prepared, session(agent, NOW.plus(3_599))] {
         let refused = store.create(&session).await.unwrap();
-        assert_eq!(refused, Created::AgentDeleted);
+        assert_eq!(refused, CreateOutcome::AgentDeleted);
         assert_eq!(store.read(session.record.id).await.unwrap(), None);
     }
     assert_eq!(list(&store, Some(agent), 10).await, []);
@@ -109,7 +112,7 @@ pub async fn an_agent_that_is_registered_anew_starts_anew(store: impl Store) {
         created_at: NOW.plus(1),
         ..old
     };
-    assert_eq!(store.register(&new).await.unwrap(), Registered::Done);
+    assert_eq!(store.register(&new).await.unwrap(), RegisterOutcome::Done);
     assert_eq!(
         store.agent(new.id).await.unwrap(),
         Some(new.clone()),

@@ -1,6 +1,9 @@
 //! Creating sessions, and the limit of them.
 
-use tower_session_auth::{Constraints, Created, SessionRecord, StoreError};
+use tower_session_auth::{
+    session::{Constraints, SessionRecord},
+    store::{CreateOutcome, StoreError},
+};
 
 use super::{Store, add, add_some, ids, list};
 use crate::fixtures::{NOW, TTL, agent, constraints, renewal, session};
@@ -56,7 +59,7 @@ pub async fn a_refused_creation_leaves_nothing(store: impl Store) {
     let agent = agent();
     let records = add_some(&store, agent, 5).await;
     let sixth = session(agent, NOW);
-    assert_eq!(store.create(&sixth).await.unwrap(), Created::LimitReached);
+    assert_eq!(store.create(&sixth).await.unwrap(), CreateOutcome::LimitReached);
     assert_eq!(store.read(sixth.record.id).await.unwrap(), None);
     assert_eq!(ids(&list(&store, Some(agent), 10).await), ids(&records));
 }
@@ -64,13 +67,13 @@ pub async fn a_refused_creation_leaves_nothing(store: impl Store) {
 pub async fn the_limit_is_the_one_of_the_creation(store: impl Store) {
     let agent = agent();
     for (limit, outcome) in [
-        (0, Created::LimitReached),
-        (1, Created::Done),
-        (1, Created::LimitReached),
-        (3, Created::Done),
-        (3, Created::Done),
-        (3, Created::LimitReached),
-        (2, Created::LimitReached),
+        (0, CreateOutcome::LimitReached),
+        (1, CreateOutcome::Done),
+        (1, CreateOutcome::LimitReached),
+        (3, CreateOutcome::Done),
+        (3, CreateOutcome::Done),
+        (3, CreateOutcome::LimitReached),
+        (2, CreateOutcome::LimitReached),
     ] {
         let mut session = session(agent, NOW);
         session.limit = limit;
@@ -83,19 +86,19 @@ pub async fn the_limit_is_each_agents_own(store: impl Store) {
     add_some(&store, one, 5).await;
     add(&store, session(two, NOW)).await;
     let refused = store.create(&session(one, NOW)).await.unwrap();
-    assert_eq!(refused, Created::LimitReached);
+    assert_eq!(refused, CreateOutcome::LimitReached);
 }
 
 pub async fn a_session_counts_until_the_second_of_its_expiry(store: impl Store) {
     let expiry = NOW.0 + TTL;
     for (second, outcome) in [
-        (expiry - 1, Created::LimitReached),
-        (expiry, Created::Done),
-        (expiry + 1, Created::Done),
+        (expiry - 1, CreateOutcome::LimitReached),
+        (expiry, CreateOutcome::Done),
+        (expiry + 1, CreateOutcome::Done),
     ] {
         let agent = agent();
         add_some(&store, agent, 1).await;
-        let mut session = session(agent, tower_session_auth::Timestamp(second));
+        let mut session = session(agent, tower_session_auth::clock::Timestamp(second));
         session.limit = 1;
         assert_eq!(store.create(&session).await.unwrap(), outcome, "at {second}");
     }
@@ -107,9 +110,9 @@ pub async fn a_renewed_session_counts_until_its_new_expiry(store: impl Store) {
     let half = NOW.plus(TTL / 2);
     store.replace_token(&renewal(&record, "1", half)).await.unwrap();
     for (now, outcome) in [
-        (NOW.plus(TTL), Created::LimitReached),
-        (half.plus(TTL - 1), Created::LimitReached),
-        (half.plus(TTL), Created::Done),
+        (NOW.plus(TTL), CreateOutcome::LimitReached),
+        (half.plus(TTL - 1), CreateOutcome::LimitReached),
+        (half.plus(TTL), CreateOutcome::Done),
     ] {
         let mut session = session(agent, now);
         session.limit = 1;
@@ -123,5 +126,5 @@ pub async fn a_revoked_session_does_not_count(store: impl Store) {
     assert!(store.revoke(records[2].id, NOW).await.unwrap());
     add(&store, session(agent, NOW)).await;
     let refused = store.create(&session(agent, NOW)).await.unwrap();
-    assert_eq!(refused, Created::LimitReached);
+    assert_eq!(refused, CreateOutcome::LimitReached);
 }

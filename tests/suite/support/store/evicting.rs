@@ -1,6 +1,10 @@
 //! Sessions that are opened in place of the oldest.
 
-use tower_session_auth::{AgentId, Created, NewSession, OnSessionLimit, SessionId, Swapped};
+use tower_session_auth::{
+    AgentId, SessionId,
+    session::OnSessionLimit,
+    store::{CreateOutcome, NewSession, SwapOutcome},
+};
 
 use super::{Store, add, agents::register, ids, list, revoked_at};
 use crate::fixtures::{NOW, TTL, agent, renewal, session};
@@ -15,7 +19,7 @@ fn evicting(agent: AgentId, seconds: u64, limit: u32) -> NewSession {
 
 async fn evicted_by(store: &impl Store, session: &NewSession) -> Vec<SessionId> {
     match store.create(session).await.unwrap() {
-        Created::InPlaceOf(evicted) => evicted,
+        CreateOutcome::InPlaceOf(evicted) => evicted,
         other => panic!("{other:?}"),
     }
 }
@@ -28,10 +32,10 @@ pub async fn the_session_renewed_or_created_the_longest_ago_gives_way(store: imp
     }
     // The first one is the youngest now, and the second one ends last.
     let swap = renewal(&records[0], "1", NOW.plus(3));
-    assert_eq!(store.replace_token(&swap).await.unwrap(), Swapped::Done);
+    assert_eq!(store.replace_token(&swap).await.unwrap(), SwapOutcome::Done);
     let mut swap = renewal(&records[1], "1", NOW.plus(1));
     swap.next.expires_at = NOW.plus(10 * TTL);
-    assert_eq!(store.replace_token(&swap).await.unwrap(), Swapped::Done);
+    assert_eq!(store.replace_token(&swap).await.unwrap(), SwapOutcome::Done);
 
     let mut expected = vec![records[1].id, records[2].id, records[0].id];
     for second in 4..7 {
@@ -76,9 +80,9 @@ pub async fn nothing_gives_way_to_a_limit_of_0_or_a_deleted_agent(store: impl St
     assert!(store.create(&twice).await.is_err(), "an id is taken once");
     assert_eq!(revoked_at(&store, record.id).await, None);
     let none = store.create(&evicting(agent, 0, 0)).await.unwrap();
-    assert_eq!(none, Created::LimitReached);
+    assert_eq!(none, CreateOutcome::LimitReached);
     assert_eq!(revoked_at(&store, record.id).await, None);
     store.delete_agent(agent, NOW).await.unwrap();
     let deleted = store.create(&evicting(agent, 0, 1)).await.unwrap();
-    assert_eq!(deleted, Created::AgentDeleted);
+    assert_eq!(deleted, CreateOutcome::AgentDeleted);
 }

@@ -1,6 +1,10 @@
 //! Listing sessions.
 
-use tower_session_auth::{AgentId, PageRequest, SessionCursor, SessionRecord};
+use tower_session_auth::{
+    AgentId,
+    session::SessionRecord,
+    store::{PageRequest, SessionCursor},
+};
 
 use super::{Store, add_some, list, list_from};
 use crate::fixtures::{NOW, RETENTION, TTL, agent, session};

@@ -11,8 +11,10 @@ pub mod revoking;
 use std::collections::BTreeSet;
 
 use tower_session_auth::{
-    Agent, AgentId, AgentStore, Created, NewSession, PageRequest, SessionCursor, SessionId, SessionRecord,
-    SessionStore, Timestamp,
+    AgentId, SessionId,
+    clock::Timestamp,
+    session::SessionRecord,
+    store::{Agent, AgentStore, CreateOutcome, NewSession, PageRequest, SessionCursor, SessionStore},
 };
 
 use crate::fixtures::{NOW, constraints, session};
@@ -24,7 +26,7 @@ impl<S: SessionStore + AgentStore> Store for S {}
 
 /// Adds a session, which must succeed.
 async fn add(store: &impl Store, session: NewSession) -> SessionRecord {
-    assert_eq!(store.create(&session).await.unwrap(), Created::Done);
+    assert_eq!(store.create(&session).await.unwrap(), CreateOutcome::Done);
     session.record
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tokio::{sync::Barrier, task::JoinSet};
-use tower_session_auth::{Created, Swapped};
+use tower_session_auth::store::{CreateOutcome, SwapOutcome};
 
 use super::{Store, add, ids, list, revoked_at};
 use crate::fixtures::{NOW, agent, renewal, session};
@@ -36,9 +36,9 @@ pub async fn of_many_creations_as_many_succeed_as_the_limit_says(store: impl Sto
     let done: Vec<_> = outcomes
         .into_iter()
         .filter_map(|(outcome, record)| match outcome {
-            Created::Done => Some(record),
-            Created::LimitReached => None,
-            Created::InPlaceOf(_) | Created::AgentDeleted => panic!("it was not"),
+            CreateOutcome::Done => Some(record),
+            CreateOutcome::LimitReached => None,
+            CreateOutcome::InPlaceOf(_) | CreateOutcome::AgentDeleted => panic!("it was not"),
         })
         .collect();
     assert_eq!(done.len(), 5);
@@ -54,10 +54,10 @@ pub async fn of_many_replacements_of_a_token_one_succeeds(store: impl Store) {
     let outcomes = at_once((0..MANY).map(swap).collect()).await;
     let (won, lost): (Vec<_>, Vec<_>) = outcomes
         .into_iter()
-        .partition(|(outcome, _)| *outcome == Swapped::Done);
+        .partition(|(outcome, _)| *outcome == SwapOutcome::Done);
     assert!(
         lost.iter()
-            .all(|(outcome, _)| matches!(outcome, Swapped::Mismatch(_)))
+            .all(|(outcome, _)| matches!(outcome, SwapOutcome::Mismatch(_)))
     );
     let [(_, winner)] = &*won else {
         panic!("{} succeeded", won.len());
@@ -67,7 +67,7 @@ pub async fn of_many_replacements_of_a_token_one_succeeds(store: impl Store) {
 
 /// What one of several callers did.
 enum Did {
-    Created(Created, tower_session_auth::SessionId),
+    CreateOutcome(CreateOutcome, tower_session_auth::SessionId),
     Revoked(u32),
 }
 
@@ -79,7 +79,7 @@ async fn race<S: Store>(store: &S, agent: tower_session_auth::AgentId, delete: b
         async move {
             if count != SESSIONS / 2 {
                 let id = session.record.id;
-                Did::Created(store.create(&session).await.unwrap(), id)
+                Did::CreateOutcome(store.create(&session).await.unwrap(), id)
             } else if delete {
                 let revoked = store.delete_agent(agent, NOW).await.unwrap();
                 Did::Revoked(revoked.expect("it is registered"))
@@ -98,14 +98,16 @@ pub async fn a_deleted_agent_has_no_live_session(store: impl Store) {
         for did in race(&store, agent, true).await {
             match did {
                 Did::Revoked(count) => revoked = count,
-                Did::Created(Created::Done, id) => {
+                Did::CreateOutcome(CreateOutcome::Done, id) => {
                     created += 1;
                     assert_eq!(revoked_at(&store, id).await, Some(NOW));
                 }
-                Did::Created(Created::AgentDeleted, id) => {
+                Did::CreateOutcome(CreateOutcome::AgentDeleted, id) => {
                     assert_eq!(store.read(id).await.unwrap(), None);
                 }
-                Did::Created(Created::LimitReached | Created::InPlaceOf(_), _) => panic!("there is none"),
+                Did::CreateOutcome(CreateOutcome::LimitReached | CreateOutcome::InPlaceOf(_), _) => {
+                    panic!("there is none")
+                }
             }
         }
         assert_eq!(revoked, created);
@@ -120,8 +122,8 @@ pub async fn a_session_is_either_revoked_with_all_or_lives(store: impl Store) {
         for did in race(&store, agent, false).await {
             match did {
                 Did::Revoked(count) => revoked = count,
-                Did::Created(outcome, id) => {
-                    assert_eq!(outcome, Created::Done);
+                Did::CreateOutcome(outcome, id) => {
+                    assert_eq!(outcome, CreateOutcome::Done);
                     match revoked_at(&store, id).await {
                         None => live.push(id),
                         Some(_) => dead += 1,

@@ -14,7 +14,7 @@ struct Case {
     claims: Claims,
     superseded: bool,
     key: Option<IdempotencyKey>,
-    rotation: RotationPolicy,
+    rotation: ReplacedTokenPolicy,
     now: Timestamp,
 }
 
@@ -33,7 +33,7 @@ impl Case {
             claims,
             superseded: false,
             key: None,
-            rotation: RotationPolicy::default(),
+            rotation: ReplacedTokenPolicy::default(),
             now: NOW.plus(TTL / 2),
         }
     }
@@ -57,7 +57,7 @@ impl Case {
             claims,
             superseded: false,
             key: None,
-            rotation: RotationPolicy::default(),
+            rotation: ReplacedTokenPolicy::default(),
             now: NOW,
         }
     }
@@ -69,7 +69,7 @@ impl Case {
         }
     }
 
-    fn decide<T>(&self, decide: impl Fn(&SessionRecord, &ProvenToken) -> T) -> T {
+    fn decide<T>(&self, decide: impl Fn(&SessionRecord, &VerifiedToken) -> T) -> T {
         let token = sign(&self.claims);
         let mut record = self.record.clone();
         record.token_hash = match self.superseded {
@@ -80,10 +80,10 @@ impl Case {
     }
 
     fn stands(&self) -> Result<(), ErrorKind> {
-        self.decide(standing)
+        self.decide(check_session)
     }
 
-    fn try_admit(&self) -> Result<Admission, Refusal> {
+    fn try_admit(&self) -> Result<MatchedToken, Rejection> {
         self.decide(|record, token| admit(record, token, &self.rotation, self.now))
     }
 
@@ -91,7 +91,7 @@ impl Case {
         self.try_admit().map(drop).map_err(|refusal| refusal.kind)
     }
 
-    fn renew(&self) -> Result<Renewal, Refusal> {
+    fn renew(&self) -> Result<Renewal, Rejection> {
         self.decide(|record, token| renew(record, token, self.key.as_ref(), &self.rotation, self.now))
     }
 

@@ -26,7 +26,7 @@ impl Case {
         self
     }
 
-    fn suspicion(&self) -> Option<Suspicion> {
+    fn suspicion(&self) -> Option<SecurityEvent> {
         let renewal = self.renew().unwrap_err();
         let access = self.try_admit().unwrap_err();
         assert_eq!(renewal.suspicion, access.suspicion);
@@ -145,11 +145,11 @@ fn a_repetition_asks_revoked_then_expiry_and_neither_limit_nor_half() {
 fn the_token_before_is_admitted_in_its_overlap_as_such() {
     for (overlap, after, verdict) in [
         (0, 0, Err(ErrorKind::TokenSuperseded)),
-        (5, 0, Ok(Admission::Previous)),
-        (5, 4, Ok(Admission::Previous)),
+        (5, 0, Ok(MatchedToken::Previous)),
+        (5, 4, Ok(MatchedToken::Previous)),
         (5, 5, Err(ErrorKind::TokenSuperseded)),
         // Its own expiry ends it earlier.
-        (1_000, TTL / 2 - 1, Ok(Admission::Previous)),
+        (1_000, TTL / 2 - 1, Ok(MatchedToken::Previous)),
         (1_000, TTL / 2, Err(ErrorKind::TokenExpired)),
     ] {
         let mut case = Case::renewed().after(after);
@@ -159,7 +159,7 @@ fn the_token_before_is_admitted_in_its_overlap_as_such() {
         case.key = None;
         assert!(case.renew().is_err(), "never for renewal");
     }
-    assert_eq!(Case::sound().try_admit(), Ok(Admission::Current));
+    assert_eq!(Case::sound().try_admit(), Ok(MatchedToken::Current));
 }
 
 #[test]
@@ -193,7 +193,7 @@ fn no_other_token_is_admitted_in_an_overlap() {
 
 #[test]
 fn a_replaced_token_is_suspicious_once_its_grace_is_over() {
-    let reuse = Some(Suspicion::Reuse);
+    let reuse = Some(SecurityEvent::Reuse);
     for (window, overlap, after, suspicion) in [
         (10, 0, 9, None),
         (10, 0, 10, reuse),
@@ -214,7 +214,7 @@ fn a_replaced_token_is_suspicious_once_its_grace_is_over() {
 
 #[test]
 fn an_older_generation_has_no_grace_and_the_same_one_none_is_suspicious() {
-    for (generation, suspicion) in [(3, Some(Suspicion::Reuse)), (2, None), (1, None)] {
+    for (generation, suspicion) in [(3, Some(SecurityEvent::Reuse)), (2, None), (1, None)] {
         let mut case = Case::renewed();
         case.record.generation = generation;
         case.key = None;
@@ -225,8 +225,8 @@ fn an_older_generation_has_no_grace_and_the_same_one_none_is_suspicious() {
 #[test]
 fn tokens_from_before_a_rotation_by_an_administrator_are_not_suspicious() {
     for (rotated, suspicion) in [
-        (None, Some(Suspicion::Reuse)),
-        (Some(1), Some(Suspicion::Reuse)),
+        (None, Some(SecurityEvent::Reuse)),
+        (Some(1), Some(SecurityEvent::Reuse)),
         (Some(2), None),
         (Some(3), None),
     ] {
@@ -248,7 +248,7 @@ fn a_token_ahead_of_the_record_means_lost_writes() {
         case.renew().unwrap_err()
     }] {
         assert_eq!(refusal.kind, ErrorKind::SessionStateLost);
-        assert_eq!(refusal.suspicion, Some(Suspicion::StateLost));
+        assert_eq!(refusal.suspicion, Some(SecurityEvent::StateLost));
     }
     case.record.revoked_at = Some(NOW);
     assert_eq!(case.admit(), Err(ErrorKind::SessionRevoked));
@@ -259,7 +259,7 @@ fn a_rotation_keeps_expiry_and_renewal_count() {
     let mut record = Case::renewed().record;
     record.max_renewals = 2;
     let now = NOW.plus(TTL / 2 + 1);
-    let grant = Grant {
+    let grant = NextToken {
         claims: Claims {
             generation: 3,
             issued_at: now,

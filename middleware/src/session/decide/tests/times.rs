@@ -27,7 +27,7 @@ fn a_token_is_admitted_until_the_second_before_its_expiry() {
 #[test]
 fn a_renewal_is_granted_from_half_of_the_ttl_until_the_expiry() {
     let too_early = |seconds| {
-        Err(Refusal {
+        Err(Rejection {
             retry_after: Some(seconds),
             ..ErrorKind::RenewalTooEarly.into()
         })
@@ -146,7 +146,7 @@ fn a_renewal_lasts_for_the_sessions_ttl_and_never_beyond_the_absolute_lifetime()
         let mut case = Case::sound();
         case.record.absolute_expires_at = NOW.plus(absolute);
         case.record.renewal_count = 3;
-        let grant = Grant {
+        let grant = NextToken {
             claims: Claims {
                 generation: 2,
                 issued_at: NOW.plus(50),
@@ -155,6 +155,6 @@ fn a_renewal_lasts_for_the_sessions_ttl_and_never_beyond_the_absolute_lifetime()
             },
             renewal_count: 4,
         };
-        assert_eq!(case.renew(), Ok(Renewal::Grant(grant)), "{absolute}");
+        assert_eq!(case.renew(), Ok(Renewal::NextToken(grant)), "{absolute}");
     }
 }

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-/// How stale, how old and how many the records in memory may be, for layers with [`Freshness::Bounded`](crate::Freshness).
+/// How stale, how old and how many the records in memory may be, for layers with [`Freshness::Bounded`](crate::session_auth::Freshness).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct NearCacheConfig {

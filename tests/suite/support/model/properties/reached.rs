@@ -3,7 +3,7 @@
 use super::Named;
 use crate::model::{
     Event,
-    rules::{Admitted, Key, Refusal, Request},
+    rules::{Admitted, Key, Rejection, Request},
     state::State,
 };
 
@@ -67,7 +67,7 @@ const ROTATION: &[Named] = &[("a script meets a rotation", |_, state| {
 const TIME: &[Named] = &[("a retry comes too late", |_, state| {
     let mut replies = state.network.replies.iter();
     replies.any(|reply| {
-        reply.outcome == Err(Refusal::Mismatch)
+        reply.outcome == Err(Rejection::Mismatch)
             && state.storage.token == reply.request.token
             && state.record.current.generation == reply.request.token.generation + 1
     })
@@ -77,7 +77,7 @@ const TIME: &[Named] = &[("a retry comes too late", |_, state| {
 const LOST_WRITE: &[Named] = &[
     ("a worker is told of the loss", |_, state| {
         let mut replies = state.network.replies.iter();
-        replies.any(|reply| reply.outcome == Err(Refusal::StateLost))
+        replies.any(|reply| reply.outcome == Err(Rejection::StateLost))
     }),
     (
         "a loss goes unnoticed, and a generation has two tokens",

@@ -3,7 +3,7 @@
 use super::Named;
 use crate::model::{
     RenewalModel,
-    rules::{Admitted, Decision, Key, Refusal, Request, Token},
+    rules::{Admitted, Decision, Key, Rejection, Request, Token},
     state::State,
 };
 
@@ -74,7 +74,7 @@ pub const WHILE_WRITES_LAST: [Named; 5] = [
             .all(|token| is_refused(model, state, token))
     }),
     (NOTHING_IS_LOST, |model, state| {
-        let lost = |token| model.rules.admit(&state.record, token) == Err(Refusal::StateLost);
+        let lost = |token| model.rules.admit(&state.record, token) == Err(Rejection::StateLost);
         !state.handed_out().any(lost)
     }),
 ];
