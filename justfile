@@ -8,6 +8,10 @@ ci:
 test *options:
     ./tests/run {{options}}
 
+# The integration tests whose path contains NAME: `just one redis_faults::late`, `just one a_full_server -- --nocapture`.
+one name *options:
+    cargo test --package session-auth-tests --all-features --locked --tests {{name}} {{options}}
+
 fmt:
     cargo fmt --all --check
 

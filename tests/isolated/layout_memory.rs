@@ -1,0 +1,47 @@
+//! The memory that a session takes in Redis.
+
+use redis::{InfoDict, Value};
+use session_auth_tests::fixtures::{NOW, agent, layout::Subject, session};
+use tokio::task::JoinSet;
+use tower_session_auth::{Created, SessionStore as _};
+
+use crate::alone;
+
+#[tokio::test]
+async fn a_session_takes_at_most_300_bytes() {
+    let _alone = alone();
+    const AGENTS: u64 = 20_000;
+    const EACH: u64 = 5;
+    let subject = Subject::new();
+    let used = || {
+        let info: InfoDict = subject.ask(&["INFO", "memory"]);
+        info.get::<u64>("used_memory").unwrap()
+    };
+    subject.work().await;
+    let before = used();
+    let mut tasks = JoinSet::new();
+    for task in 0..32 {
+        let store = subject.store.clone();
+        tasks.spawn(async move {
+            for _ in (task..AGENTS).step_by(32) {
+                let agent = agent();
+                for _ in 0..EACH {
+                    let created = store.create(&session(agent, NOW)).await.unwrap();
+                    assert_eq!(created, Created::Done);
+                }
+            }
+        });
+    }
+    tasks.join_all().await;
+    let each = (used() - before) / (AGENTS * EACH);
+    println!(
+        "{} sessions of {AGENTS} agents: {each} bytes of used_memory each",
+        AGENTS * EACH
+    );
+    let explain = || {
+        let stats: Value = subject.ask(&["MEMORY", "STATS"]);
+        let clients: String = subject.ask(&["CLIENT", "LIST"]);
+        format!("{before} bytes before; {stats:?}; {clients}")
+    };
+    assert!(each <= 300, "{each}: {}", explain());
+}

@@ -1,0 +1,108 @@
+//! Servers that answer and refuse.
+
+use std::time::Duration;
+
+use session_auth_tests::{
+    fixtures::{NOW, agent, renewal, session},
+    redis::TestRedis,
+};
+use tower_session_auth::{Created, SessionStore as _, StoreError, Swapped};
+
+use super::{order, subject::Subject};
+
+const ROUNDS: usize = 20;
+
+fn fill(redis: &TestRedis) {
+    // Less than an empty server takes.
+    order(redis, &["CONFIG", "SET", "maxmemory", "100kb"]);
+}
+
+#[tokio::test]
+async fn a_full_server_can_still_be_read() {
+    let redis = TestRedis::start();
+    let subject = Subject::new("full server", redis.url());
+    let record = subject.add().await;
+    fill(&redis);
+    for _ in 0..ROUNDS {
+        let full = subject.create(&session(agent(), NOW)).await.unwrap_err();
+        assert!(matches!(full, StoreError::Unavailable(_)), "{full:?}");
+        let swap = renewal(&record, "1", NOW);
+        let full = subject
+            .call(subject.store.replace_token(&swap))
+            .await
+            .unwrap_err();
+        assert!(matches!(full, StoreError::Unavailable(_)), "{full:?}");
+        assert_eq!(subject.read(record.id).await.unwrap(), Some(record.clone()));
+    }
+    order(&redis, &["CONFIG", "SET", "maxmemory", "0"]);
+    subject.add().await;
+}
+
+#[tokio::test]
+async fn a_full_server_adds_no_session() {
+    let redis = TestRedis::start();
+    let subject = Subject::new("full server", redis.url());
+    subject.add().await;
+    fill(&redis);
+    let refused = session(agent(), NOW);
+    subject.create(&refused).await.unwrap_err();
+    assert_eq!(subject.read(refused.record.id).await.unwrap(), None);
+    order(&redis, &["CONFIG", "SET", "maxmemory", "0"]);
+    assert_eq!(subject.create(&refused).await.unwrap(), Created::Done);
+}
+
+#[tokio::test]
+async fn a_full_server_still_revokes() {
+    let redis = TestRedis::start();
+    let subject = Subject::new("full server", redis.url());
+    let (one, two) = (subject.add().await, subject.add().await);
+    fill(&redis);
+    let revoked = subject.call(subject.store.revoke(one.id, NOW)).await;
+    assert!(revoked.unwrap());
+    let revoked = subject.call(subject.store.revoke_agent(two.agent_id, NOW)).await;
+    assert_eq!(revoked.unwrap(), 1);
+    for record in [one, two] {
+        let read = subject.read(record.id).await.unwrap().unwrap();
+        assert_eq!(read.revoked_at, Some(NOW));
+    }
+}
+
+/// Nothing listens where its master should be.
+fn demote(redis: &TestRedis) {
+    order(redis, &["REPLICAOF", "127.0.0.1", "1"]);
+}
+
+#[tokio::test]
+async fn a_replica_refuses_to_write_until_it_is_promoted() {
+    let redis = TestRedis::start();
+    let subject = Subject::new("read-only replica", redis.url());
+    let record = subject.add().await;
+    demote(&redis);
+    for _ in 0..ROUNDS {
+        subject.create(&session(agent(), NOW)).await.unwrap_err();
+        subject.fails_to_write(&record).await;
+        if let Ok(read) = subject.read(record.id).await {
+            assert_eq!(read.as_ref(), Some(&record));
+        }
+    }
+    order(&redis, &["REPLICAOF", "NO", "ONE"]);
+    assert_eq!(subject.heals(record.id).await.as_ref(), Some(&record));
+    let swap = renewal(&record, "1", NOW);
+    let swapped = subject.call(subject.store.replace_token(&swap)).await;
+    assert_eq!(swapped.unwrap(), Swapped::Done);
+    subject.add().await;
+}
+
+/// It may not have heard of a revocation yet.
+#[tokio::test]
+async fn a_replica_is_not_read_once_a_write_has_shown_what_it_is() {
+    let redis = TestRedis::start();
+    let subject = Subject::new("read-only replica", redis.url());
+    let record = subject.add().await;
+    demote(&redis);
+    subject.fails_to_write(&record).await;
+    // Long after a new connection could have been made.
+    subject.fails_for(record.id, Duration::from_secs(1)).await;
+    order(&redis, &["REPLICAOF", "NO", "ONE"]);
+    assert_eq!(subject.heals(record.id).await.as_ref(), Some(&record));
+}

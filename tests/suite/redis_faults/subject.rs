@@ -1,0 +1,147 @@
+//! A store whose calls are timed.
+
+use std::{
+    sync::Mutex,
+    time::{Duration, Instant},
+};
+
+use tokio::time::sleep;
+use tower_session_auth::{
+    Created, NewSession, RedisStore, SessionId, SessionRecord, SessionStore as _, StoreError, Timestamp,
+};
+
+use session_auth_tests::fixtures::{NOW, agent, open, renewal, session};
+
+pub const DEADLINE: Duration = Duration::from_millis(250);
+/// The deadline, and 100 ms, and what a machine under load adds.
+const SLOWEST: Duration = Duration::from_secs(1);
+const HEALED: Duration = Duration::from_secs(2);
+const POLL: Duration = Duration::from_millis(5);
+
+/// At its end it says how long the slowest call took, and the slowest healing.
+pub struct Subject {
+    pub store: RedisStore,
+    test: &'static str,
+    slowest: Mutex<Duration>,
+    healed: Mutex<Duration>,
+}
+
+impl Subject {
+    pub fn new(test: &'static str, url: impl Into<String>) -> Self {
+        Self {
+            store: open(url, DEADLINE),
+            test,
+            slowest: Mutex::default(),
+            healed: Mutex::default(),
+        }
+    }
+
+    /// Every call comes back in time.
+    pub async fn timed<T>(&self, call: impl Future<Output = T>) -> (T, Duration) {
+        let start = Instant::now();
+        let outcome = call.await;
+        let took = start.elapsed();
+        assert!(took <= SLOWEST, "{}: a call took {took:?}", self.test);
+        keep_longest(&self.slowest, took);
+        (outcome, took)
+    }
+
+    pub async fn call<T>(&self, call: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+        self.timed(call).await.0
+    }
+
+    pub async fn read(&self, id: SessionId) -> Result<Option<SessionRecord>, StoreError> {
+        self.call(self.store.read(id)).await
+    }
+
+    pub async fn create(&self, session: &NewSession) -> Result<Created, StoreError> {
+        self.call(self.store.create(session)).await
+    }
+
+    /// A session that was added.
+    pub async fn add(&self) -> SessionRecord {
+        let session = session(agent(), NOW);
+        assert_eq!(self.create(&session).await.unwrap(), Created::Done);
+        session.record
+    }
+
+    /// Each kind of call, on a session that is there as far as the caller knows, fails.
+    pub async fn fails(&self, record: &SessionRecord) {
+        self.read(record.id).await.unwrap_err();
+        self.create(&session(record.agent_id, NOW)).await.unwrap_err();
+        self.fails_to_write(record).await;
+        self.call(self.store.ping()).await.unwrap_err();
+    }
+
+    /// And so does each that changes this session.
+    pub async fn fails_to_write(&self, record: &SessionRecord) {
+        let now = Timestamp(NOW.0 + 1);
+        let swap = renewal(record, "1", now);
+        self.call(self.store.replace_token(&swap)).await.unwrap_err();
+        self.call(self.store.revoke(record.id, now)).await.unwrap_err();
+    }
+
+    /// Reads for so long, in vain. Answers how long the last call took.
+    pub async fn fails_for(&self, id: SessionId, so_long: Duration) -> Duration {
+        let start = Instant::now();
+        loop {
+            let (read, took) = self.timed(self.store.read(id)).await;
+            assert!(
+                matches!(read, Err(StoreError::Timeout | StoreError::Unavailable(_))),
+                "{read:?}"
+            );
+            if start.elapsed() >= so_long {
+                return took;
+            }
+            sleep(POLL).await;
+        }
+    }
+
+    /// Reads until it succeeds, which must be soon.
+    pub async fn heals(&self, id: SessionId) -> Option<SessionRecord> {
+        let start = Instant::now();
+        loop {
+            let read = self.read(id).await;
+            let took = start.elapsed();
+            assert!(took <= HEALED, "{}: {took:?}: {read:?}", self.test);
+            if let Ok(record) = read {
+                keep_longest(&self.healed, took);
+                return record;
+            }
+            sleep(POLL).await;
+        }
+    }
+
+    /// Reads until the session is as it should be; until then it must be as it was.
+    pub async fn becomes(
+        &self,
+        id: SessionId,
+        before: Option<&SessionRecord>,
+        after: Option<&SessionRecord>,
+    ) {
+        let start = Instant::now();
+        loop {
+            let read = self.read(id).await;
+            if read.as_ref().is_ok_and(|record| record.as_ref() == after) {
+                return;
+            }
+            assert!(start.elapsed() <= HEALED, "{}: {read:?}", self.test);
+            assert!(read.is_err() || read.is_ok_and(|record| record.as_ref() == before));
+            sleep(POLL).await;
+        }
+    }
+}
+
+impl Drop for Subject {
+    fn drop(&mut self) {
+        if let (Ok(slowest), Ok(healed)) = (self.slowest.lock(), self.healed.lock()) {
+            let (slowest, healed) = (slowest.as_millis(), healed.as_millis());
+            println!("{}: slowest call {slowest} ms, healed in {healed} ms", self.test);
+        }
+    }
+}
+
+fn keep_longest(longest: &Mutex<Duration>, took: Duration) {
+    let mut longest = longest.lock().unwrap();
+    *longest = took.max(*longest);
+}

@@ -1,0 +1,137 @@
+//! What is sent to Redis.
+
+use std::collections::BTreeMap;
+
+use session_auth_tests::fixtures::{NOW, agent, constraints, layout::Subject, renewal, session};
+use tower_session_auth::{AgentId, Created, NewSession, OnSessionLimit, PageRequest, SessionStore as _};
+
+use super::commands::{commands, sent};
+
+#[tokio::test]
+async fn scripts_name_all_their_keys_and_those_share_the_agents_slot() {
+    let subject = Subject::new();
+    subject.store.ping().await.unwrap();
+    let mut monitor = subject.redis.monitor();
+    let agents = subject.work().await;
+    let evicting = subject.store.create(&evicting(agents[0])).await.unwrap();
+    assert!(matches!(evicting, Created::InPlaceOf(_)), "{evicting:?}");
+    let tags = agents.map(|agent| format!("{{{:04x}}}", agent.bucket()));
+
+    let (mut named, mut scripts, mut calls) = (Vec::new(), BTreeMap::new(), 0);
+    for command in commands(&mut monitor) {
+        let script = matches!(&*command.words[0], "EVALSHA" | "EVAL");
+        if script {
+            named = command.keys().to_vec();
+            *scripts.entry(command.words[1].clone()).or_insert(0) += 1;
+        } else if command.in_script {
+            calls += 1;
+            let known = command.keys().iter().all(|key| named.contains(key));
+            assert!(known, "{command:?} is not in {named:?}");
+        }
+        if script || command.in_script {
+            let tag = |key: &String| key[key.find('{').unwrap()..=key.find('}').unwrap()].to_owned();
+            let used: Vec<_> = command.keys().iter().map(tag).collect();
+            assert!(
+                used.iter().all(|tag| *tag == used[0] && tags.contains(tag)),
+                "{command:?}"
+            );
+        }
+    }
+    assert!(scripts.len() >= 5 && calls > 500, "{scripts:?}, {calls}");
+}
+
+/// A session that is opened in place of another.
+fn evicting(agent: AgentId) -> NewSession {
+    let mut session = session(agent, NOW);
+    session.limit = 1;
+    session.on_limit = OnSessionLimit::EvictOldest;
+    session
+}
+
+#[tokio::test]
+async fn nothing_scans() {
+    let subject = Subject::new();
+    let mut monitor = subject.redis.monitor();
+    subject.work().await;
+    for command in commands(&mut monitor) {
+        let name = command.words[0].to_uppercase();
+        let scans = name.ends_with("SCAN") || ["KEYS", "SMEMBERS", "HGETALL", "SORT"].contains(&&*name);
+        assert!(!scans, "{command:?}");
+    }
+}
+
+#[tokio::test]
+async fn each_call_sends_what_the_layout_says() {
+    let subject = Subject::new();
+    // Loads the scripts.
+    subject.work().await;
+    let mut monitor = subject.redis.monitor();
+    for constraints in [None, constraints(64), constraints(4_096)] {
+        let mut session = session(agent(), NOW);
+        session.record.constraints = constraints;
+        let record = subject.add(session).await;
+        assert_eq!(sent(&mut monitor), ["ZADD", "EVALSHA"], "creating");
+        subject.store.read(record.id).await.unwrap();
+        assert_eq!(sent(&mut monitor), ["GET"], "reading");
+        subject
+            .store
+            .replace_token(&renewal(&record, "1", NOW))
+            .await
+            .unwrap();
+        assert_eq!(sent(&mut monitor), ["EVALSHA"], "renewing");
+        subject.store.create(&evicting(record.agent_id)).await.unwrap();
+        assert_eq!(sent(&mut monitor), ["ZADD", "EVALSHA", "EVALSHA"], "evicting");
+        subject.store.revoke(record.id, NOW).await.unwrap();
+        assert_eq!(sent(&mut monitor), ["GETRANGE", "EVALSHA"], "revoking");
+    }
+}
+
+/// Commands, those inside scripts included, whatever else is stored.
+#[tokio::test]
+async fn the_work_of_a_call_does_not_grow_with_what_is_stored() {
+    let subject = Subject::new();
+    let (one, other) = (agent(), agent());
+    let fill = async |agent: AgentId, count: usize| {
+        for _ in 0..count {
+            let mut session = session(agent, NOW);
+            session.limit = u32::MAX;
+            subject.add(session).await;
+        }
+    };
+    fill(one, 20).await;
+    fill(other, 20).await;
+    let mut monitor = subject.redis.monitor();
+    let mut measured = Vec::new();
+    for _ in 0..2 {
+        let mut counts = Vec::new();
+        let mut count = || counts.push(commands(&mut monitor).len());
+        fill(one, 1).await;
+        count();
+        for agent in [Some(one), None] {
+            let request = PageRequest {
+                after: None,
+                limit: 10,
+            };
+            let page = subject.store.list(agent, request).await.unwrap();
+            assert_eq!(page.items.len(), 10);
+            count();
+        }
+        measured.push(counts);
+        for agent in [one, other] {
+            fill(agent, 200).await;
+        }
+        for _ in 0..50 {
+            fill(agent(), 1).await;
+        }
+        commands(&mut monitor);
+    }
+    println!("commands of a creation and of two pages of 10: {measured:?}");
+    let [before, after] = &*measured else {
+        unreachable!()
+    };
+    // Now and then a creation also prolongs the life of the index.
+    assert!(before[0].max(after[0]) <= 12, "{measured:?}");
+    assert_eq!(after[1], before[1]);
+    // Of one agent more than a page has places, the index is counted, and that of no more is read.
+    assert!(after[2] <= 1 + 11 + 10 + 10, "{measured:?}");
+}
