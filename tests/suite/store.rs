@@ -1,4 +1,4 @@
-//! One suite for every store, and what each promises beyond it.
+//! The store suite on both stores, and the rules that only one of them has.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use session_auth_tests::{
 };
 use tower_session_auth::{AgentStore as _, Created, MemoryStore, RedisStore, SessionStore as _};
 
-/// Far more than a call takes on a machine under load: these tests are not about deadlines.
+/// Far longer than any call takes: these tests do not cover deadlines.
 const DEADLINE: Duration = Duration::from_secs(10);
 
 mod memory {
@@ -36,7 +36,7 @@ mod redis {
 }
 
 #[tokio::test]
-async fn memory_forgets_a_session_when_its_retention_is_over() {
+async fn memory_store_removes_a_session_after_its_retention() {
     let store = MemoryStore::new();
     let agent = agent();
     let first = session(agent, NOW);
@@ -49,7 +49,7 @@ async fn memory_forgets_a_session_when_its_retention_is_over() {
         .await
         .unwrap();
 
-    // Creations by others are what makes it look.
+    // The store removes old sessions when it creates one.
     for (now, first_is_there, renewed_is_there) in [
         (NOW.plus(TTL + RETENTION - 1), true, true),
         (NOW.plus(TTL + RETENTION), false, true),
@@ -65,7 +65,7 @@ async fn memory_forgets_a_session_when_its_retention_is_over() {
 }
 
 #[tokio::test]
-async fn memory_forgets_a_deleted_agent_after_an_hour() {
+async fn memory_store_removes_a_deleted_agent_after_an_hour() {
     let store = MemoryStore::new();
     let agent = register(&store, agent(), None).await.id;
     store.delete_agent(agent, NOW).await.unwrap();
@@ -78,9 +78,9 @@ async fn memory_forgets_a_deleted_agent_after_an_hour() {
     }
 }
 
-/// Seconds that each key has left, give or take those that this takes.
+/// Asserts the ttl of each key, with 20 seconds of tolerance for the test's own time.
 #[track_caller]
-fn assert_ends(url: &str, keys: &[&str], seconds: u64) {
+fn assert_ttl(url: &str, keys: &[&str], seconds: u64) {
     for key in keys {
         let left: u64 = command(url, &["TTL", key]).unwrap_or_else(|error| panic!("{key}: {error}"));
         assert!(
@@ -91,7 +91,7 @@ fn assert_ends(url: &str, keys: &[&str], seconds: u64) {
 }
 
 #[tokio::test]
-async fn redis_keeps_a_session_until_its_retention_is_over() {
+async fn redis_keys_of_a_session_expire_after_its_retention() {
     let redis = TestRedis::shared();
     let url = redis.fresh_database();
     let store: RedisStore = open(&*url, DEADLINE);
@@ -103,28 +103,28 @@ async fn redis_keeps_a_session_until_its_retention_is_over() {
     let index = format!("idx:{bucket}");
     let record = key(id);
     assert_eq!(store.create(&long).await.unwrap(), Created::Done);
-    assert_ends(&url, &[&record, &index], TTL + RETENTION);
+    assert_ttl(&url, &[&record, &index], TTL + RETENTION);
 
-    // A session that ends earlier does not shorten the index's life.
+    // A session with an earlier expiry does not shorten the ttl of the index.
     let mut short = session(agent, NOW);
     short.record.expires_at = NOW.plus(300);
     assert_eq!(store.create(&short).await.unwrap(), Created::Done);
-    assert_ends(&url, &[&key(short.record.id)], 300 + RETENTION);
-    assert_ends(&url, &[&index], TTL + RETENTION);
+    assert_ttl(&url, &[&key(short.record.id)], 300 + RETENTION);
+    assert_ttl(&url, &[&index], TTL + RETENTION);
 
-    // A renewal that says so ends everything later, a refused one nothing.
+    // A renewal extends every ttl; a rejected one extends none.
     let mut swap = renewal(&long.record, "1", NOW);
     swap.next.expires_at = NOW.plus(2 * TTL);
     store.replace_token(&swap).await.unwrap();
-    assert_ends(&url, &[&record, &index], 2 * TTL + RETENTION);
+    assert_ttl(&url, &[&record, &index], 2 * TTL + RETENTION);
     swap.next.expires_at = NOW.plus(3 * TTL);
     store.replace_token(&swap).await.unwrap();
-    assert_ends(&url, &[&record, &index], 2 * TTL + RETENTION);
+    assert_ttl(&url, &[&record, &index], 2 * TTL + RETENTION);
 
     store.revoke(id, NOW).await.unwrap();
-    assert_ends(&url, &[&record, &index], 2 * TTL + RETENTION);
+    assert_ttl(&url, &[&record, &index], 2 * TTL + RETENTION);
     store.delete_agent(agent, NOW).await.unwrap();
-    assert_ends(&url, &[&record], 2 * TTL + RETENTION);
-    assert_ends(&url, &[&format!("agent:{bucket}")], 3_600);
+    assert_ttl(&url, &[&record], 2 * TTL + RETENTION);
+    assert_ttl(&url, &[&format!("agent:{bucket}")], 3_600);
     assert_eq!(command(&url, &["EXISTS", &index]), Ok(0));
 }

@@ -5,7 +5,7 @@ use tower_session_auth::{Agent, Created, Registered};
 use super::steps::{Store, add, add_some, list, list_agents, revoked_at};
 use crate::fixtures::{NOW, TTL, agent, register, session};
 
-pub async fn an_agent_is_found_as_it_was_registered(store: impl Store) {
+pub async fn registered_agent_is_read_back_unchanged(store: impl Store) {
     let long = "x".repeat(1_000);
     for name in [None, Some(""), Some("build-bot"), Some("Zoë 🦀"), Some(&*long)] {
         let registered = register(&store, agent(), name).await;
@@ -14,7 +14,7 @@ pub async fn an_agent_is_found_as_it_was_registered(store: impl Store) {
     assert_eq!(store.agent(agent()).await.unwrap(), None);
 }
 
-pub async fn registering_again_changes_nothing(store: impl Store) {
+pub async fn second_registration_changes_nothing(store: impl Store) {
     let first = register(&store, agent(), Some("first")).await;
     let second = Agent {
         name: None,
@@ -27,12 +27,12 @@ pub async fn registering_again_changes_nothing(store: impl Store) {
     assert_eq!(list_agents(&store, 10).await, [first]);
 }
 
-pub async fn pages_of_any_size_hold_each_agent_once_by_id(store: impl Store) {
+pub async fn pages_list_every_agent_once_by_id(store: impl Store) {
     assert_eq!(list_agents(&store, 1).await, []);
     let mut agents = Vec::new();
     for count in 0..7 {
         agents.push(register(&store, agent(), Some(&format!("agent {count}"))).await);
-        // Neither an agent that only has sessions is a registered one, nor one that was deleted.
+        // An agent without a registration and a deleted agent are not listed.
         add(&store, session(agent(), NOW)).await;
         let gone = register(&store, agent(), None).await;
         store.delete_agent(gone.id, NOW).await.unwrap();
@@ -48,7 +48,7 @@ pub async fn deleting_an_agent_revokes_its_sessions(store: impl Store) {
     let records = add_some(&store, agent, 4).await;
     assert!(store.revoke(records[3].id, NOW.plus(1)).await.unwrap());
 
-    // The first has expired by then.
+    // The first session has expired by then.
     let now = NOW.plus(TTL);
     assert_eq!(store.delete_agent(agent, now).await.unwrap(), Some(2));
     for record in &records[..3] {
@@ -57,10 +57,14 @@ pub async fn deleting_an_agent_revokes_its_sessions(store: impl Store) {
     assert_eq!(revoked_at(&store, records[3].id).await, Some(NOW.plus(1)));
     assert_eq!(store.agent(agent).await.unwrap(), None);
     assert_eq!(list_agents(&store, 10).await, []);
-    assert_eq!(list(&store, None, 10).await, [other], "others are left alone");
+    assert_eq!(
+        list(&store, None, 10).await,
+        [other],
+        "sessions of other agents are kept"
+    );
 }
 
-pub async fn an_agent_is_deleted_once(store: impl Store) {
+pub async fn deleting_an_agent_again_returns_none(store: impl Store) {
     assert_eq!(store.delete_agent(agent(), NOW).await.unwrap(), None);
     let unregistered = add(&store, session(agent(), NOW)).await;
     assert_eq!(
@@ -70,7 +74,7 @@ pub async fn an_agent_is_deleted_once(store: impl Store) {
     assert_eq!(
         revoked_at(&store, unregistered.id).await,
         None,
-        "nothing happened"
+        "its session is kept"
     );
 
     let agent = register(&store, agent(), None).await.id;
@@ -78,7 +82,7 @@ pub async fn an_agent_is_deleted_once(store: impl Store) {
     assert_eq!(store.delete_agent(agent, NOW).await.unwrap(), None);
 }
 
-pub async fn a_deleted_agent_gets_no_session(store: impl Store) {
+pub async fn deleted_agent_cannot_get_a_session(store: impl Store) {
     let agent = register(&store, agent(), None).await.id;
     let prepared = session(agent, NOW);
     store.delete_agent(agent, NOW).await.unwrap();
@@ -90,7 +94,7 @@ pub async fn a_deleted_agent_gets_no_session(store: impl Store) {
     assert_eq!(list(&store, Some(agent), 10).await, []);
 }
 
-pub async fn an_agent_that_is_registered_anew_starts_anew(store: impl Store) {
+pub async fn agent_registered_again_has_no_old_state(store: impl Store) {
     let old = register(&store, agent(), Some("old")).await;
     let before = add(&store, session(old.id, NOW)).await;
     store.delete_agent(old.id, NOW).await.unwrap();
@@ -103,7 +107,7 @@ pub async fn an_agent_that_is_registered_anew_starts_anew(store: impl Store) {
     assert_eq!(
         store.agent(new.id).await.unwrap(),
         Some(new.clone()),
-        "no old name"
+        "the old name is gone"
     );
     assert_eq!(list_agents(&store, 10).await, std::slice::from_ref(&new));
 

@@ -1,17 +1,17 @@
-//! Creating sessions, and the limit of them.
+//! Creating sessions, and the limit on their number.
 
 use tower_session_auth::{Constraints, Created, SessionRecord, StoreError};
 
 use super::steps::{Store, add, add_some, ids, list};
 use crate::fixtures::{NOW, TTL, agent, constraints, renewal, session};
 
-pub async fn a_session_is_read_as_it_was_created(store: impl Store) {
-    let unicode = |text: &str| Some(Constraints::new(text).unwrap());
+pub async fn created_session_is_read_back_unchanged(store: impl Store) {
+    let parsed = |text: &str| Some(Constraints::new(text).unwrap());
     for constraints in [
         None,
-        unicode("{}"),
-        unicode(r#"{"b":1.50,"a":"Zoë 🦀 日本"}"#),
-        unicode(&format!(r#"{{"a":"{}"}}"#, "é".repeat(29))),
+        parsed("{}"),
+        parsed(r#"{"b":1.50,"a":"Zoë 🦀 日本"}"#),
+        parsed(&format!(r#"{{"a":"{}"}}"#, "é".repeat(29))),
         constraints(63),
         constraints(64),
         constraints(65),
@@ -35,13 +35,13 @@ pub async fn a_session_is_read_as_it_was_created(store: impl Store) {
     }
 }
 
-pub async fn a_session_that_was_not_created_is_none(store: impl Store) {
+pub async fn unknown_session_reads_as_none(store: impl Store) {
     let id = session(agent(), NOW).record.id;
     assert_eq!(store.read(id).await.unwrap(), None);
 }
 
-/// A second creation could undo what happened to the first session since.
-pub async fn an_id_is_taken_once(store: impl Store) {
+/// A second creation could undo a revocation of the first.
+pub async fn session_id_cannot_be_created_twice(store: impl Store) {
     let session = session(agent(), NOW);
     add(&store, session.clone()).await;
     assert!(store.revoke(session.record.id, NOW).await.unwrap());
@@ -52,7 +52,7 @@ pub async fn an_id_is_taken_once(store: impl Store) {
     assert_eq!(record.revoked_at, Some(NOW));
 }
 
-pub async fn a_refused_creation_leaves_nothing(store: impl Store) {
+pub async fn rejected_creation_stores_nothing(store: impl Store) {
     let agent = agent();
     let records = add_some(&store, agent, 5).await;
     let sixth = session(agent, NOW);
@@ -61,7 +61,7 @@ pub async fn a_refused_creation_leaves_nothing(store: impl Store) {
     assert_eq!(ids(&list(&store, Some(agent), 10).await), ids(&records));
 }
 
-pub async fn the_limit_is_the_one_of_the_creation(store: impl Store) {
+pub async fn each_creation_applies_its_own_limit(store: impl Store) {
     let agent = agent();
     for (limit, outcome) in [
         (0, Created::LimitReached),
@@ -78,7 +78,7 @@ pub async fn the_limit_is_the_one_of_the_creation(store: impl Store) {
     }
 }
 
-pub async fn the_limit_is_each_agents_own(store: impl Store) {
+pub async fn limit_counts_the_sessions_of_one_agent(store: impl Store) {
     let (one, two) = (agent(), agent());
     add_some(&store, one, 5).await;
     add(&store, session(two, NOW)).await;
@@ -86,7 +86,7 @@ pub async fn the_limit_is_each_agents_own(store: impl Store) {
     assert_eq!(refused, Created::LimitReached);
 }
 
-pub async fn a_session_counts_until_the_second_of_its_expiry(store: impl Store) {
+pub async fn session_counts_until_the_second_it_expires(store: impl Store) {
     let expiry = NOW.0 + TTL;
     for (second, outcome) in [
         (expiry - 1, Created::LimitReached),
@@ -101,7 +101,7 @@ pub async fn a_session_counts_until_the_second_of_its_expiry(store: impl Store) 
     }
 }
 
-pub async fn a_renewed_session_counts_until_its_new_expiry(store: impl Store) {
+pub async fn renewed_session_counts_until_its_new_expiry(store: impl Store) {
     let agent = agent();
     let record = add(&store, session(agent, NOW)).await;
     let half = NOW.plus(TTL / 2);
@@ -117,7 +117,7 @@ pub async fn a_renewed_session_counts_until_its_new_expiry(store: impl Store) {
     }
 }
 
-pub async fn a_revoked_session_does_not_count(store: impl Store) {
+pub async fn revoked_session_does_not_count(store: impl Store) {
     let agent = agent();
     let records = add_some(&store, agent, 5).await;
     assert!(store.revoke(records[2].id, NOW).await.unwrap());

@@ -1,11 +1,11 @@
-//! Sessions that are opened in place of the oldest.
+//! Creations that evict the oldest session.
 
 use tower_session_auth::{AgentId, Created, NewSession, OnSessionLimit, SessionId, Swapped};
 
 use super::steps::{Store, add, ids, list, revoked_at};
 use crate::fixtures::{NOW, TTL, agent, register, renewal, session};
 
-/// The session to be opened `seconds` later, in place of the oldest.
+/// A session that is created at `NOW + seconds` and may evict others.
 fn evicting(agent: AgentId, seconds: u64, limit: u32) -> NewSession {
     let mut session = session(agent, NOW.plus(seconds));
     session.limit = limit;
@@ -20,13 +20,13 @@ async fn evicted_by(store: &impl Store, session: &NewSession) -> Vec<SessionId> 
     }
 }
 
-pub async fn the_session_renewed_or_created_the_longest_ago_gives_way(store: impl Store) {
+pub async fn least_recently_created_or_renewed_session_is_evicted(store: impl Store) {
     let agent = agent();
     let mut records = Vec::new();
     for second in 0..3 {
         records.push(add(&store, evicting(agent, second, 3)).await);
     }
-    // The first one is the youngest now, and the second one ends last.
+    // Now the first was renewed last, and the second expires last.
     let swap = renewal(&records[0], "1", NOW.plus(3));
     assert_eq!(store.replace_token(&swap).await.unwrap(), Swapped::Done);
     let mut swap = renewal(&records[1], "1", NOW.plus(1));
@@ -45,7 +45,7 @@ pub async fn the_session_renewed_or_created_the_longest_ago_gives_way(store: imp
     }
 }
 
-pub async fn as_many_give_way_as_the_limit_says(store: impl Store) {
+pub async fn eviction_brings_the_agent_down_to_the_limit(store: impl Store) {
     let agent = agent();
     let mut records = Vec::new();
     for second in 0..5 {
@@ -55,7 +55,7 @@ pub async fn as_many_give_way_as_the_limit_says(store: impl Store) {
     assert_eq!(list(&store, Some(agent), 10).await.len(), 3);
 }
 
-pub async fn what_is_no_longer_active_does_not_give_way(store: impl Store) {
+pub async fn expired_and_revoked_sessions_are_not_evicted(store: impl Store) {
     let agent = agent();
     let expired = add(&store, evicting(agent, 0, 3)).await.id;
     let revoked = add(&store, evicting(agent, 1, 3)).await.id;
@@ -68,12 +68,15 @@ pub async fn what_is_no_longer_active_does_not_give_way(store: impl Store) {
     assert_eq!(revoked_at(&store, other).await, None);
 }
 
-pub async fn nothing_gives_way_to_a_limit_of_0_or_a_deleted_agent(store: impl Store) {
+pub async fn failed_creation_evicts_nothing(store: impl Store) {
     let agent = register(&store, agent(), None).await.id;
     let record = add(&store, evicting(agent, 0, 1)).await;
     let mut twice = evicting(agent, 0, 1);
     twice.record.id = record.id;
-    assert!(store.create(&twice).await.is_err(), "an id is taken once");
+    assert!(
+        store.create(&twice).await.is_err(),
+        "an id cannot be created twice"
+    );
     assert_eq!(revoked_at(&store, record.id).await, None);
     let none = store.create(&evicting(agent, 0, 0)).await.unwrap();
     assert_eq!(none, Created::LimitReached);

@@ -5,7 +5,7 @@ use tower_session_auth::{AgentId, PageRequest, SessionCursor, SessionRecord};
 use super::steps::{Store, add, add_some, list, list_from};
 use crate::fixtures::{NOW, RETENTION, TTL, agent, register, session};
 
-/// Three agents with sessions, and one without, in the order of the list.
+/// Adds three agents with sessions and one without. Returns the sessions in list order.
 async fn filled(store: &impl Store) -> Vec<SessionRecord> {
     let mut records = Vec::new();
     for count in [3, 1, 0, 4] {
@@ -22,10 +22,10 @@ async fn first_page(store: &impl Store, limit: usize) -> (Vec<SessionRecord>, Se
         .list(None, PageRequest { after: None, limit })
         .await
         .unwrap();
-    (page.items, page.next.expect("there is more"))
+    (page.items, page.next.expect("a second page"))
 }
 
-pub async fn an_empty_store_lists_nothing(store: impl Store) {
+pub async fn empty_store_lists_nothing(store: impl Store) {
     for agent in [None, Some(agent())] {
         let page = store
             .list(
@@ -42,14 +42,14 @@ pub async fn an_empty_store_lists_nothing(store: impl Store) {
     }
 }
 
-pub async fn pages_of_any_size_hold_each_session_once_by_agent_newest_first(store: impl Store) {
+pub async fn pages_list_every_session_once_by_agent_newest_first(store: impl Store) {
     let records = filled(&store).await;
     for limit in 1..=records.len() + 1 {
         assert_eq!(list(&store, None, limit).await, records, "pages of {limit}");
     }
 }
 
-pub async fn pages_of_an_agent_hold_its_sessions_newest_first(store: impl Store) {
+pub async fn pages_of_one_agent_list_its_sessions_newest_first(store: impl Store) {
     let records = filled(&store).await;
     let agents: std::collections::BTreeSet<AgentId> = records.iter().map(|r| r.agent_id).collect();
     for agent in agents {
@@ -64,7 +64,7 @@ pub async fn pages_of_an_agent_hold_its_sessions_newest_first(store: impl Store)
     }
 }
 
-pub async fn the_last_page_says_that_it_is_the_last(store: impl Store) {
+pub async fn last_page_has_no_cursor(store: impl Store) {
     let agent = agent();
     let records = add_some(&store, agent, 4).await;
     for (limit, last) in [(3, false), (4, true), (5, true)] {
@@ -75,11 +75,11 @@ pub async fn the_last_page_says_that_it_is_the_last(store: impl Store) {
     }
 }
 
-pub async fn revoked_sessions_are_left_out_and_expired_ones_are_not(store: impl Store) {
+pub async fn list_omits_revoked_sessions_and_keeps_expired_ones(store: impl Store) {
     let mut records = filled(&store).await;
     let revoked = records.remove(1);
     assert!(store.revoke(revoked.id, NOW).await.unwrap());
-    // A creation sweeps, but what has expired is kept for its retention.
+    // A creation removes old sessions, but an expired one is kept for its retention.
     let late = session(records[0].agent_id, NOW.plus(TTL + RETENTION - 1));
     records.insert(0, add(&store, late).await);
     for limit in 1..=records.len() {
@@ -87,17 +87,17 @@ pub async fn revoked_sessions_are_left_out_and_expired_ones_are_not(store: impl 
     }
 }
 
-pub async fn a_cursor_outlives_its_session(store: impl Store) {
+pub async fn cursor_survives_the_revocation_of_its_session(store: impl Store) {
     for limit in 1..=7 {
         let all = filled(&store).await;
-        // Behind what the rounds before left.
+        // Starts after the sessions of earlier rounds.
         let start = SessionCursor {
             agent: all[0].agent_id,
             session: None,
         };
         let after = Some(start);
         let page = store.list(None, PageRequest { after, limit }).await.unwrap();
-        let seen = page.items.last().expect("all come behind the start").id;
+        let seen = page.items.last().expect("every session is after the start").id;
         assert!(store.revoke(seen, NOW).await.unwrap());
 
         let position = all.iter().position(|record| record.id == seen).unwrap();
@@ -106,23 +106,23 @@ pub async fn a_cursor_outlives_its_session(store: impl Store) {
     }
 }
 
-pub async fn a_cursor_outlives_its_agent(store: impl Store) {
+pub async fn cursor_survives_the_deletion_of_its_agent(store: impl Store) {
     let records = filled(&store).await;
     let (items, cursor) = first_page(&store, 2).await;
     assert_eq!(items, records[..2]);
     assert_eq!(
         cursor.agent, records[0].agent_id,
-        "it is in the midst of an agent"
+        "the page ends within the first agent"
     );
     assert_eq!(store.delete_agent(cursor.agent, NOW).await.unwrap(), Some(3));
     assert_eq!(list_from(&store, None, Some(cursor), 2).await, records[3..]);
 }
 
-pub async fn a_session_created_between_pages_moves_no_other(store: impl Store) {
+pub async fn session_created_between_pages_does_not_shift_them(store: impl Store) {
     let records = filled(&store).await;
     let (items, cursor) = first_page(&store, 2).await;
     assert_eq!(items, records[..2]);
-    // Newer than the page: it belongs to a part of the list that has been passed.
+    // It is newer than the page, so its place in the list was already passed.
     let newer = session(cursor.agent, NOW.plus(1_000));
     add(&store, newer).await;
     assert_eq!(list_from(&store, None, Some(cursor), 2).await, records[2..]);

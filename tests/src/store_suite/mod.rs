@@ -43,63 +43,63 @@ macro_rules! __store_rules {
     ($action:ident $($open:ident)?) => {
         $crate::__each_store_rule! { $action ($($open)?)
             creating {
-                a_session_is_read_as_it_was_created
-                a_session_that_was_not_created_is_none
-                an_id_is_taken_once
-                a_refused_creation_leaves_nothing
-                the_limit_is_the_one_of_the_creation
-                the_limit_is_each_agents_own
-                a_session_counts_until_the_second_of_its_expiry
-                a_renewed_session_counts_until_its_new_expiry
-                a_revoked_session_does_not_count
+                created_session_is_read_back_unchanged
+                unknown_session_reads_as_none
+                session_id_cannot_be_created_twice
+                rejected_creation_stores_nothing
+                each_creation_applies_its_own_limit
+                limit_counts_the_sessions_of_one_agent
+                session_counts_until_the_second_it_expires
+                renewed_session_counts_until_its_new_expiry
+                revoked_session_does_not_count
             }
             evicting {
-                the_session_renewed_or_created_the_longest_ago_gives_way
-                as_many_give_way_as_the_limit_says
-                what_is_no_longer_active_does_not_give_way
-                nothing_gives_way_to_a_limit_of_0_or_a_deleted_agent
+                least_recently_created_or_renewed_session_is_evicted
+                eviction_brings_the_agent_down_to_the_limit
+                expired_and_revoked_sessions_are_not_evicted
+                failed_creation_evicts_nothing
             }
             replacing {
-                what_repeats_a_renewal_is_kept_until_the_next_replacement
-                a_replaced_token_changes_what_it_says_and_nothing_else
-                a_rotation_that_is_no_renewal_counts_in_the_generation_alone
-                only_the_current_token_is_replaced
-                a_revoked_session_keeps_its_token
-                a_session_that_is_not_there_has_no_token_to_replace
-                a_token_never_outlives_what_it_says
+                retry_hash_is_kept_until_the_next_replacement
+                replacement_stores_exactly_the_next_record
+                rotation_increments_the_generation_but_not_the_renewal_count
+                only_the_current_token_can_be_replaced
+                revoked_session_rejects_a_replacement
+                replacement_for_an_unknown_session_is_not_found
+                replacement_can_shorten_the_expiry
             }
             revoking {
-                the_first_revocation_counts
-                an_unknown_session_is_not_revoked
-                an_expired_session_is_revoked_all_the_same
-                revoking_an_agents_sessions_counts_the_active_ones
-                revoking_an_agents_sessions_touches_no_others
-                a_session_created_after_a_revocation_of_all_lives
+                repeated_revocation_keeps_the_first_time
+                revoking_an_unknown_session_returns_false
+                expired_session_can_be_revoked
+                revoking_an_agent_counts_its_active_sessions
+                revoking_an_agent_keeps_the_sessions_of_others
+                session_created_after_revoking_its_agent_is_active
             }
             listing {
-                an_empty_store_lists_nothing
-                pages_of_any_size_hold_each_session_once_by_agent_newest_first
-                pages_of_an_agent_hold_its_sessions_newest_first
-                the_last_page_says_that_it_is_the_last
-                revoked_sessions_are_left_out_and_expired_ones_are_not
-                a_cursor_outlives_its_session
-                a_cursor_outlives_its_agent
-                a_session_created_between_pages_moves_no_other
+                empty_store_lists_nothing
+                pages_list_every_session_once_by_agent_newest_first
+                pages_of_one_agent_list_its_sessions_newest_first
+                last_page_has_no_cursor
+                list_omits_revoked_sessions_and_keeps_expired_ones
+                cursor_survives_the_revocation_of_its_session
+                cursor_survives_the_deletion_of_its_agent
+                session_created_between_pages_does_not_shift_them
             }
             agents {
-                an_agent_is_found_as_it_was_registered
-                registering_again_changes_nothing
-                pages_of_any_size_hold_each_agent_once_by_id
+                registered_agent_is_read_back_unchanged
+                second_registration_changes_nothing
+                pages_list_every_agent_once_by_id
                 deleting_an_agent_revokes_its_sessions
-                an_agent_is_deleted_once
-                a_deleted_agent_gets_no_session
-                an_agent_that_is_registered_anew_starts_anew
+                deleting_an_agent_again_returns_none
+                deleted_agent_cannot_get_a_session
+                agent_registered_again_has_no_old_state
             }
             racing {
-                of_many_creations_as_many_succeed_as_the_limit_says
-                of_many_replacements_of_a_token_one_succeeds
-                a_deleted_agent_has_no_live_session
-                a_session_is_either_revoked_with_all_or_lives
+                concurrent_creations_respect_the_limit
+                one_of_many_concurrent_replacements_succeeds
+                deletion_leaves_no_active_session_despite_concurrent_creations
+                concurrent_creation_is_either_revoked_with_its_agent_or_active
             }
         }
     };

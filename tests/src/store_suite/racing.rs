@@ -1,4 +1,4 @@
-//! Many callers at once.
+//! Concurrent calls.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ const MANY: usize = 64;
 const ROUNDS: usize = 100;
 const SESSIONS: usize = 8;
 
-/// Runs all calls at once, each in a task of its own; their outcomes come in no order.
+/// Runs each call in a task of its own, all starting together. The outcomes have no order.
 async fn at_once<T: Send + 'static>(calls: Vec<impl Future<Output = T> + Send + 'static>) -> Vec<T> {
     let start = Arc::new(Barrier::new(calls.len()));
     let mut tasks = JoinSet::new();
@@ -26,7 +26,7 @@ async fn at_once<T: Send + 'static>(calls: Vec<impl Future<Output = T> + Send + 
     tasks.join_all().await
 }
 
-pub async fn of_many_creations_as_many_succeed_as_the_limit_says(store: impl Store) {
+pub async fn concurrent_creations_respect_the_limit(store: impl Store) {
     let agent = agent();
     let creation = |_| {
         let (store, session) = (store.clone(), session(agent, NOW));
@@ -38,14 +38,14 @@ pub async fn of_many_creations_as_many_succeed_as_the_limit_says(store: impl Sto
         .filter_map(|(outcome, record)| match outcome {
             Created::Done => Some(record),
             Created::LimitReached => None,
-            Created::InPlaceOf(_) | Created::AgentDeleted => panic!("it was not"),
+            Created::InPlaceOf(_) | Created::AgentDeleted => panic!("unexpected: {outcome:?}"),
         })
         .collect();
     assert_eq!(done.len(), 5);
     assert_eq!(ids(&list(&store, Some(agent), MANY).await), ids(&done));
 }
 
-pub async fn of_many_replacements_of_a_token_one_succeeds(store: impl Store) {
+pub async fn one_of_many_concurrent_replacements_succeeds(store: impl Store) {
     let record = add(&store, session(agent(), NOW)).await;
     let swap = |count: usize| {
         let (store, swap) = (store.clone(), renewal(&record, &format!("{count}"), NOW));
@@ -65,47 +65,49 @@ pub async fn of_many_replacements_of_a_token_one_succeeds(store: impl Store) {
     assert_eq!(store.read(record.id).await.unwrap().as_ref(), Some(winner));
 }
 
-/// What one of several callers did.
-enum Did {
+/// The outcome of one of several concurrent calls.
+enum CallOutcome {
     Created(Created, tower_session_auth::SessionId),
     Revoked(u32),
 }
 
-/// Creates sessions of an agent while all of them are revoked, by deleting the agent or not.
-async fn race<S: Store>(store: &S, agent: tower_session_auth::AgentId, delete: bool) -> Vec<Did> {
+/// Creates sessions of an agent while another task revokes all of them, or deletes the agent.
+async fn race<S: Store>(store: &S, agent: tower_session_auth::AgentId, delete: bool) -> Vec<CallOutcome> {
     let caller = |count: usize| {
         let (store, mut session) = (store.clone(), session(agent, NOW));
         session.limit = u32::MAX;
         async move {
             if count != SESSIONS / 2 {
                 let id = session.record.id;
-                Did::Created(store.create(&session).await.unwrap(), id)
+                CallOutcome::Created(store.create(&session).await.unwrap(), id)
             } else if delete {
                 let revoked = store.delete_agent(agent, NOW).await.unwrap();
-                Did::Revoked(revoked.expect("it is registered"))
+                CallOutcome::Revoked(revoked.expect("a registered agent"))
             } else {
-                Did::Revoked(store.revoke_agent(agent, NOW).await.unwrap())
+                CallOutcome::Revoked(store.revoke_agent(agent, NOW).await.unwrap())
             }
         }
     };
     at_once((0..=SESSIONS).map(caller).collect()).await
 }
 
-pub async fn a_deleted_agent_has_no_live_session(store: impl Store) {
+pub async fn deletion_leaves_no_active_session_despite_concurrent_creations(store: impl Store) {
     for _ in 0..ROUNDS {
         let agent = register(&store, agent(), None).await.id;
         let (mut created, mut revoked) = (0, 0);
         for did in race(&store, agent, true).await {
             match did {
-                Did::Revoked(count) => revoked = count,
-                Did::Created(Created::Done, id) => {
+                CallOutcome::Revoked(count) => revoked = count,
+                CallOutcome::Created(Created::Done, id) => {
                     created += 1;
                     assert_eq!(revoked_at(&store, id).await, Some(NOW));
                 }
-                Did::Created(Created::AgentDeleted, id) => {
+                CallOutcome::Created(Created::AgentDeleted, id) => {
                     assert_eq!(store.read(id).await.unwrap(), None);
                 }
-                Did::Created(Created::LimitReached | Created::InPlaceOf(_), _) => panic!("there is none"),
+                CallOutcome::Created(Created::LimitReached | Created::InPlaceOf(_), _) => {
+                    panic!("there is no limit")
+                }
             }
         }
         assert_eq!(revoked, created);
@@ -113,14 +115,14 @@ pub async fn a_deleted_agent_has_no_live_session(store: impl Store) {
     }
 }
 
-pub async fn a_session_is_either_revoked_with_all_or_lives(store: impl Store) {
+pub async fn concurrent_creation_is_either_revoked_with_its_agent_or_active(store: impl Store) {
     for _ in 0..ROUNDS {
         let agent = agent();
         let (mut live, mut dead, mut revoked) = (Vec::new(), 0, 0);
         for did in race(&store, agent, false).await {
             match did {
-                Did::Revoked(count) => revoked = count,
-                Did::Created(outcome, id) => {
+                CallOutcome::Revoked(count) => revoked = count,
+                CallOutcome::Created(outcome, id) => {
                     assert_eq!(outcome, Created::Done);
                     match revoked_at(&store, id).await {
                         None => live.push(id),

@@ -5,7 +5,7 @@ use tower_session_auth::{RetryHash, SessionRecord, Swapped, TokenHash, TokenSwap
 use super::steps::{Store, add, list};
 use crate::fixtures::{NOW, TTL, agent, constraints, renewal, session};
 
-pub async fn a_replaced_token_changes_what_it_says_and_nothing_else(store: impl Store) {
+pub async fn replacement_stores_exactly_the_next_record(store: impl Store) {
     for constraints in [None, constraints(64), constraints(65)] {
         let mut session = session(agent(), NOW);
         session.record.constraints = constraints;
@@ -21,7 +21,7 @@ pub async fn a_replaced_token_changes_what_it_says_and_nothing_else(store: impl 
     }
 }
 
-pub async fn a_rotation_that_is_no_renewal_counts_in_the_generation_alone(store: impl Store) {
+pub async fn rotation_increments_the_generation_but_not_the_renewal_count(store: impl Store) {
     let mut current = add(&store, session(agent(), NOW)).await;
     for (token, renewed, generation, renewals) in [
         ("a", false, 1, 0),
@@ -47,7 +47,7 @@ pub async fn a_rotation_that_is_no_renewal_counts_in_the_generation_alone(store:
     }
 }
 
-pub async fn what_repeats_a_renewal_is_kept_until_the_next_replacement(store: impl Store) {
+pub async fn retry_hash_is_kept_until_the_next_replacement(store: impl Store) {
     let first = add(&store, session(agent(), NOW)).await;
     let key = "a-key-of-a-client".parse().unwrap();
     let mut swap = renewal(&first, "1", NOW);
@@ -56,7 +56,7 @@ pub async fn what_repeats_a_renewal_is_kept_until_the_next_replacement(store: im
     assert_eq!(store.replace_token(&swap).await.unwrap(), Swapped::Done);
     let second = store.read(first.id).await.unwrap().unwrap();
     assert_eq!(second, swap.next);
-    // Whoever comes too late is told.
+    // A late replacement gets the current record.
     let late = store.replace_token(&renewal(&first, "2", NOW)).await.unwrap();
     assert_eq!(late, Swapped::Mismatch(Box::new(second.clone())));
 
@@ -67,12 +67,12 @@ pub async fn what_repeats_a_renewal_is_kept_until_the_next_replacement(store: im
     assert_eq!(store.read(first.id).await.unwrap(), Some(swap.next));
 }
 
-pub async fn only_the_current_token_is_replaced(store: impl Store) {
+pub async fn only_the_current_token_can_be_replaced(store: impl Store) {
     let first = add(&store, session(agent(), NOW)).await;
     let swap = renewal(&first, "1", NOW);
     assert_eq!(store.replace_token(&swap).await.unwrap(), Swapped::Done);
 
-    // The token before, the same swap again, and a token that never was.
+    // The previous token, a repeated swap, and a token that never existed.
     let stranger = SessionRecord {
         token_hash: TokenHash::of("never"),
         ..first.clone()
@@ -91,10 +91,10 @@ pub async fn only_the_current_token_is_replaced(store: impl Store) {
     }
 }
 
-pub async fn a_revoked_session_keeps_its_token(store: impl Store) {
+pub async fn revoked_session_rejects_a_replacement(store: impl Store) {
     let record = add(&store, session(agent(), NOW)).await;
     assert!(store.revoke(record.id, NOW).await.unwrap());
-    // Revocation is what counts, whatever the token.
+    // The answer is `Revoked` for any token.
     let mut other = renewal(&record, "1", NOW);
     other.current.token_hash = TokenHash::of("never");
     for swap in [renewal(&record, "1", NOW), other] {
@@ -108,7 +108,7 @@ pub async fn a_revoked_session_keeps_its_token(store: impl Store) {
     assert_eq!(list(&store, Some(record.agent_id), 1).await, []);
 }
 
-pub async fn a_session_that_is_not_there_has_no_token_to_replace(store: impl Store) {
+pub async fn replacement_for_an_unknown_session_is_not_found(store: impl Store) {
     let record = session(agent(), NOW).record;
     let swap = renewal(&record, "1", NOW);
     assert_eq!(store.replace_token(&swap).await.unwrap(), Swapped::NotFound);
@@ -116,12 +116,12 @@ pub async fn a_session_that_is_not_there_has_no_token_to_replace(store: impl Sto
     assert_eq!(list(&store, Some(record.agent_id), 1).await, []);
 }
 
-pub async fn a_token_never_outlives_what_it_says(store: impl Store) {
+pub async fn replacement_can_shorten_the_expiry(store: impl Store) {
     let record = add(&store, session(agent(), NOW)).await;
     let mut swap: TokenSwap = renewal(&record, "1", NOW.plus(TTL / 2));
     swap.next.expires_at = NOW.plus(TTL / 2 + 1);
     assert_eq!(store.replace_token(&swap).await.unwrap(), Swapped::Done);
-    // An expiry that came nearer frees the agent's place at once.
+    // The session stops counting at its new, earlier expiry.
     let mut late = session(record.agent_id, NOW.plus(TTL / 2 + 1));
     late.limit = 1;
     add(&store, late).await;

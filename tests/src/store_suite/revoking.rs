@@ -3,7 +3,7 @@
 use super::steps::{Store, add, add_some, ids, list, revoked_at};
 use crate::fixtures::{NOW, TTL, agent, session};
 
-pub async fn the_first_revocation_counts(store: impl Store) {
+pub async fn repeated_revocation_keeps_the_first_time(store: impl Store) {
     let record = add(&store, session(agent(), NOW)).await;
     for second in [5, 6, 4] {
         assert!(store.revoke(record.id, NOW.plus(second)).await.unwrap());
@@ -13,7 +13,7 @@ pub async fn the_first_revocation_counts(store: impl Store) {
     assert_eq!(revoked_at(&store, record.id).await, Some(NOW.plus(5)));
 }
 
-pub async fn an_unknown_session_is_not_revoked(store: impl Store) {
+pub async fn revoking_an_unknown_session_returns_false(store: impl Store) {
     let agent = agent();
     let other = add(&store, session(agent, NOW)).await;
     let id = session(agent, NOW).record.id;
@@ -22,14 +22,14 @@ pub async fn an_unknown_session_is_not_revoked(store: impl Store) {
     assert_eq!(revoked_at(&store, other.id).await, None);
 }
 
-pub async fn an_expired_session_is_revoked_all_the_same(store: impl Store) {
+pub async fn expired_session_can_be_revoked(store: impl Store) {
     let record = add(&store, session(agent(), NOW)).await;
     let late = NOW.plus(TTL + 1);
     assert!(store.revoke(record.id, late).await.unwrap());
     assert_eq!(revoked_at(&store, record.id).await, Some(late));
 }
 
-pub async fn revoking_an_agents_sessions_counts_the_active_ones(store: impl Store) {
+pub async fn revoking_an_agent_counts_its_active_sessions(store: impl Store) {
     for (now, active) in [
         (NOW.plus(TTL - 1), 4),
         (NOW.plus(TTL), 3),
@@ -56,7 +56,7 @@ pub async fn revoking_an_agents_sessions_counts_the_active_ones(store: impl Stor
     }
 }
 
-pub async fn revoking_an_agents_sessions_touches_no_others(store: impl Store) {
+pub async fn revoking_an_agent_keeps_the_sessions_of_others(store: impl Store) {
     let (one, two) = (agent(), agent());
     add_some(&store, one, 2).await;
     let others = add_some(&store, two, 2).await;
@@ -68,7 +68,7 @@ pub async fn revoking_an_agents_sessions_touches_no_others(store: impl Store) {
     }
 }
 
-pub async fn a_session_created_after_a_revocation_of_all_lives(store: impl Store) {
+pub async fn session_created_after_revoking_its_agent_is_active(store: impl Store) {
     let agent = agent();
     add_some(&store, agent, 5).await;
     assert_eq!(store.revoke_agent(agent, NOW).await.unwrap(), 5);

@@ -14,13 +14,13 @@ pub trait Store: SessionStore + AgentStore {}
 
 impl<S: SessionStore + AgentStore> Store for S {}
 
-/// Adds a session, which must succeed.
+/// Creates a session, which must succeed.
 pub(super) async fn add(store: &impl Store, session: NewSession) -> SessionRecord {
     assert_eq!(store.create(&session).await.unwrap(), Created::Done);
     session.record
 }
 
-/// Adds an agent's sessions, the later ones created later, some with long constraints.
+/// Creates sessions of an agent, one second apart, every other one with long constraints.
 pub(super) async fn add_some(store: &impl Store, agent: AgentId, count: u64) -> Vec<SessionRecord> {
     let mut records = Vec::new();
     for second in 0..count {
@@ -36,7 +36,7 @@ pub(super) async fn revoked_at(store: &impl Store, id: SessionId) -> Option<Time
     store.read(id).await.unwrap().unwrap().revoked_at
 }
 
-/// All pages of the list, one after the other.
+/// Lists sessions page by page.
 pub(super) async fn list(store: &impl Store, agent: Option<AgentId>, limit: usize) -> Vec<SessionRecord> {
     list_from(store, agent, None, limit).await
 }
@@ -54,14 +54,14 @@ pub(super) async fn list_from(
         records.extend(page.items);
         match page.next {
             None => return records,
-            // As it goes through a URL.
+            // Encoded and decoded, as in a URL.
             Some(next) => after = Some(SessionCursor::decode(&next.encode()).unwrap()),
         }
     }
     panic!("the pages do not end");
 }
 
-/// All pages of the agents, one after the other.
+/// Lists agents page by page.
 pub(super) async fn list_agents(store: &impl Store, limit: usize) -> Vec<Agent> {
     let (mut agents, mut after) = (Vec::new(), None);
     for _ in 0..1_000 {
@@ -78,6 +78,6 @@ pub(super) async fn list_agents(store: &impl Store, limit: usize) -> Vec<Agent> 
 
 pub(super) fn ids(records: &[SessionRecord]) -> BTreeSet<SessionId> {
     let ids: BTreeSet<_> = records.iter().map(|record| record.id).collect();
-    assert_eq!(ids.len(), records.len(), "each once");
+    assert_eq!(ids.len(), records.len(), "a session is listed twice");
     ids
 }
