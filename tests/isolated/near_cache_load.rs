@@ -1,4 +1,4 @@
-//! Records in memory under load: nothing staler than the bound.
+//! The near cache under load: no answer is staler than the bound.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -13,7 +13,7 @@ use redis::Value;
 use session_auth_tests::{
     fixtures::{
         NOW, RETENTION, TTL, agent,
-        cached::{BOUND, DEADLINE, add, coherent, stats},
+        cached::{BOUND, DEADLINE, add, coherent_store, stats},
         open, renewal, session,
     },
     near::either,
@@ -24,18 +24,18 @@ use tower_session_auth::{AgentId, SessionId, SessionRecord, SessionStore as _};
 
 use crate::alone;
 
-/// Writers revoke and renew over two stores; readers ask a third one, whose connections are killed now and then. What was
-/// acknowledged longer ago than the bound must never be answered with.
+/// Writers revoke and renew over two stores. Readers ask a third store, whose tracking connection is killed repeatedly. No reader may
+/// get a record whose change was acknowledged longer ago than the bound.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nothing_staler_than_the_bound_is_answered_under_load() {
+async fn no_answer_is_staler_than_the_bound_under_load() {
     let _alone = alone();
     const SESSIONS: usize = 20_000;
     let redis = TestRedis::start();
-    let reader = coherent(&redis).await;
+    let reader = coherent_store(&redis).await;
     let writers = [open(redis.url(), DEADLINE), open(redis.url(), DEADLINE)];
-    // When which session was acknowledged as revoked, or as having another token.
-    let over: Arc<Mutex<HashMap<SessionId, Instant>>> = Arc::default();
-    let living: Arc<Mutex<Vec<SessionRecord>>> = Arc::default();
+    // For each changed session, the time at which its change was acknowledged.
+    let changed_at: Arc<Mutex<HashMap<SessionId, Instant>>> = Arc::default();
+    let active: Arc<Mutex<Vec<SessionRecord>>> = Arc::default();
     let done = Arc::new(AtomicBool::new(false));
     let (stale, hits, latest) = (
         Arc::new(AtomicU64::new(0)),
@@ -45,7 +45,8 @@ async fn nothing_staler_than_the_bound_is_answered_under_load() {
 
     let mut readers = JoinSet::new();
     for seed in 0..4_usize {
-        let (reader, over, living, done) = (reader.clone(), over.clone(), living.clone(), done.clone());
+        let (reader, changed_at, active, done) =
+            (reader.clone(), changed_at.clone(), active.clone(), done.clone());
         let (stale, hits, latest) = (stale.clone(), hits.clone(), latest.clone());
         readers.spawn(async move {
             let mut turn = seed;
@@ -54,9 +55,9 @@ async fn nothing_staler_than_the_bound_is_answered_under_load() {
                     .wrapping_mul(6_364_136_223_846_793_005)
                     .wrapping_add(1_442_695_040_888_963_407);
                 let Some(record) = ({
-                    let living = living.lock().unwrap();
-                    let recent = living.len().min(200);
-                    (recent > 0).then(|| living[living.len() - 1 - (turn >> 33) % recent].clone())
+                    let active = active.lock().unwrap();
+                    let recent = active.len().min(200);
+                    (recent > 0).then(|| active[active.len() - 1 - (turn >> 33) % recent].clone())
                 }) else {
                     tokio::task::yield_now().await;
                     continue;
@@ -72,8 +73,8 @@ async fn nothing_staler_than_the_bound_is_answered_under_load() {
                     continue;
                 }
                 hits.fetch_add(1, Ordering::Relaxed);
-                if let Some(over) = over.lock().unwrap().get(&record.id)
-                    && let Some(late) = asked.checked_duration_since(*over)
+                if let Some(changed_at) = changed_at.lock().unwrap().get(&record.id)
+                    && let Some(late) = asked.checked_duration_since(*changed_at)
                 {
                     latest.fetch_max(late.as_micros() as u64, Ordering::Relaxed);
                     if late > BOUND {
@@ -86,28 +87,28 @@ async fn nothing_staler_than_the_bound_is_answered_under_load() {
     }
     let mut tasks = JoinSet::new();
     for (place, store) in writers.iter().cycle().take(16).cloned().enumerate() {
-        let (over, living) = (over.clone(), living.clone());
+        let (changed_at, active) = (changed_at.clone(), active.clone());
         tasks.spawn(async move {
             let agent: AgentId = agent();
-            let mut waiting = VecDeque::new();
+            let mut unchanged = VecDeque::new();
             for turn in 0..SESSIONS / 16 {
                 let mut new = session(agent, NOW);
                 new.limit = u32::MAX;
                 new.retention = RETENTION;
                 let record = add(&store, new).await;
-                living.lock().unwrap().push(record.clone());
-                waiting.push_back(record);
-                if waiting.len() < 10 {
+                active.lock().unwrap().push(record.clone());
+                unchanged.push_back(record);
+                if unchanged.len() < 10 {
                     continue;
                 }
-                let record = waiting.pop_front().unwrap();
+                let record = unchanged.pop_front().unwrap();
                 if (place + turn) % 4 == 0 {
                     let swap = renewal(&record, "1", NOW.plus(TTL / 2));
                     store.replace_token(&swap).await.unwrap();
                 } else {
                     store.revoke(record.id, NOW).await.unwrap();
                 }
-                over.lock().unwrap().insert(record.id, Instant::now());
+                changed_at.lock().unwrap().insert(record.id, Instant::now());
             }
         });
     }
@@ -127,10 +128,10 @@ async fn nothing_staler_than_the_bound_is_answered_under_load() {
     }
     done.store(true, Ordering::Relaxed);
     readers.join_all().await;
-    // What is stale now would be for good.
+    // A record that is stale now would stay stale.
     sleep(BOUND).await;
-    for record in &*living.lock().unwrap() {
-        if over.lock().unwrap().contains_key(&record.id)
+    for record in &*active.lock().unwrap() {
+        if changed_at.lock().unwrap().contains_key(&record.id)
             && let Some(near) = reader.near(record.id)
             && near.token_hash == record.token_hash
         {

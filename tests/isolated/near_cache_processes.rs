@@ -1,5 +1,5 @@
-//! Several processes on one Redis: what a process holds in memory is never staler than the bound, whoever changes it, while
-//! connections are cut and processes stand still.
+//! Several processes on one Redis: no process returns a record that is staler than the bound, while connections are cut and
+//! processes are stopped.
 
 use std::{
     collections::HashMap,
@@ -16,8 +16,8 @@ use tokio::{io::AsyncReadExt as _, process, time::sleep};
 
 use crate::alone;
 
-const DISTURBANCE: Duration = Duration::from_millis(900);
-const STANDSTILL: Duration = Duration::from_millis(600);
+const DISTURBANCE_INTERVAL: Duration = Duration::from_millis(900);
+const STOPPED_FOR: Duration = Duration::from_millis(600);
 
 struct Process {
     child: process::Child,
@@ -52,7 +52,7 @@ impl Process {
         self.child.try_wait().expect("a process of ours").is_none()
     }
 
-    /// Closes its input, which ends it, and gives what it has to say.
+    /// Closes the input of the process, which ends it. Returns its report.
     async fn end(mut self) -> Report {
         drop(self.child.stdin.take());
         let output = self.output.await.expect("its output");
@@ -62,7 +62,7 @@ impl Process {
 }
 
 #[tokio::test]
-async fn nothing_staler_than_the_bound_is_answered_by_any_process() {
+async fn no_process_returns_a_record_staler_than_the_bound() {
     let _alone = alone();
     let redis = TestRedis::start();
     let began = Instant::now();
@@ -75,14 +75,14 @@ async fn nothing_staler_than_the_bound_is_answered_by_any_process() {
 
     let mut turn = 0;
     while writers.iter_mut().any(Process::is_running) {
-        sleep(DISTURBANCE).await;
+        sleep(DISTURBANCE_INTERVAL).await;
         turn += 1;
         if turn % 2 == 0 {
             cut_tracking_connections(&redis);
         } else {
             let reader = &readers[turn / 2 % READERS];
             reader.signal("-STOP");
-            sleep(STANDSTILL).await;
+            sleep(STOPPED_FOR).await;
             reader.signal("-CONT");
         }
     }
@@ -95,7 +95,7 @@ async fn nothing_staler_than_the_bound_is_answered_by_any_process() {
     let (mut answers, mut latest, mut stale) = (0, 0, 0);
     for reader in readers.drain(..) {
         let report = reader.end().await;
-        println!("a reader: {:?}", report.counts);
+        println!("reader: {:?}", report.counts);
         assert!(report.counts.hits > 500 && report.counts.losses > 0);
         answers += report.times.len();
         for (session, last_good) in report.times {
@@ -111,7 +111,7 @@ async fn nothing_staler_than_the_bound_is_answered_by_any_process() {
          of them {latest} us after a change was acknowledged; {:.0} s",
         began.elapsed().as_secs_f64()
     );
-    assert!(answers > CHANGES / 10, "the readers keep up with some of it");
+    assert!(answers > CHANGES / 10, "the readers see enough of the changes");
     assert_eq!(stale, 0);
 }
 
@@ -119,7 +119,7 @@ fn cut_tracking_connections(redis: &TestRedis) {
     let clients: String = redis.command(&["CLIENT", "LIST"]).expect("a list");
     for client in clients.lines().filter(|client| client.contains("flags=t")) {
         if let Some(id) = client.split([' ', '=']).nth(1) {
-            // It may be gone by now.
+            // The client may have disconnected.
             let _ = redis.command::<Value>(&["CLIENT", "KILL", "ID", id]);
         }
     }

@@ -1,4 +1,4 @@
-//! A process of the test `near_cache_processes`: it changes sessions, or asks a near cache for them.
+//! A process of the test `near_cache_processes`: a writer that changes sessions, or a reader with a near cache.
 
 use std::{
     collections::HashMap,
@@ -16,7 +16,7 @@ use session_auth_tests::{
     fixtures::{
         NOW, TTL, open, renewal, session,
         staleness::{
-            self, BOUND_MICROS, Counts, LANES, Name, PER_LANE, Report, STANDING, WRITERS, now_micros,
+            self, ACTIVE, BOUND_MICROS, Counts, LANES, Name, PER_LANE, Report, WRITERS, now_micros,
             session_id,
         },
     },
@@ -31,7 +31,7 @@ use tower_session_auth::{
 };
 
 const DEADLINE: Duration = Duration::from_secs(5);
-/// The pause after each change of a lane: slow enough for the readers to follow.
+/// The pause after each change of a lane, so that the readers keep up.
 const PACE: Duration = Duration::from_millis(3);
 
 #[tokio::main(flavor = "current_thread")]
@@ -54,7 +54,7 @@ fn new_session(name: Name) -> NewSession {
     new
 }
 
-/// Creates sessions, and revokes or renews each of them when a hundred others stand.
+/// Creates sessions, and revokes or renews each one after a hundred later ones were created.
 async fn write(url: &str, writer: usize) -> Report {
     let store = open(url, DEADLINE);
     let mut lanes = JoinSet::new();
@@ -62,10 +62,10 @@ async fn write(url: &str, writer: usize) -> Report {
         let store = store.clone();
         lanes.spawn(async move {
             let mut times = Vec::new();
-            for number in 0..PER_LANE + STANDING {
+            for number in 0..PER_LANE + ACTIVE {
                 let new = new_session((lane, number));
                 assert_eq!(store.create(&new).await.expect("a session"), Created::Done);
-                let Some(oldest) = number.checked_sub(STANDING) else {
+                let Some(oldest) = number.checked_sub(ACTIVE) else {
                     continue;
                 };
                 let record = new_session((lane, oldest)).record;
@@ -88,7 +88,7 @@ async fn write(url: &str, writer: usize) -> Report {
     }
 }
 
-/// Asks for the sessions that stand, in all lanes, until the input closes; and for all of them once the bound is over.
+/// Reads the active sessions of all lanes until the input closes, then all sessions once the bound has passed.
 async fn read(url: &str) -> Report {
     let done = Arc::new(AtomicBool::new(false));
     let ended = done.clone();
@@ -111,7 +111,7 @@ async fn read(url: &str) -> Report {
         });
     }
     let mut last_good: HashMap<Name, u64> = tasks.join_all().await.into_iter().flatten().collect();
-    // What is good now was changed long ago.
+    // Every session was changed longer ago than the bound.
     sleep(Duration::from_micros(BOUND_MICROS)).await;
     for name in (0..LANES).flat_map(|lane| (0..PER_LANE).map(move |number| (lane, number))) {
         let asked = now_micros();
@@ -132,12 +132,12 @@ async fn read(url: &str) -> Report {
     }
 }
 
-/// Asks for the sessions of a lane that may stand, from the first one on, and gives the next first one.
+/// Reads the sessions of a lane that may be active, starting at `first`. Returns the next start.
 async fn follow(store: &RedisStore, lane: usize, first: usize, last_good: &mut HashMap<Name, u64>) -> usize {
     let mut reads = JoinSet::new();
     let mut next = first;
-    // One more than can stand at a time: whatever the cache says of the first one then, it is over.
-    for number in first..=first + STANDING {
+    // One more than are active at a time: reading the last one proves that the first was changed.
+    for number in first..=first + ACTIVE {
         let name = (lane, number);
         let asked = now_micros();
         if let Some(near) = store.near(session_id(name)) {
@@ -160,7 +160,7 @@ async fn follow(store: &RedisStore, lane: usize, first: usize, last_good: &mut H
         } else {
             next = next.max(name.1 + 1);
         }
-        next = next.max(name.1.saturating_sub(STANDING - 1));
+        next = next.max(name.1.saturating_sub(ACTIVE - 1));
     }
     next
 }

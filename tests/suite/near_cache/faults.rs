@@ -1,11 +1,13 @@
-//! Records in memory while connections, servers, names or runtimes fail.
+//! The near cache while connections, servers, host names or runtimes fail.
 
 use std::time::{Duration, Instant};
 
 use session_auth_tests::{
     fixtures::{
         NOW, agent,
-        cached::{BOUND, DEADLINE, SLACK, add, coherent, held, hold, order, stats, until},
+        cached::{
+            BOUND, DEADLINE, SLACK, add, cache, cached_session, coherent_store, execute, stats, wait_until,
+        },
         open, session,
     },
     near::either,
@@ -15,11 +17,11 @@ use session_auth_tests::{
 use tokio::time::sleep;
 use tower_session_auth::{NearRead, RedisStore, RedisStoreConfig, SessionStore as _};
 
-/// The order in which a store connects over a relay.
+/// The relay numbers connections in the order in which the store makes them.
 const OWN: usize = 0;
 const TRACKING: usize = 1;
 
-/// A store that reaches Redis over a relay and has begun to connect its cache.
+/// Opens a store over a relay and enables its cache.
 async fn relayed(relay: &Relay, deadline: Duration) -> RedisStore {
     let store = open(format!("redis://{}", relay.address), deadline);
     store.ping().await.unwrap();
@@ -28,62 +30,62 @@ async fn relayed(relay: &Relay, deadline: Duration) -> RedisStore {
 }
 
 #[tokio::test]
-async fn a_lost_connection_takes_everything_along_and_heals() {
+async fn lost_connection_clears_the_cache_until_it_is_replaced() {
     let mut redis = TestRedis::start();
-    let store = coherent(&redis).await;
-    let record = held(&store).await;
-    order(&redis, &["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]);
-    until("forgotten", || store.near(record.id).is_none()).await;
-    until("coherent again", || stats(&store).coherent).await;
+    let store = coherent_store(&redis).await;
+    let record = cached_session(&store).await;
+    execute(&redis, &["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]);
+    wait_until("invalidated", || store.near(record.id).is_none()).await;
+    wait_until("coherent again", || stats(&store).coherent).await;
     assert_eq!(stats(&store).losses, 1);
-    let record = held(&store).await;
+    let record = cached_session(&store).await;
 
     redis.kill();
-    let after = until("forgotten", || store.near(record.id).is_none()).await;
+    let after = wait_until("invalidated", || store.near(record.id).is_none()).await;
     assert!(after < BOUND + SLACK, "{after:?}");
     either(store.read_near(record.id)).await.unwrap_err();
     redis.restart();
-    until("coherent again", || stats(&store).coherent).await;
-    held(&store).await;
+    wait_until("coherent again", || stats(&store).coherent).await;
+    cached_session(&store).await;
 }
 
 #[tokio::test]
-async fn a_server_that_says_nothing_is_believed_until_the_bound() {
+async fn silent_server_ends_the_lease_within_the_bound() {
     let mut redis = TestRedis::start();
-    let store = coherent(&redis).await;
-    let record = held(&store).await;
+    let store = coherent_store(&redis).await;
+    let record = cached_session(&store).await;
     redis.pause();
     let paused = Instant::now();
-    until("without a lease", || store.near(record.id).is_none()).await;
+    wait_until("without a lease", || store.near(record.id).is_none()).await;
     assert!(paused.elapsed() < BOUND + SLACK, "{:?}", paused.elapsed());
     assert!(!stats(&store).coherent);
     redis.resume();
-    until("coherent again", || stats(&store).coherent).await;
+    wait_until("coherent again", || stats(&store).coherent).await;
 }
 
 #[tokio::test]
-async fn a_server_that_became_a_replica_is_not_believed() {
+async fn cache_is_not_used_on_a_server_that_became_a_replica() {
     let (redis, master) = (TestRedis::start(), TestRedis::start());
-    let store = coherent(&redis).await;
-    let record = held(&store).await;
-    order(&redis, &["REPLICAOF", "127.0.0.1", &master.port().to_string()]);
-    until("out of use", || store.near(record.id).is_none()).await;
+    let store = coherent_store(&redis).await;
+    let record = cached_session(&store).await;
+    execute(&redis, &["REPLICAOF", "127.0.0.1", &master.port().to_string()]);
+    wait_until("invalidated", || store.near(record.id).is_none()).await;
     sleep(BOUND + SLACK).await;
     assert!(!stats(&store).coherent);
-    // Nothing was written, nor did anybody ask whether it is ready.
+    // No write and no health check has revealed the replica.
     let error = either(store.read_near(record.id)).await.unwrap_err();
     assert!(error.to_string().contains("replica"), "{error}");
-    order(&redis, &["REPLICAOF", "NO", "ONE"]);
-    until("coherent again", || stats(&store).coherent).await;
+    execute(&redis, &["REPLICAOF", "NO", "ONE"]);
+    wait_until("coherent again", || stats(&store).coherent).await;
 }
 
-/// What a strict layer reads over, where nothing is cached.
+/// A strict layer uses the store's own connection and no cache.
 #[tokio::test]
-async fn a_store_leaves_a_server_that_became_a_replica() {
+async fn strict_reads_stop_on_a_server_that_became_a_replica() {
     let (redis, master) = (TestRedis::start(), TestRedis::start());
     let store = open(redis.url(), DEADLINE);
     let record = add(&store, session(agent(), NOW)).await;
-    order(&redis, &["REPLICAOF", "127.0.0.1", &master.port().to_string()]);
+    execute(&redis, &["REPLICAOF", "127.0.0.1", &master.port().to_string()]);
     let began = Instant::now();
     while store.read(record.id).await.is_ok() {
         assert!(began.elapsed() < Duration::from_secs(3), "still read");
@@ -91,119 +93,119 @@ async fn a_store_leaves_a_server_that_became_a_replica() {
     }
 }
 
-/// Nothing is asked over it while everything is answered from memory.
+/// The store's own connection is idle while the cache answers every read.
 #[tokio::test]
-async fn an_idle_connection_that_hangs_is_replaced_before_it_is_needed() {
+async fn hanging_idle_connection_is_replaced_before_it_is_needed() {
     let redis = TestRedis::start();
     let relay = Relay::start(redis.port()).await;
     let store = relayed(&relay, Duration::from_millis(500)).await;
-    until("coherent", || stats(&store).coherent).await;
-    let record = held(&store).await;
+    wait_until("coherent", || stats(&store).coherent).await;
+    let record = cached_session(&store).await;
     relay.hang(OWN);
-    until("replaced", || stats(&store).losses == 1).await;
-    until("coherent again", || stats(&store).coherent).await;
-    hold(&store, record.id).await;
+    wait_until("replaced", || stats(&store).losses == 1).await;
+    wait_until("coherent again", || stats(&store).coherent).await;
+    cache(&store, record.id).await;
 }
 
-/// A fork or a slow script, and nobody asks the store meanwhile: what is in memory is worth keeping.
+/// A fork or a slow script pauses the server. The cache stays useful, so the store keeps its connection.
 #[tokio::test]
-async fn a_server_that_is_slow_for_a_moment_is_not_left() {
+async fn short_pause_of_the_server_keeps_the_connection() {
     let mut redis = TestRedis::start();
     let store = open(redis.url(), Duration::from_millis(250));
     store.start_near();
-    until("coherent", || stats(&store).coherent).await;
-    let record = held(&store).await;
-    // A heartbeat falls into one of them, and waits for longer than callers would.
+    wait_until("coherent", || stats(&store).coherent).await;
+    let record = cached_session(&store).await;
+    // One pause delays a health check for longer than the deadline of a call.
     for _ in 0..2 {
         redis.pause();
         sleep(Duration::from_millis(600)).await;
         redis.resume();
-        until("used again", || store.near(record.id).is_some()).await;
+        wait_until("usable again", || store.near(record.id).is_some()).await;
     }
     assert_eq!(stats(&store).losses, 0);
 }
 
-/// The name of the server moves while it serves, and the store's own connection follows alone.
+/// The host name moves to another server, and only the store's own connection follows.
 #[tokio::test]
-async fn records_of_another_server_than_the_stores_own_are_not_believed() {
+async fn cache_is_cleared_when_its_server_differs_from_the_stores() {
     let (one, other) = (TestRedis::start(), TestRedis::start());
     let relay = Relay::start(one.port()).await;
     let (store, there) = (relayed(&relay, DEADLINE).await, open(other.url(), DEADLINE));
-    until("coherent", || stats(&store).coherent).await;
+    wait_until("coherent", || stats(&store).coherent).await;
     let session = session(agent(), NOW);
     let record = add(&store, session.clone()).await;
     add(&there, session).await;
-    hold(&store, record.id).await;
+    cache(&store, record.id).await;
 
     relay.lead_to(other.port());
     relay.cut(OWN);
     there.revoke(record.id, NOW).await.unwrap();
-    until("forgotten", || store.near(record.id).is_none()).await;
-    until("coherent again", || stats(&store).coherent).await;
+    wait_until("invalidated", || store.near(record.id).is_none()).await;
+    wait_until("coherent again", || stats(&store).coherent).await;
     let read = either(store.read_near(record.id)).await.unwrap().unwrap();
     assert_eq!(read.revoked_at, Some(NOW));
 }
 
-/// The name moves and only the tracking connection breaks: the store asks the new server from then on.
+/// The host name moves, and only the tracking connection breaks: the store then reads from the new server.
 #[tokio::test]
-async fn a_store_follows_a_name_that_moves_while_both_servers_serve() {
+async fn store_follows_a_host_name_that_moves_to_another_server() {
     let (one, other) = (TestRedis::start(), TestRedis::start());
     let relay = Relay::start(one.port()).await;
     let (store, there) = (relayed(&relay, DEADLINE).await, open(other.url(), DEADLINE));
-    until("coherent", || stats(&store).coherent).await;
+    wait_until("coherent", || stats(&store).coherent).await;
     let session = session(agent(), NOW);
     let record = add(&store, session.clone()).await;
     add(&there, session).await;
-    hold(&store, record.id).await;
+    cache(&store, record.id).await;
     there.revoke(record.id, NOW).await.unwrap();
 
     relay.lead_to(other.port());
     relay.cut(TRACKING);
-    until("forgotten", || store.near(record.id).is_none()).await;
-    let moved = until("coherent again", || stats(&store).coherent).await;
+    wait_until("invalidated", || store.near(record.id).is_none()).await;
+    let moved = wait_until("coherent again", || stats(&store).coherent).await;
     assert!(moved < Duration::from_secs(1), "{moved:?}");
     let read = either(store.read_near(record.id)).await.unwrap().unwrap();
     assert_eq!(read.revoked_at, Some(NOW));
 }
 
-/// A read under way keeps a connection that was given up alive, until it breaks: by then another one is in use.
+/// A pending read keeps the replaced connection open until it breaks. Another connection is in use by then.
 #[tokio::test]
-async fn a_connection_that_breaks_late_takes_nothing_along() {
+async fn late_failure_of_a_replaced_connection_keeps_the_cache() {
     let redis = TestRedis::start();
     let relay = Relay::start(redis.port()).await;
     let store = relayed(&relay, DEADLINE).await;
-    until("coherent", || stats(&store).coherent).await;
+    wait_until("coherent", || stats(&store).coherent).await;
     let record = add(&store, session(agent(), NOW)).await;
     relay.hang(TRACKING);
     let reading = store.clone();
     let read = tokio::spawn(async move { either(reading.read_near(record.id)).await });
-    until("lost", || stats(&store).losses == 1).await;
-    until("coherent again", || stats(&store).coherent).await;
+    wait_until("lost", || stats(&store).losses == 1).await;
+    wait_until("coherent again", || stats(&store).coherent).await;
     assert!(!read.is_finished());
     relay.cut(TRACKING);
     read.await.unwrap().unwrap();
-    hold(&store, record.id).await;
+    cache(&store, record.id).await;
     assert_eq!(stats(&store).losses, 1);
 }
 
-/// A read is answered late, and a revocation comes in between: it is over for those who came after the revocation.
+/// The reply to a read is delayed, and the session is revoked meanwhile: callers after the revocation must not use that reply.
 #[tokio::test]
-async fn who_joins_a_read_passes_by_it_no_later_than_the_bound() {
+async fn shared_read_is_not_used_after_the_bound() {
     let redis = TestRedis::start();
     let relay = Relay::start(redis.port()).await;
     let (store, other) = (relayed(&relay, DEADLINE).await, open(redis.url(), DEADLINE));
-    until("coherent", || stats(&store).coherent).await;
+    wait_until("coherent", || stats(&store).coherent).await;
     let record = add(&other, session(agent(), NOW)).await;
-    until("heard of", || stats(&store).invalidations > 0).await;
+    wait_until("invalidated", || stats(&store).invalidations > 0).await;
     relay.hold(TRACKING);
     let NearRead::Own(first) = store.read_near(record.id) else {
-        panic!("nobody else reads it");
+        panic!("no other read is pending");
     };
     let first = tokio::spawn(first);
     sleep(Duration::from_millis(50)).await;
     other.revoke(record.id, NOW).await.unwrap();
     let NearRead::Shared(second) = store.read_near(record.id) else {
-        panic!("the first one is under way");
+        panic!("the first read is pending");
     };
     let second = tokio::spawn(second);
     sleep(BOUND).await;
@@ -215,12 +217,12 @@ async fn who_joins_a_read_passes_by_it_no_later_than_the_bound() {
 }
 
 #[tokio::test]
-async fn a_tracking_connection_that_hangs_costs_no_answer_and_little_time() {
+async fn hanging_tracking_connection_does_not_fail_reads() {
     let redis = TestRedis::start();
     let relay = Relay::start(redis.port()).await;
     let mut config = RedisStoreConfig::new(format!("redis://{}", relay.address));
     config.timeout = Duration::from_millis(600);
-    // No ping says so: it hangs for as long as the test lasts.
+    // Longer than the test, so that no missed ping reveals the hanging connection.
     config.near_cache.bound = Duration::from_secs(60);
     let store = RedisStore::open(&config).unwrap();
     let records = [
@@ -229,8 +231,8 @@ async fn a_tracking_connection_that_hangs_costs_no_answer_and_little_time() {
         add(&store, session(agent(), NOW)).await,
     ];
     store.start_near();
-    until("coherent", || stats(&store).coherent).await;
-    hold(&store, records[0].id).await;
+    wait_until("coherent", || stats(&store).coherent).await;
+    cache(&store, records[0].id).await;
     relay.hang(TRACKING);
     let began = Instant::now();
     for record in &records[1..] {
@@ -245,27 +247,27 @@ async fn a_tracking_connection_that_hangs_costs_no_answer_and_little_time() {
     );
 }
 
-/// A user who may do everything but some commands.
-fn user(redis: &TestRedis, but: &[&str]) -> RedisStore {
+/// Opens a store as a user who may run every command except some.
+fn user(redis: &TestRedis, except: &[&str]) -> RedisStore {
     let mut words = vec!["ACL", "SETUSER", "limited", "on", ">secret", "~*", "&*", "+@all"];
-    words.extend(but);
-    order(redis, &words);
+    words.extend(except);
+    execute(redis, &words);
     open(
         format!("redis://limited:secret@127.0.0.1:{}", redis.port()),
         DEADLINE,
     )
 }
 
-/// What `+@all -@dangerous` forbids: ROLE and INFO among others.
+/// `-@dangerous` forbids ROLE and INFO, among others.
 #[tokio::test]
-async fn a_user_without_dangerous_commands_leaves_a_replica_too() {
+async fn user_without_dangerous_commands_leaves_a_replica_too() {
     let (redis, master) = (TestRedis::start(), TestRedis::start());
     let store = user(&redis, &["-@dangerous"]);
     store.start_near();
-    until("coherent", || stats(&store).coherent).await;
-    let record = held(&store).await;
-    order(&redis, &["REPLICAOF", "127.0.0.1", &master.port().to_string()]);
-    until("out of use", || store.near(record.id).is_none()).await;
+    wait_until("coherent", || stats(&store).coherent).await;
+    let record = cached_session(&store).await;
+    execute(&redis, &["REPLICAOF", "127.0.0.1", &master.port().to_string()]);
+    wait_until("invalidated", || store.near(record.id).is_none()).await;
     let began = Instant::now();
     while store.read(record.id).await.is_ok() {
         assert!(began.elapsed() < Duration::from_secs(3), "still read");
@@ -274,9 +276,9 @@ async fn a_user_without_dangerous_commands_leaves_a_replica_too() {
     assert!(!stats(&store).coherent);
 }
 
-/// The name moves while only the tracking connection breaks, and nobody may ask which server it is.
+/// The host name moves, only the tracking connection breaks, and the store may not ask for the server's identity.
 #[tokio::test]
-async fn where_info_is_forbidden_both_connections_are_made_anew() {
+async fn both_connections_are_replaced_if_info_is_forbidden() {
     let (one, other) = (TestRedis::start(), TestRedis::start());
     let relay = Relay::start(one.port()).await;
     for redis in [&one, &other] {
@@ -284,25 +286,25 @@ async fn where_info_is_forbidden_both_connections_are_made_anew() {
     }
     let store = open(format!("redis://limited:secret@{}", relay.address), DEADLINE);
     store.start_near();
-    until("coherent", || stats(&store).coherent).await;
+    wait_until("coherent", || stats(&store).coherent).await;
     let session = session(agent(), NOW);
     let record = add(&store, session.clone()).await;
     add(&open(other.url(), DEADLINE), session).await;
-    hold(&store, record.id).await;
-    // Until the store's own connection is no new one any more.
+    cache(&store, record.id).await;
+    // Until the store's own connection counts as established.
     sleep(Duration::from_millis(1_100)).await;
     relay.lead_to(other.port());
     relay.cut(TRACKING);
-    until("forgotten", || store.near(record.id).is_none()).await;
-    until("coherent again", || stats(&store).coherent).await;
+    wait_until("invalidated", || store.near(record.id).is_none()).await;
+    wait_until("coherent again", || stats(&store).coherent).await;
     assert!(store.revoke(record.id, NOW).await.unwrap());
     let read = either(store.read_near(record.id)).await.unwrap().unwrap();
     assert_eq!(read.revoked_at, Some(NOW));
 }
 
-/// One that may not track what is cached.
+/// The user may not enable tracking.
 #[tokio::test]
-async fn a_server_that_does_not_track_is_not_connected_to_all_the_time() {
+async fn reconnects_are_limited_if_tracking_is_forbidden() {
     let redis = TestRedis::start();
     let store = user(&redis, &["-client|tracking"]);
     let record = add(&store, session(agent(), NOW)).await;
@@ -322,16 +324,20 @@ async fn a_server_that_does_not_track_is_not_connected_to_all_the_time() {
     );
 }
 
-/// The tests' own runtime does nothing for a second: the cache has its own thread.
+/// The test blocks its own runtime for a second: the cache has its own thread.
 #[tokio::test]
-async fn a_starved_runtime_does_not_delay_what_is_pushed() {
+async fn starved_runtime_does_not_delay_invalidations() {
     let redis = TestRedis::start();
-    let (store, other) = (coherent(&redis).await, open(redis.url(), DEADLINE));
-    let record = held(&store).await;
+    let (store, other) = (coherent_store(&redis).await, open(redis.url(), DEADLINE));
+    let record = cached_session(&store).await;
     other.revoke(record.id, NOW).await.unwrap();
     std::thread::sleep(Duration::from_millis(250));
     assert_eq!(store.near(record.id), None);
-    assert_eq!(stats(&store).entries, 0, "not only for want of a lease");
+    assert_eq!(
+        stats(&store).entries,
+        0,
+        "the entry is removed, not only the lease"
+    );
     std::thread::sleep(4 * BOUND);
     let pings_go_on = (0..100).any(|_| {
         std::thread::sleep(Duration::from_millis(5));

@@ -1,4 +1,4 @@
-//! Records in memory: what they may still answer once Redis knows better, and for how long.
+//! The near cache: when records are invalidated, and how long a stale record can be returned.
 
 mod faults;
 
@@ -7,7 +7,10 @@ use std::time::{Duration, Instant};
 use session_auth_tests::{
     fixtures::{
         NOW, agent,
-        cached::{DEADLINE, SLACK, add, coherent, coherent_with, held, hold, order, stats, until},
+        cached::{
+            DEADLINE, SLACK, add, cache, cached_session, coherent_store, coherent_store_with, execute, stats,
+            wait_until,
+        },
         key, open, renewal, session,
     },
     near::either,
@@ -17,10 +20,10 @@ use tokio::{task::JoinSet, time::sleep};
 use tower_session_auth::{Created, OnSessionLimit, SessionStore as _};
 
 #[tokio::test]
-async fn a_record_that_was_read_is_held_and_answers_without_a_command() {
+async fn cached_record_is_returned_without_a_command() {
     let redis = TestRedis::start();
-    let store = coherent(&redis).await;
-    let record = held(&store).await;
+    let store = coherent_store(&redis).await;
+    let record = cached_session(&store).await;
     let mut monitor = redis.monitor();
     for _ in 0..1_000 {
         assert_eq!(store.near(record.id).as_deref(), Some(&record));
@@ -30,40 +33,40 @@ async fn a_record_that_was_read_is_held_and_answers_without_a_command() {
 }
 
 #[tokio::test]
-async fn what_another_process_changes_is_forgotten_within_a_push() {
+async fn change_by_another_process_invalidates_the_record() {
     let redis = TestRedis::start();
-    let (store, other) = (coherent(&redis).await, open(redis.url(), DEADLINE));
+    let (store, other) = (coherent_store(&redis).await, open(redis.url(), DEADLINE));
     for _ in 0..20 {
-        let record = held(&store).await;
+        let record = cached_session(&store).await;
         other.revoke(record.id, NOW).await.unwrap();
-        until("forgotten", || store.near(record.id).is_none()).await;
+        wait_until("invalidated", || store.near(record.id).is_none()).await;
         let revoked = either(store.read_near(record.id)).await.unwrap().unwrap();
         assert_eq!(revoked.revoked_at, Some(NOW));
-        assert_eq!(store.near(record.id), None, "what is revoked is not held");
+        assert_eq!(store.near(record.id), None, "a revoked record is not cached");
 
-        let record = held(&store).await;
+        let record = cached_session(&store).await;
         let swap = renewal(&record, "1", NOW);
         other.replace_token(&swap).await.unwrap();
-        until("forgotten", || store.near(record.id).is_none()).await;
-        hold(&store, record.id).await;
+        wait_until("invalidated", || store.near(record.id).is_none()).await;
+        cache(&store, record.id).await;
         assert_eq!(store.near(record.id).as_deref(), Some(&swap.next));
     }
 }
 
 #[tokio::test]
-async fn what_the_process_itself_changes_is_forgotten_at_once() {
+async fn own_change_invalidates_the_record_immediately() {
     let redis = TestRedis::start();
-    let store = coherent(&redis).await;
+    let store = coherent_store(&redis).await;
     for _ in 0..50 {
-        let record = held(&store).await;
+        let record = cached_session(&store).await;
         store.revoke(record.id, NOW).await.unwrap();
         assert_eq!(store.near(record.id), None, "revoked");
 
-        let record = held(&store).await;
+        let record = cached_session(&store).await;
         store.replace_token(&renewal(&record, "1", NOW)).await.unwrap();
         assert_ne!(store.near(record.id).as_deref(), Some(&record), "renewed");
 
-        let record = held(&store).await;
+        let record = cached_session(&store).await;
         let mut instead = session(record.agent_id, NOW);
         instead.limit = 1;
         instead.on_limit = OnSessionLimit::EvictOldest;
@@ -73,67 +76,64 @@ async fn what_the_process_itself_changes_is_forgotten_at_once() {
         );
         assert_eq!(store.near(record.id), None, "evicted");
 
-        let record = held(&store).await;
+        let record = cached_session(&store).await;
         assert_eq!(store.revoke_agent(record.agent_id, NOW).await.unwrap(), 1);
         assert_eq!(store.near(record.id), None, "revoked with its agent");
     }
 }
 
 #[tokio::test]
-async fn what_vanishes_from_redis_is_forgotten() {
+async fn deleted_key_invalidates_the_record() {
     let redis = TestRedis::start();
-    let store = coherent(&redis).await;
+    let store = coherent_store(&redis).await;
     for vanish in [&["DEL"][..], &["FLUSHALL"], &["FLUSHDB", "ASYNC"]] {
-        let record = held(&store).await;
+        let record = cached_session(&store).await;
         let name = key(record.id);
         let flush = vanish[0].starts_with("FLUSH");
         let mut words = vanish.to_vec();
         if !flush {
             words.insert(1, &name);
         }
-        order(&redis, &words);
-        until("forgotten", || store.near(record.id).is_none()).await;
+        execute(&redis, &words);
+        wait_until("invalidated", || store.near(record.id).is_none()).await;
         assert_eq!(
             either(store.read_near(record.id)).await.unwrap(),
             None,
             "{vanish:?}"
         );
-        assert_eq!(store.near(record.id), None, "what is not there is not held");
-        until("coherent again", || stats(&store).coherent).await;
+        assert_eq!(store.near(record.id), None, "a missing record is not cached");
+        wait_until("coherent again", || stats(&store).coherent).await;
     }
 }
 
 #[tokio::test]
-async fn what_expires_in_redis_is_forgotten() {
+async fn expired_key_invalidates_the_record() {
     let redis = TestRedis::start();
-    let store = coherent(&redis).await;
-    let record = held(&store).await;
-    order(&redis, &["PEXPIRE", &key(record.id), "500"]);
-    until("forgotten, since it was changed", || {
-        store.near(record.id).is_none()
-    })
-    .await;
-    hold(&store, record.id).await;
-    until("expired", || store.near(record.id).is_none()).await;
+    let store = coherent_store(&redis).await;
+    let record = cached_session(&store).await;
+    execute(&redis, &["PEXPIRE", &key(record.id), "500"]);
+    wait_until("invalidated by the new ttl", || store.near(record.id).is_none()).await;
+    cache(&store, record.id).await;
+    wait_until("expired", || store.near(record.id).is_none()).await;
     assert_eq!(either(store.read_near(record.id)).await.unwrap(), None);
     assert!(stats(&store).coherent);
 }
 
-/// Redis evicts it, since it is told to need less memory than it does.
+/// Redis evicts the key because its memory limit is below its current use.
 #[tokio::test]
-async fn what_redis_evicts_is_forgotten() {
+async fn key_evicted_by_redis_invalidates_the_record() {
     let redis = TestRedis::start();
-    let store = coherent(&redis).await;
-    let record = held(&store).await;
-    order(&redis, &["CONFIG", "SET", "maxmemory-policy", "allkeys-random"]);
-    order(&redis, &["CONFIG", "SET", "maxmemory", "1"]);
-    until("forgotten", || store.near(record.id).is_none()).await;
+    let store = coherent_store(&redis).await;
+    let record = cached_session(&store).await;
+    execute(&redis, &["CONFIG", "SET", "maxmemory-policy", "allkeys-random"]);
+    execute(&redis, &["CONFIG", "SET", "maxmemory", "1"]);
+    wait_until("invalidated", || store.near(record.id).is_none()).await;
 }
 
 #[tokio::test]
-async fn concurrent_misses_of_a_session_make_one_read() {
+async fn concurrent_misses_of_a_session_cause_one_read() {
     let mut redis = TestRedis::start();
-    let store = coherent(&redis).await;
+    let store = coherent_store(&redis).await;
     let record = add(&store, session(agent(), NOW)).await;
     let mut monitor = redis.monitor();
     redis.pause();
@@ -153,9 +153,9 @@ async fn concurrent_misses_of_a_session_make_one_read() {
 }
 
 #[tokio::test]
-async fn as_many_records_are_held_as_there_is_room_for_and_not_for_longer_than_they_may() {
+async fn cache_respects_its_capacity_and_the_maximum_age() {
     let redis = TestRedis::start();
-    let store = coherent_with(&redis, |near| {
+    let store = coherent_store_with(&redis, |near| {
         near.capacity = 256;
         near.max_age = Duration::from_millis(300);
     })
@@ -167,18 +167,18 @@ async fn as_many_records_are_held_as_there_is_room_for_and_not_for_longer_than_t
     }
     let entries = stats(&store).entries;
     assert!((100..=256).contains(&entries), "{entries}");
-    hold(&store, record.id).await;
+    cache(&store, record.id).await;
     let since = Instant::now();
-    until("too old", || store.near(record.id).is_none()).await;
+    wait_until("too old", || store.near(record.id).is_none()).await;
     assert!(since.elapsed() < Duration::from_millis(300) + SLACK);
-    until("in use all the same", || stats(&store).coherent).await;
+    wait_until("still coherent", || stats(&store).coherent).await;
 }
 
 #[tokio::test]
-async fn however_few_records_are_held_any_of_them_can_be() {
+async fn any_session_can_be_cached_with_a_capacity_of_1() {
     let redis = TestRedis::start();
-    let store = coherent_with(&redis, |near| near.capacity = 1).await;
+    let store = coherent_store_with(&redis, |near| near.capacity = 1).await;
     for _ in 0..20 {
-        held(&store).await;
+        cached_session(&store).await;
     }
 }

@@ -1,4 +1,4 @@
-//! A proxy before a server, which can keep to itself what a client sends.
+//! A TCP proxy that can hold back the bytes that a client sends.
 
 use std::net::Ipv4Addr;
 
@@ -12,18 +12,18 @@ use tokio::{
     sync::watch,
 };
 
-/// What becomes of what clients send.
+/// How the gate treats the bytes that clients send.
 #[derive(Clone, Copy, PartialEq)]
 pub enum Mode {
-    /// It goes to the server.
+    /// Forwards everything.
     Open,
-    /// What this text is in waits until the gate opens, even when the client has gone by then.
+    /// Holds bytes that contain this text until the gate opens, even when the client has disconnected by then.
     Hold(&'static str),
-    /// On new connections nothing is ever answered.
-    Hole,
+    /// Accepts connections and never answers on them.
+    Silent,
 }
 
-/// Works as long as the runtime of its test.
+/// A running gate. It stops with the runtime of its test.
 pub struct Gate {
     port: u16,
     mode: watch::Sender<Mode>,
@@ -48,10 +48,10 @@ impl Gate {
 }
 
 async fn accept(listener: TcpListener, server: u16, modes: watch::Receiver<Mode>) {
-    let mut swallowed = Vec::new();
+    let mut silent = Vec::new();
     while let Ok((client, _)) = listener.accept().await {
-        if *modes.borrow() == Mode::Hole {
-            swallowed.push(client);
+        if *modes.borrow() == Mode::Silent {
+            silent.push(client);
             continue;
         }
         let Ok(server) = TcpStream::connect((Ipv4Addr::LOCALHOST, server)).await else {
@@ -68,11 +68,11 @@ async fn forward(mut client: OwnedReadHalf, mut server: OwnedWriteHalf, mut mode
     let mut buffer = [0; 16_384];
     while let Ok(len @ 1..) = client.read(&mut buffer).await {
         let sent = &buffer[..len];
-        let held = match *modes.borrow() {
+        let hold = match *modes.borrow() {
             Mode::Hold(text) => sent.windows(text.len()).any(|window| window == text.as_bytes()),
-            Mode::Open | Mode::Hole => false,
+            Mode::Open | Mode::Silent => false,
         };
-        if held && modes.wait_for(|mode| *mode == Mode::Open).await.is_err() {
+        if hold && modes.wait_for(|mode| *mode == Mode::Open).await.is_err() {
             return;
         }
         if server.write_all(sent).await.is_err() {

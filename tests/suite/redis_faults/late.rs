@@ -1,4 +1,4 @@
-//! Commands that run later than their callers waited for them.
+//! Commands that run after their callers gave up.
 
 use std::time::Duration;
 
@@ -10,16 +10,16 @@ use tokio::time::{sleep, timeout};
 use tower_session_auth::{AgentStore as _, Created, Registered, SessionStore as _, Swapped};
 
 use super::{
-    held::{Held, named},
-    subject::Subject,
+    delayed::{DelayedCalls, agent_record},
+    timed_store::TimedStore,
 };
 
 #[tokio::test]
-async fn a_token_is_replaced_once_even_when_the_answer_was_lost() {
+async fn token_is_replaced_once_when_the_reply_was_lost() {
     let mut redis = TestRedis::start();
-    let subject = Subject::new("lost answer", redis.url());
+    let subject = TimedStore::new("lost answer", redis.url());
     let record = subject.add().await;
-    // It may wait for a hung server, so it must be known there.
+    // Loads the script: a paused server could not.
     let swap = renewal(&record, "0", NOW);
     subject.store.replace_token(&swap).await.unwrap();
     let record = swap.next;
@@ -41,77 +41,85 @@ async fn a_token_is_replaced_once_even_when_the_answer_was_lost() {
 }
 
 #[tokio::test]
-async fn a_late_replacement_does_nothing_after_another_one() {
-    let held = Held::new("late replacement").await;
-    let record = held.prompt.add().await;
+async fn late_replacement_changes_nothing_after_another_one() {
+    let calls = DelayedCalls::new("late replacement").await;
+    let record = calls.prompt.add().await;
     let (late, prompt) = (renewal(&record, "late", NOW), renewal(&record, "prompt", NOW));
-    held.abandon("EVALSHA", held.late.store.replace_token(&late))
+    calls
+        .abandon("EVALSHA", calls.late.store.replace_token(&late))
         .await;
-    assert_eq!(held.read(&record).await.as_ref(), Some(&record), "it has not run");
-    let swapped = held.prompt.store.replace_token(&prompt).await.unwrap();
+    assert_eq!(
+        calls.read(&record).await.as_ref(),
+        Some(&record),
+        "the command has not run"
+    );
+    let swapped = calls.prompt.store.replace_token(&prompt).await.unwrap();
     assert_eq!(swapped, Swapped::Done);
-    held.release("EVALSHA").await;
-    assert_eq!(held.read(&record).await, Some(prompt.next));
+    calls.release("EVALSHA").await;
+    assert_eq!(calls.read(&record).await, Some(prompt.next));
 }
 
 #[tokio::test]
-async fn a_late_replacement_does_nothing_after_a_revocation() {
-    let held = Held::new("late replacement").await;
-    let record = held.prompt.add().await;
+async fn late_replacement_changes_nothing_after_a_revocation() {
+    let calls = DelayedCalls::new("late replacement").await;
+    let record = calls.prompt.add().await;
     let late = renewal(&record, "late", NOW);
-    held.abandon("EVALSHA", held.late.store.replace_token(&late))
+    calls
+        .abandon("EVALSHA", calls.late.store.replace_token(&late))
         .await;
-    assert!(held.prompt.store.revoke(record.id, NOW).await.unwrap());
-    let revoked = held.read(&record).await;
-    held.release("EVALSHA").await;
-    assert_eq!(held.read(&record).await, revoked);
-    assert!(!held.lists(&record).await);
+    assert!(calls.prompt.store.revoke(record.id, NOW).await.unwrap());
+    let revoked = calls.read(&record).await;
+    calls.release("EVALSHA").await;
+    assert_eq!(calls.read(&record).await, revoked);
+    assert!(!calls.lists(&record).await);
 }
 
-/// Else the window in which it can be repeated could be over before it begins. The server's clock counts, and that is real.
+/// Otherwise the retry window could close before the renewal ran. Redis checks the limit with its own clock.
 #[tokio::test]
-async fn what_comes_much_too_late_replaces_and_creates_nothing() {
-    let held = Held::new("much too late").await;
-    let record = held.prompt.add().await;
+async fn command_that_runs_past_its_time_limit_changes_nothing() {
+    let calls = DelayedCalls::new("much too late").await;
+    let record = calls.prompt.add().await;
     let swap = renewal(&record, "late", NOW);
-    held.abandon("EVALSHA", held.late.store.replace_token(&swap))
+    calls
+        .abandon("EVALSHA", calls.late.store.replace_token(&swap))
         .await;
     sleep(Duration::from_millis(1_100)).await;
-    held.release("EVALSHA").await;
-    assert_eq!(held.read(&record).await.as_ref(), Some(&record));
-    // The next one is not.
-    let swapped = held.prompt.store.replace_token(&swap).await;
+    calls.release("EVALSHA").await;
+    assert_eq!(calls.read(&record).await.as_ref(), Some(&record));
+    // The next replacement succeeds.
+    let swapped = calls.prompt.store.replace_token(&swap).await;
     assert_eq!(swapped.unwrap(), Swapped::Done);
 
     let late = session(agent(), NOW);
-    held.abandon("EVALSHA", held.late.store.create(&late)).await;
+    calls.abandon("EVALSHA", calls.late.store.create(&late)).await;
     sleep(Duration::from_millis(1_100)).await;
-    held.release("EVALSHA").await;
-    assert_eq!(held.read(&late.record).await, None);
+    calls.release("EVALSHA").await;
+    assert_eq!(calls.read(&late.record).await, None);
 }
 
 #[tokio::test]
-async fn a_late_creation_that_nobody_waited_for_is_taken_back() {
-    let held = Held::new("given up").await;
+async fn cancelled_creation_is_revoked_when_it_runs_late() {
+    let calls = DelayedCalls::new("cancelled creation").await;
     let late = session(agent(), NOW);
-    held.hold("EVALSHA");
-    let given_up = timeout(Duration::from_millis(50), held.late.store.create(&late));
-    assert!(given_up.await.is_err(), "its caller has hung up");
-    held.release("EVALSHA").await;
+    calls.hold("EVALSHA");
+    let given_up = timeout(Duration::from_millis(50), calls.late.store.create(&late));
+    assert!(given_up.await.is_err(), "the caller has given up");
+    calls.release("EVALSHA").await;
     let revoked = async || {
-        held.read(&late.record)
+        calls
+            .read(&late.record)
             .await
             .is_some_and(|record| record.revoked_at == Some(NOW))
     };
-    held.becomes_true(revoked).await;
+    calls.wait_until(revoked).await;
 }
 
-/// As when a program ends: there is nothing left to take it back with.
+/// As at the end of a program: no runtime is left to revoke the session.
 #[test]
-fn a_creation_may_be_dropped_outside_a_runtime() {
+fn creation_can_be_dropped_outside_a_runtime() {
     let redis = TestRedis::start();
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    let subject = runtime.block_on(async { Subject::new("dropped outside", redis.url()) });
+    let subject = runtime.block_on(async { TimedStore::new("dropped outside", redis.url()) });
     let session = session(agent(), NOW);
     let mut creation = Box::pin(subject.store.create(&session));
     runtime.block_on(async {
@@ -122,131 +130,140 @@ fn a_creation_may_be_dropped_outside_a_runtime() {
 }
 
 #[tokio::test]
-async fn a_late_revocation_revokes_whatever_token_is_current() {
-    let held = Held::new("late revocation").await;
-    let record = held.prompt.add().await;
-    held.abandon("EVALSHA", held.late.store.revoke(record.id, NOW))
+async fn late_revocation_revokes_the_session_despite_a_renewal() {
+    let calls = DelayedCalls::new("late revocation").await;
+    let record = calls.prompt.add().await;
+    calls
+        .abandon("EVALSHA", calls.late.store.revoke(record.id, NOW))
         .await;
     let swap = renewal(&record, "1", NOW);
-    let swapped = held.prompt.store.replace_token(&swap).await.unwrap();
+    let swapped = calls.prompt.store.replace_token(&swap).await.unwrap();
     assert_eq!(swapped, Swapped::Done);
-    held.release("EVALSHA").await;
-    assert_eq!(held.read(&record).await.unwrap().revoked_at, Some(NOW));
+    calls.release("EVALSHA").await;
+    assert_eq!(calls.read(&record).await.unwrap().revoked_at, Some(NOW));
 }
 
 #[tokio::test]
-async fn a_late_creation_is_taken_back() {
-    let held = Held::new("late creation").await;
+async fn late_creation_is_revoked() {
+    let calls = DelayedCalls::new("late creation").await;
     let mut late = session(agent(), NOW);
     late.limit = 1;
-    held.abandon("EVALSHA", held.late.store.create(&late)).await;
-    assert_eq!(held.read(&late.record).await, None, "it has not run");
-    held.release("EVALSHA").await;
+    calls.abandon("EVALSHA", calls.late.store.create(&late)).await;
+    assert_eq!(calls.read(&late.record).await, None, "the command has not run");
+    calls.release("EVALSHA").await;
     let revoked = async || {
-        held.read(&late.record)
+        calls
+            .read(&late.record)
             .await
             .is_some_and(|record| record.revoked_at == Some(NOW))
     };
-    held.becomes_true(revoked).await;
-    assert!(!held.lists(&late.record).await);
+    calls.wait_until(revoked).await;
+    assert!(!calls.lists(&late.record).await);
 
     let mut next = session(late.record.agent_id, NOW);
     next.limit = 1;
-    let created = held.prompt.store.create(&next).await.unwrap();
-    assert_eq!(created, Created::Done, "its place is free");
+    let created = calls.prompt.store.create(&next).await.unwrap();
+    assert_eq!(created, Created::Done, "the session no longer counts");
 }
 
 #[tokio::test]
-async fn a_late_creation_respects_the_limit() {
-    let held = Held::new("late creation").await;
+async fn late_creation_respects_the_limit() {
+    let calls = DelayedCalls::new("late creation").await;
     let agent = agent();
     let (mut late, mut prompt) = (session(agent, NOW), session(agent, NOW));
     (late.limit, prompt.limit) = (1, 1);
-    held.abandon("EVALSHA", held.late.store.create(&late)).await;
-    let created = held.prompt.store.create(&prompt).await.unwrap();
+    calls.abandon("EVALSHA", calls.late.store.create(&late)).await;
+    let created = calls.prompt.store.create(&prompt).await.unwrap();
     assert_eq!(created, Created::Done);
-    held.release("EVALSHA").await;
-    assert_eq!(held.read(&late.record).await, None);
+    calls.release("EVALSHA").await;
+    assert_eq!(calls.read(&late.record).await, None);
 }
 
 #[tokio::test]
-async fn a_late_creation_adds_nothing_to_an_agent_that_was_deleted() {
-    let held = Held::new("late creation").await;
-    let agent = held.registered().await.id;
+async fn late_creation_adds_nothing_to_a_deleted_agent() {
+    let calls = DelayedCalls::new("late creation").await;
+    let agent = calls.registered().await.id;
     let late = session(agent, NOW);
-    held.abandon("EVALSHA", held.late.store.create(&late)).await;
-    let deleted = held.prompt.store.delete_agent(agent, NOW).await.unwrap();
+    calls.abandon("EVALSHA", calls.late.store.create(&late)).await;
+    let deleted = calls.prompt.store.delete_agent(agent, NOW).await.unwrap();
     assert_eq!(deleted, Some(0));
-    held.release("EVALSHA").await;
-    assert_eq!(held.read(&late.record).await, None);
-    assert!(!held.lists(&late.record).await);
+    calls.release("EVALSHA").await;
+    assert_eq!(calls.read(&late.record).await, None);
+    assert!(!calls.lists(&late.record).await);
 }
 
 #[tokio::test]
-async fn a_late_revocation_of_all_leaves_later_sessions_alone() {
-    let held = Held::new("late revocation").await;
-    let before = held.prompt.add().await;
-    held.abandon("EVALSHA", held.late.store.revoke_agent(before.agent_id, NOW))
+async fn late_agent_revocation_keeps_sessions_created_since() {
+    let calls = DelayedCalls::new("late revocation").await;
+    let before = calls.prompt.add().await;
+    calls
+        .abandon("EVALSHA", calls.late.store.revoke_agent(before.agent_id, NOW))
         .await;
     let after = session(before.agent_id, NOW);
-    let created = held.prompt.store.create(&after).await.unwrap();
+    let created = calls.prompt.store.create(&after).await.unwrap();
     assert_eq!(created, Created::Done);
-    held.release("EVALSHA").await;
-    assert_eq!(held.read(&after.record).await.as_ref(), Some(&after.record));
-    assert!(held.lists(&after.record).await);
+    calls.release("EVALSHA").await;
+    assert_eq!(calls.read(&after.record).await.as_ref(), Some(&after.record));
+    assert!(calls.lists(&after.record).await);
 }
 
-/// Nobody asked to delete the agent that was registered after the deletion.
+/// The deletion was for the earlier registration.
 #[tokio::test]
-async fn a_late_deletion_leaves_an_agent_alone_that_was_registered_anew() {
-    let held = Held::new("late deletion").await;
-    let agent = held.registered().await.id;
-    held.abandon("EVALSHA", held.late.store.delete_agent(agent, NOW))
+async fn late_deletion_keeps_an_agent_registered_again() {
+    let calls = DelayedCalls::new("late deletion").await;
+    let agent = calls.registered().await.id;
+    calls
+        .abandon("EVALSHA", calls.late.store.delete_agent(agent, NOW))
         .await;
-    let deleted = held.prompt.store.delete_agent(agent, NOW).await.unwrap();
+    let deleted = calls.prompt.store.delete_agent(agent, NOW).await.unwrap();
     assert_eq!(deleted, Some(0));
-    let anew = named(agent, NOW.plus(1));
-    let registered = held.prompt.store.register(&anew).await.unwrap();
+    let anew = agent_record(agent, NOW.plus(1));
+    let registered = calls.prompt.store.register(&anew).await.unwrap();
     assert_eq!(registered, Registered::Done);
-    held.release("EVALSHA").await;
-    assert_eq!(held.prompt.store.agent(agent).await.unwrap(), Some(anew));
+    calls.release("EVALSHA").await;
+    assert_eq!(calls.prompt.store.agent(agent).await.unwrap(), Some(anew));
 }
 
-/// The registry stands outside the agent's slot.
+/// The registry is outside the agent's slot, so its update is a separate command.
 #[tokio::test]
-async fn a_late_end_of_a_deletion_unlists_no_live_session() {
-    let held = Held::new("late deletion").await;
-    let agent = held.registered().await.id;
-    held.abandon("ZREM", held.late.store.delete_agent(agent, NOW))
+async fn late_end_of_a_deletion_keeps_active_sessions_listed() {
+    let calls = DelayedCalls::new("late deletion").await;
+    let agent = calls.registered().await.id;
+    calls
+        .abandon("ZREM", calls.late.store.delete_agent(agent, NOW))
         .await;
-    let registered = held.prompt.store.register(&named(agent, NOW.plus(1))).await;
+    let registered = calls
+        .prompt
+        .store
+        .register(&agent_record(agent, NOW.plus(1)))
+        .await;
     assert_eq!(registered.unwrap(), Registered::Done);
     let live = session(agent, NOW);
-    assert_eq!(held.prompt.store.create(&live).await.unwrap(), Created::Done);
-    held.release("ZREM").await;
-    held.becomes_true(async || held.lists(&live.record).await).await;
+    assert_eq!(calls.prompt.store.create(&live).await.unwrap(), Created::Done);
+    calls.release("ZREM").await;
+    calls.wait_until(async || calls.lists(&live.record).await).await;
 }
 
 #[tokio::test]
-async fn the_deletion_of_an_agent_that_is_not_registered_never_unlists_its_sessions() {
-    let held = Held::new("deletion").await;
-    let live = held.prompt.add().await;
-    // Were the entry taken away and put back, it would be missing now.
-    held.hold("ZADD");
-    let deleted = held.late.call(held.late.store.delete_agent(live.agent_id, NOW));
+async fn deletion_of_an_unregistered_agent_keeps_its_sessions_listed() {
+    let calls = DelayedCalls::new("deletion").await;
+    let live = calls.prompt.add().await;
+    // If the deletion removed the entry and restored it, the entry would be missing now.
+    calls.hold("ZADD");
+    let deleted = calls.late.call(calls.late.store.delete_agent(live.agent_id, NOW));
     assert!(matches!(deleted.await, Ok(None)));
-    assert!(held.lists(&live).await);
+    assert!(calls.lists(&live).await);
 }
 
 #[tokio::test]
-async fn a_late_registration_brings_no_agent_back_that_was_deleted() {
-    let held = Held::new("late registration").await;
-    let late = named(agent(), NOW);
-    held.abandon("EVALSHA", held.late.store.register(&late)).await;
-    let store = &held.prompt.store;
+async fn late_registration_does_not_restore_a_deleted_agent() {
+    let calls = DelayedCalls::new("late registration").await;
+    let late = agent_record(agent(), NOW);
+    calls.abandon("EVALSHA", calls.late.store.register(&late)).await;
+    let store = &calls.prompt.store;
     assert_eq!(store.register(&late).await.unwrap(), Registered::Done);
     let now = NOW.plus(1);
     assert_eq!(store.delete_agent(late.id, now).await.unwrap(), Some(0));
-    held.release("EVALSHA").await;
+    calls.release("EVALSHA").await;
     assert_eq!(store.agent(late.id).await.unwrap(), None);
 }

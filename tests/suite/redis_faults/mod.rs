@@ -1,12 +1,12 @@
-//! What a store does when its Redis fails: it fails closed, in time, and heals by itself.
+//! Redis failures: every call fails within its deadline, no request is admitted, and the store recovers by itself.
 
+mod delayed;
 mod gate;
-mod held;
 mod late;
 mod records;
 mod refusal;
 mod silence;
-mod subject;
+mod timed_store;
 
 use std::{
     sync::{
@@ -20,28 +20,28 @@ use session_auth_tests::{
     fixtures::{self, NOW, agent, renewal, session},
     redis::{TestRedis, command},
 };
-use subject::Subject;
+use timed_store::TimedStore;
 use tokio::task::{JoinSet, yield_now};
 use tower_session_auth::{Created, SessionStore as _, Swapped};
 
-fn order(redis: &TestRedis, arguments: &[&str]) {
+fn execute(redis: &TestRedis, arguments: &[&str]) {
     redis.command::<redis::Value>(arguments).unwrap();
 }
 
-/// Redis repeats the arguments of a command that it does not know: those of HELLO are user and password.
+/// An error for an unknown command contains its arguments, and the arguments of HELLO are user and password.
 #[tokio::test]
-async fn no_error_repeats_the_password() {
+async fn connection_error_does_not_contain_the_password() {
     let redis = TestRedis::start_with(&["--requirepass", "opensesame", "--rename-command", "HELLO", "\"\""]);
     let store = fixtures::open(redis.url(), Duration::from_secs(5));
     let error = store.ping().await.unwrap_err();
     let told = format!("{error} {error:?}");
-    // Valkey only asks for authentication.
+    // Valkey answers NOAUTH instead.
     assert!(told.contains("HELLO") || told.contains("NOAUTH"), "{told}");
     assert!(!told.contains("opensesame"), "{told}");
 }
 
 #[tokio::test]
-async fn no_deadline_is_too_long() {
+async fn longest_possible_deadline_is_accepted() {
     let redis = TestRedis::shared();
     let store = fixtures::open(redis.fresh_database(), Duration::MAX);
     let created = store.create(&session(agent(), NOW)).await;
@@ -49,16 +49,16 @@ async fn no_deadline_is_too_long() {
 }
 
 #[tokio::test]
-async fn a_server_that_comes_back_empty_is_taken_as_it_is() {
+async fn store_works_with_a_server_that_restarted_empty() {
     let mut redis = TestRedis::start();
-    let subject = Subject::new("restart", redis.url());
+    let subject = TimedStore::new("restart", redis.url());
     let record = subject.add().await;
     redis.kill();
     subject.fails(&record).await;
 
     redis.restart();
     assert_eq!(subject.heals(record.id).await, None);
-    // Its scripts are gone as well.
+    // The server has lost the scripts too.
     let swap = renewal(&record, "1", NOW);
     let swapped = subject.call(subject.store.replace_token(&swap)).await;
     assert_eq!(swapped.unwrap(), Swapped::NotFound);
@@ -67,12 +67,12 @@ async fn a_server_that_comes_back_empty_is_taken_as_it_is() {
 }
 
 #[tokio::test]
-async fn scripts_that_were_flushed_are_loaded_again() {
+async fn flushed_scripts_are_loaded_again() {
     let redis = TestRedis::start();
-    let subject = Subject::new("flushed scripts", redis.url());
+    let subject = TimedStore::new("flushed scripts", redis.url());
     let store = &subject.store;
     let record = subject.add().await;
-    let flush = || order(&redis, &["SCRIPT", "FLUSH"]);
+    let flush = || execute(&redis, &["SCRIPT", "FLUSH"]);
     flush();
     let swap = renewal(&record, "1", NOW);
     let swapped = subject.call(store.replace_token(&swap)).await.unwrap();
@@ -92,65 +92,65 @@ async fn scripts_that_were_flushed_are_loaded_again() {
 }
 
 #[tokio::test]
-async fn a_password_that_is_changed_and_changed_back_needs_no_restart() {
+async fn store_recovers_when_a_changed_password_is_restored() {
     let redis = TestRedis::start();
-    let subject = Subject::new("changed password", redis.url());
+    let subject = TimedStore::new("changed password", redis.url());
     let record = subject.add().await;
-    order(&redis, &["CONFIG", "SET", "requirepass", "other"]);
+    execute(&redis, &["CONFIG", "SET", "requirepass", "other"]);
     let with_password = format!("redis://:other@127.0.0.1:{}/0", redis.port());
-    let order = |arguments: &[&str]| command::<redis::Value>(&with_password, arguments).unwrap();
-    order(&["CLIENT", "KILL", "TYPE", "normal"]);
+    let execute = |arguments: &[&str]| command::<redis::Value>(&with_password, arguments).unwrap();
+    execute(&["CLIENT", "KILL", "TYPE", "normal"]);
     subject.fails(&record).await;
 
-    order(&["CONFIG", "SET", "requirepass", ""]);
+    execute(&["CONFIG", "SET", "requirepass", ""]);
     assert_eq!(subject.heals(record.id).await, Some(record));
 }
 
 #[tokio::test]
-async fn a_password_that_is_wrong_at_first_needs_no_restart() {
+async fn store_recovers_when_the_server_accepts_its_password() {
     let redis = TestRedis::start_with(&["--requirepass", "secret"]);
-    let subject = Subject::new("wrong password", redis.url().replace("secret", "other"));
+    let subject = TimedStore::new("wrong password", redis.url().replace("secret", "other"));
     let record = session(agent(), NOW).record;
     subject.fails(&record).await;
-    order(&redis, &["CONFIG", "SET", "requirepass", "other"]);
+    execute(&redis, &["CONFIG", "SET", "requirepass", "other"]);
     assert_eq!(subject.heals(record.id).await, None);
     subject.add().await;
 }
 
 #[tokio::test]
-async fn a_lost_connection_is_replaced_without_a_call() {
+async fn lost_connection_is_replaced_without_a_call() {
     let redis = TestRedis::start();
-    let subject = Subject::new("idle loss", redis.url());
+    let subject = TimedStore::new("lost idle connection", redis.url());
     let record = subject.add().await;
-    // The one that asks, and the store's.
+    // The connection that asks, and the store's.
     let connections = || {
         let list: String = redis.command(&["CLIENT", "LIST", "TYPE", "normal"]).unwrap();
         list.lines().count()
     };
     assert_eq!(connections(), 2);
-    order(&redis, &["CLIENT", "KILL", "TYPE", "normal"]);
+    execute(&redis, &["CLIENT", "KILL", "TYPE", "normal"]);
     let start = Instant::now();
     while connections() < 2 {
-        assert!(start.elapsed() < Duration::from_secs(2), "there is none");
+        assert!(start.elapsed() < Duration::from_secs(2), "not reconnected");
         yield_now().await;
     }
     assert_eq!(subject.heals(record.id).await, Some(record));
 }
 
-/// Readers and a writer all along, while connections are killed.
+/// Four readers and a writer run while connections are killed.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn whatever_is_answered_over_lost_connections_is_right() {
+async fn answers_are_correct_while_connections_are_killed() {
     const KILLS: usize = 20;
     let redis = TestRedis::start();
-    let subject = Arc::new(Subject::new("killed connections", redis.url()));
+    let subject = Arc::new(TimedStore::new("killed connections", redis.url()));
     let constant = subject.add().await;
-    let (over, written) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU32::new(0)));
+    let (done, written) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU32::new(0)));
 
     let mut tasks = JoinSet::new();
     for _ in 0..4 {
-        let (subject, constant, over) = (subject.clone(), constant.clone(), over.clone());
+        let (subject, constant, done) = (subject.clone(), constant.clone(), done.clone());
         tasks.spawn(async move {
-            while !over.load(Ordering::Relaxed) {
+            while !done.load(Ordering::Relaxed) {
                 if let Ok(record) = subject.read(constant.id).await {
                     assert_eq!(record.as_ref(), Some(&constant));
                 }
@@ -158,7 +158,7 @@ async fn whatever_is_answered_over_lost_connections_is_right() {
             }
         });
     }
-    let (writer, done, count) = (subject.clone(), over.clone(), written.clone());
+    let (writer, done, count) = (subject.clone(), done.clone(), written.clone());
     let mut current = subject.add().await;
     tasks.spawn(async move {
         while !done.load(Ordering::Relaxed) {
@@ -166,7 +166,7 @@ async fn whatever_is_answered_over_lost_connections_is_right() {
             let swap = renewal(&current, &token, NOW);
             match writer.call(writer.store.replace_token(&swap)).await {
                 Ok(outcome) => {
-                    assert_eq!(outcome, Swapped::Done, "nobody else writes");
+                    assert_eq!(outcome, Swapped::Done, "the only writer");
                     current = swap.next;
                     count.fetch_add(1, Ordering::Relaxed);
                 }
@@ -179,10 +179,10 @@ async fn whatever_is_answered_over_lost_connections_is_right() {
         }
     });
     for _ in 0..KILLS {
-        order(&redis, &["CLIENT", "KILL", "TYPE", "normal"]);
+        execute(&redis, &["CLIENT", "KILL", "TYPE", "normal"]);
         let before = written.load(Ordering::Relaxed);
         assert_eq!(subject.heals(constant.id).await.as_ref(), Some(&constant));
-        // The writer heals as well, before the next loss.
+        // The writer recovers too, before the next loss.
         while written.load(Ordering::Relaxed) < before + 2 {
             if let Some(ended) = tasks.try_join_next() {
                 ended.unwrap();
@@ -190,18 +190,18 @@ async fn whatever_is_answered_over_lost_connections_is_right() {
             yield_now().await;
         }
     }
-    over.store(true, Ordering::Relaxed);
+    done.store(true, Ordering::Relaxed);
     tasks.join_all().await;
 }
 
 #[tokio::test]
-async fn a_server_may_start_later() {
+async fn store_connects_to_a_server_that_starts_later() {
     let mut redis = TestRedis::start();
     redis.kill();
-    let subject = Subject::new("late start", redis.url());
+    let subject = TimedStore::new("late start", redis.url());
     let record = session(agent(), NOW).record;
     subject.fails(&record).await;
-    // Until it has become patient.
+    // Until the back-off has reached its maximum.
     subject.fails_for(record.id, Duration::from_millis(1_500)).await;
     redis.restart();
     assert_eq!(subject.heals(record.id).await, None);

@@ -1,4 +1,4 @@
-//! Servers that answer and refuse.
+//! Servers that answer with an error: out of memory, or read-only.
 
 use std::time::Duration;
 
@@ -8,19 +8,19 @@ use session_auth_tests::{
 };
 use tower_session_auth::{Created, SessionStore as _, StoreError, Swapped};
 
-use super::{order, subject::Subject};
+use super::{execute, timed_store::TimedStore};
 
 const ROUNDS: usize = 20;
 
 fn fill(redis: &TestRedis) {
-    // Less than an empty server takes.
-    order(redis, &["CONFIG", "SET", "maxmemory", "100kb"]);
+    // Less than an empty server uses.
+    execute(redis, &["CONFIG", "SET", "maxmemory", "100kb"]);
 }
 
 #[tokio::test]
-async fn a_full_server_can_still_be_read() {
+async fn full_server_rejects_writes_and_answers_reads() {
     let redis = TestRedis::start();
-    let subject = Subject::new("full server", redis.url());
+    let subject = TimedStore::new("full server", redis.url());
     let record = subject.add().await;
     fill(&redis);
     for _ in 0..ROUNDS {
@@ -34,27 +34,27 @@ async fn a_full_server_can_still_be_read() {
         assert!(matches!(full, StoreError::Unavailable(_)), "{full:?}");
         assert_eq!(subject.read(record.id).await.unwrap(), Some(record.clone()));
     }
-    order(&redis, &["CONFIG", "SET", "maxmemory", "0"]);
+    execute(&redis, &["CONFIG", "SET", "maxmemory", "0"]);
     subject.add().await;
 }
 
 #[tokio::test]
-async fn a_full_server_adds_no_session() {
+async fn full_server_stores_no_session() {
     let redis = TestRedis::start();
-    let subject = Subject::new("full server", redis.url());
+    let subject = TimedStore::new("full server", redis.url());
     subject.add().await;
     fill(&redis);
     let refused = session(agent(), NOW);
     subject.create(&refused).await.unwrap_err();
     assert_eq!(subject.read(refused.record.id).await.unwrap(), None);
-    order(&redis, &["CONFIG", "SET", "maxmemory", "0"]);
+    execute(&redis, &["CONFIG", "SET", "maxmemory", "0"]);
     assert_eq!(subject.create(&refused).await.unwrap(), Created::Done);
 }
 
 #[tokio::test]
-async fn a_full_server_still_revokes() {
+async fn full_server_still_revokes() {
     let redis = TestRedis::start();
-    let subject = Subject::new("full server", redis.url());
+    let subject = TimedStore::new("full server", redis.url());
     let (one, two) = (subject.add().await, subject.add().await);
     fill(&redis);
     let revoked = subject.call(subject.store.revoke(one.id, NOW)).await;
@@ -67,15 +67,15 @@ async fn a_full_server_still_revokes() {
     }
 }
 
-/// Nothing listens where its master should be.
+/// Makes the server a replica of an address where no server listens.
 fn demote(redis: &TestRedis) {
-    order(redis, &["REPLICAOF", "127.0.0.1", "1"]);
+    execute(redis, &["REPLICAOF", "127.0.0.1", "1"]);
 }
 
 #[tokio::test]
-async fn a_replica_refuses_to_write_until_it_is_promoted() {
+async fn replica_rejects_writes_until_it_is_promoted() {
     let redis = TestRedis::start();
-    let subject = Subject::new("read-only replica", redis.url());
+    let subject = TimedStore::new("read-only replica", redis.url());
     let record = subject.add().await;
     demote(&redis);
     for _ in 0..ROUNDS {
@@ -85,7 +85,7 @@ async fn a_replica_refuses_to_write_until_it_is_promoted() {
             assert_eq!(read.as_ref(), Some(&record));
         }
     }
-    order(&redis, &["REPLICAOF", "NO", "ONE"]);
+    execute(&redis, &["REPLICAOF", "NO", "ONE"]);
     assert_eq!(subject.heals(record.id).await.as_ref(), Some(&record));
     let swap = renewal(&record, "1", NOW);
     let swapped = subject.call(subject.store.replace_token(&swap)).await;
@@ -93,16 +93,16 @@ async fn a_replica_refuses_to_write_until_it_is_promoted() {
     subject.add().await;
 }
 
-/// It may not have heard of a revocation yet.
+/// A replica may lack a revocation.
 #[tokio::test]
-async fn a_replica_is_not_read_once_a_write_has_shown_what_it_is() {
+async fn replica_is_not_read_after_a_failed_write_revealed_it() {
     let redis = TestRedis::start();
-    let subject = Subject::new("read-only replica", redis.url());
+    let subject = TimedStore::new("read-only replica", redis.url());
     let record = subject.add().await;
     demote(&redis);
     subject.fails_to_write(&record).await;
-    // Long after a new connection could have been made.
+    // Longer than a reconnection takes.
     subject.fails_for(record.id, Duration::from_secs(1)).await;
-    order(&redis, &["REPLICAOF", "NO", "ONE"]);
+    execute(&redis, &["REPLICAOF", "NO", "ONE"]);
     assert_eq!(subject.heals(record.id).await.as_ref(), Some(&record));
 }

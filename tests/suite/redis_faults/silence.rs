@@ -1,4 +1,4 @@
-//! Servers that do not answer.
+//! Servers that accept connections and do not answer.
 
 use std::time::Duration;
 
@@ -8,32 +8,35 @@ use session_auth_tests::{
 };
 
 use super::{
+    execute,
     gate::{Gate, Mode},
-    order,
-    subject::{DEADLINE, Subject},
+    timed_store::{DEADLINE, TimedStore},
 };
 
 #[tokio::test]
-async fn a_server_that_hangs_is_an_error_in_time_and_soon_at_once() {
+async fn hanging_server_fails_calls_at_their_deadline_and_then_immediately() {
     let mut redis = TestRedis::start();
-    let subject = Subject::new("hanging server", redis.url());
+    let subject = TimedStore::new("hanging server", redis.url());
     let record = subject.add().await;
     redis.pause();
     subject.fails(&record).await;
     let last = subject.fails_for(record.id, Duration::from_secs(2)).await;
-    assert!(last < DEADLINE / 2, "it is known that nothing answers: {last:?}");
+    assert!(
+        last < DEADLINE / 2,
+        "the store knows that the server is silent: {last:?}"
+    );
 
     redis.resume();
     assert_eq!(subject.heals(record.id).await, Some(record));
 }
 
 #[tokio::test]
-async fn a_black_hole_is_left_as_soon_as_there_is_a_server() {
+async fn store_leaves_a_silent_address_when_the_server_answers() {
     let redis = TestRedis::start();
-    let gate = Gate::before(redis.port(), Mode::Hole).await;
-    let subject = Subject::new("black hole", gate.url());
+    let gate = Gate::before(redis.port(), Mode::Silent).await;
+    let subject = TimedStore::new("silent address", gate.url());
     let record = session(agent(), NOW).record;
-    // Each time long enough for connections to be given up, and at another moment of an attempt.
+    // Long enough for a connection attempt to time out, each time at another moment of an attempt.
     for millis in [700, 1_500, 2_300] {
         subject.fails(&record).await;
         subject.fails_for(record.id, Duration::from_millis(millis)).await;
@@ -41,9 +44,9 @@ async fn a_black_hole_is_left_as_soon_as_there_is_a_server() {
         assert_eq!(subject.heals(record.id).await, None);
         subject.add().await;
 
-        gate.set(Mode::Hole);
-        order(&redis, &["CLIENT", "KILL", "TYPE", "normal"]);
-        // Until the loss is known.
+        gate.set(Mode::Silent);
+        execute(&redis, &["CLIENT", "KILL", "TYPE", "normal"]);
+        // Until the store notices the loss.
         while subject.read(record.id).await.is_ok() {}
     }
 }

@@ -1,4 +1,4 @@
-//! Calls that are given up and go on.
+//! Calls that time out and run later.
 
 use std::{fmt::Debug, time::Duration};
 
@@ -15,51 +15,54 @@ use tower_session_auth::{
 
 use super::{
     gate::{Gate, Mode},
-    subject::Subject,
+    timed_store::TimedStore,
 };
 
-/// Two stores on a server: what one sends can be held back.
-pub struct Held {
+/// Two stores on one server. The gate can hold back the commands of `late`.
+pub struct DelayedCalls {
     redis: TestRedis,
     gate: Gate,
-    pub late: Subject,
-    pub prompt: Subject,
+    pub late: TimedStore,
+    pub prompt: TimedStore,
 }
 
-impl Held {
+impl DelayedCalls {
     pub async fn new(test: &'static str) -> Self {
         let redis = TestRedis::start();
         let gate = Gate::before(redis.port(), Mode::Open).await;
-        let (late, prompt) = (Subject::new(test, gate.url()), Subject::new(test, redis.url()));
-        let held = Self {
+        let (late, prompt) = (
+            TimedStore::new(test, gate.url()),
+            TimedStore::new(test, redis.url()),
+        );
+        let calls = Self {
             redis,
             gate,
             late,
             prompt,
         };
-        // The server must know all scripts, or they would not run late but be loaded first.
-        let agent = held.registered().await.id;
-        let record = held.late.add().await;
-        let store = &held.prompt.store;
+        // Loads all scripts: otherwise a late call would first load its script instead of running it.
+        let agent = calls.registered().await.id;
+        let record = calls.late.add().await;
+        let store = &calls.prompt.store;
         store.replace_token(&renewal(&record, "1", NOW)).await.unwrap();
         assert!(store.revoke(record.id, NOW).await.unwrap());
         assert_eq!(store.delete_agent(agent, NOW).await.unwrap(), Some(0));
-        held
+        calls
     }
 
     pub async fn registered(&self) -> Agent {
-        let agent = named(agent(), NOW);
+        let agent = agent_record(agent(), NOW);
         let registered = self.prompt.store.register(&agent).await.unwrap();
         assert_eq!(registered, Registered::Done);
         agent
     }
 
-    /// From now on what `late` sends waits if this text is in it.
+    /// Holds back the commands of `late` that contain this text.
     pub fn hold(&self, text: &'static str) {
         self.gate.set(Mode::Hold(text));
     }
 
-    /// Gives up a call, the last command of which has been sent and has not arrived.
+    /// Lets a call time out after it has sent its last command, which has not reached the server.
     pub async fn abandon<T: Debug>(
         &self,
         last: &'static str,
@@ -70,7 +73,7 @@ impl Held {
         assert!(matches!(error, StoreError::Timeout), "{error:?}");
     }
 
-    /// Lets it arrive, and waits until it has run.
+    /// Releases the held command, and waits until it has run.
     pub async fn release(&self, last: &str) {
         let runs = || {
             let info: InfoDict = self.redis.command(&["INFO", "commandstats"]).unwrap();
@@ -79,10 +82,10 @@ impl Held {
         };
         let before = runs();
         self.gate.set(Mode::Open);
-        self.becomes_true(async || runs() != before).await;
+        self.wait_until(async || runs() != before).await;
     }
 
-    pub async fn becomes_true(&self, condition: impl AsyncFn() -> bool) {
+    pub async fn wait_until(&self, condition: impl AsyncFn() -> bool) {
         let wait = async {
             while !condition().await {
                 sleep(Duration::from_millis(5)).await;
@@ -90,7 +93,7 @@ impl Held {
         };
         timeout(Duration::from_secs(5), wait)
             .await
-            .expect("it becomes true");
+            .expect("the condition becomes true");
     }
 
     pub async fn read(&self, record: &SessionRecord) -> Option<SessionRecord> {
@@ -107,7 +110,7 @@ impl Held {
     }
 }
 
-pub fn named(id: AgentId, created_at: Timestamp) -> Agent {
+pub fn agent_record(id: AgentId, created_at: Timestamp) -> Agent {
     Agent {
         id,
         name: None,

@@ -1,4 +1,4 @@
-//! A store whose calls are timed.
+//! A Redis store whose calls must return in time.
 
 use std::{
     sync::Mutex,
@@ -13,20 +13,20 @@ use tower_session_auth::{
 use session_auth_tests::fixtures::{NOW, agent, open, renewal, session};
 
 pub const DEADLINE: Duration = Duration::from_millis(250);
-/// The deadline, and 100 ms, and what a machine under load adds.
+/// The deadline, 100 ms, and a reserve for a loaded machine.
 const SLOWEST: Duration = Duration::from_secs(1);
 const HEALED: Duration = Duration::from_secs(2);
 const POLL: Duration = Duration::from_millis(5);
 
-/// At its end it says how long the slowest call took, and the slowest healing.
-pub struct Subject {
+/// A store with a deadline of [`DEADLINE`]. On drop it prints its slowest call and its slowest recovery.
+pub struct TimedStore {
     pub store: RedisStore,
     test: &'static str,
     slowest: Mutex<Duration>,
     healed: Mutex<Duration>,
 }
 
-impl Subject {
+impl TimedStore {
     pub fn new(test: &'static str, url: impl Into<String>) -> Self {
         Self {
             store: open(url, DEADLINE),
@@ -36,7 +36,7 @@ impl Subject {
         }
     }
 
-    /// Every call comes back in time.
+    /// Awaits a call, which must return within [`SLOWEST`].
     pub async fn timed<T>(&self, call: impl Future<Output = T>) -> (T, Duration) {
         let start = Instant::now();
         let outcome = call.await;
@@ -58,14 +58,14 @@ impl Subject {
         self.call(self.store.create(session)).await
     }
 
-    /// A session that was added.
+    /// Creates a session.
     pub async fn add(&self) -> SessionRecord {
         let session = session(agent(), NOW);
         assert_eq!(self.create(&session).await.unwrap(), Created::Done);
         session.record
     }
 
-    /// Each kind of call, on a session that is there as far as the caller knows, fails.
+    /// Asserts that each kind of call fails.
     pub async fn fails(&self, record: &SessionRecord) {
         self.read(record.id).await.unwrap_err();
         self.create(&session(record.agent_id, NOW)).await.unwrap_err();
@@ -73,7 +73,7 @@ impl Subject {
         self.call(self.store.ping()).await.unwrap_err();
     }
 
-    /// And so does each that changes this session.
+    /// Asserts that each call that changes this session fails.
     pub async fn fails_to_write(&self, record: &SessionRecord) {
         let now = Timestamp(NOW.0 + 1);
         let swap = renewal(record, "1", now);
@@ -81,8 +81,8 @@ impl Subject {
         self.call(self.store.revoke(record.id, now)).await.unwrap_err();
     }
 
-    /// Reads for so long, in vain. Answers how long the last call took.
-    pub async fn fails_for(&self, id: SessionId, so_long: Duration) -> Duration {
+    /// Asserts that every read fails for this long. Returns the duration of the last one.
+    pub async fn fails_for(&self, id: SessionId, duration: Duration) -> Duration {
         let start = Instant::now();
         loop {
             let (read, took) = self.timed(self.store.read(id)).await;
@@ -90,14 +90,14 @@ impl Subject {
                 matches!(read, Err(StoreError::Timeout | StoreError::Unavailable(_))),
                 "{read:?}"
             );
-            if start.elapsed() >= so_long {
+            if start.elapsed() >= duration {
                 return took;
             }
             sleep(POLL).await;
         }
     }
 
-    /// Reads until it succeeds, which must be soon.
+    /// Reads until a read succeeds, which must happen within [`HEALED`].
     pub async fn heals(&self, id: SessionId) -> Option<SessionRecord> {
         let start = Instant::now();
         loop {
@@ -112,7 +112,7 @@ impl Subject {
         }
     }
 
-    /// Reads until the session is as it should be; until then it must be as it was.
+    /// Reads until the session is as in `after`. Until then each read must fail or return `before`.
     pub async fn becomes(
         &self,
         id: SessionId,
@@ -132,7 +132,7 @@ impl Subject {
     }
 }
 
-impl Drop for Subject {
+impl Drop for TimedStore {
     fn drop(&mut self) {
         if let (Ok(slowest), Ok(healed)) = (self.slowest.lock(), self.healed.lock()) {
             let (slowest, healed) = (slowest.as_millis(), healed.as_millis());
