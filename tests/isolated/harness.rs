@@ -1,4 +1,4 @@
-//! The harness on itself: what the other tests build on.
+//! Tests of the harness itself.
 
 use std::{
     env,
@@ -15,14 +15,14 @@ use session_auth_tests::redis::{TestRedis, command};
 
 use crate::alone;
 
-/// Tells a test that it runs in a process of its own, to be killed.
+/// The environment variable of a test that runs in a process of its own, which will be killed.
 const VICTIM: &str = "HARNESS_VICTIM";
 
-fn refuses(port: u16) -> bool {
+fn is_closed(port: u16) -> bool {
     TcpStream::connect(("127.0.0.1", port)).is_err()
 }
 
-fn eventually(mut done: impl FnMut() -> bool) -> bool {
+fn becomes_true(mut done: impl FnMut() -> bool) -> bool {
     let deadline = Instant::now() + Duration::from_secs(20);
     while !done() {
         if Instant::now() >= deadline {
@@ -34,20 +34,20 @@ fn eventually(mut done: impl FnMut() -> bool) -> bool {
 }
 
 #[test]
-fn starts_and_ends_when_dropped() {
+fn server_ends_when_dropped() {
     let _alone = alone();
     let redis = TestRedis::start();
     let port = redis.port();
     assert_eq!(redis.url(), format!("redis://127.0.0.1:{port}/0"));
-    let config: Vec<String> = redis.command(&["CONFIG", "GET", "save"]).expect("it answers");
+    let config: Vec<String> = redis.command(&["CONFIG", "GET", "save"]).expect("an answer");
     assert_eq!(config, ["save", ""], "no persistence");
 
     drop(redis);
-    assert!(refuses(port));
+    assert!(is_closed(port));
 }
 
 #[test]
-fn ends_when_the_test_panics() {
+fn server_ends_when_the_test_panics() {
     let _alone = alone();
     let mut port = 0;
     let test = AssertUnwindSafe(|| {
@@ -56,27 +56,27 @@ fn ends_when_the_test_panics() {
         panic!("a failing test");
     });
     assert!(catch_unwind(test).is_err());
-    assert!(port != 0 && refuses(port));
+    assert!(port != 0 && is_closed(port));
 }
 
 #[test]
-fn kill_drops_connections_and_refuses_new_ones() {
+fn kill_closes_connections_and_refuses_new_ones() {
     let _alone = alone();
     let mut redis = TestRedis::start();
     let client = redis::Client::open(redis.url()).expect("a valid URL");
-    let mut connection = client.get_connection().expect("it answers");
+    let mut connection = client.get_connection().expect("an answer");
 
     redis.kill();
-    assert!(refuses(redis.port()));
+    assert!(is_closed(redis.port()));
     assert!(redis::cmd("PING").exec(&mut connection).is_err());
 }
 
 #[test]
-fn restart_is_empty_on_the_same_port() {
+fn restarted_server_is_empty_on_the_same_port() {
     let _alone = alone();
     let mut redis = TestRedis::start();
     let url = redis.url();
-    command::<()>(&url, &["SET", "key", "value"]).expect("it answers");
+    command::<()>(&url, &["SET", "key", "value"]).expect("an answer");
 
     redis.restart();
     assert_eq!(redis.url(), url);
@@ -88,11 +88,11 @@ fn restart_is_empty_on_the_same_port() {
 }
 
 #[test]
-fn pause_lets_requests_hang_until_resume() {
+fn paused_server_does_not_answer_until_resumed() {
     let _alone = alone();
     let mut redis = TestRedis::start();
     let client = redis::Client::open(redis.url()).expect("a valid URL");
-    let mut before = client.get_connection().expect("it answers");
+    let mut before = client.get_connection().expect("an answer");
     before
         .set_read_timeout(Some(Duration::from_millis(300)))
         .expect("a valid limit");
@@ -111,13 +111,13 @@ fn pause_lets_requests_hang_until_resume() {
 
     redis.pause();
     redis.kill();
-    assert!(refuses(redis.port()), "kill works on a paused server");
+    assert!(is_closed(redis.port()), "kill works on a paused server");
     redis.restart();
     assert_eq!(redis.command(&["PING"]), Ok("PONG".to_owned()));
 }
 
 #[test]
-fn options_reach_the_server_and_urls_carry_the_password() {
+fn server_gets_its_options_and_urls_contain_the_password() {
     let _alone = alone();
     let redis = TestRedis::start_with(&["--requirepass", "secret", "--maxmemory", "50mb"]);
     let url = redis.fresh_database();
@@ -131,13 +131,13 @@ fn options_reach_the_server_and_urls_carry_the_password() {
 
 #[test]
 #[should_panic = "no-such-option"]
-fn an_option_that_is_none_is_reported() {
+fn invalid_option_is_reported() {
     let _alone = alone();
     TestRedis::start_with(&["--no-such-option", "1"]);
 }
 
 #[tokio::test]
-async fn shared_is_one_server_with_a_database_for_each() {
+async fn shared_server_gives_each_user_a_database() {
     let _alone = alone();
     let (one, two) = (TestRedis::shared(), TestRedis::shared());
     assert!(Arc::ptr_eq(&one, &two));
@@ -148,33 +148,33 @@ async fn shared_is_one_server_with_a_database_for_each() {
     let mut connection = client
         .get_multiplexed_async_connection()
         .await
-        .expect("it answers");
+        .expect("an answer");
     redis::cmd("SET")
         .arg(&["key", "value"])
         .exec_async(&mut connection)
         .await
-        .expect("it answers");
+        .expect("an answer");
     assert_eq!(command(&first, &["DBSIZE"]), Ok(1));
     assert_eq!(command(&second, &["DBSIZE"]), Ok(0));
 
     let port = one.port();
     drop(one);
-    assert!(!refuses(port), "one user is left");
+    assert!(!is_closed(port), "the server has one user");
     drop(two);
-    assert!(refuses(port), "none is left");
+    assert!(is_closed(port), "the server has no user");
 }
 
 #[test]
-fn monitor_tells_the_commands_since_it_was_asked_last() {
+fn monitor_returns_the_commands_since_the_last_call() {
     let _alone = alone();
     let redis = TestRedis::start();
-    redis.command::<()>(&["SET", "before", "1"]).expect("it answers");
+    redis.command::<()>(&["SET", "before", "1"]).expect("an answer");
 
     let mut monitor = redis.monitor();
-    redis.command::<()>(&["SET", "outside", "1"]).expect("it answers");
+    redis.command::<()>(&["SET", "outside", "1"]).expect("an answer");
     redis
         .command::<()>(&["EVAL", "return redis.call('GET', KEYS[1])", "1", "inside"])
-        .expect("it answers");
+        .expect("an answer");
     let lines = monitor.lines();
     assert_eq!(lines.len(), 3, "{lines:#?}");
     assert!(lines[0].ends_with(r#"] "SET" "outside" "1""#), "{lines:#?}");
@@ -184,22 +184,22 @@ fn monitor_tells_the_commands_since_it_was_asked_last() {
 }
 
 #[test]
-fn a_killed_process_leaves_no_server() {
+fn killed_process_leaves_no_server() {
     let _alone = alone();
-    killed_process_leaves_no_server("harness::a_killed_process_leaves_no_server", |_| ());
+    assert_killed_process_leaves_no_server("harness::killed_process_leaves_no_server", |_| ());
 }
 
 #[test]
-fn a_killed_process_leaves_no_paused_server() {
+fn killed_process_leaves_no_paused_server() {
     let _alone = alone();
-    killed_process_leaves_no_server(
-        "harness::a_killed_process_leaves_no_paused_server",
+    assert_killed_process_leaves_no_server(
+        "harness::killed_process_leaves_no_paused_server",
         TestRedis::pause,
     );
 }
 
-/// `test` names the caller, which comes here a second time, as the victim.
-fn killed_process_leaves_no_server(test: &str, prepare: impl FnOnce(&mut TestRedis)) {
+/// Runs the calling test, named `test`, in a second process and kills it. That process also comes here, as the victim.
+fn assert_killed_process_leaves_no_server(test: &str, prepare: impl FnOnce(&mut TestRedis)) {
     if env::var_os(VICTIM).is_some() {
         let mut redis = TestRedis::start();
         prepare(&mut redis);
@@ -219,22 +219,22 @@ fn killed_process_leaves_no_server(test: &str, prepare: impl FnOnce(&mut TestRed
         .lines()
         .map_while(Result::ok)
         .find_map(|line| line.strip_prefix("port ")?.parse().ok());
-    let open = port.is_some_and(|port| !refuses(port));
-    victim.kill().expect("it was not waited for");
-    victim.wait().expect("it was killed");
+    let open = port.is_some_and(|port| !is_closed(port));
+    victim.kill().expect("a running victim");
+    victim.wait().expect("a killed victim");
 
-    assert!(open, "the victim had a server");
+    assert!(open, "the victim started a server");
     assert!(
-        eventually(|| port.is_none_or(refuses)),
+        becomes_true(|| port.is_none_or(is_closed)),
         "port {port:?} is still open"
     );
     let containers = format!("name=session-auth-tests-{}-", victim.id());
     assert!(
-        eventually(|| {
+        becomes_true(|| {
             let list = Command::new("docker")
                 .args(["ps", "--all", "--quiet", "--filter", &containers])
                 .output();
-            // Without a docker command there was no container.
+            // Without a docker command there is no container.
             list.map_or(true, |list| list.stdout.is_empty())
         }),
         "{containers} is still there"

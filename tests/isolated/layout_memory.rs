@@ -1,27 +1,27 @@
 //! The memory that a session takes in Redis.
 
 use redis::{InfoDict, Value};
-use session_auth_tests::fixtures::{NOW, agent, layout::Subject, session};
+use session_auth_tests::fixtures::{NOW, agent, layout::LayoutStore, session};
 use tokio::task::JoinSet;
 use tower_session_auth::{Created, SessionStore as _};
 
 use crate::alone;
 
 #[tokio::test]
-async fn a_session_takes_at_most_300_bytes() {
+async fn session_takes_at_most_300_bytes_of_redis_memory() {
     let _alone = alone();
     const AGENTS: u64 = 20_000;
     const EACH: u64 = 5;
-    let subject = Subject::new();
+    let layout = LayoutStore::new();
     let used = || {
-        let info: InfoDict = subject.ask(&["INFO", "memory"]);
+        let info: InfoDict = layout.ask(&["INFO", "memory"]);
         info.get::<u64>("used_memory").unwrap()
     };
-    subject.work().await;
+    layout.run_every_operation().await;
     let before = used();
     let mut tasks = JoinSet::new();
     for task in 0..32 {
-        let store = subject.store.clone();
+        let store = layout.store.clone();
         tasks.spawn(async move {
             for _ in (task..AGENTS).step_by(32) {
                 let agent = agent();
@@ -39,8 +39,8 @@ async fn a_session_takes_at_most_300_bytes() {
         AGENTS * EACH
     );
     let explain = || {
-        let stats: Value = subject.ask(&["MEMORY", "STATS"]);
-        let clients: String = subject.ask(&["CLIENT", "LIST"]);
+        let stats: Value = layout.ask(&["MEMORY", "STATS"]);
+        let clients: String = layout.ask(&["CLIENT", "LIST"]);
         format!("{before} bytes before; {stats:?}; {clients}")
     };
     assert!(each <= 300, "{each}: {}", explain());

@@ -1,5 +1,5 @@
-//! Ten thousand renewals through a network that loses, delays and repeats: none is lost with the client of this crate, and
-//! without idempotency keys most sessions are.
+//! Ten thousand renewals over a network that loses, delays and repeats messages: the client of this crate loses no session, and renewals
+//! without idempotency keys lose most.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -36,7 +36,7 @@ async fn sessions(server: &TestServer, proxy: &Proxy) -> Vec<Issued> {
     sessions
 }
 
-/// The client's side of a session, with pauses for a network that is close.
+/// The client's side of a session, with a short back-off for a local network.
 async fn client(server: &TestServer, proxy: &Proxy, session: &Issued) -> ClientSession {
     let base: Uri = format!("http://{}", proxy.address).parse().unwrap();
     let saved = serde_json::from_value(session.body.clone()).unwrap();
@@ -49,18 +49,18 @@ async fn client(server: &TestServer, proxy: &Proxy, session: &Issued) -> ClientS
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn with_the_client_no_session_is_lost_on_memory() {
+async fn client_loses_no_session_with_the_memory_store() {
     let _alone = alone();
-    nothing_is_lost(TestServer::memory_with(many_renewals).await).await;
+    assert_no_session_is_lost(TestServer::memory_with(many_renewals).await).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn with_the_client_no_session_is_lost_on_redis() {
+async fn client_loses_no_session_with_redis() {
     let _alone = alone();
-    nothing_is_lost(TestServer::redis_with(many_renewals).await).await;
+    assert_no_session_is_lost(TestServer::redis_with(many_renewals).await).await;
 }
 
-async fn nothing_is_lost(server: TestServer) {
+async fn assert_no_session_is_lost(server: TestServer) {
     let proxy = Proxy::start(server.address, Some(SEED)).await;
     let mut clients = Vec::new();
     for session in sessions(&server, &proxy).await {
@@ -74,7 +74,7 @@ async fn nothing_is_lost(server: TestServer) {
             .map(|session| {
                 let (session, api) = (session.clone(), server.api.clone());
                 tokio::spawn(async move {
-                    let token = session.fresh_token().await.expect("the session is not lost");
+                    let token = session.fresh_token().await.expect("an active session");
                     let own = api.access(token.expose()).await.expect(200);
                     (
                         own.text("id"),
@@ -105,21 +105,21 @@ async fn nothing_is_lost(server: TestServer) {
     );
     assert_eq!(seen.len() as u64, SESSIONS as u64 * RENEWALS);
     assert_eq!(log.tokens.len(), seen.len());
-    assert_eq!(log.fates.len(), 6, "every fate was met");
+    assert_eq!(log.fates.len(), 6, "every fate occurred");
 }
 
-/// For comparison: the same network, and a client that sends its renewal again without a key.
+/// For comparison: the same network, and a client that repeats its renewals without a key.
 #[tokio::test(flavor = "multi_thread")]
-async fn without_keys_sessions_are_lost() {
+async fn renewals_without_idempotency_keys_lose_sessions() {
     let _alone = alone();
     let server = TestServer::memory_with(many_renewals).await;
     let proxy = Proxy::start(server.address, Some(SEED)).await;
     let api = Api::new(proxy.address, PASSWORD);
-    let mut living: Vec<_> = sessions(&server, &proxy).await;
+    let mut active: Vec<_> = sessions(&server, &proxy).await;
     let mut renewals = 0;
     for _ in 0..RENEWALS {
         server.advance(TTL * 8 / 10);
-        let sent: Vec<_> = living
+        let sent: Vec<_> = active
             .drain(..)
             .map(|session| {
                 let api = api.clone();
@@ -138,11 +138,11 @@ async fn without_keys_sessions_are_lost() {
             })
             .collect();
         for renewal in sent {
-            living.extend(renewal.await.unwrap());
+            active.extend(renewal.await.unwrap());
         }
-        renewals += living.len();
+        renewals += active.len();
     }
-    let lost = SESSIONS - living.len();
+    let lost = SESSIONS - active.len();
     println!("without keys: {lost} of {SESSIONS} sessions lost, after {renewals} renewals");
     assert!(proxy.log().fates[&Fate::AnswerLost] > 0);
     assert!(lost > SESSIONS / 2, "{lost} lost");

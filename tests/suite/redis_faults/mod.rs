@@ -158,10 +158,10 @@ async fn answers_are_correct_while_connections_are_killed() {
             }
         });
     }
-    let (writer, done, count) = (subject.clone(), done.clone(), written.clone());
+    let (writer, ended, count) = (subject.clone(), done.clone(), written.clone());
     let mut current = subject.add().await;
     tasks.spawn(async move {
-        while !done.load(Ordering::Relaxed) {
+        while !ended.load(Ordering::Relaxed) {
             let token = count.load(Ordering::Relaxed).to_string();
             let swap = renewal(&current, &token, NOW);
             match writer.call(writer.store.replace_token(&swap)).await {

@@ -1,13 +1,13 @@
-//! The commands in what MONITOR tells.
+//! Parses the output of MONITOR.
 
 use session_auth_tests::redis::Monitor;
 
-/// A command that a server executed.
+/// A command that the server executed.
 #[derive(Debug)]
 pub struct Command {
-    /// Whether a script called it, and no client.
+    /// True for a call from a script, false for a client's command.
     pub in_script: bool,
-    /// Its name and arguments; bytes that are no ASCII stay escaped.
+    /// Name and arguments. Non-ASCII bytes stay escaped.
     pub words: Vec<String>,
 }
 
@@ -32,7 +32,7 @@ impl Command {
         }
     }
 
-    /// The keys that it names. All commands of the store but scripts and TIME name one, right behind the name.
+    /// The keys of the command. Except for scripts and TIME, each command of the store has one key, its first argument.
     pub fn keys(&self) -> &[String] {
         match &*self.words[0] {
             "EVALSHA" | "EVAL" => {
@@ -45,12 +45,12 @@ impl Command {
     }
 }
 
-/// What reached the server since the last call.
+/// The commands that reached the server since the last call.
 pub fn commands(monitor: &mut Monitor) -> Vec<Command> {
     monitor.lines().iter().map(|line| Command::read(line)).collect()
 }
 
-/// The names of the commands that clients sent since the last call.
+/// The names of the commands that clients, not scripts, sent since the last call.
 pub fn sent(monitor: &mut Monitor) -> Vec<String> {
     commands(monitor)
         .into_iter()

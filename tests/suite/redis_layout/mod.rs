@@ -1,4 +1,4 @@
-//! What lies in Redis, and what is sent to it, as LAYOUT.md says.
+//! Stored keys and sent commands are those that LAYOUT.md documents.
 
 mod commands;
 mod traffic;
@@ -8,24 +8,22 @@ use std::{
     time::{Duration, Instant},
 };
 
-use redis::{InfoDict, Value};
 use session_auth_tests::fixtures::{
     NOW, TTL, agent, constraints, key,
-    layout::{Subject, agent_key},
+    layout::{LayoutStore, agent_key},
     renewal, session,
 };
-use tokio::task::JoinSet;
 use tower_session_auth::{
     AgentStore as _, CreateSession, Created, RetryHash, SessionManager, SessionStore as _, SigningKey,
     TokenSigner,
 };
 
 #[tokio::test]
-async fn every_key_ends_but_the_registry_and_its_agents() {
-    let subject = Subject::new();
-    let agents = subject.work().await;
-    let mut endless: Vec<_> = subject.keys("*");
-    endless.retain(|key| subject.ask::<i64>(&["TTL", key]) < 0);
+async fn every_key_has_a_ttl_except_the_registry_and_its_agents() {
+    let layout = LayoutStore::new();
+    let agents = layout.run_every_operation().await;
+    let mut endless: Vec<_> = layout.keys("*");
+    endless.retain(|key| layout.ask::<i64>(&["TTL", key]) < 0);
     endless.sort();
     let mut living = vec![agent_key("agent", agents[0]), agent_key("agent", agents[1])];
     living.push("agents".to_owned());
@@ -34,13 +32,13 @@ async fn every_key_ends_but_the_registry_and_its_agents() {
 }
 
 #[tokio::test]
-async fn the_user_that_is_advised_may_do_everything_and_see_nothing_else() {
-    let subject = Subject::of_the_advised_user();
-    subject.work().await;
-    subject.store.ping().await.unwrap();
-    subject.store.start_near();
+async fn documented_acl_user_may_run_the_stores_commands_only() {
+    let layout = LayoutStore::as_documented_user();
+    layout.run_every_operation().await;
+    layout.store.ping().await.unwrap();
+    layout.store.start_near();
     let began = Instant::now();
-    while !subject.store.near_cache_stats().unwrap().coherent {
+    while !layout.store.near_cache_stats().unwrap().coherent {
         assert!(began.elapsed() < Duration::from_secs(10), "never coherent");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
@@ -53,15 +51,15 @@ async fn the_user_that_is_advised_may_do_everything_and_see_nothing_else() {
     ] {
         let mut dry_run = vec!["ACL", "DRYRUN", "sessions"];
         dry_run.extend(command);
-        let answer: String = subject.ask(&dry_run);
+        let answer: String = layout.ask(&dry_run);
         assert_eq!(answer == "OK", allowed, "{command:?}: {answer}");
     }
 }
 
 #[tokio::test]
-async fn a_prefix_selects_what_it_says() {
-    let subject = Subject::new();
-    subject.work().await;
+async fn key_prefixes_select_the_documented_types() {
+    let layout = LayoutStore::new();
+    layout.run_every_operation().await;
     let mut count = 0;
     for (prefix, kind, len) in [
         ("session:*", "string", 4 * 16),
@@ -69,53 +67,49 @@ async fn a_prefix_selects_what_it_says() {
         ("agent:*", "hash", 3),
         ("agents", "zset", 1),
     ] {
-        let keys = subject.keys(prefix);
+        let keys = layout.keys(prefix);
         assert_eq!(keys.len(), len, "{prefix}");
         count += len;
         for key in keys {
-            assert_eq!(subject.ask::<String>(&["TYPE", &key]), kind, "{key}");
+            assert_eq!(layout.ask::<String>(&["TYPE", &key]), kind, "{key}");
         }
     }
-    assert_eq!(
-        subject.ask::<usize>(&["DBSIZE"]),
-        count,
-        "and there is nothing else"
-    );
+    assert_eq!(layout.ask::<usize>(&["DBSIZE"]), count, "no other key is stored");
 }
 
 #[tokio::test]
-async fn tokens_are_stored_as_hashes_alone() {
-    let subject = Subject::new();
+async fn tokens_are_stored_only_as_hashes() {
+    let layout = LayoutStore::new();
     let signer = TokenSigner::new(SigningKey::generate().unwrap());
-    let sessions = SessionManager::new(subject.store.clone(), signer);
-    let mut wish = CreateSession::new(agent());
-    wish.constraints = constraints(65);
-    let issued = sessions.create(wish).await.unwrap();
+    let sessions = SessionManager::new(layout.store.clone(), signer);
+    let mut request = CreateSession::new(agent());
+    request.constraints = constraints(65);
+    let issued = sessions.create(request).await.unwrap();
 
-    // Else it might be there and not be seen.
-    let _: String = subject.ask(&["CONFIG", "SET", "rdbcompression", "no"]);
+    // Compression could hide a stored token.
+    let _: String = layout.ask(&["CONFIG", "SET", "rdbcompression", "no"]);
     let mut everything = Vec::new();
-    for key in subject.keys("*") {
+    for key in layout.keys("*") {
         everything.extend_from_slice(key.as_bytes());
-        everything.extend(subject.ask::<Vec<u8>>(&["DUMP", &key]));
+        everything.extend(layout.ask::<Vec<u8>>(&["DUMP", &key]));
     }
     let holds = |bytes: &[u8]| everything.windows(bytes.len()).any(|window| window == bytes);
-    assert!(holds(issued.record.token_hash.as_bytes()), "the hash is seen");
-    assert!(holds(&[b'x'; 57]), "so are constraints");
+    assert!(holds(issued.record.token_hash.as_bytes()), "the hash is stored");
+    assert!(holds(&[b'x'; 57]), "constraints are stored");
     let token = issued.token.expose().as_bytes();
     for part in token.chunks_exact(16) {
         assert!(!holds(part), "{}", String::from_utf8_lossy(part));
     }
 }
 
-/// Byte by byte, since people and other programs read it.
+/// The layout is public: operators and other programs read it.
 #[tokio::test]
-async fn a_record_has_the_bytes_of_the_layout() {
-    let subject = Subject::new();
+async fn record_has_the_documented_bytes() {
+    let layout = LayoutStore::new();
     let agent = agent();
-    let packed = |id| -> Vec<u8> { subject.ask(&["GET", &key(id)]) };
+    let packed = |id| -> Vec<u8> { layout.ask(&["GET", &key(id)]) };
 
-    let record = subject.add(session(agent, NOW)).await;
+    let record = layout.add(session(agent, NOW)).await;
     let (hash, owner) = (
         record.token_hash.as_bytes().as_slice(),
         agent.as_uuid().as_bytes(),
@@ -135,8 +129,8 @@ async fn a_record_has_the_bytes_of_the_layout() {
     );
     swap.next.retry_hash = Some(retry);
     swap.next.constraints = constraints(65);
-    subject.store.replace_token(&swap).await.unwrap();
-    subject.store.revoke(record.id, NOW.plus(20)).await.unwrap();
+    layout.store.replace_token(&swap).await.unwrap();
+    layout.store.revoke(record.id, NOW.plus(20)).await.unwrap();
     let revoked_at = &(NOW.0 + 20).to_be_bytes()[3..];
     let text = swap.next.constraints.as_ref().unwrap().as_str();
     let expected = [
@@ -157,42 +151,42 @@ async fn a_record_has_the_bytes_of_the_layout() {
 }
 
 #[tokio::test]
-async fn an_agent_has_the_keys_of_the_layout() {
-    let subject = Subject::new();
+async fn agent_has_the_documented_keys() {
+    let layout = LayoutStore::new();
     let agent = agent();
-    subject.register(agent, "build-bot").await;
-    let record = subject.add(session(agent, NOW)).await;
-    let gone = subject.add(session(agent, NOW)).await;
-    subject.store.revoke(gone.id, NOW).await.unwrap();
+    layout.register(agent, "build-bot").await;
+    let record = layout.add(session(agent, NOW)).await;
+    let gone = layout.add(session(agent, NOW)).await;
+    layout.store.revoke(gone.id, NOW).await.unwrap();
 
-    let hash = |agent| -> BTreeMap<String, String> { subject.ask(&["HGETALL", &agent_key("agent", agent)]) };
+    let hash = |agent| -> BTreeMap<String, String> { layout.ask(&["HGETALL", &agent_key("agent", agent)]) };
     let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
     let created = pair("c", &NOW.to_string());
     assert_eq!(hash(agent), BTreeMap::from([created, pair("n", "build-bot")]));
     let index: Vec<(Vec<u8>, u64)> =
-        subject.ask(&["ZRANGE", &agent_key("idx", agent), "0", "-1", "WITHSCORES"]);
+        layout.ask(&["ZRANGE", &agent_key("idx", agent), "0", "-1", "WITHSCORES"]);
     assert_eq!(index, [(record.id.as_uuid().as_bytes().to_vec(), NOW.0 + TTL)]);
-    let registry: Vec<(Vec<u8>, u64)> = subject.ask(&["ZRANGE", "agents", "0", "-1", "WITHSCORES"]);
+    let registry: Vec<(Vec<u8>, u64)> = layout.ask(&["ZRANGE", "agents", "0", "-1", "WITHSCORES"]);
     assert_eq!(registry, [(agent.as_uuid().as_bytes().to_vec(), 0)]);
 
-    subject.store.delete_agent(agent, NOW.plus(5)).await.unwrap();
+    layout.store.delete_agent(agent, NOW.plus(5)).await.unwrap();
     assert_eq!(hash(agent), BTreeMap::from([pair("d", &NOW.plus(5).to_string())]));
     let left: Vec<i64> = vec![
-        subject.ask(&["EXISTS", "agents"]),
-        subject.ask(&["EXISTS", &agent_key("idx", agent)]),
+        layout.ask(&["EXISTS", "agents"]),
+        layout.ask(&["EXISTS", &agent_key("idx", agent)]),
     ];
     assert_eq!(left, [0, 0]);
 }
 
-/// A creation that is refused names the agent to the registry all the same.
+/// A rejected creation adds the agent to the registry before it fails.
 #[tokio::test]
-async fn the_registry_forgets_an_agent_that_was_deleted() {
-    let subject = Subject::new();
+async fn deleted_agent_is_removed_from_the_registry() {
+    let layout = LayoutStore::new();
     let agent = agent();
-    subject.register(agent, "build-bot").await;
-    assert_eq!(subject.store.delete_agent(agent, NOW).await.unwrap(), Some(0));
-    let refused = subject.store.create(&session(agent, NOW)).await.unwrap();
+    layout.register(agent, "build-bot").await;
+    assert_eq!(layout.store.delete_agent(agent, NOW).await.unwrap(), Some(0));
+    let refused = layout.store.create(&session(agent, NOW)).await.unwrap();
     assert_eq!(refused, Created::AgentDeleted);
-    subject.store.delete_agent(agent, NOW).await.unwrap();
-    assert_eq!(subject.ask::<i64>(&["ZCARD", "agents"]), 0);
+    layout.store.delete_agent(agent, NOW).await.unwrap();
+    assert_eq!(layout.ask::<i64>(&["ZCARD", "agents"]), 0);
 }

@@ -1,19 +1,19 @@
-//! What is sent to Redis.
+//! The commands that the store sends.
 
 use std::collections::BTreeMap;
 
-use session_auth_tests::fixtures::{NOW, agent, constraints, layout::Subject, renewal, session};
+use session_auth_tests::fixtures::{NOW, agent, constraints, layout::LayoutStore, renewal, session};
 use tower_session_auth::{AgentId, Created, NewSession, OnSessionLimit, PageRequest, SessionStore as _};
 
 use super::commands::{commands, sent};
 
 #[tokio::test]
-async fn scripts_name_all_their_keys_and_those_share_the_agents_slot() {
-    let subject = Subject::new();
-    subject.store.ping().await.unwrap();
-    let mut monitor = subject.redis.monitor();
-    let agents = subject.work().await;
-    let evicting = subject.store.create(&evicting(agents[0])).await.unwrap();
+async fn scripts_name_all_their_keys_in_the_slot_of_the_agent() {
+    let layout = LayoutStore::new();
+    layout.store.ping().await.unwrap();
+    let mut monitor = layout.redis.monitor();
+    let agents = layout.run_every_operation().await;
+    let evicting = layout.store.create(&evicting(agents[0])).await.unwrap();
     assert!(matches!(evicting, Created::InPlaceOf(_)), "{evicting:?}");
     let tags = agents.map(|agent| format!("{{{:04x}}}", agent.bucket()));
 
@@ -40,7 +40,7 @@ async fn scripts_name_all_their_keys_and_those_share_the_agents_slot() {
     assert!(scripts.len() >= 5 && calls > 500, "{scripts:?}, {calls}");
 }
 
-/// A session that is opened in place of another.
+/// A creation that evicts the agent's other sessions.
 fn evicting(agent: AgentId) -> NewSession {
     let mut session = session(agent, NOW);
     session.limit = 1;
@@ -49,10 +49,10 @@ fn evicting(agent: AgentId) -> NewSession {
 }
 
 #[tokio::test]
-async fn nothing_scans() {
-    let subject = Subject::new();
-    let mut monitor = subject.redis.monitor();
-    subject.work().await;
+async fn no_command_scans_the_keyspace() {
+    let layout = LayoutStore::new();
+    let mut monitor = layout.redis.monitor();
+    layout.run_every_operation().await;
     for command in commands(&mut monitor) {
         let name = command.words[0].to_uppercase();
         let scans = name.ends_with("SCAN") || ["KEYS", "SMEMBERS", "HGETALL", "SORT"].contains(&&*name);
@@ -61,46 +61,46 @@ async fn nothing_scans() {
 }
 
 #[tokio::test]
-async fn each_call_sends_what_the_layout_says() {
-    let subject = Subject::new();
+async fn each_call_sends_the_documented_commands() {
+    let layout = LayoutStore::new();
     // Loads the scripts.
-    subject.work().await;
-    let mut monitor = subject.redis.monitor();
+    layout.run_every_operation().await;
+    let mut monitor = layout.redis.monitor();
     for constraints in [None, constraints(64), constraints(4_096)] {
         let mut session = session(agent(), NOW);
         session.record.constraints = constraints;
-        let record = subject.add(session).await;
+        let record = layout.add(session).await;
         assert_eq!(sent(&mut monitor), ["ZADD", "EVALSHA"], "creating");
-        subject.store.read(record.id).await.unwrap();
+        layout.store.read(record.id).await.unwrap();
         assert_eq!(sent(&mut monitor), ["GET"], "reading");
-        subject
+        layout
             .store
             .replace_token(&renewal(&record, "1", NOW))
             .await
             .unwrap();
         assert_eq!(sent(&mut monitor), ["EVALSHA"], "renewing");
-        subject.store.create(&evicting(record.agent_id)).await.unwrap();
+        layout.store.create(&evicting(record.agent_id)).await.unwrap();
         assert_eq!(sent(&mut monitor), ["ZADD", "EVALSHA", "EVALSHA"], "evicting");
-        subject.store.revoke(record.id, NOW).await.unwrap();
+        layout.store.revoke(record.id, NOW).await.unwrap();
         assert_eq!(sent(&mut monitor), ["GETRANGE", "EVALSHA"], "revoking");
     }
 }
 
-/// Commands, those inside scripts included, whatever else is stored.
+/// Counts the commands inside scripts too.
 #[tokio::test]
-async fn the_work_of_a_call_does_not_grow_with_what_is_stored() {
-    let subject = Subject::new();
+async fn commands_per_call_do_not_grow_with_the_stored_sessions() {
+    let layout = LayoutStore::new();
     let (one, other) = (agent(), agent());
     let fill = async |agent: AgentId, count: usize| {
         for _ in 0..count {
             let mut session = session(agent, NOW);
             session.limit = u32::MAX;
-            subject.add(session).await;
+            layout.add(session).await;
         }
     };
     fill(one, 20).await;
     fill(other, 20).await;
-    let mut monitor = subject.redis.monitor();
+    let mut monitor = layout.redis.monitor();
     let mut measured = Vec::new();
     for _ in 0..2 {
         let mut counts = Vec::new();
@@ -112,7 +112,7 @@ async fn the_work_of_a_call_does_not_grow_with_what_is_stored() {
                 after: None,
                 limit: 10,
             };
-            let page = subject.store.list(agent, request).await.unwrap();
+            let page = layout.store.list(agent, request).await.unwrap();
             assert_eq!(page.items.len(), 10);
             count();
         }
@@ -129,9 +129,9 @@ async fn the_work_of_a_call_does_not_grow_with_what_is_stored() {
     let [before, after] = &*measured else {
         unreachable!()
     };
-    // Now and then a creation also prolongs the life of the index.
+    // Some creations also extend the ttl of the index.
     assert!(before[0].max(after[0]) <= 12, "{measured:?}");
     assert_eq!(after[1], before[1]);
-    // Of one agent more than a page has places, the index is counted, and that of no more is read.
+    // Counts the index of one agent more than the page has places, and reads the index of no further agent.
     assert!(after[2] <= 1 + 11 + 10 + 10, "{measured:?}");
 }

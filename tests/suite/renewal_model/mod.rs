@@ -1,12 +1,12 @@
-//! The renewal protocol, checked in every state that it can reach: with crashes, with messages lost, late and repeated,
-//! with strangers, revocations, rotations, closing windows and lost writes.
+//! The renewal protocol, checked in every reachable state: with crashes; lost, late and repeated messages; attackers; revocations;
+//! rotations; closing windows; and lost writes.
 
 mod model;
 
 use std::{collections::BTreeSet, time::Instant};
 
 use model::{
-    Event::{self, LostWrite, Revocation, Rotation, Stranger, Time},
+    Event::{self, Attacker, LostWrite, Revocation, Rotation, Time},
     Mutation::{self, *},
     RenewalModel,
     properties::*,
@@ -14,50 +14,50 @@ use model::{
 use stateright::{Checker as _, HasDiscoveries, Model as _};
 
 #[test]
-fn the_rules_of_the_model_are_those_of_the_crate() {
+fn model_decides_like_the_crate() {
     let compared = model::conformance::compare();
     println!("{compared} pairs of a record and a request");
     assert!(compared > 1_000, "{compared}");
 }
 
-/// Nothing but the workers and the network, which are never reliable.
+/// Only workers, which may crash, and the unreliable network.
 const UNDISTURBED: &[Event] = &[];
 
 #[test]
-fn workers_that_keep_asking_never_lose_their_session() {
+fn workers_never_lose_their_session_on_an_unreliable_network() {
     holds(4, UNDISTURBED);
 }
 
 #[test]
-fn strangers_and_late_messages_get_nothing_from_a_renewed_or_revoked_session() {
-    holds(3, &[Stranger, Revocation, Time]);
+fn attackers_and_late_messages_gain_nothing_from_a_renewed_or_revoked_session() {
+    holds(3, &[Attacker, Revocation, Time]);
 }
 
 #[test]
-fn a_rotation_ends_what_was_stolen() {
-    holds(2, &[Stranger, Rotation, Revocation, Time]);
+fn rotation_ends_stolen_tokens() {
+    holds(2, &[Attacker, Rotation, Revocation, Time]);
 }
 
 #[test]
-fn a_lost_write_takes_nothing_but_itself_back() {
-    holds(2, &[LostWrite, Stranger, Revocation]);
+fn lost_write_undoes_only_itself() {
+    holds(2, &[LostWrite, Attacker, Revocation]);
 }
 
-// Each rule is needed: without it, a property breaks.
+// Each rule is necessary: without it, a property is violated.
 
 #[test]
-fn the_script_needs_its_rules() {
+fn each_rule_of_the_script_is_necessary() {
     breaks(SwapWithoutComparing, UNDISTURBED, NEVER_FORKS);
     breaks(SwapWhenRevoked, &[Revocation], STAYS_REVOKED);
     breaks(ForgetRetryInScript, UNDISTURBED, NEWER_IS_STORED);
-    breaks(KeepRetryWithoutKey, &[Stranger], SAME_ANSWER);
+    breaks(KeepRetryWithoutKey, &[Attacker], SAME_ANSWER);
     breaks(KeepOlderPrevious, UNDISTURBED, ONE_BACK);
 }
 
 #[test]
-fn the_decision_of_a_renewal_needs_its_rules() {
+fn each_rule_of_a_renewal_decision_is_necessary() {
     breaks(RepeatWhenRevoked, &[Revocation], STAYS_REVOKED);
-    breaks(RepeatToAnyKey, &[Stranger], SAME_ANSWER);
+    breaks(RepeatToAnyKey, &[Attacker], SAME_ANSWER);
     breaks(RepeatWithFreshToken, UNDISTURBED, SAME_ANSWER);
     breaks(RenewPrevious, UNDISTURBED, NEXT_GENERATION);
     breaks(RenewAhead, &[LostWrite], AHEAD_IS_REFUSED);
@@ -65,25 +65,25 @@ fn the_decision_of_a_renewal_needs_its_rules() {
 }
 
 #[test]
-fn the_admission_needs_its_rules() {
+fn each_rule_of_admission_is_necessary() {
     breaks(AdmitAhead, &[LostWrite], ONE_CURRENT);
     breaks(AdmitAhead, &[LostWrite], AHEAD_IS_REFUSED);
     breaks(AdmitPreviousWhenRevoked, &[Revocation], REVOKED_IS_REFUSED);
 }
 
 #[test]
-fn the_rotation_needs_its_rules() {
+fn each_rule_of_a_rotation_is_necessary() {
     breaks(RotateWithOverlap, &[Rotation], ROTATED_OUT);
     breaks(RotateKeepingRetry, &[Rotation], ROTATED_OUT);
 }
 
 #[test]
-fn the_workers_need_their_rules() {
+fn each_rule_of_the_workers_is_necessary() {
     breaks(SendWithoutPersisting, UNDISTURBED, GOES_ON);
     breaks(StoreWithoutComparing, UNDISTURBED, GOES_ON);
 }
 
-/// Every property, in all states: a checker with nothing to end it early goes on until it has seen them all.
+/// Checks every property in all states. Without an end condition, the checker visits them all.
 fn holds(last_generation: u8, events: &'static [Event]) {
     let started = Instant::now();
     let model = RenewalModel::new(last_generation, events);
@@ -99,7 +99,7 @@ fn holds(last_generation: u8, events: &'static [Event]) {
     assert!(checker.is_done());
 }
 
-/// The checker finds the mistake by this property.
+/// Asserts that the checker finds a violation of this property.
 fn breaks(mutation: Mutation, events: &'static [Event], property: &'static str) {
     let started = Instant::now();
     let model = RenewalModel::new(2, events).breaking(mutation);

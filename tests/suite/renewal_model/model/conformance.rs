@@ -1,4 +1,4 @@
-//! The model's rules are those of the crate: both decide alike about every record and request.
+//! Compares the model's rules with the crate's decisions, for every record and request.
 
 use session_auth_tests::fixtures::{NOW, agent, session};
 use tower_session_auth::{
@@ -9,21 +9,21 @@ use tower_session_auth::{
 
 use super::rules::{Admitted, Decision, Key, Record, Refusal, Request, Rules, Token};
 
-/// Half of the term has passed, and the retry window and the overlap are still open.
+/// After half of the ttl, while the retry window and the overlap are open.
 const SINCE: u64 = 55;
 const TERM: u64 = 100;
 
-/// Answers how many pairs were compared.
+/// Returns the number of compared pairs.
 pub fn compare() -> usize {
-    let world = World::new();
+    let real_session = RealSession::new();
     let mut count = 0;
     for record in records() {
-        let real = world.record(&record);
+        let real = real_session.record(&record);
         for token in tokens(3) {
-            let proven = world.prove(token);
+            let proven = real_session.prove(token);
             let now = NOW.plus(SINCE);
             let admitted =
-                decisions::admit(&real, &proven, &world.rotation, now).map_err(|refusal| refusal.kind);
+                decisions::admit(&real, &proven, &real_session.rotation, now).map_err(|refusal| refusal.kind);
             assert_eq!(
                 admitted,
                 Rules(None)
@@ -36,10 +36,10 @@ pub fn compare() -> usize {
                 None,
                 Some(Key::Reserved(0)),
                 Some(Key::Reserved(1)),
-                Some(Key::Stranger),
+                Some(Key::Attacker),
             ] {
                 let sent = key.map(idempotency_key);
-                let renewal = decisions::renew(&real, &proven, sent.as_ref(), &world.rotation, now);
+                let renewal = decisions::renew(&real, &proven, sent.as_ref(), &real_session.rotation, now);
                 let decision = match renewal {
                     Ok(Renewal::Grant(grant)) => {
                         assert_eq!(grant.claims.generation, u32::from(record.current.generation) + 1);
@@ -63,12 +63,12 @@ pub fn compare() -> usize {
     count
 }
 
-/// Two tokens of each generation: other servers or other seconds minted them.
+/// Two tokens of each generation, minted by different servers or in different seconds.
 fn tokens(last_generation: u8) -> impl Iterator<Item = Token> {
     (0..=last_generation).flat_map(|generation| (0..2).map(move |mint| Token { generation, mint }))
 }
 
-/// Every record that renewals can leave.
+/// Every record that renewals can produce.
 fn records() -> Vec<Record> {
     let mut records = Vec::new();
     for current in tokens(2) {
@@ -79,7 +79,7 @@ fn records() -> Vec<Record> {
         for previous in previous {
             let mut retries = vec![None];
             for &token in &before {
-                for key in [Key::Reserved(0), Key::Stranger] {
+                for key in [Key::Reserved(0), Key::Attacker] {
                     retries.push(Some(Request {
                         token,
                         key: Some(key),
@@ -101,15 +101,15 @@ fn records() -> Vec<Record> {
     records
 }
 
-/// A session with a key of its own, whose tokens are signed and proven as real ones are.
-struct World {
+/// A session whose tokens are signed and verified by the crate.
+struct RealSession {
     record: SessionRecord,
     signer: TokenSigner,
     verifier: TokenVerifier,
     rotation: RotationPolicy,
 }
 
-impl World {
+impl RealSession {
     fn new() -> Self {
         let signer = TokenSigner::new(SigningKey::generate().unwrap());
         let mut rotation = RotationPolicy::default();

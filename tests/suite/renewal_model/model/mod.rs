@@ -1,5 +1,5 @@
-//! The renewal protocol as a finite model: one session, a store, its agent's two workers, and a network that does
-//! as it likes. Whatever `Event`s are let in may happen at any time.
+//! The renewal protocol as a finite model: one session, a store, the agent's two workers, and an unreliable network. The selected
+//! `Event`s may happen at any time.
 
 pub mod conformance;
 pub mod properties;
@@ -14,8 +14,8 @@ use steps::Step;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Event {
-    /// Somebody else has the tokens too, but never a worker's key.
-    Stranger,
+    /// An attacker has the tokens, but never a worker's key.
+    Attacker,
     /// The session is revoked.
     Revocation,
     /// An administrator replaces the token.
@@ -27,7 +27,7 @@ pub enum Event {
 }
 
 pub struct RenewalModel {
-    /// The generation of the last token that is minted, so that the model is finite.
+    /// The last generation that is minted. It makes the model finite.
     last_generation: u8,
     events: &'static [Event],
     rules: Rules,
@@ -78,7 +78,7 @@ impl RenewalModel {
         self
     }
 
-    fn may_happen(&self, event: Event) -> bool {
+    fn allows(&self, event: Event) -> bool {
         self.events.contains(&event)
     }
 }

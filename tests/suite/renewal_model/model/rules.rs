@@ -1,4 +1,4 @@
-//! The server's rules: who is admitted, how a renewal is decided, and what the script does.
+//! The server's rules: admission, the renewal decision, and the script.
 
 use super::Mutation;
 
@@ -6,7 +6,7 @@ use super::Mutation;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Token {
     pub generation: u8,
-    /// Tells tokens of one generation apart: another server or another second minted them.
+    /// Distinguishes tokens of one generation, minted by different servers or in different seconds.
     pub mint: u8,
 }
 
@@ -15,8 +15,8 @@ pub struct Token {
 pub enum Key {
     /// Reserved by a worker in the shared storage.
     Reserved(u8),
-    /// A stranger's, who never sees the workers' keys.
-    Stranger,
+    /// An attacker's own key. It never sees the workers' keys.
+    Attacker,
 }
 
 /// A request to renew.
@@ -32,7 +32,7 @@ pub struct Record {
     pub current: Token,
     /// The request that made the current token, while its retry window is open.
     pub retry: Option<Request>,
-    /// The token before, while the overlap is open.
+    /// The previous token, while the overlap is open.
     pub previous: Option<Token>,
     pub revoked: bool,
 }
@@ -41,7 +41,7 @@ pub struct Record {
 pub enum Refusal {
     Revoked,
     StateLost,
-    /// `Superseded`, when the API is used.
+    /// `Superseded` for an API request.
     Mismatch,
 }
 
@@ -54,16 +54,16 @@ pub enum Admitted {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Decision {
-    /// A new token is minted, and the script asked to put it in the place of the expected one.
+    /// A new token is minted, and the script is to replace the expected one.
     Swap {
         expected: Token,
     },
-    /// The renewal was done before: the current token is signed again.
+    /// The renewal was done before, so the current token is signed again.
     Repeat(Token),
     Refuse(Refusal),
 }
 
-/// A call of the script, which may run long after its caller gave up.
+/// A call of the script. It may run long after its caller gave up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Script {
     pub request: Request,
@@ -78,7 +78,7 @@ pub struct Rules(pub Option<Mutation>);
 impl Rules {
     pub fn admit(self, record: &Record, token: Token) -> Result<Admitted, Refusal> {
         let previous = record.previous == Some(token);
-        if record.revoked && !(previous && self.has(Mutation::AdmitPreviousWhenRevoked)) {
+        if record.revoked && !(previous && self.breaks(Mutation::AdmitPreviousWhenRevoked)) {
             return Err(Refusal::Revoked);
         }
         if token == record.current {
@@ -88,7 +88,7 @@ impl Rules {
             return Ok(Admitted::AsPrevious);
         }
         if token.generation > record.current.generation {
-            return if self.has(Mutation::AdmitAhead) {
+            return if self.breaks(Mutation::AdmitAhead) {
                 Ok(Admitted::AsCurrent)
             } else {
                 Err(Refusal::StateLost)
@@ -100,12 +100,12 @@ impl Rules {
     /// The first step of a renewal, on a record that was just read.
     pub fn decide(self, record: &Record, request: Request) -> Decision {
         let done_before = self.done_before(record, request);
-        if record.revoked && !(done_before && self.has(Mutation::RepeatWhenRevoked)) {
+        if record.revoked && !(done_before && self.breaks(Mutation::RepeatWhenRevoked)) {
             return Decision::Refuse(Refusal::Revoked);
         }
         let renewable = request.token == record.current
-            || record.previous == Some(request.token) && self.has(Mutation::RenewPrevious)
-            || done_before && self.has(Mutation::RepeatWithFreshToken);
+            || record.previous == Some(request.token) && self.breaks(Mutation::RenewPrevious)
+            || done_before && self.breaks(Mutation::RepeatWithFreshToken);
         if renewable {
             return Decision::Swap {
                 expected: record.current,
@@ -115,7 +115,7 @@ impl Rules {
             return Decision::Repeat(record.current);
         }
         if request.token.generation > record.current.generation {
-            return if self.has(Mutation::RenewAhead) {
+            return if self.breaks(Mutation::RenewAhead) {
                 Decision::Swap {
                     expected: record.current,
                 }
@@ -126,13 +126,14 @@ impl Rules {
         Decision::Refuse(Refusal::Mismatch)
     }
 
-    /// The second step: the script, which is atomic, and what the server makes of its reply.
+    /// The second step: the atomic script, and the server's use of its reply.
     pub fn run(self, record: &mut Record, script: Script) -> Result<Token, Refusal> {
-        if record.revoked && !self.has(Mutation::SwapWhenRevoked) {
+        if record.revoked && !self.breaks(Mutation::SwapWhenRevoked) {
             return Err(Refusal::Revoked);
         }
-        if record.current != script.expected && !self.has(Mutation::SwapWithoutComparing) {
-            return if self.done_before(record, script.request) && !self.has(Mutation::ForgetRetryInScript) {
+        if record.current != script.expected && !self.breaks(Mutation::SwapWithoutComparing) {
+            return if self.done_before(record, script.request) && !self.breaks(Mutation::ForgetRetryInScript)
+            {
                 Ok(record.current)
             } else {
                 Err(Refusal::Mismatch)
@@ -140,31 +141,32 @@ impl Rules {
         }
         let old = record.current;
         record.current = script.next;
-        if script.request.key.is_some() || !self.has(Mutation::KeepRetryWithoutKey) {
+        if script.request.key.is_some() || !self.breaks(Mutation::KeepRetryWithoutKey) {
             record.retry = script.request.key.map(|_| script.request);
         }
-        if record.previous.is_none() || !self.has(Mutation::KeepOlderPrevious) {
+        if record.previous.is_none() || !self.breaks(Mutation::KeepOlderPrevious) {
             record.previous = Some(old);
         }
         Ok(script.next)
     }
 
-    /// An administrator's rotation: the tokens before it are taken for stolen.
+    /// An administrator's rotation. Every earlier token counts as stolen.
     pub fn rotate(self, record: &mut Record, next: Token) {
-        record.previous = self.has(Mutation::RotateWithOverlap).then_some(record.current);
-        if !self.has(Mutation::RotateKeepingRetry) {
+        record.previous = self.breaks(Mutation::RotateWithOverlap).then_some(record.current);
+        if !self.breaks(Mutation::RotateKeepingRetry) {
             record.retry = None;
         }
         record.current = next;
     }
 
-    pub fn has(self, mutation: Mutation) -> bool {
+    pub fn breaks(self, mutation: Mutation) -> bool {
         self.0 == Some(mutation)
     }
 
     fn done_before(self, record: &Record, request: Request) -> bool {
         record.retry.is_some_and(|retry| {
-            retry.token == request.token && (retry.key == request.key || self.has(Mutation::RepeatToAnyKey))
+            retry.token == request.token
+                && (retry.key == request.key || self.breaks(Mutation::RepeatToAnyKey))
         })
     }
 }

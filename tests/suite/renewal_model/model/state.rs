@@ -1,10 +1,10 @@
-//! What the model's world consists of.
+//! The state of the model.
 
 use std::collections::BTreeSet;
 
 use super::rules::{Key, Record, Refusal, Request, Script, Token};
 
-/// One session, its store, its agent's workers, and what is on its way between them.
+/// One session, its store, the agent's workers, and the messages between them.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct State {
     pub record: Record,
@@ -12,13 +12,13 @@ pub struct State {
     pub before: Option<Record>,
     pub write_lost: bool,
     pub storage: Storage,
-    /// The requests that the workers wait for. Nothing else in a worker's memory matters to a renewal.
+    /// The requests whose replies the workers wait for. A renewal depends on nothing else in a worker's memory.
     pub workers: [Option<Request>; 2],
     pub network: Network,
     pub history: History,
 }
 
-/// What the workers share, and what is left of them after a crash.
+/// The storage that the workers share, and that survives a crash.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Storage {
     pub token: Token,
@@ -26,34 +26,34 @@ pub struct Storage {
     pub pending: Option<Key>,
 }
 
-/// What was sent may arrive at any time, any number of times, or never: so sending it again changes nothing,
-/// and a loss, a delay or a 503 is an arrival that does not come.
+/// The messages that were sent. Each may arrive at any time, repeatedly, or never. So a retry adds nothing, and a loss, a delay or a
+/// 503 is a message that does not arrive.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct Network {
     pub requests: BTreeSet<Request>,
-    /// Scripts that were sent and have not run; each runs at most once.
+    /// Scripts that have not run yet. Each runs at most once.
     pub scripts: BTreeSet<Script>,
     pub replies: BTreeSet<Reply>,
 }
 
-/// An answer, to whoever waits for one to these bytes.
+/// A reply, for every worker that waits for a reply to this request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Reply {
     pub request: Request,
     pub outcome: Result<Token, Refusal>,
 }
 
-/// What happened, for the properties alone: no rule reads it.
+/// The history, for the properties only: no rule reads it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct History {
-    /// The tokens that requests were answered with, whether or not the answer arrived.
+    /// The tokens in replies, whether or not they arrived.
     pub answers: BTreeSet<(Request, Token)>,
     /// A revocation was acknowledged.
     pub revoked: bool,
     pub renewed_after_revocation: bool,
     /// The token of an administrator's rotation.
     pub rotated: Option<Token>,
-    /// How many keys the workers reserved.
+    /// The number of keys that the workers reserved.
     pub keys: u8,
 }
 
@@ -83,22 +83,22 @@ impl State {
         }
     }
 
-    /// The tokens that anybody may have.
-    pub fn handed_out(&self) -> impl Iterator<Item = Token> {
+    /// The tokens that anyone may have.
+    pub fn issued_tokens(&self) -> impl Iterator<Item = Token> {
         let answered = self.history.answers.iter().map(|(_, token)| *token);
         [FIRST].into_iter().chain(answered).chain(self.history.rotated)
     }
 
-    /// A token that never was.
+    /// A token that does not exist yet.
     pub fn mint(&self, generation: u8) -> Token {
         let minted = |token| {
-            self.handed_out().any(|handed_out| handed_out == token)
+            self.issued_tokens().any(|issued_tokens| issued_tokens == token)
                 || self.network.scripts.iter().any(|script| script.next == token)
         };
         (0..)
             .map(|mint| Token { generation, mint })
             .find(|token| !minted(*token))
-            .expect("there are always more")
+            .expect("a number that is not used")
     }
 
     pub fn answer(&mut self, request: Request, outcome: Result<Token, Refusal>) {
@@ -109,8 +109,7 @@ impl State {
         self.network.replies.insert(Reply { request, outcome });
     }
 
-    /// Makes states equal that differ in nothing that matters: the workers are alike, and a connection that
-    /// nobody waits on is closed.
+    /// Makes equivalent states equal: workers are interchangeable, and a reply that no worker waits for is dropped.
     pub fn settle(&mut self) {
         self.workers.sort_unstable();
         let workers = self.workers;

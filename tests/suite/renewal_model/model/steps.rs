@@ -1,4 +1,4 @@
-//! What can happen next, and what it does.
+//! The possible steps, and their effects.
 
 use super::{
     Event, Mutation, RenewalModel,
@@ -6,27 +6,26 @@ use super::{
     state::{Reply, State, Storage},
 };
 
-/// Of scripts at once, all but one lose: three show nothing that two do not.
+/// All concurrent scripts but one lose, so two show as much as three.
 const SCRIPTS_AT_ONCE: usize = 2;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
-    /// A worker reserves a key in the storage, or finds one there, and asks for a renewal. A crash between the two is a
-    /// request that never arrives.
+    /// A worker reserves a key in the storage, or finds one there, and requests a renewal. A crash between the two equals a request that
+    /// never arrives.
     Ask {
         worker: usize,
     },
-    /// A server gets a request, reads the record and decides. What happens between the reading and the answer, or the
-    /// script, is the answer's or the script's delay.
+    /// A server gets a request, reads the record and decides. Steps between the read and the reply, or the script, are its delay.
     Serve(Request),
     /// The store runs a script.
     Run(Script),
-    /// A worker gets an answer. A token goes into the storage; after a refusal it looks there again.
+    /// A worker gets a reply. It stores a new token; after a rejection it reads the storage again.
     Receive {
         worker: usize,
         reply: Reply,
     },
-    /// A worker forgets everything but the storage.
+    /// A worker loses its memory. The storage remains.
     Crash {
         worker: usize,
     },
@@ -53,14 +52,14 @@ impl RenewalModel {
 
         if state.network.scripts.len() < SCRIPTS_AT_ONCE {
             steps.extend(state.network.requests.iter().copied().map(Step::Serve));
-            if self.may_happen(Event::Stranger) {
-                steps.extend(self.strangers_requests(state).map(Step::Serve));
+            if self.allows(Event::Attacker) {
+                steps.extend(self.attacker_requests(state).map(Step::Serve));
             }
         }
         steps.extend(state.network.scripts.iter().copied().map(Step::Run));
 
         let mut event = |event, step, possible| {
-            if possible && self.may_happen(event) {
+            if possible && self.allows(event) {
                 steps.push(step);
             }
         };
@@ -87,7 +86,7 @@ impl RenewalModel {
                         expected,
                         next,
                     });
-                    if self.rules.has(Mutation::AnswerWithoutWaiting) {
+                    if self.rules.breaks(Mutation::AnswerWithoutWaiting) {
                         state.answer(request, Ok(next));
                     }
                 }
@@ -99,7 +98,7 @@ impl RenewalModel {
                 let before = state.record.clone();
                 let outcome = self.rules.run(&mut state.record, script);
                 if state.record != before {
-                    self.written(state, before);
+                    self.remember_write(state, before);
                 }
                 state.answer(script.request, outcome);
             }
@@ -107,7 +106,7 @@ impl RenewalModel {
                 state.workers[worker] = None;
                 if let Ok(token) = reply.outcome
                     && (state.storage.token == reply.request.token
-                        || self.rules.has(Mutation::StoreWithoutComparing))
+                        || self.rules.breaks(Mutation::StoreWithoutComparing))
                 {
                     state.storage = Storage { token, pending: None };
                 }
@@ -117,7 +116,7 @@ impl RenewalModel {
                 let before = state.record.clone();
                 state.record.revoked = true;
                 state.history.revoked = true;
-                self.written(state, before);
+                self.remember_write(state, before);
             }
             Step::Rotate => {
                 let before = state.record.clone();
@@ -125,7 +124,7 @@ impl RenewalModel {
                 self.rules.rotate(&mut state.record, token);
                 state.history.rotated = Some(token);
                 state.storage = Storage { token, pending: None };
-                self.written(state, before);
+                self.remember_write(state, before);
             }
             Step::CloseRetryWindow => {
                 state.record.retry = None;
@@ -148,7 +147,7 @@ impl RenewalModel {
             state.history.keys += 1;
             Key::Reserved(state.history.keys)
         });
-        if !self.rules.has(Mutation::SendWithoutPersisting) {
+        if !self.rules.breaks(Mutation::SendWithoutPersisting) {
             state.storage.pending = Some(key);
         }
         let request = Request {
@@ -159,17 +158,17 @@ impl RenewalModel {
         state.network.requests.insert(request);
     }
 
-    fn written(&self, state: &mut State, before: Record) {
-        if self.may_happen(Event::LostWrite) && !state.write_lost {
+    fn remember_write(&self, state: &mut State, before: Record) {
+        if self.allows(Event::LostWrite) && !state.write_lost {
             state.before = Some(before);
         }
     }
 
-    /// A stranger may have seen every token, and presents any of them at any time, with a key of its own or none.
-    fn strangers_requests(&self, state: &State) -> impl Iterator<Item = Request> {
+    /// An attacker has every issued token, and sends any of them at any time, with its own key or without one.
+    fn attacker_requests(&self, state: &State) -> impl Iterator<Item = Request> {
         let renewable = state
-            .handed_out()
+            .issued_tokens()
             .filter(|token| token.generation < self.last_generation);
-        renewable.flat_map(|token| [None, Some(Key::Stranger)].map(|key| Request { token, key }))
+        renewable.flat_map(|token| [None, Some(Key::Attacker)].map(|key| Request { token, key }))
     }
 }

@@ -1,4 +1,4 @@
-//! What must hold in every state, and what must be reachable for that to mean anything.
+//! The properties that must hold in every state, and the states that must be reachable so that the check is meaningful.
 
 mod progress;
 mod reached;
@@ -16,11 +16,11 @@ use super::{Event, RenewalModel, state::State};
 type Named = (&'static str, fn(&RenewalModel, &State) -> bool);
 
 pub(super) fn of(model: &RenewalModel) -> Vec<Property<RenewalModel>> {
-    let mut always = safety::WHATEVER_HAPPENS.to_vec();
-    if !model.may_happen(Event::LostWrite) {
-        always.extend(safety::WHILE_WRITES_LAST);
+    let mut always = safety::WITH_LOST_WRITES.to_vec();
+    if !model.allows(Event::LostWrite) {
+        always.extend(safety::WITHOUT_LOST_WRITES);
     }
-    // The others take the session away, or the time to renew it.
+    // Each event can end the session, or the time to renew it.
     if model.events.is_empty() {
         always.extend(progress::WHEN_UNDISTURBED);
     }

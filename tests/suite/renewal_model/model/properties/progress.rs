@@ -1,10 +1,10 @@
-//! The workers get on, while nobody takes their session away and its windows stay open.
+//! Progress: the workers can renew while no event ends the session and its windows stay open.
 
 use super::Named;
 use crate::renewal_model::model::{RenewalModel, rules::Admitted, state::State, steps::Step};
 
-pub const GOES_ON: &str = "from the storage alone, a worker that asks reaches the last token";
-pub const NEWER_IS_STORED: &str = "a worker is refused only when the storage has a newer token";
+pub const GOES_ON: &str = "with the storage alone, a worker reaches the last token";
+pub const NEWER_IS_STORED: &str = "a worker is rejected only if the storage has a newer token";
 
 pub const WHEN_UNDISTURBED: [Named; 2] = [
     (GOES_ON, goes_on),
@@ -15,8 +15,8 @@ pub const WHEN_UNDISTURBED: [Named; 2] = [
     }),
 ];
 
-/// All workers crash, the late scripts run, and one worker goes on by the model's own steps. `eventually` would not do:
-/// stateright looks for it on paths without cycles, and a crash or a repeated request closes one.
+/// All workers crash, late scripts run, and one worker continues with the model's steps. `eventually` does not work here: stateright
+/// evaluates it on paths without cycles, and a crash or a retry closes a cycle.
 fn goes_on(model: &RenewalModel, state: &State) -> bool {
     let mut state = state.clone();
     for worker in 0..state.workers.len() {
@@ -27,8 +27,8 @@ fn goes_on(model: &RenewalModel, state: &State) -> bool {
         let asked = state.storage.token;
         model.apply(&mut state, Step::Ask { worker: 0 });
         let waiting = state.workers.iter().position(Option::is_some);
-        let worker = waiting.expect("it waits for its answer");
-        let request = state.workers[worker].expect("it waits for its answer");
+        let worker = waiting.expect("a waiting worker");
+        let request = state.workers[worker].expect("a waiting worker");
         model.apply(&mut state, Step::Serve(request));
         run_scripts(model, &mut state);
         let reply = *state.network.replies.first().expect("all scripts have run");

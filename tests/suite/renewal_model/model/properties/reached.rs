@@ -1,4 +1,4 @@
-//! What the model must reach: a property of states that are never reached says nothing.
+//! States that the model must reach. A property proves nothing about states that are never reached.
 
 use super::Named;
 use crate::renewal_model::model::{
@@ -9,7 +9,7 @@ use crate::renewal_model::model::{
 
 pub fn with(events: &'static [Event]) -> impl Iterator<Item = Named> {
     let by_events = events.iter().flat_map(|event| match event {
-        Event::Stranger => STRANGER,
+        Event::Attacker => ATTACKER,
         Event::Revocation => REVOCATION,
         Event::Rotation => ROTATION,
         Event::Time => TIME,
@@ -26,7 +26,7 @@ const ALWAYS: &[Named] = &[
     ("the last token is stored", |model, state| {
         state.storage.token.generation == model.last_generation
     }),
-    ("a renewal is done, and its answer lost", |_, state| {
+    ("a renewal is done and its reply lost", |_, state| {
         let stored = Request {
             token: state.storage.token,
             key: state.storage.pending,
@@ -42,16 +42,18 @@ const ALWAYS: &[Named] = &[
         |_, state| matches!(state.workers, [Some(one), Some(other)] if one != other),
     ),
     ("a token is admitted in the overlap", |model, state| {
-        let mut tokens = state.handed_out();
+        let mut tokens = state.issued_tokens();
         tokens.any(|token| model.rules.admit(&state.record, token) == Ok(Admitted::AsPrevious))
     }),
 ];
 
-const STRANGER: &[Named] = &[
-    ("a stranger renews with its own key", |_, state| {
-        answers(state, Some(Key::Stranger))
+const ATTACKER: &[Named] = &[
+    ("an attacker renews with its own key", |_, state| {
+        answers(state, Some(Key::Attacker))
     }),
-    ("a stranger renews without a key", |_, state| answers(state, None)),
+    ("an attacker renews without a key", |_, state| {
+        answers(state, None)
+    }),
 ];
 
 const REVOCATION: &[Named] = &[("a script meets a revocation", |_, state| {
@@ -73,9 +75,9 @@ const TIME: &[Named] = &[("a retry comes too late", |_, state| {
     })
 })];
 
-/// What a lost write costs, as it is documented.
+/// The documented effects of a lost write.
 const LOST_WRITE: &[Named] = &[
-    ("a worker is told of the loss", |_, state| {
+    ("a worker learns of the loss", |_, state| {
         let mut replies = state.network.replies.iter();
         replies.any(|reply| reply.outcome == Err(Refusal::StateLost))
     }),
@@ -83,7 +85,7 @@ const LOST_WRITE: &[Named] = &[
         "a loss goes unnoticed, and a generation has two tokens",
         |_, state| {
             let current = state.record.current;
-            let mut tokens = state.handed_out();
+            let mut tokens = state.issued_tokens();
             tokens.any(|token| token.generation == current.generation && token != current)
         },
     ),

@@ -1,4 +1,4 @@
-//! Who gets what: the properties that an attacker would like to break.
+//! Safety: the properties that an attacker would want to violate.
 
 use super::Named;
 use crate::renewal_model::model::{
@@ -8,12 +8,12 @@ use crate::renewal_model::model::{
 };
 
 pub const ONE_CURRENT: &str = "at most one token is admitted as the current one";
-pub const NEXT_GENERATION: &str = "a token renews to the next generation alone";
-pub const ONE_BACK: &str = "the overlap admits the token one generation back alone";
+pub const NEXT_GENERATION: &str = "a token renews only to the next generation";
+pub const ONE_BACK: &str = "the overlap admits only the previous generation";
 pub const AHEAD_IS_REFUSED: &str = "a token ahead of the record is neither admitted nor renewed";
-pub const REVOKED_IS_REFUSED: &str = "what the record calls revoked is refused";
+pub const REVOKED_IS_REFUSED: &str = "a revoked session is rejected";
 
-pub const WHATEVER_HAPPENS: [Named; 5] = [
+pub const WITH_LOST_WRITES: [Named; 5] = [
     (ONE_CURRENT, |model, state| {
         admitted(model, state, Admitted::AsCurrent).count() <= 1
     }),
@@ -29,28 +29,31 @@ pub const WHATEVER_HAPPENS: [Named; 5] = [
         let current = state.record.current.generation;
         let ahead = |token: &Token| token.generation > current;
         state
-            .handed_out()
+            .issued_tokens()
             .filter(ahead)
-            .all(|token| is_refused(model, state, token))
+            .all(|token| is_rejected(model, state, token))
     }),
     (REVOKED_IS_REFUSED, |model, state| {
-        !state.record.revoked || state.handed_out().all(|token| is_refused(model, state, token))
+        !state.record.revoked
+            || state
+                .issued_tokens()
+                .all(|token| is_rejected(model, state, token))
     }),
 ];
 
 pub const NEVER_FORKS: &str = "a generation has one token";
-pub const SAME_ANSWER: &str = "a renewal has one answer, which no other request gets";
+pub const SAME_ANSWER: &str = "a renewal has one reply, which no other request gets";
 pub const STAYS_REVOKED: &str = "a revoked session is never accepted again";
 pub const ROTATED_OUT: &str = "a rotation ends every token before it";
-pub const NOTHING_IS_LOST: &str = "nothing is called lost";
+pub const NOTHING_IS_LOST: &str = "no token is reported as lost";
 
-/// A lost write takes a renewal, a revocation or a rotation back.
-pub const WHILE_WRITES_LAST: [Named; 5] = [
+/// A lost write undoes a renewal, a revocation or a rotation, so these do not hold with it.
+pub const WITHOUT_LOST_WRITES: [Named; 5] = [
     (NEVER_FORKS, |_, state| {
         let same = |one: Token, other: Token| one == other || one.generation != other.generation;
         state
-            .handed_out()
-            .all(|one| state.handed_out().all(|other| same(one, other)))
+            .issued_tokens()
+            .all(|one| state.issued_tokens().all(|other| same(one, other)))
     }),
     (SAME_ANSWER, |_, state| {
         let answers = &state.history.answers;
@@ -62,35 +65,35 @@ pub const WHILE_WRITES_LAST: [Named; 5] = [
     }),
     (STAYS_REVOKED, |model, state| {
         let admitted = |token| model.rules.admit(&state.record, token).is_ok();
-        let admitted = state.history.revoked && state.handed_out().any(admitted);
+        let admitted = state.history.revoked && state.issued_tokens().any(admitted);
         !admitted && !state.history.renewed_after_revocation
     }),
     (ROTATED_OUT, |model, state| {
         let rotated = state.history.rotated.map_or(0, |token| token.generation);
         let before = |token: &Token| token.generation < rotated;
         state
-            .handed_out()
+            .issued_tokens()
             .filter(before)
-            .all(|token| is_refused(model, state, token))
+            .all(|token| is_rejected(model, state, token))
     }),
     (NOTHING_IS_LOST, |model, state| {
         let lost = |token| model.rules.admit(&state.record, token) == Err(Refusal::StateLost);
-        !state.handed_out().any(lost)
+        !state.issued_tokens().any(lost)
     }),
 ];
 
 fn admitted(model: &RenewalModel, state: &State, how: Admitted) -> impl Iterator<Item = Token> {
-    let mut tokens: Vec<_> = state.handed_out().collect();
+    let mut tokens: Vec<_> = state.issued_tokens().collect();
     tokens.sort_unstable();
     tokens.dedup();
     tokens.retain(|token| model.rules.admit(&state.record, *token) == Ok(how));
     tokens.into_iter()
 }
 
-/// Neither the API nor a renewal takes the token, with whatever key.
-fn is_refused(model: &RenewalModel, state: &State, token: Token) -> bool {
+/// Neither the API nor a renewal accepts the token, with any key.
+fn is_rejected(model: &RenewalModel, state: &State, token: Token) -> bool {
     let sent = state.network.requests.iter().map(|request| request.key);
-    let mut keys = sent.chain([None, Some(Key::Stranger)]);
+    let mut keys = sent.chain([None, Some(Key::Attacker)]);
     let refused = |key| {
         let decision = model.rules.decide(&state.record, Request { token, key });
         matches!(decision, Decision::Refuse(_))
