@@ -1,4 +1,4 @@
-//! The `session-auth-server` command as an operator runs it.
+//! The command line of `session-auth-server`.
 
 #![allow(clippy::expect_used, clippy::disallowed_methods, clippy::panic)]
 
@@ -20,7 +20,7 @@ use tower_session_auth::{
     CreateSession, RedisStore, RedisStoreConfig, SessionManager, SigningKey, TokenSigner,
 };
 
-/// The command, with no setting of the machine's own.
+/// The server's command, without the environment variables of this machine.
 fn command(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_session-auth-server"));
     command.args(arguments).env_clear();
@@ -43,7 +43,7 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-/// A folder of the test's own, removed at its end.
+/// A temporary folder, removed on drop.
 struct Folder(PathBuf);
 
 impl Folder {
@@ -66,13 +66,13 @@ impl Drop for Folder {
     }
 }
 
-/// A running server, ended by its process id, also on panic.
-struct Running {
+/// A running server process, killed on drop.
+struct RunningServer {
     child: Child,
     output: BufReader<std::process::ChildStdout>,
 }
 
-impl Running {
+impl RunningServer {
     fn start(command: &mut Command) -> Self {
         let mut child = command
             .stdout(Stdio::piped())
@@ -105,7 +105,7 @@ impl Running {
     }
 }
 
-impl Drop for Running {
+impl Drop for RunningServer {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
@@ -117,7 +117,7 @@ fn free_port() -> u16 {
     listener.local_addr().expect("an address").port()
 }
 
-async fn ready(api: &Api) {
+async fn wait_until_ready(api: &Api) {
     let started = Instant::now();
     while api
         .try_open(Method::GET, "/readyz")
@@ -126,16 +126,16 @@ async fn ready(api: &Api) {
     {
         assert!(
             started.elapsed() < Duration::from_secs(15),
-            "the server does not come up"
+            "the server does not become ready"
         );
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }
 
 #[tokio::test]
-async fn the_first_run_prints_a_walk_through_that_works_as_pasted() {
+async fn first_run_prints_a_walk_through_that_can_be_pasted() {
     let listen = format!("127.0.0.1:{}", free_port());
-    let mut server = Running::start(&mut command(&["--listen", &listen, "--min-ttl", "6"]));
+    let mut server = RunningServer::start(&mut command(&["--listen", &listen, "--min-ttl", "6"]));
     let mut script = String::new();
     let mut lines = server.output.by_ref().lines().map(|line| line.expect("a line"));
     let first = lines
@@ -146,7 +146,7 @@ async fn the_first_run_prints_a_walk_through_that_works_as_pasted() {
         script += &line;
         script.push('\n');
     }
-    ready(&Api::new(listen.parse().expect("an address"), "")).await;
+    wait_until_ready(&Api::new(listen.parse().expect("an address"), "")).await;
 
     let shell = tokio::task::spawn_blocking(move || run(Command::new("bash").arg("-s"), &script));
     let output = text(&shell.await.expect("a shell").stdout);
@@ -176,7 +176,7 @@ async fn the_first_run_prints_a_walk_through_that_works_as_pasted() {
 }
 
 #[tokio::test]
-async fn with_redis_it_runs_on_configured_keys_and_stops_cleanly() {
+async fn server_uses_the_configured_redis_and_keys_and_stops_on_sigterm() {
     let (redis, folder) = (TestRedis::shared(), Folder::new("serve"));
     let key = run(&mut command(&["keygen"]), "");
     let hash = run(&mut command(&["hash-password"]), &format!("{PASSWORD}\n"));
@@ -188,14 +188,14 @@ async fn with_redis_it_runs_on_configured_keys_and_stops_cleanly() {
         redis.fresh_database()
     );
     let config = folder.write("config.toml", &config);
-    let mut server = Running::start(
+    let mut server = RunningServer::start(
         command(&["--config", &config, "--listen", &listen, "--max-ttl", "650"])
             .env("SESSION_AUTH_MASTER_PASSWORD_HASH_FILE", &hash)
             .env("SESSION_AUTH_SESSION_TTL", "600")
             .env("SESSION_AUTH_MAX_TTL", "640"),
     );
     let api = Api::new(listen.parse().expect("an address"), PASSWORD);
-    ready(&api).await;
+    wait_until_ready(&api).await;
     let agent = api.agent().await;
     let session = api.session(&agent).await;
     let lifetime = session.body["expiresAt"]
@@ -205,7 +205,7 @@ async fn with_redis_it_runs_on_configured_keys_and_stops_cleanly() {
     assert_eq!(
         absolute - expires,
         2_592_000 - 600,
-        "the environment beats the file"
+        "the environment overrides the file"
     );
     api.create(json!({ "agentId": agent, "ttl": 650 }))
         .await
@@ -219,7 +219,7 @@ async fn with_redis_it_runs_on_configured_keys_and_stops_cleanly() {
 }
 
 #[test]
-fn a_configuration_that_cannot_work_ends_with_2_and_says_everything_that_is_wrong() {
+fn invalid_configuration_exits_with_2_and_lists_every_error() {
     let folder = Folder::new("wrong");
     let bad_keys = folder.write("keys", "k4.secret.hunter2");
     let unknown = folder.write("unknown.toml", "listen = '127.0.0.1:0'\nredis = 'x'\n");
@@ -284,7 +284,7 @@ fn a_configuration_that_cannot_work_ends_with_2_and_says_everything_that_is_wron
 }
 
 #[tokio::test]
-async fn what_becomes_of_replaced_tokens_is_set_by_flag_environment_and_file() {
+async fn renewal_settings_are_read_from_flags_environment_and_file() {
     let folder = Folder::new("renewal");
     let file = folder.write(
         "renewal.toml",
@@ -299,7 +299,7 @@ async fn what_becomes_of_replaced_tokens_is_set_by_flag_environment_and_file() {
         "--max-sessions-per-agent",
         "1",
     ]);
-    let _server = Running::start(
+    let _server = RunningServer::start(
         server
             .env("SESSION_AUTH_ON_REUSE", "revoke")
             .env("SESSION_AUTH_RENEWAL_RETRY_WINDOW", "0")
@@ -307,7 +307,7 @@ async fn what_becomes_of_replaced_tokens_is_set_by_flag_environment_and_file() {
             .env("SESSION_AUTH_MASTER_PASSWORD_HASH", cheap_hash()),
     );
     let api = Api::new(listen.parse().expect("an address"), PASSWORD);
-    ready(&api).await;
+    wait_until_ready(&api).await;
     let agent = api.agent().await;
     let oldest = api.session(&agent).await;
     let second = api
@@ -331,7 +331,7 @@ async fn what_becomes_of_replaced_tokens_is_set_by_flag_environment_and_file() {
 }
 
 #[test]
-fn the_subcommands_fit_together() {
+fn subcommands_accept_the_output_of_each_other() {
     let folder = Folder::new("fit");
     let key = run(&mut command(&["keygen"]), "");
     assert!(text(&key.stdout).starts_with("k4.secret."));
@@ -399,7 +399,7 @@ fn the_subcommands_fit_together() {
 }
 
 #[test]
-fn an_address_in_use_ends_with_1() {
+fn address_in_use_exits_with_1() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
     let address = taken.local_addr().expect("an address").to_string();
     let output = run(&mut command(&["--listen", &address]), "");
@@ -408,7 +408,7 @@ fn an_address_in_use_ends_with_1() {
 }
 
 #[tokio::test]
-async fn inspect_shows_a_record_in_redis() {
+async fn inspect_prints_a_record_of_redis() {
     let redis = TestRedis::shared();
     let url = redis.fresh_database();
     let store = RedisStore::open(&RedisStoreConfig::new(&*url)).expect("a store");

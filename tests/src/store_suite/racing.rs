@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tokio::{sync::Barrier, task::JoinSet};
-use tower_session_auth::{Created, Swapped};
+use tower_session_auth::{AgentId, Created, SessionId, Swapped};
 
 use super::steps::{Store, add, ids, list, revoked_at};
 use crate::fixtures::{NOW, agent, register, renewal, session};
@@ -67,12 +67,12 @@ pub async fn one_of_many_concurrent_replacements_succeeds(store: impl Store) {
 
 /// The outcome of one of several concurrent calls.
 enum CallOutcome {
-    Created(Created, tower_session_auth::SessionId),
+    Created(Created, SessionId),
     Revoked(u32),
 }
 
 /// Creates sessions of an agent while another task revokes all of them, or deletes the agent.
-async fn race<S: Store>(store: &S, agent: tower_session_auth::AgentId, delete: bool) -> Vec<CallOutcome> {
+async fn race<S: Store>(store: &S, agent: AgentId, delete: bool) -> Vec<CallOutcome> {
     let caller = |count: usize| {
         let (store, mut session) = (store.clone(), session(agent, NOW));
         session.limit = u32::MAX;
@@ -95,8 +95,8 @@ pub async fn deletion_leaves_no_active_session_despite_concurrent_creations(stor
     for _ in 0..ROUNDS {
         let agent = register(&store, agent(), None).await.id;
         let (mut created, mut revoked) = (0, 0);
-        for did in race(&store, agent, true).await {
-            match did {
+        for outcome in race(&store, agent, true).await {
+            match outcome {
                 CallOutcome::Revoked(count) => revoked = count,
                 CallOutcome::Created(Created::Done, id) => {
                     created += 1;
@@ -118,21 +118,21 @@ pub async fn deletion_leaves_no_active_session_despite_concurrent_creations(stor
 pub async fn concurrent_creation_is_either_revoked_with_its_agent_or_active(store: impl Store) {
     for _ in 0..ROUNDS {
         let agent = agent();
-        let (mut live, mut dead, mut revoked) = (Vec::new(), 0, 0);
-        for did in race(&store, agent, false).await {
-            match did {
+        let (mut active, mut revoked_sessions, mut revoked) = (Vec::new(), 0, 0);
+        for outcome in race(&store, agent, false).await {
+            match outcome {
                 CallOutcome::Revoked(count) => revoked = count,
                 CallOutcome::Created(outcome, id) => {
                     assert_eq!(outcome, Created::Done);
                     match revoked_at(&store, id).await {
-                        None => live.push(id),
-                        Some(_) => dead += 1,
+                        None => active.push(id),
+                        Some(_) => revoked_sessions += 1,
                     }
                 }
             }
         }
-        assert_eq!(revoked, dead);
+        assert_eq!(revoked, revoked_sessions);
         let listed = ids(&list(&store, Some(agent), MANY).await);
-        assert_eq!(listed, live.into_iter().collect());
+        assert_eq!(listed, active.into_iter().collect());
     }
 }
