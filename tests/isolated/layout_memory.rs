@@ -12,7 +12,7 @@ async fn session_takes_at_most_300_bytes_of_redis_memory() {
     let _alone = alone();
     const AGENTS: u64 = 20_000;
     const EACH: u64 = 5;
-    let layout = LayoutStore::new();
+    let layout = LayoutStore::start();
     let used = || {
         let info: InfoDict = layout.ask(&["INFO", "memory"]);
         info.get::<u64>("used_memory").unwrap()

@@ -20,7 +20,7 @@ use tower_session_auth::{
 
 #[tokio::test]
 async fn every_key_has_a_ttl_except_the_registry_and_its_agents() {
-    let layout = LayoutStore::new();
+    let layout = LayoutStore::start();
     let agents = layout.run_every_operation().await;
     let mut endless: Vec<_> = layout.keys("*");
     endless.retain(|key| layout.ask::<i64>(&["TTL", key]) < 0);
@@ -58,7 +58,7 @@ async fn documented_acl_user_may_run_the_stores_commands_only() {
 
 #[tokio::test]
 async fn key_prefixes_select_the_documented_types() {
-    let layout = LayoutStore::new();
+    let layout = LayoutStore::start();
     layout.run_every_operation().await;
     let mut count = 0;
     for (prefix, kind, len) in [
@@ -79,7 +79,7 @@ async fn key_prefixes_select_the_documented_types() {
 
 #[tokio::test]
 async fn tokens_are_stored_only_as_hashes() {
-    let layout = LayoutStore::new();
+    let layout = LayoutStore::start();
     let signer = TokenSigner::new(SigningKey::generate().unwrap());
     let sessions = SessionManager::new(layout.store.clone(), signer);
     let mut request = CreateSession::new(agent());
@@ -105,7 +105,7 @@ async fn tokens_are_stored_only_as_hashes() {
 /// The layout is public: operators and other programs read it.
 #[tokio::test]
 async fn record_has_the_documented_bytes() {
-    let layout = LayoutStore::new();
+    let layout = LayoutStore::start();
     let agent = agent();
     let packed = |id| -> Vec<u8> { layout.ask(&["GET", &key(id)]) };
 
@@ -152,7 +152,7 @@ async fn record_has_the_documented_bytes() {
 
 #[tokio::test]
 async fn agent_has_the_documented_keys() {
-    let layout = LayoutStore::new();
+    let layout = LayoutStore::start();
     let agent = agent();
     layout.register(agent, "build-bot").await;
     let record = layout.add(session(agent, NOW)).await;
@@ -181,7 +181,7 @@ async fn agent_has_the_documented_keys() {
 /// A rejected creation adds the agent to the registry before it fails.
 #[tokio::test]
 async fn deleted_agent_is_removed_from_the_registry() {
-    let layout = LayoutStore::new();
+    let layout = LayoutStore::start();
     let agent = agent();
     layout.register(agent, "build-bot").await;
     assert_eq!(layout.store.delete_agent(agent, NOW).await.unwrap(), Some(0));

@@ -9,7 +9,7 @@ use super::commands::{commands, sent};
 
 #[tokio::test]
 async fn scripts_name_all_their_keys_in_the_slot_of_the_agent() {
-    let layout = LayoutStore::new();
+    let layout = LayoutStore::start();
     layout.store.ping().await.unwrap();
     let mut monitor = layout.redis.monitor();
     let agents = layout.run_every_operation().await;
@@ -50,7 +50,7 @@ fn evicting(agent: AgentId) -> NewSession {
 
 #[tokio::test]
 async fn no_command_scans_the_keyspace() {
-    let layout = LayoutStore::new();
+    let layout = LayoutStore::start();
     let mut monitor = layout.redis.monitor();
     layout.run_every_operation().await;
     for command in commands(&mut monitor) {
@@ -62,7 +62,7 @@ async fn no_command_scans_the_keyspace() {
 
 #[tokio::test]
 async fn each_call_sends_the_documented_commands() {
-    let layout = LayoutStore::new();
+    let layout = LayoutStore::start();
     // Loads the scripts.
     layout.run_every_operation().await;
     let mut monitor = layout.redis.monitor();
@@ -89,7 +89,7 @@ async fn each_call_sends_the_documented_commands() {
 /// Counts the commands inside scripts too.
 #[tokio::test]
 async fn commands_per_call_do_not_grow_with_the_stored_sessions() {
-    let layout = LayoutStore::new();
+    let layout = LayoutStore::start();
     let (one, other) = (agent(), agent());
     let fill = async |agent: AgentId, count: usize| {
         for _ in 0..count {
