@@ -24,8 +24,8 @@ use tower_session_auth::{AgentId, SessionId, SessionRecord, SessionStore as _};
 
 use crate::alone;
 
-/// Writers revoke and renew over two stores. Readers ask a third store, whose tracking connection is killed repeatedly. No reader may
-/// get a record whose change was acknowledged longer ago than the bound.
+/// Writers revoke and renew over two stores. Readers ask a third store, whose tracking connection is killed repeatedly. No
+/// reader may get a record whose change was acknowledged longer ago than the bound.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_answer_is_staler_than_the_bound_under_load() {
     let _alone = alone();

@@ -1,5 +1,5 @@
-//! Ten thousand renewals over a network that loses, delays and repeats messages: the client of this crate loses no session, and renewals
-//! without idempotency keys lose most.
+//! Ten thousand renewals over a network that loses, delays and repeats messages: the client of this crate loses no session, and
+//! renewals without idempotency keys lose most.
 
 use std::{collections::BTreeSet, time::Duration};
 

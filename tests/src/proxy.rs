@@ -56,14 +56,14 @@ pub enum Fate {
     /// The client's connection breaks, and the request reaches the server later.
     Late,
     Delayed,
-    /// The request reaches the server twice at the same time, as when a proxy retries a PUT on another upstream. The client gets one
-    /// response.
+    /// The request reaches the server twice at the same time, as when a proxy retries a PUT on another upstream. The client
+    /// gets one response.
     Repeated,
 }
 
 impl Proxy {
-    /// Starts a proxy in front of a server. Without a seed, every request arrives. With a seed, half of them have another fate: the fate
-    /// of the n-th request to the m-th [numbered](Self::number) path depends only on the seed, n and m.
+    /// Starts a proxy in front of a server. Without a seed, every request arrives. With a seed, half of them have another fate:
+    /// the fate of the n-th request to the m-th [numbered](Self::number) path depends only on the seed, n and m.
     pub async fn start(target: SocketAddr, seed: Option<u64>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("an address");

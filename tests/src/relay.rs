@@ -1,4 +1,5 @@
-//! A TCP relay in front of a server. New connections can be redirected to another server, and each connection can be made to hang or break.
+//! A TCP relay in front of a server. New connections can be redirected to another server, and each connection can be made to
+//! hang or break.
 
 use std::{
     net::{Ipv4Addr, SocketAddr},

@@ -1,4 +1,5 @@
-//! The integration tests that run beside each other. Those that need the process or the machine for themselves are in `isolated`.
+//! The integration tests that run beside each other. Those that need the process or the machine for themselves are in
+//! `isolated`.
 
 mod bad_input;
 mod client;

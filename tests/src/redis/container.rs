@@ -27,8 +27,8 @@ use super::{
     server::{OPTIONS, Server, Watchdog, last_words},
 };
 
-/// Runs the command in its arguments when the input ends. It waits first if no line arrived, because the engine may still be creating the
-/// container.
+/// Runs the command in its arguments when the input ends. It waits first if no line arrived, because the engine may still be
+/// creating the container.
 const WATCH: &str = r#"
 settle=5
 while read -r _; do settle=0; echo; done

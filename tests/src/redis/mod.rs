@@ -1,7 +1,8 @@
-//! A real Redis server for tests, in a container or from the installed binary. It ends with the test process, even if that is killed.
+//! A real Redis server for tests, in a container or from the installed binary. It ends with the test process, even if that is
+//! killed.
 //!
-//! `TEST_REDIS=container|binary` chooses one of the two. By default tests use a container if an engine answers and has the image or can
-//! pull it. `TEST_REDIS_IMAGE` and `TEST_REDIS_BINARY` name other servers, such as Valkey.
+//! `TEST_REDIS=container|binary` chooses one of the two. By default tests use a container if an engine answers and has the
+//! image or can pull it. `TEST_REDIS_IMAGE` and `TEST_REDIS_BINARY` name other servers, such as Valkey.
 //!
 //! All functions block for a short time. Tests may do that, also inside `#[tokio::test]`.
 
@@ -101,8 +102,8 @@ impl TestRedis {
         self.port
     }
 
-    /// The URL of an unused logical database, so that tests on one server do not see each other's keys. There are 1,023 of them;
-    /// database 0 belongs to `url`.
+    /// The URL of an unused logical database, so that tests on one server do not see each other's keys. There are 1,023 of
+    /// them; database 0 belongs to `url`.
     pub fn fresh_database(&self) -> String {
         self.database(self.databases.fetch_add(1, Ordering::Relaxed) + 1)
     }
@@ -136,7 +137,8 @@ impl TestRedis {
         panic!("redis: the server does not restart: {failure}");
     }
 
-    /// Pauses the server, as SIGSTOP does: connections stay open and new ones are accepted, but no answer arrives until `resume`.
+    /// Pauses the server, as SIGSTOP does: connections stay open and new ones are accepted, but no answer arrives until
+    /// `resume`.
     #[track_caller]
     pub fn pause(&mut self) {
         self.server.pause();

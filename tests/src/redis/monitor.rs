@@ -24,9 +24,9 @@ impl Monitor {
         Self { feed, marker }
     }
 
-    /// The commands since the last call, oldest first. Each command that was answered before this call is included. A line looks like
-    /// `1339518083.107412 [0 127.0.0.1:60866] "GET" "key"`. A command inside a script has `[0 lua]`, where 0 is the database. A HELLO
-    /// without arguments is omitted, because stores send it periodically as a health check.
+    /// The commands since the last call, oldest first. Each command that was answered before this call is included. A line
+    /// looks like `1339518083.107412 [0 127.0.0.1:60866] "GET" "key"`. A command inside a script has `[0 lua]`, where 0 is the
+    /// database. A HELLO without arguments is omitted, because stores send it periodically as a health check.
     ///
     /// # Panics
     /// If the server has ended.

@@ -25,7 +25,8 @@ pub(super) trait Server: Send + Sync {
 #[rustfmt::skip]
 pub(super) const OPTIONS: [&str; 6] = ["--save", "", "--appendonly", "no", "--databases", "1024"];
 
-/// A shell that ends the server when its standard input closes. The kernel closes that input when this process ends, even by SIGKILL.
+/// A shell that ends the server when its standard input closes. The kernel closes that input when this process ends, even by
+/// SIGKILL.
 pub(super) struct Watchdog {
     shell: Child,
     replies: BufReader<ChildStdout>,

@@ -1,8 +1,8 @@
 //! The tests that every session store must pass.
 //!
-//! [`store_suite!`](crate::store_suite!) makes one test of each rule. It takes the name of an async function that returns a store
-//! without any content, and a guard. The guard is dropped after the store: a container's handle, for example, or `()`. Every test
-//! calls the function once.
+//! [`store_suite!`](crate::store_suite!) makes one test of each rule. It takes the name of an async function that returns a
+//! store without any content, and a guard. The guard is dropped after the store: a container's handle, for example, or `()`.
+//! Every test calls the function once.
 //!
 //! ```
 //! use tower_session_auth::MemoryStore;
@@ -14,8 +14,8 @@
 //! session_auth_tests::store_suite!(open_empty);
 //! ```
 //!
-//! A store must not read a clock: each call carries its time, and the times of the tests are in 2025. Only a store that ends keys by
-//! itself, as Redis does, may use its own clock for that.
+//! A store must not read a clock: each call carries its time, and the times of the tests are in 2025. Only a store that ends
+//! keys by itself, as Redis does, may use its own clock for that.
 
 mod agents;
 mod creating;
@@ -36,7 +36,8 @@ macro_rules! store_suite {
     };
 }
 
-/// The one list of the rules. The compiler reports a rule that is missing here as dead code, since only this list exports rules.
+/// The one list of the rules. The compiler reports a rule that is missing here as dead code, since only this list exports
+/// rules.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __store_rules {

@@ -57,7 +57,7 @@ async fn store_works_with_a_server_that_restarted_empty() {
     subject.fails(&record).await;
 
     redis.restart();
-    assert_eq!(subject.heals(record.id).await, None);
+    assert_eq!(subject.recovers(record.id).await, None);
     // The server has lost the scripts too.
     let swap = renewal(&record, "1", NOW);
     let swapped = subject.call(subject.store.replace_token(&swap)).await;
@@ -103,7 +103,7 @@ async fn store_recovers_when_a_changed_password_is_restored() {
     subject.fails(&record).await;
 
     execute(&["CONFIG", "SET", "requirepass", ""]);
-    assert_eq!(subject.heals(record.id).await, Some(record));
+    assert_eq!(subject.recovers(record.id).await, Some(record));
 }
 
 #[tokio::test]
@@ -113,7 +113,7 @@ async fn store_recovers_when_the_server_accepts_its_password() {
     let record = session(agent(), NOW).record;
     subject.fails(&record).await;
     execute(&redis, &["CONFIG", "SET", "requirepass", "other"]);
-    assert_eq!(subject.heals(record.id).await, None);
+    assert_eq!(subject.recovers(record.id).await, None);
     subject.add().await;
 }
 
@@ -134,7 +134,7 @@ async fn lost_connection_is_replaced_without_a_call() {
         assert!(start.elapsed() < Duration::from_secs(2), "not reconnected");
         yield_now().await;
     }
-    assert_eq!(subject.heals(record.id).await, Some(record));
+    assert_eq!(subject.recovers(record.id).await, Some(record));
 }
 
 /// Four readers and a writer run while connections are killed.
@@ -171,7 +171,7 @@ async fn answers_are_correct_while_connections_are_killed() {
                     count.fetch_add(1, Ordering::Relaxed);
                 }
                 Err(_) => {
-                    let read = writer.heals(current.id).await.unwrap();
+                    let read = writer.recovers(current.id).await.unwrap();
                     assert!(read == swap.next || read == swap.current, "{read:?}");
                     current = read;
                 }
@@ -181,7 +181,7 @@ async fn answers_are_correct_while_connections_are_killed() {
     for _ in 0..KILLS {
         execute(&redis, &["CLIENT", "KILL", "TYPE", "normal"]);
         let before = written.load(Ordering::Relaxed);
-        assert_eq!(subject.heals(constant.id).await.as_ref(), Some(&constant));
+        assert_eq!(subject.recovers(constant.id).await.as_ref(), Some(&constant));
         // The writer recovers too, before the next loss.
         while written.load(Ordering::Relaxed) < before + 2 {
             if let Some(ended) = tasks.try_join_next() {
@@ -204,6 +204,6 @@ async fn store_connects_to_a_server_that_starts_later() {
     // Until the back-off has reached its maximum.
     subject.fails_for(record.id, Duration::from_millis(1_500)).await;
     redis.restart();
-    assert_eq!(subject.heals(record.id).await, None);
+    assert_eq!(subject.recovers(record.id).await, None);
     subject.add().await;
 }

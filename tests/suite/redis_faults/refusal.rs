@@ -86,7 +86,7 @@ async fn replica_rejects_writes_until_it_is_promoted() {
         }
     }
     execute(&redis, &["REPLICAOF", "NO", "ONE"]);
-    assert_eq!(subject.heals(record.id).await.as_ref(), Some(&record));
+    assert_eq!(subject.recovers(record.id).await.as_ref(), Some(&record));
     let swap = renewal(&record, "1", NOW);
     let swapped = subject.call(subject.store.replace_token(&swap)).await;
     assert_eq!(swapped.unwrap(), Swapped::Done);
@@ -104,5 +104,5 @@ async fn replica_is_not_read_after_a_failed_write_revealed_it() {
     // Longer than a reconnection takes.
     subject.fails_for(record.id, Duration::from_secs(1)).await;
     execute(&redis, &["REPLICAOF", "NO", "ONE"]);
-    assert_eq!(subject.heals(record.id).await.as_ref(), Some(&record));
+    assert_eq!(subject.recovers(record.id).await.as_ref(), Some(&record));
 }

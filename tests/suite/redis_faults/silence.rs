@@ -27,7 +27,7 @@ async fn hanging_server_fails_calls_at_their_deadline_and_then_immediately() {
     );
 
     redis.resume();
-    assert_eq!(subject.heals(record.id).await, Some(record));
+    assert_eq!(subject.recovers(record.id).await, Some(record));
 }
 
 #[tokio::test]
@@ -41,7 +41,7 @@ async fn store_leaves_a_silent_address_when_the_server_answers() {
         subject.fails(&record).await;
         subject.fails_for(record.id, Duration::from_millis(millis)).await;
         gate.set(Mode::Open);
-        assert_eq!(subject.heals(record.id).await, None);
+        assert_eq!(subject.recovers(record.id).await, None);
         subject.add().await;
 
         gate.set(Mode::Silent);

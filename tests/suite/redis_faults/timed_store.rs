@@ -15,7 +15,7 @@ use session_auth_tests::fixtures::{NOW, agent, open, renewal, session};
 pub const DEADLINE: Duration = Duration::from_millis(250);
 /// The deadline, 100 ms, and a reserve for a loaded machine.
 const SLOWEST: Duration = Duration::from_secs(1);
-const HEALED: Duration = Duration::from_secs(2);
+const RECOVERY_LIMIT: Duration = Duration::from_secs(2);
 const POLL: Duration = Duration::from_millis(5);
 
 /// A store with a deadline of [`DEADLINE`]. On drop it prints its slowest call and its slowest recovery.
@@ -23,7 +23,7 @@ pub struct TimedStore {
     pub store: RedisStore,
     test: &'static str,
     slowest: Mutex<Duration>,
-    healed: Mutex<Duration>,
+    recovered: Mutex<Duration>,
 }
 
 impl TimedStore {
@@ -32,7 +32,7 @@ impl TimedStore {
             store: open(url, DEADLINE),
             test,
             slowest: Mutex::default(),
-            healed: Mutex::default(),
+            recovered: Mutex::default(),
         }
     }
 
@@ -42,7 +42,7 @@ impl TimedStore {
         let outcome = call.await;
         let took = start.elapsed();
         assert!(took <= SLOWEST, "{}: a call took {took:?}", self.test);
-        keep_longest(&self.slowest, took);
+        keep_maximum(&self.slowest, took);
         (outcome, took)
     }
 
@@ -97,15 +97,15 @@ impl TimedStore {
         }
     }
 
-    /// Reads until a read succeeds, which must happen within [`HEALED`].
-    pub async fn heals(&self, id: SessionId) -> Option<SessionRecord> {
+    /// Reads until a read succeeds, which must happen within [`RECOVERY_LIMIT`].
+    pub async fn recovers(&self, id: SessionId) -> Option<SessionRecord> {
         let start = Instant::now();
         loop {
             let read = self.read(id).await;
             let took = start.elapsed();
-            assert!(took <= HEALED, "{}: {took:?}: {read:?}", self.test);
+            assert!(took <= RECOVERY_LIMIT, "{}: {took:?}: {read:?}", self.test);
             if let Ok(record) = read {
-                keep_longest(&self.healed, took);
+                keep_maximum(&self.recovered, took);
                 return record;
             }
             sleep(POLL).await;
@@ -125,7 +125,7 @@ impl TimedStore {
             if read.as_ref().is_ok_and(|record| record.as_ref() == after) {
                 return;
             }
-            assert!(start.elapsed() <= HEALED, "{}: {read:?}", self.test);
+            assert!(start.elapsed() <= RECOVERY_LIMIT, "{}: {read:?}", self.test);
             assert!(read.is_err() || read.is_ok_and(|record| record.as_ref() == before));
             sleep(POLL).await;
         }
@@ -134,14 +134,17 @@ impl TimedStore {
 
 impl Drop for TimedStore {
     fn drop(&mut self) {
-        if let (Ok(slowest), Ok(healed)) = (self.slowest.lock(), self.healed.lock()) {
-            let (slowest, healed) = (slowest.as_millis(), healed.as_millis());
-            println!("{}: slowest call {slowest} ms, healed in {healed} ms", self.test);
+        if let (Ok(slowest), Ok(recovered)) = (self.slowest.lock(), self.recovered.lock()) {
+            let (slowest, recovered) = (slowest.as_millis(), recovered.as_millis());
+            println!(
+                "{}: slowest call {slowest} ms, recovered in {recovered} ms",
+                self.test
+            );
         }
     }
 }
 
-fn keep_longest(longest: &Mutex<Duration>, took: Duration) {
+fn keep_maximum(longest: &Mutex<Duration>, took: Duration) {
     let mut longest = longest.lock().unwrap();
     *longest = took.max(*longest);
 }

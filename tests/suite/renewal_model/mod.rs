@@ -1,5 +1,5 @@
-//! The renewal protocol, checked in every reachable state: with crashes; lost, late and repeated messages; attackers; revocations;
-//! rotations; closing windows; and lost writes.
+//! The renewal protocol, checked in every reachable state: with crashes; lost, late and repeated messages; attackers;
+//! revocations; rotations; closing windows; and lost writes.
 
 mod model;
 

@@ -1,5 +1,5 @@
-//! The renewal protocol as a finite model: one session, a store, the agent's two workers, and an unreliable network. The selected
-//! `Event`s may happen at any time.
+//! The renewal protocol as a finite model: one session, a store, the agent's two workers, and an unreliable network. The
+//! selected `Event`s may happen at any time.
 
 pub mod conformance;
 pub mod properties;

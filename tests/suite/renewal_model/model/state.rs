@@ -26,8 +26,8 @@ pub struct Storage {
     pub pending: Option<Key>,
 }
 
-/// The messages that were sent. Each may arrive at any time, repeatedly, or never. So a retry adds nothing, and a loss, a delay or a
-/// 503 is a message that does not arrive.
+/// The messages that were sent. Each may arrive at any time, repeatedly, or never. So a retry adds nothing, and a loss, a delay
+/// or a 503 is a message that does not arrive.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct Network {
     pub requests: BTreeSet<Request>,

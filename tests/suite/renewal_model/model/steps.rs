@@ -11,12 +11,13 @@ const SCRIPTS_AT_ONCE: usize = 2;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
-    /// A worker reserves a key in the storage, or finds one there, and requests a renewal. A crash between the two equals a request that
-    /// never arrives.
+    /// A worker reserves a key in the storage, or finds one there, and requests a renewal. A crash between the two equals a
+    /// request that never arrives.
     Ask {
         worker: usize,
     },
-    /// A server gets a request, reads the record and decides. Steps between the read and the reply, or the script, are its delay.
+    /// A server gets a request, reads the record and decides. Steps between the read and the reply, or the script, are its
+    /// delay.
     Serve(Request),
     /// The store runs a script.
     Run(Script),

@@ -15,8 +15,8 @@ pub const WHEN_UNDISTURBED: [Named; 2] = [
     }),
 ];
 
-/// All workers crash, late scripts run, and one worker continues with the model's steps. `eventually` does not work here: stateright
-/// evaluates it on paths without cycles, and a crash or a retry closes a cycle.
+/// All workers crash, late scripts run, and one worker continues with the model's steps. `eventually` does not work here:
+/// stateright evaluates it on paths without cycles, and a crash or a retry closes a cycle.
 fn goes_on(model: &RenewalModel, state: &State) -> bool {
     let mut state = state.clone();
     for worker in 0..state.workers.len() {
