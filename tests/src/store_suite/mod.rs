@@ -12,6 +12,7 @@
 //! }
 //!
 //! session_auth_tests::store_suite!(open_empty);
+//! # fn main() {}
 //! ```
 //!
 //! A store must not read a clock: each call carries its time, and the times of the tests are in 2025. Only a store that ends

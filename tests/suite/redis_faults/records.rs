@@ -29,7 +29,7 @@ async fn reads_are_unexpected(subject: &TimedStore, record: &SessionRecord, what
 async fn undecodable_record_is_an_error() {
     let redis = TestRedis::start();
     let subject = TimedStore::new("garbage in records", redis.url());
-    // Flag bits of a later version, and unterminated numbers.
+    // Flag bits of a later version, and invalid numbers.
     for (place, value) in [
         ("0", "\u{20}"),
         ("0", "\u{8}"),
