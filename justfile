@@ -1,12 +1,16 @@
-# What CI runs, in parts, and what needs a network.
+# The steps of CI as recipes, and recipes that need a network.
 
-# Everything, as CI does.
+# Runs every step of CI.
 ci:
     ./.ci/run
 
-# All tests, on every Redis that this machine has.
+# Runs all tests, on every Redis of this machine.
 test *options:
     ./tests/run {{options}}
+
+# Runs the integration tests whose path contains NAME: `just one redis_faults::late`, `just one full_server -- --nocapture`.
+one name *options:
+    cargo test --package session-auth-tests --all-features --locked --tests {{name}} {{options}}
 
 fmt:
     cargo fmt --all --check
@@ -17,17 +21,17 @@ clippy:
 doc:
     RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --all-features --locked
 
-# Each feature of the middleware alone.
+# Checks each feature of the middleware alone.
 features:
     cargo clippy -p tower-session-auth --locked --no-default-features -- -D warnings
     cargo clippy -p tower-session-auth --locked --no-default-features --features redis -- -D warnings
     cargo clippy -p tower-session-auth --locked --no-default-features --features tls -- -D warnings
     cargo clippy -p tower-session-auth --locked --no-default-features --features client -- -D warnings
 
-# Licences and advisories (needs cargo-deny and a network).
+# Checks licences and advisories (needs cargo-deny and a network).
 deny:
     cargo deny check
 
-# What a check costs, beside its peers (about 3 minutes; `just bench --quick` shows that it runs).
+# Measures the layers beside comparable crates (about 3 minutes; `just bench --quick` only checks that the benchmark runs).
 bench *options:
     cargo run --release --locked -p session-auth-bench -- {{options}}

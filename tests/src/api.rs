@@ -1,4 +1,4 @@
-//! An HTTP client that speaks the wire contract.
+//! A client of the server's HTTP API.
 
 use std::net::SocketAddr;
 
@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// A client of one server, with the master password at hand.
+/// A client of one server. It knows the master password.
 #[derive(Clone)]
 pub struct Api {
     client: Client<HttpConnector, Full<Bytes>>,
@@ -21,16 +21,16 @@ pub struct Api {
     password: String,
 }
 
-/// A whole answer.
+/// A complete response.
 #[derive(Debug, Clone)]
 pub struct Reply {
     pub status: u16,
     pub headers: HeaderMap,
-    /// `Null` where there is no body, text where there are metrics.
+    /// `Null` without a body, a string for metrics.
     pub body: Value,
 }
 
-/// A session with its token, as it was opened or renewed.
+/// The response to a creation or renewal, with id and token.
 #[derive(Debug, Clone)]
 pub struct Issued {
     pub id: String,
@@ -59,12 +59,12 @@ impl Api {
         }
     }
 
-    /// Sends any request; its URI is a path.
+    /// Sends a request whose URI is a path.
     pub async fn send(&self, request: Request<Full<Bytes>>) -> Reply {
-        self.try_send(request).await.expect("an answer")
+        self.try_send(request).await.expect("a response")
     }
 
-    /// `None` where there is no answer.
+    /// Returns `None` if no response arrives.
     async fn try_send(&self, mut request: Request<Full<Bytes>>) -> Option<Reply> {
         *request.uri_mut() = format!("{}{}", self.base, request.uri()).parse().expect("a URI");
         let response = self.client.request(request).await.ok()?;
@@ -88,7 +88,7 @@ impl Api {
         })
     }
 
-    /// A request of the administrator.
+    /// Sends a request with the master password.
     pub async fn master(&self, method: Method, path: &str, body: Option<Value>) -> Reply {
         let request = Request::builder().method(method).uri(path);
         let request = request.header("x-master-password", &self.password);
@@ -101,7 +101,7 @@ impl Api {
         self.send(request.expect("a request")).await
     }
 
-    /// A metric without labels; `None` where it is not told.
+    /// Reads a metric without labels. Returns `None` if the server does not report it.
     pub async fn metric(&self, name: &str) -> Option<f64> {
         let reply = self.master(Method::GET, "/metrics", None).await.expect(200);
         let text = reply.body.as_str().expect("text");
@@ -111,40 +111,42 @@ impl Api {
         values.next().map(|value| value.parse().expect("a number"))
     }
 
-    /// A request of an agent.
+    /// Sends a request with a bearer token.
     pub async fn bearer(&self, method: Method, path: &str, token: &str) -> Reply {
         let request = Request::builder().method(method).uri(path);
         let request = request.header("authorization", format!("Bearer {token}"));
         self.send(request.body(Full::default()).expect("a request")).await
     }
 
-    /// A request with no credentials and no body.
+    /// Sends a request without credentials and body.
     pub async fn open(&self, method: Method, path: &str) -> Reply {
         let request = Request::builder().method(method).uri(path);
         self.send(request.body(Full::default()).expect("a request")).await
     }
 
-    /// A fresh agent's id.
+    /// Registers an agent. Returns its id.
     pub async fn agent(&self) -> String {
         self.agent_reply().await.expect(201).text("id")
     }
 
+    /// Registers an agent. Returns the response.
     pub async fn agent_reply(&self) -> Reply {
         self.master(Method::POST, "/v1/agents", Some(json!({}))).await
     }
 
-    /// Like [`open`](Self::open); `None` while nobody listens.
+    /// Like [`open`](Self::open). Returns `None` if no response arrives.
     pub async fn try_open(&self, method: Method, path: &str) -> Option<Reply> {
         let request = Request::builder().method(method).uri(path);
         self.try_send(request.body(Full::default()).expect("a request"))
             .await
     }
 
+    /// Sends `POST /v1/sessions`.
     pub async fn create(&self, body: Value) -> Reply {
         self.master(Method::POST, "/v1/sessions", Some(body)).await
     }
 
-    /// A fresh session of an agent.
+    /// Opens a session of an agent with the default settings.
     pub async fn session(&self, agent: &str) -> Issued {
         self.create(json!({ "agentId": agent }))
             .await
@@ -152,12 +154,13 @@ impl Api {
             .issued()
     }
 
+    /// Renews a session without an idempotency key.
     pub async fn renew(&self, id: &str, token: &str) -> Reply {
         self.bearer(Method::PUT, &format!("/v1/sessions/{id}/renew"), token)
             .await
     }
 
-    /// `None` where there is no answer.
+    /// Like [`renew`](Self::renew). Returns `None` if no response arrives.
     pub async fn try_renew(&self, id: &str, token: &str) -> Option<Reply> {
         let request = Request::put(format!("/v1/sessions/{id}/renew"));
         let request = request.header("authorization", format!("Bearer {token}"));
@@ -165,7 +168,7 @@ impl Api {
             .await
     }
 
-    /// A renewal that can be repeated.
+    /// Renews a session with an idempotency key.
     pub async fn renew_with(&self, id: &str, token: &str, key: &str) -> Reply {
         let request = Request::put(format!("/v1/sessions/{id}/renew"))
             .header("authorization", format!("Bearer {token}"))
@@ -173,13 +176,13 @@ impl Api {
         self.send(request.body(Full::default()).expect("a request")).await
     }
 
-    /// Puts a new token in place of a session's current one.
+    /// Rotates the token of a session, as an administrator.
     pub async fn rotate(&self, id: &str) -> Reply {
         self.master(Method::POST, &format!("/v1/sessions/{id}/rotate"), None)
             .await
     }
 
-    /// What the API says to a token: the simplest request that needs one.
+    /// Sends `GET /v1/session`, the simplest request that needs a token.
     pub async fn access(&self, token: &str) -> Reply {
         self.bearer(Method::GET, "/v1/session", token).await
     }
@@ -196,14 +199,14 @@ impl Api {
 }
 
 impl Reply {
-    /// The reply itself if it has this status.
+    /// Asserts the status. Returns the reply.
     #[track_caller]
     pub fn expect(self, status: u16) -> Self {
         assert_eq!(self.status, status, "{}", self.body);
         self
     }
 
-    /// Asserts a refusal with this code, in the form that all refusals have.
+    /// Asserts a rejection with this status and code, and the format of all error responses.
     #[track_caller]
     pub fn refused(&self, status: u16, code: &str) {
         assert_eq!((self.status, self.code()), (status, code), "{}", self.body);
@@ -221,12 +224,12 @@ impl Reply {
         assert!(self.body["retryable"].is_boolean(), "{}", self.body);
     }
 
-    /// The code of a refusal; empty where there is none.
+    /// The code of an error response, or an empty string.
     pub fn code(&self) -> &str {
         self.body["code"].as_str().unwrap_or_default()
     }
 
-    /// A header's value; empty where there is none.
+    /// The value of a header, or an empty string.
     pub fn header(&self, name: &str) -> &str {
         self.headers
             .get(name)
@@ -257,7 +260,7 @@ impl Reply {
         }
     }
 
-    /// The paths of what is wrong with the input.
+    /// The paths of all validation issues.
     pub fn issue_paths(&self) -> Vec<&str> {
         let issues = self.body["details"]["issues"].as_array();
         issues

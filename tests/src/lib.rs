@@ -1,8 +1,12 @@
-//! What the integration tests share: a real Redis, the server in process with a clock of the test's, and an HTTP client.
+//! The parts that integration tests share: a real Redis, the server in process with a manual clock, an HTTP client, and
+//! [`store_suite!`], the tests of every session store.
 
 pub mod api;
+pub mod fixtures;
+pub mod module_tree;
 pub mod near;
 pub mod proxy;
 pub mod redis;
 pub mod relay;
 pub mod server;
+pub mod store_suite;

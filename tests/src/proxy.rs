@@ -1,4 +1,4 @@
-//! A proxy between clients and a server that loses, delays and repeats messages.
+//! An HTTP proxy that loses, delays and repeats messages between clients and a server.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -29,40 +29,41 @@ struct Shared {
     target: SocketAddr,
     client: Client<HttpConnector, Full<Bytes>>,
     seed: Option<u64>,
-    /// The paths whose requests meet fates of their own, by number.
+    /// The numbers of the paths that have a sequence of fates of their own.
     numbers: Mutex<BTreeMap<String, u64>>,
     log: Mutex<Log>,
 }
 
-/// What went through.
+/// A record of the traffic.
 #[derive(Debug, Default, Clone)]
 pub struct Log {
-    /// How many requests there were to each path.
+    /// The number of requests to each path.
     pub requests: BTreeMap<String, u64>,
-    /// How many of them met which fate.
+    /// The number of requests with each fate.
     pub fates: BTreeMap<Fate, u64>,
-    /// The tokens that the server gave out, by session and renewal count, whether they arrived or not.
+    /// The tokens in the server's responses, by session and renewal count, whether or not the response arrived.
     pub tokens: BTreeMap<(String, u64), BTreeSet<String>>,
 }
 
-/// What happens to a request.
+/// How the proxy treats a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Fate {
     Arrives,
-    /// The server never sees it.
+    /// The request does not reach the server.
     RequestLost,
-    /// The server answers, and nobody hears it.
+    /// The server responds, and the response does not reach the client.
     AnswerLost,
-    /// The client gives up, and later the server sees it all the same.
+    /// The client's connection breaks, and the request reaches the server later.
     Late,
     Delayed,
-    /// As a proxy does that sends a PUT to another upstream: both arrive at once, one answer is handed on.
+    /// The request reaches the server twice at the same time, as when a proxy retries a PUT on another upstream. The client
+    /// gets one response.
     Repeated,
 }
 
 impl Proxy {
-    /// In front of a server. With a seed, half of the requests meet another fate than to arrive. What becomes of the n-th request
-    /// to the m-th [numbered](Self::number) path depends on the seed, n and m alone.
+    /// Starts a proxy in front of a server. Without a seed, every request arrives. With a seed, half of them have another fate:
+    /// the fate of the n-th request to the m-th [numbered](Self::number) path depends only on the seed, n and m.
     pub async fn start(target: SocketAddr, seed: Option<u64>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("an address");
@@ -79,7 +80,7 @@ impl Proxy {
                 let shared = served.clone();
                 tokio::spawn(async move {
                     let service = service_fn(move |request| pass(shared.clone(), request));
-                    // It ends with an error whenever an answer is lost.
+                    // Ends with an error when a response is lost.
                     let _ = http1::Builder::new()
                         .serve_connection(TokioIo::new(stream), service)
                         .await;
@@ -93,21 +94,21 @@ impl Proxy {
         }
     }
 
-    /// Gives a path the next number.
+    /// Assigns the next number to a path.
     pub fn number(&self, path: String) {
         let mut numbers = self.shared.numbers.lock().unwrap_or_else(PoisonError::into_inner);
         let next = numbers.len() as u64 + 1;
         numbers.entry(path).or_insert(next);
     }
 
-    /// The tokens that the server gave out for a renewal of a session.
+    /// The tokens that the server issued for the n-th renewal of a session.
     pub fn tokens(&self, session: &str, renewal: u64) -> BTreeSet<String> {
         let log = self.shared.log();
         let tokens = log.tokens.get(&(session.to_owned(), renewal));
         tokens.cloned().unwrap_or_default()
     }
 
-    /// What went through so far.
+    /// The traffic so far.
     pub fn log(&self) -> Log {
         self.shared.log().clone()
     }
@@ -210,7 +211,7 @@ impl Shared {
     }
 }
 
-/// A step of SplitMix64.
+/// One step of SplitMix64.
 fn mix(state: u64) -> u64 {
     let state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
     let state = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

@@ -1,4 +1,5 @@
-//! A TCP relay in front of a server: a name that can be moved to another one, and connections that hang or break.
+//! A TCP relay in front of a server. New connections can be redirected to another server, and each connection can be made to
+//! hang or break.
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
@@ -12,7 +13,7 @@ use tokio::{
     task::JoinHandle,
 };
 
-/// A running relay. It stops when dropped, with its connections.
+/// A running relay. Dropping it stops it and closes its connections.
 pub struct Relay {
     pub address: SocketAddr,
     shared: Arc<Shared>,
@@ -21,21 +22,21 @@ pub struct Relay {
 
 struct Shared {
     target: watch::Sender<u16>,
-    /// What becomes of each connection, in the order in which they were made.
+    /// The fate of each connection, in the order of connecting.
     fates: Mutex<Vec<watch::Sender<Fate>>>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Fate {
     Passes,
-    /// What the server sends waits.
+    /// Bytes from the server are held back.
     Holds,
     Hangs,
     Breaks,
 }
 
 impl Relay {
-    /// In front of a port of 127.0.0.1.
+    /// Starts a relay in front of a port of 127.0.0.1.
     pub async fn start(port: u16) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
             .await
@@ -62,22 +63,22 @@ impl Relay {
         }
     }
 
-    /// Connections from now on lead to another port. Those that there are stay.
+    /// Redirects new connections to another port. Existing connections stay.
     pub fn lead_to(&self, port: u16) {
         self.shared.target.send_replace(port);
     }
 
-    /// From now on what the server sends over the n-th connection waits, until it is let go.
+    /// Holds back bytes from the server on the n-th connection, until `let_go`.
     pub fn hold(&self, connection: usize) {
         self.decide(connection, Fate::Holds);
     }
 
-    /// Everything passes again over a connection that was held.
+    /// Forwards again on a connection that was held, including the bytes held back.
     pub fn let_go(&self, connection: usize) {
         self.decide(connection, Fate::Passes);
     }
 
-    /// From now on nothing passes over the n-th connection, which stays open.
+    /// Stops forwarding on the n-th connection, which stays open.
     pub fn hang(&self, connection: usize) {
         self.decide(connection, Fate::Hangs);
     }
@@ -128,6 +129,6 @@ async fn relay(mut client: TcpStream, port: u16, mut fate: watch::Receiver<Fate>
         () = down => return,
         _ = fate.wait_for(|fate| *fate > Fate::Holds) => {}
     }
-    // What is under way is lost, and both sockets stay open.
+    // Bytes in flight are lost, and both sockets stay open.
     let _ = fate.wait_for(|fate| *fate == Fate::Breaks).await;
 }

@@ -1,4 +1,4 @@
-//! The reference server in process, on a free port, with a clock of the test's.
+//! The reference server in the test's process, on a free port, with a manual clock.
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
@@ -9,10 +9,10 @@ use tower_session_auth::clock::{Clock, ManualClock, Timestamp};
 
 use crate::{api::Api, redis::TestRedis};
 
-/// The master password of the servers here.
+/// The master password of test servers.
 pub const PASSWORD: &str = "correct horse battery staple";
 
-/// The time at which the clock of a test stands at first.
+/// The initial time of a test's clock.
 pub const START: u64 = 1_800_000_000;
 
 /// A running server. It stops when dropped.
@@ -22,12 +22,12 @@ pub struct TestServer {
     pub address: SocketAddr,
     stop: Option<oneshot::Sender<()>>,
     running: JoinHandle<()>,
-    /// Keeps the shared Redis alive.
+    /// Keeps the shared Redis running.
     _redis: Option<Arc<TestRedis>>,
 }
 
 impl TestServer {
-    /// On the embedded store.
+    /// Starts a server with the memory store.
     pub async fn memory() -> Self {
         Self::memory_with(|_| {}).await
     }
@@ -38,7 +38,7 @@ impl TestServer {
         Self::start(settings, None, ManualClock::new(Timestamp(START))).await
     }
 
-    /// On an empty database of the shared Redis.
+    /// Starts a server on an empty database of the shared Redis.
     pub async fn redis() -> Self {
         Self::redis_with(|_| {}).await
     }
@@ -53,11 +53,11 @@ impl TestServer {
         Self::start(settings, Some(redis), ManualClock::new(Timestamp(START))).await
     }
 
-    /// With these settings. Keys are made up where none are set.
+    /// Starts a server with these settings. It generates keys if none are set.
     pub async fn start(mut settings: Settings, redis: Option<Arc<TestRedis>>, clock: ManualClock) -> Self {
         let url = settings.redis_url.take();
         settings.master_password_hash.get_or_insert_with(cheap_hash);
-        // Slow machines must not fail tests that are not about the deadline.
+        // Tests that do not cover the deadline must not fail on slow machines.
         settings.store_timeout_ms.get_or_insert(5_000);
         let timeout = Duration::from_millis(settings.store_timeout_ms.unwrap_or_default());
         let mut config = Config::resolve(settings).expect("a configuration");
@@ -69,7 +69,7 @@ impl TestServer {
         Self::run(config, redis, clock).await
     }
 
-    /// With a whole configuration.
+    /// Starts a server with a complete configuration.
     pub async fn run(config: Config, redis: Option<Arc<TestRedis>>, clock: ManualClock) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("an address");
@@ -93,15 +93,17 @@ impl TestServer {
         }
     }
 
+    /// Advances the clock.
     pub fn advance(&self, seconds: u64) {
         self.clock.advance(Duration::from_secs(seconds));
     }
 
+    /// The time of the clock, in seconds since the epoch.
     pub fn now(&self) -> u64 {
         self.clock.now().0
     }
 
-    /// Asks the server to stop and waits until it has.
+    /// Shuts the server down and waits until it has stopped.
     pub async fn stop(mut self) {
         drop(self.stop.take());
         (&mut self.running).await.expect("a clean stop");
@@ -114,7 +116,7 @@ impl Drop for TestServer {
     }
 }
 
-/// The hash of [`PASSWORD`], with the least that Argon2id takes.
+/// The hash of [`PASSWORD`], with the smallest Argon2id parameters.
 pub fn cheap_hash() -> String {
     let params = Params::new(8, 1, 1, None).expect("parameters");
     Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
@@ -123,7 +125,7 @@ pub fn cheap_hash() -> String {
         .to_string()
 }
 
-/// Makes of each test over a server two: one for each store.
+/// Makes two tests of each function that takes a `TestServer`: one with the memory store, one with Redis.
 #[macro_export]
 macro_rules! on_both_stores {
     ($($(#[$attr:meta])* async fn $name:ident($server:ident: TestServer) $body:block)*) => {

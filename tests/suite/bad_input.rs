@@ -1,4 +1,4 @@
-//! Bad input of every kind gets the error table's answer.
+//! Invalid requests get the status and code of the error table.
 
 use http::{Method, Request};
 use http_body_util::Full;
@@ -29,7 +29,7 @@ async fn post(
 }
 
 #[tokio::test]
-async fn bodies_that_are_not_as_agreed_are_named() {
+async fn invalid_session_body_is_rejected_with_the_path_of_each_issue() {
     let server = TestServer::memory().await;
     let long = format!("{{\"a\":\"{}\"}}", "x".repeat(4096));
     let deep = format!("{}{}", "{\"a\":".repeat(200), "}".repeat(200));
@@ -103,7 +103,7 @@ async fn bodies_that_are_not_as_agreed_are_named() {
 }
 
 #[tokio::test]
-async fn bad_agents_are_named() {
+async fn invalid_agent_body_is_rejected_with_the_path_of_each_issue() {
     let server = TestServer::memory().await;
     for (body, path) in [
         (json!({ "id": "x" }), "id"),
@@ -129,7 +129,7 @@ async fn bad_agents_are_named() {
 }
 
 #[tokio::test]
-async fn ids_and_queries_that_are_not_as_agreed_are_named() {
+async fn invalid_ids_and_queries_are_rejected_with_the_name_of_each_issue() {
     let server = TestServer::memory().await;
     for (method, path, issues) in [
         (Method::GET, "/v1/sessions/x", &["id"][..]),
@@ -156,7 +156,7 @@ async fn ids_and_queries_that_are_not_as_agreed_are_named() {
 }
 
 #[tokio::test]
-async fn bodies_must_be_json_and_within_the_limit() {
+async fn body_must_be_json_and_within_the_size_limit() {
     let server = TestServer::memory().await;
     let body = || json!({ "name": "x" }).to_string();
     for content_type in [
@@ -181,7 +181,7 @@ async fn bodies_must_be_json_and_within_the_limit() {
 }
 
 #[tokio::test]
-async fn unknown_paths_and_methods_are_told_apart() {
+async fn unknown_path_is_404_and_unknown_method_is_405() {
     let server = TestServer::memory().await;
     for path in ["/", "/v1", "/v1/sessions/", "/v1/sessions/x/y", "/favicon.ico"] {
         server.api.open(Method::GET, path).await.refused(404, "NOT_FOUND");
@@ -199,7 +199,7 @@ async fn unknown_paths_and_methods_are_told_apart() {
 }
 
 #[tokio::test]
-async fn credentials_that_are_not_as_agreed_are_refused() {
+async fn malformed_credentials_are_rejected() {
     let server = TestServer::memory().await;
     let token = server.api.session(&server.api.agent().await).await.token;
     let with = async |uri: &str, headers: &[(&str, &[u8])]| {
@@ -269,7 +269,7 @@ async fn credentials_that_are_not_as_agreed_are_refused() {
 }
 
 #[tokio::test]
-async fn a_slow_body_is_cut_off_with_an_answer() {
+async fn slow_body_gets_a_408_response() {
     let server = TestServer::memory_with(|settings| settings.request_timeout_ms = Some(50)).await;
     let mut stream = TcpStream::connect(server.address).await.expect("a connection");
     let head = format!(
@@ -285,7 +285,7 @@ async fn a_slow_body_is_cut_off_with_an_answer() {
 }
 
 #[tokio::test]
-async fn a_chunked_body_over_the_limit_is_cut_off_with_an_answer() {
+async fn chunked_body_over_the_limit_gets_a_413_response() {
     let server = TestServer::memory().await;
     let mut stream = TcpStream::connect(server.address).await.expect("a connection");
     let head = format!(

@@ -1,4 +1,4 @@
-//! The client's layer against a real server: many requests at once, crashes, siblings, and the end of a session.
+//! The client layer against a real server: concurrent requests, crashes, processes that share a session, and the session's end.
 
 use std::{
     path::PathBuf,
@@ -43,11 +43,11 @@ async fn open(server: &TestServer, storage: impl SessionStorage) -> ClientSessio
         .unwrap()
 }
 
-async fn fresh(server: &TestServer) -> Issued {
+async fn open_session(server: &TestServer) -> Issued {
     server.api.session(&server.api.agent().await).await
 }
 
-/// What the API answers to a request through the layer: status and body.
+/// Sends a request through the client layer. Returns the status and the body.
 async fn get(session: &ClientSession, server: &TestServer) -> Result<(u16, Value), BoxError> {
     let mut api = session.layer().layer(http_client());
     let request = Request::get(format!("http://{}/v1/session", server.address));
@@ -67,14 +67,14 @@ async fn get_ok(session: &ClientSession, server: &TestServer) -> Value {
     body
 }
 
-async fn over(session: &ClientSession, server: &TestServer) -> SessionOver {
+async fn session_over(session: &ClientSession, server: &TestServer) -> SessionOver {
     let error = get(session, server).await.unwrap_err();
     *error.downcast_ref().unwrap_or_else(|| panic!("{error}"))
 }
 
 on_both_stores! {
-    async fn fifty_requests_at_the_moment_of_renewal_make_one_renewal_and_no_failure(server: TestServer) {
-        let issued = fresh(&server).await;
+    async fn fifty_concurrent_requests_cause_one_renewal_and_no_failure(server: TestServer) {
+        let issued = open_session(&server).await;
         let proxy = Proxy::start(server.address, None).await;
         let session = ClientSession::builder(http_client(), base(proxy.address))
             .clock(server.clock.clone())
@@ -98,24 +98,24 @@ on_both_stores! {
         assert_eq!(get_ok(&session, &server).await["renewalCount"], 1);
     }
 
-    async fn a_revoked_session_is_over(server: TestServer) {
-        let issued = fresh(&server).await;
+    async fn revoked_session_ends_until_another_one_is_loaded(server: TestServer) {
+        let issued = open_session(&server).await;
         let storage = MemoryStorage::new(saved(&issued));
         let session = open(&server, storage.clone()).await;
         get_ok(&session, &server).await;
         server.api.revoke(&issued.id).await.expect(200);
-        assert_eq!(over(&session, &server).await, SessionOver::Revoked);
+        assert_eq!(session_over(&session, &server).await, SessionOver::Revoked);
         assert_eq!(session.ended().await, SessionOver::Revoked);
         assert_eq!(session.token().await.unwrap_err(), SessionOver::Revoked);
 
-        // The application puts another session there, and goes on.
+        // The application saves another session and continues.
         let before = storage.load().await.unwrap();
-        storage.replace(&before, &saved(&fresh(&server).await)).await.unwrap();
+        storage.replace(&before, &saved(&open_session(&server).await)).await.unwrap();
         session.reload().await.unwrap();
         get_ok(&session, &server).await;
     }
 
-    async fn the_absolute_lifetime_and_the_limit_end_a_session(server: TestServer) {
+    async fn session_ends_at_the_renewal_limit_and_at_the_absolute_lifetime(server: TestServer) {
         let agent = server.api.agent().await;
         let request = serde_json::json!({ "agentId": agent, "ttl": 600, "maxRenewals": 1 });
         let issued = server.api.create(request).await.expect(201).issued();
@@ -124,28 +124,28 @@ on_both_stores! {
         session.fresh_token().await.unwrap();
         server.advance(480);
         session.fresh_token().await.unwrap();
-        // Its last token is good until it expires.
+        // The last token is valid until it expires.
         server.advance(119);
         assert_eq!(get_ok(&session, &server).await["renewalCount"], 1);
         server.advance(1);
-        assert_eq!(over(&session, &server).await, SessionOver::LimitReached);
+        assert_eq!(session_over(&session, &server).await, SessionOver::LimitReached);
 
         let request = serde_json::json!({ "agentId": agent, "ttl": 600, "absoluteLifetime": 600 });
         let issued = server.api.create(request).await.expect(201).issued();
         let session = open(&server, MemoryStorage::new(saved(&issued))).await;
         server.advance(600);
-        assert_eq!(over(&session, &server).await, SessionOver::LifetimeExceeded);
+        assert_eq!(session_over(&session, &server).await, SessionOver::LifetimeExceeded);
     }
 
-    async fn a_token_that_expired_unnoticed_is_the_end(server: TestServer) {
-        let issued = fresh(&server).await;
+    async fn session_ends_when_its_token_expired_before_a_renewal(server: TestServer) {
+        let issued = open_session(&server).await;
         let session = open(&server, MemoryStorage::new(saved(&issued))).await;
         server.advance(DAY);
-        assert_eq!(over(&session, &server).await, SessionOver::Expired);
+        assert_eq!(session_over(&session, &server).await, SessionOver::Expired);
     }
 
-    async fn a_session_that_somebody_else_renewed_is_over_unless_the_token_was_saved(server: TestServer) {
-        let issued = fresh(&server).await;
+    async fn token_renewed_elsewhere_is_adopted_from_storage_or_ends_the_session(server: TestServer) {
+        let issued = open_session(&server).await;
         let storage = MemoryStorage::new(saved(&issued));
         let session = open(&server, storage.clone()).await;
         let stranger = open(&server, MemoryStorage::new(saved(&issued))).await;
@@ -154,11 +154,11 @@ on_both_stores! {
         let before = storage.load().await.unwrap();
         storage.replace(&before, &saved(&renewed)).await.unwrap();
         assert_eq!(get_ok(&session, &server).await["renewalCount"], 1);
-        assert_eq!(over(&stranger, &server).await, SessionOver::Superseded);
+        assert_eq!(session_over(&stranger, &server).await, SessionOver::Superseded);
     }
 
-    async fn a_clock_that_is_ahead_asks_too_early_and_loses_nothing(server: TestServer) {
-        let issued = fresh(&server).await;
+    async fn client_clock_ahead_of_the_server_keeps_the_session(server: TestServer) {
+        let issued = open_session(&server).await;
         let ahead = tower_session_auth::clock::ManualClock::new(tower_session_auth::clock::Timestamp(server.now() + 2 * DAY));
         let session = ClientSession::builder(http_client(), base(server.address))
             .clock(ahead)
@@ -169,7 +169,7 @@ on_both_stores! {
     }
 }
 
-/// A file of one's own, removed with what lies beside it.
+/// A session file, removed on drop together with its lock and temporary file.
 struct TestFile(PathBuf);
 
 impl TestFile {
@@ -194,17 +194,17 @@ impl Drop for TestFile {
     }
 }
 
-/// Fails at a chosen write, as a process does that is killed there: nothing that comes after it happens.
+/// Simulates a process that is killed at the n-th write: that write never returns.
 #[derive(Clone)]
-struct Crashing {
+struct CrashingStorage {
     file: FileStorage,
     writes: Arc<AtomicUsize>,
     fatal: usize,
-    /// Whether the fatal write still gets to the disk.
+    /// Whether the fatal write reaches the disk.
     after: bool,
 }
 
-impl SessionStorage for Crashing {
+impl SessionStorage for CrashingStorage {
     async fn load(&self) -> Result<SavedSession, BoxError> {
         self.file.load().await
     }
@@ -222,13 +222,13 @@ impl SessionStorage for Crashing {
 }
 
 #[tokio::test]
-async fn a_crash_before_or_after_any_write_loses_nothing() {
+async fn session_survives_a_crash_before_or_after_each_write() {
     let server = TestServer::memory().await;
-    // 1 is the key, 2 the new token.
+    // Write 1 saves the idempotency key, write 2 the new token.
     for (fatal, after, renewals) in [(1, false, 0), (1, true, 0), (2, false, 1), (2, true, 1)] {
-        let issued = fresh(&server).await;
+        let issued = open_session(&server).await;
         let file = TestFile::new(&saved(&issued));
-        let storage = Crashing {
+        let storage = CrashingStorage {
             file: file.storage(),
             writes: Arc::default(),
             fatal,
@@ -248,7 +248,7 @@ async fn a_crash_before_or_after_any_write_loses_nothing() {
             .await
             .expect(200);
         assert_eq!(before.number("renewalCount"), renewals);
-        // Half a window later the next process begins.
+        // The next process starts within the retry window.
         server.advance(30);
         let session = open(&server, file.storage()).await;
         session.fresh_token().await.unwrap();
@@ -262,9 +262,9 @@ async fn a_crash_before_or_after_any_write_loses_nothing() {
 }
 
 #[tokio::test]
-async fn siblings_that_share_a_file_renew_once() {
+async fn processes_that_share_a_file_renew_once() {
     let server = TestServer::memory().await;
-    let issued = fresh(&server).await;
+    let issued = open_session(&server).await;
     let file = TestFile::new(&saved(&issued));
     let mut siblings = Vec::new();
     for _ in 0..8 {
@@ -287,14 +287,18 @@ async fn siblings_that_share_a_file_renew_once() {
         }
     }
     let mode = std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(&file.0).unwrap().permissions());
-    assert_eq!(mode & 0o777, 0o600, "nobody else can read it");
+    assert_eq!(mode & 0o777, 0o600, "only the owner can read the file");
 }
 
 #[tokio::test]
-async fn a_file_is_replaced_only_while_it_holds_what_was_expected() {
+async fn file_is_replaced_only_if_it_holds_the_expected_session() {
     let server = TestServer::memory().await;
-    let [first, second, third] =
-        [fresh(&server).await, fresh(&server).await, fresh(&server).await].map(|s| saved(&s));
+    let [first, second, third] = [
+        open_session(&server).await,
+        open_session(&server).await,
+        open_session(&server).await,
+    ]
+    .map(|s| saved(&s));
     let file = TestFile::new(&first);
     assert_eq!(file.storage().replace(&second, &third).await.unwrap(), first);
     assert_eq!(file.storage().load().await.unwrap(), first);
@@ -309,28 +313,28 @@ async fn a_file_is_replaced_only_while_it_holds_what_was_expected() {
         assert!(!error.to_string().contains("secret"), "{error}");
         assert!(
             error.to_string().contains("session-"),
-            "it names the file: {error}"
+            "the error names the file: {error}"
         );
     }
 }
 
 #[tokio::test]
-async fn a_session_that_is_saved_anew_is_picked_up() {
+async fn reload_adopts_a_newly_saved_session() {
     let server = TestServer::memory().await;
-    let issued = fresh(&server).await;
+    let issued = open_session(&server).await;
     let file = TestFile::new(&saved(&issued));
     let session = open(&server, file.storage()).await;
     server.api.revoke(&issued.id).await.expect(200);
-    assert_eq!(over(&session, &server).await, SessionOver::Revoked);
-    let another = fresh(&server).await;
+    assert_eq!(session_over(&session, &server).await, SessionOver::Revoked);
+    let another = open_session(&server).await;
     file.storage().save(&saved(&another)).await.unwrap();
     session.reload().await.unwrap();
     assert_eq!(get_ok(&session, &server).await["id"], another.id.as_str());
 }
 
-/// With `on_reuse = "revoke"`, a client that sent a token from before would kill its own session.
+/// With `on_reuse = "revoke"`, a client that sent a replaced token would end its own session.
 #[tokio::test]
-async fn a_sibling_that_slept_is_not_taken_for_a_thief() {
+async fn idle_sibling_is_not_treated_as_token_reuse() {
     let revoking = |settings: &mut session_auth_server::config::Settings| {
         settings.on_reuse = Some(tower_session_auth::session::OnReuse::Revoke);
     };
@@ -338,7 +342,7 @@ async fn a_sibling_that_slept_is_not_taken_for_a_thief() {
         TestServer::memory_with(revoking).await,
         TestServer::redis_with(revoking).await,
     ] {
-        let storage = MemoryStorage::new(saved(&fresh(&server).await));
+        let storage = MemoryStorage::new(saved(&open_session(&server).await));
         let (awake, asleep) = (open(&server, storage.clone()).await, open(&server, storage).await);
         server.advance(DAY * 8 / 10);
         awake.fresh_token().await.unwrap();

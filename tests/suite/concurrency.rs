@@ -1,4 +1,4 @@
-//! Races over HTTP: limits and renewals hold however many come at once.
+//! Concurrent requests over HTTP: session limit, renewal, deletion.
 
 use std::collections::BTreeMap;
 
@@ -17,7 +17,7 @@ fn counts(replies: &[Reply]) -> BTreeMap<(u16, String), usize> {
 
 on_both_stores! {
     #[allow(clippy::needless_pass_by_value)]
-    async fn of_64_creations_at_once_exactly_5_succeed(server: TestServer) {
+    async fn of_64_concurrent_creations_exactly_5_succeed(server: TestServer) {
         let agent = server.api.agent().await;
         let mut creations = JoinSet::new();
         for _ in 0..64 {
@@ -34,7 +34,7 @@ on_both_stores! {
         assert_eq!(list.body.as_array().map(Vec::len), Some(5));
     }
 
-    async fn of_64_renewals_at_once_exactly_one_wins_and_its_token_works(server: TestServer) {
+    async fn of_64_concurrent_renewals_exactly_one_succeeds(server: TestServer) {
         let session = server.api.session(&server.api.agent().await).await;
         server.advance(43_200);
         let mut renewals = JoinSet::new();
@@ -55,7 +55,7 @@ on_both_stores! {
         assert_eq!(own.number("renewalCount"), 1);
     }
 
-    async fn no_session_of_an_agent_survives_its_deletion(server: TestServer) {
+    async fn no_session_survives_the_deletion_of_its_agent(server: TestServer) {
         for _ in 0..10 {
             let agent = server.api.agent().await;
             let mut creations = JoinSet::new();

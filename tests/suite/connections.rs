@@ -1,4 +1,4 @@
-//! Connections: bounded in number and in time, and let finish when the server stops.
+//! Connection limits, timeouts, and graceful shutdown.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use tokio::{
 };
 use tower_session_auth::clock::{ManualClock, Timestamp};
 
-/// Far more than anything here takes.
+/// Far longer than any step takes.
 const SOON: Duration = Duration::from_secs(10);
 
 async fn server(adjust: impl FnOnce(&mut Config)) -> TestServer {
@@ -31,7 +31,7 @@ async fn connect(server: &TestServer, bytes: &str) -> TcpStream {
     stream
 }
 
-/// Everything up to the end of the connection.
+/// Reads until the server closes the connection.
 async fn rest(mut stream: TcpStream) -> String {
     let mut answer = Vec::new();
     let read = timeout(SOON, stream.read_to_end(&mut answer))
@@ -41,7 +41,7 @@ async fn rest(mut stream: TcpStream) -> String {
     String::from_utf8_lossy(&answer).into_owned()
 }
 
-/// The head and the first byte of the body of a registration.
+/// A request with a complete head and half of its body.
 fn unfinished() -> String {
     format!(
         "POST /v1/agents HTTP/1.1\r\nhost: x\r\nconnection: close\r\nx-master-password: {PASSWORD}\r\n\
@@ -50,7 +50,7 @@ fn unfinished() -> String {
 }
 
 #[tokio::test]
-async fn a_client_that_does_not_finish_its_head_is_dropped() {
+async fn connection_with_an_unfinished_head_is_closed() {
     let server = server(|config| config.limits.head = Duration::from_millis(50)).await;
     for bytes in ["", "GET /healthz HTTP/1.1\r\nhost: x\r\n"] {
         let answer = rest(connect(&server, bytes).await).await;
@@ -60,7 +60,7 @@ async fn a_client_that_does_not_finish_its_head_is_dropped() {
 }
 
 #[tokio::test]
-async fn connections_past_the_limit_wait_until_another_ends() {
+async fn connection_over_the_limit_waits_until_another_closes() {
     let server = server(|config| config.limits.connections = 2).await;
     let held = [connect(&server, "").await, connect(&server, "").await];
     let request = "GET /healthz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
@@ -75,7 +75,7 @@ async fn connections_past_the_limit_wait_until_another_ends() {
 }
 
 #[tokio::test]
-async fn a_running_request_finishes_when_the_server_stops() {
+async fn in_flight_request_completes_during_shutdown() {
     let server = server(|_| {}).await;
     let mut stream = connect(&server, &unfinished()).await;
     server.api.open(Method::GET, "/healthz").await.expect(200);
@@ -93,7 +93,7 @@ async fn a_running_request_finishes_when_the_server_stops() {
 }
 
 #[tokio::test]
-async fn a_request_that_never_finishes_does_not_keep_the_server() {
+async fn shutdown_does_not_wait_for_a_request_that_never_completes() {
     let server = server(|config| config.limits.shutdown = Duration::from_millis(50)).await;
     let _stream = connect(&server, &unfinished()).await;
     server.api.open(Method::GET, "/healthz").await.expect(200);
@@ -103,7 +103,7 @@ async fn a_request_that_never_finishes_does_not_keep_the_server() {
 }
 
 #[tokio::test]
-async fn malformed_http_is_refused_and_harms_nobody_else() {
+async fn malformed_http_does_not_affect_other_connections() {
     let server = server(|_| {}).await;
     for bytes in [
         "\0\0\0\0\r\n\r\n",

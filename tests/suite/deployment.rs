@@ -1,4 +1,4 @@
-//! What an operator relies on: restarts, several servers, key rotation, and Redis coming and going.
+//! Deployment: restarts, several servers on one Redis, key rotation, and Redis outages.
 
 use std::time::{Duration, Instant};
 
@@ -22,7 +22,7 @@ fn clock() -> ManualClock {
     ManualClock::new(Timestamp(START))
 }
 
-/// A server on this Redis with these keys.
+/// Starts a server on this Redis with these keys.
 async fn server(url: &str, keys: Keys, clock: ManualClock) -> TestServer {
     server_with(Settings::default(), url, keys, clock).await
 }
@@ -35,14 +35,14 @@ async fn server_with(mut settings: Settings, url: &str, keys: Keys, clock: Manua
     TestServer::run(config, None, clock).await
 }
 
-fn fresh_key() -> SigningKey {
+fn generate_key() -> SigningKey {
     SigningKey::generate().expect("a key")
 }
 
 #[tokio::test]
-async fn a_restarted_server_with_the_same_redis_and_keys_knows_all_sessions() {
+async fn restarted_server_with_the_same_redis_and_keys_accepts_existing_sessions() {
     let redis = TestRedis::shared();
-    let (url, keys, clock) = (redis.fresh_database(), Keys::single(fresh_key()), clock());
+    let (url, keys, clock) = (redis.fresh_database(), Keys::single(generate_key()), clock());
     let before = server(&url, keys.clone(), clock.clone()).await;
     let agent = before.api.agent().await;
     let session = before.api.session(&agent).await;
@@ -65,9 +65,9 @@ async fn a_restarted_server_with_the_same_redis_and_keys_knows_all_sessions() {
 }
 
 #[tokio::test]
-async fn two_servers_on_one_redis_see_each_others_changes_with_the_next_request() {
+async fn servers_on_one_redis_see_changes_on_the_next_request() {
     let redis = TestRedis::shared();
-    let (url, keys, clock) = (redis.fresh_database(), Keys::single(fresh_key()), clock());
+    let (url, keys, clock) = (redis.fresh_database(), Keys::single(generate_key()), clock());
     let one = server(&url, keys.clone(), clock.clone()).await;
     let other = server(&url, keys, clock).await;
     let session = one.api.session(&one.api.agent().await).await;
@@ -91,11 +91,11 @@ async fn two_servers_on_one_redis_see_each_others_changes_with_the_next_request(
         .refused(401, "SESSION_REVOKED");
 }
 
-/// What one server changes, it refuses itself at once, and the other as soon as it has heard of it.
+/// A server applies its own changes immediately, and those of another server after the invalidation.
 #[tokio::test]
-async fn two_servers_with_records_in_memory_see_each_others_changes_within_the_bound() {
+async fn servers_with_a_near_cache_see_changes_of_each_other() {
     let redis = TestRedis::start();
-    let (url, keys, clock) = (redis.url(), Keys::single(fresh_key()), clock());
+    let (url, keys, clock) = (redis.url(), Keys::single(generate_key()), clock());
     let settings = || Settings {
         freshness: Some(Freshness::Bounded),
         ..Settings::default()
@@ -104,7 +104,7 @@ async fn two_servers_with_records_in_memory_see_each_others_changes_within_the_b
     let other = server_with(settings(), &url, keys, clock).await;
     for own in [true, false] {
         let session = one.api.session(&one.api.agent().await).await;
-        // Long enough for both to hold it.
+        // Until both servers have cached the session.
         for _ in 0..50 {
             one.api.access(&session.token).await.expect(200);
             other.api.access(&session.token).await.expect(200);
@@ -121,7 +121,7 @@ async fn two_servers_with_records_in_memory_see_each_others_changes_within_the_b
             one.api.access(&renewed.token).await.expect(200);
             other.api.access(&renewed.token).await.expect(200);
         }
-        let (revoking, hearing) = if own { (&one, &other) } else { (&other, &one) };
+        let (revoking, observing) = if own { (&one, &other) } else { (&other, &one) };
         revoking.api.revoke(&session.id).await.expect(200);
         revoking
             .api
@@ -129,10 +129,10 @@ async fn two_servers_with_records_in_memory_see_each_others_changes_within_the_b
             .await
             .refused(401, "SESSION_REVOKED");
         let revoked = Instant::now();
-        while hearing.api.access(&renewed.token).await.status == 200 {
-            assert!(revoked.elapsed() < Duration::from_secs(5), "never refused");
+        while observing.api.access(&renewed.token).await.status == 200 {
+            assert!(revoked.elapsed() < Duration::from_secs(5), "never rejected");
         }
-        hearing
+        observing
             .api
             .access(&renewed.token)
             .await
@@ -142,13 +142,13 @@ async fn two_servers_with_records_in_memory_see_each_others_changes_within_the_b
 }
 
 #[tokio::test]
-async fn a_metric_tells_whether_records_in_memory_are_in_use() {
+async fn metrics_report_whether_the_near_cache_is_coherent() {
     let mut redis = TestRedis::start();
     let settings = Settings {
         freshness: Some(Freshness::Bounded),
         ..Settings::default()
     };
-    let server = server_with(settings, &redis.url(), Keys::single(fresh_key()), clock()).await;
+    let server = server_with(settings, &redis.url(), Keys::single(generate_key()), clock()).await;
     let near_cache = async |name: &str| {
         let name = format!("session_auth_near_cache_{name}");
         server.api.metric(&name).await
@@ -161,7 +161,7 @@ async fn a_metric_tells_whether_records_in_memory_are_in_use() {
     let began = Instant::now();
     while near_cache("hits_total").await.is_none_or(|hits| hits < 10.0) {
         server.api.access(&session.token).await.expect(200);
-        assert!(began.elapsed() < Duration::from_secs(5), "never held");
+        assert!(began.elapsed() < Duration::from_secs(5), "never cached");
     }
     assert_eq!(near_cache("coherent").await, Some(1.0));
     assert_eq!(near_cache("bound_seconds").await, Some(0.25));
@@ -175,15 +175,18 @@ async fn a_metric_tells_whether_records_in_memory_are_in_use() {
     redis.resume();
     let resumed = Instant::now();
     while near_cache("coherent").await != Some(1.0) {
-        assert!(resumed.elapsed() < Duration::from_secs(10), "never again");
+        assert!(
+            resumed.elapsed() < Duration::from_secs(10),
+            "never coherent again"
+        );
     }
 }
 
 #[tokio::test]
-async fn keys_are_rotated_without_a_cut_and_a_retired_key_is_refused() {
+async fn key_rotation_keeps_sessions_and_rejects_removed_keys() {
     let redis = TestRedis::shared();
     let (url, clock) = (redis.fresh_database(), clock());
-    let (old, new) = (fresh_key(), fresh_key());
+    let (old, new) = (generate_key(), generate_key());
     let rotated = format!("{}\n{}\n", new.to_paserk(), old.verifying_key().to_paserk());
     let rotated = parse_key_file(&rotated).expect("keys");
 
@@ -213,11 +216,11 @@ async fn keys_are_rotated_without_a_cut_and_a_retired_key_is_refused() {
 }
 
 #[tokio::test]
-async fn each_operation_is_a_constant_number_of_commands() {
+async fn each_operation_sends_a_constant_number_of_commands() {
     let redis = TestRedis::start();
-    let server = server(&redis.url(), Keys::single(fresh_key()), clock()).await;
+    let server = server(&redis.url(), Keys::single(generate_key()), clock()).await;
     let agent = server.api.agent().await;
-    // The scripts are known from here on.
+    // Loads the scripts.
     let warm_up = server.api.session(&agent).await;
     server.advance(HALF_A_DAY);
     server.api.renew(&warm_up.id, &warm_up.token).await.expect(200);
@@ -250,7 +253,7 @@ async fn each_operation_is_a_constant_number_of_commands() {
         .renew(&session.id, &session.token)
         .await
         .refused(403, "RENEWAL_TOO_EARLY");
-    assert_eq!(commands(), ["GET"], "a renewal that is refused");
+    assert_eq!(commands(), ["GET"], "a rejected renewal");
     server.api.revoke(&session.id).await.expect(200);
     assert_eq!(commands(), ["GETRANGE", "EVALSHA"], "a revocation");
     server
@@ -262,9 +265,9 @@ async fn each_operation_is_a_constant_number_of_commands() {
 }
 
 #[tokio::test]
-async fn without_redis_every_protected_request_is_503_and_all_is_well_after_its_return() {
+async fn protected_requests_are_503_without_redis_and_recover_with_it() {
     let mut redis = TestRedis::start();
-    let server = server(&redis.url(), Keys::single(fresh_key()), clock()).await;
+    let server = server(&redis.url(), Keys::single(generate_key()), clock()).await;
     let agent = server.api.agent().await;
     let session = server.api.session(&agent).await;
     server.api.open(Method::GET, "/readyz").await.expect(200);
@@ -302,7 +305,7 @@ async fn without_redis_every_protected_request_is_503_and_all_is_well_after_its_
     while server.api.open(Method::GET, "/readyz").await.status != 200 {
         assert!(
             back.elapsed() < Duration::from_secs(2),
-            "not well 2 s after the return of Redis"
+            "not ready 2 s after the restart of Redis"
         );
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
@@ -317,9 +320,9 @@ async fn without_redis_every_protected_request_is_503_and_all_is_well_after_its_
 }
 
 #[tokio::test]
-async fn a_server_whose_clock_is_ahead_takes_no_session_from_the_list_nor_from_revocation() {
+async fn server_with_a_clock_ahead_hides_no_session_from_list_or_revocation() {
     let redis = TestRedis::shared();
-    let (url, keys) = (redis.fresh_database(), Keys::single(fresh_key()));
+    let (url, keys) = (redis.fresh_database(), Keys::single(generate_key()));
     let right = server(&url, keys.clone(), clock()).await;
     let ahead = server(&url, keys, ManualClock::new(Timestamp(START + 86_400 + 3_000))).await;
     let agent = right.api.agent().await;
@@ -342,9 +345,9 @@ async fn a_server_whose_clock_is_ahead_takes_no_session_from_the_list_nor_from_r
 }
 
 #[tokio::test]
-async fn a_demoted_redis_is_not_ready_and_then_not_read() {
+async fn demoted_redis_is_not_ready_and_not_read() {
     let redis = TestRedis::start();
-    let server = server(&redis.url(), Keys::single(fresh_key()), clock()).await;
+    let server = server(&redis.url(), Keys::single(generate_key()), clock()).await;
     let session = server.api.session(&server.api.agent().await).await;
     redis
         .command::<String>(&["REPLICAOF", "127.0.0.1", "1"])
@@ -366,7 +369,7 @@ async fn a_demoted_redis_is_not_ready_and_then_not_read() {
     while server.api.open(Method::GET, "/readyz").await.status != 200 {
         assert!(
             promoted.elapsed() < Duration::from_secs(2),
-            "not well 2 s after the promotion"
+            "not ready 2 s after the promotion"
         );
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
@@ -374,9 +377,9 @@ async fn a_demoted_redis_is_not_ready_and_then_not_read() {
 }
 
 #[tokio::test]
-async fn a_damaged_record_does_not_keep_the_others_from_being_revoked() {
+async fn damaged_record_does_not_prevent_the_revocation_of_others() {
     let redis = TestRedis::start();
-    let server = server(&redis.url(), Keys::single(fresh_key()), clock()).await;
+    let server = server(&redis.url(), Keys::single(generate_key()), clock()).await;
     let agent = server.api.agent().await;
     let (damaged, sound) = (server.api.session(&agent).await, server.api.session(&agent).await);
     let digits = damaged.id.replace('-', "");

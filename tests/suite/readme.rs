@@ -1,4 +1,4 @@
-//! The README's Rust compiles: it stands here too, and a test compares the two.
+//! The Rust blocks of the README, repeated here so that they are compiled. A test compares the two.
 
 use bytes::Bytes;
 use http::Request;
@@ -9,8 +9,8 @@ const README: &str = include_str!("../../README.md");
 const HERE: &str = include_str!("readme.rs");
 
 #[test]
-fn its_rust_is_what_compiles_here() {
-    // rustfmt breaks lines elsewhere where they are indented.
+fn rust_blocks_of_the_readme_are_compiled_here() {
+    // Compares without white space: rustfmt breaks indented lines elsewhere.
     let dense = |text: &str| text.split_whitespace().collect::<String>();
     let here = dense(HERE);
     let blocks = README.split("```rust\n").skip(1);
@@ -24,8 +24,8 @@ fn its_rust_is_what_compiles_here() {
     }
 }
 
-#[expect(dead_code, reason = "it need only compile")]
-async fn add_it_to_an_axum_app() -> Result<(), BoxError> {
+#[expect(dead_code, reason = "only compiled")]
+async fn axum_app() -> Result<(), BoxError> {
     use axum::{Extension, Router, routing::get};
     use tower_session_auth::{
         AuthenticatedSession, RedisStore, SessionAuthLayer, TokenVerifier, VerifyingKey,
@@ -57,8 +57,8 @@ async fn add_it_to_an_axum_app() -> Result<(), BoxError> {
     Ok(())
 }
 
-#[expect(dead_code, reason = "it need only compile")]
-async fn be_an_agent() -> Result<impl Service<Request<Full<Bytes>>>, BoxError> {
+#[expect(dead_code, reason = "only compiled")]
+async fn agent_client() -> Result<impl Service<Request<Full<Bytes>>>, BoxError> {
     use hyper_util::{client::legacy::Client, rt::TokioExecutor};
     use tower::Layer;
     use tower_session_auth::client::{ClientSession, FileStorage};

@@ -1,4 +1,4 @@
-//! Renewal over HTTP, on both stores: repetition, overlap, reuse, lost writes, rotation by an administrator.
+//! Renewal over HTTP, on both stores: retries, overlap, reuse, lost writes, and rotation by an administrator.
 
 use std::path::PathBuf;
 
@@ -18,7 +18,7 @@ use tower_session_auth::{
 const DAY: u64 = 86_400;
 const KEY: &str = "0b7c2f0e-the-first";
 
-/// A session that was renewed with [`KEY`], half a day after the start: the tokens before and after.
+/// Opens a session and renews it with [`KEY`] after half a day. Returns the first and the second token.
 async fn renewed(server: &TestServer) -> (Issued, Issued) {
     let first = server.api.session(&server.api.agent().await).await;
     server.advance(DAY / 2);
@@ -26,33 +26,33 @@ async fn renewed(server: &TestServer) -> (Issued, Issued) {
     (first, second.expect(200).issued())
 }
 
-async fn repeat(server: &TestServer, first: &Issued) -> Reply {
+async fn retry(server: &TestServer, first: &Issued) -> Reply {
     server.api.renew_with(&first.id, &first.token, KEY).await
 }
 
 on_both_stores! {
-    async fn a_renewal_is_repeated_with_the_whole_answer_until_the_window_closes(server: TestServer) {
+    async fn retried_renewal_gets_the_same_response_until_the_retry_window_closes(server: TestServer) {
         let (first, second) = renewed(&server).await;
         for later in [0, 59] {
             server.advance(later);
-            assert_eq!(repeat(&server, &first).await.expect(200).body, second.body);
+            assert_eq!(retry(&server, &first).await.expect(200).body, second.body);
         }
         server.api.access(&second.token).await.expect(200);
         server.api.access(&first.token).await.refused(401, "TOKEN_SUPERSEDED");
         server.advance(1);
-        repeat(&server, &first).await.refused(403, "SESSION_RENEWAL_MISMATCH");
+        retry(&server, &first).await.refused(403, "SESSION_RENEWAL_MISMATCH");
         server.api.access(&second.token).await.expect(200);
     }
 
-    async fn only_the_same_key_repeats_a_renewal(server: TestServer) {
+    async fn only_the_same_idempotency_key_retries_a_renewal(server: TestServer) {
         let (first, _) = renewed(&server).await;
         let mismatch = |reply: Reply| reply.refused(403, "SESSION_RENEWAL_MISMATCH");
         mismatch(server.api.renew(&first.id, &first.token).await);
         mismatch(server.api.renew_with(&first.id, &first.token, "another-key").await);
-        repeat(&server, &first).await.expect(200);
+        retry(&server, &first).await.expect(200);
     }
 
-    async fn a_key_has_8_to_255_visible_characters(server: TestServer) {
+    async fn idempotency_key_has_8_to_255_visible_characters(server: TestServer) {
         let session = server.api.session(&server.api.agent().await).await;
         let seven = "1234567";
         for bad in ["", seven, "with a space", "caf\u{e9}-caf\u{e9}", &"x".repeat(256)] {
@@ -66,40 +66,40 @@ on_both_stores! {
         }
     }
 
-    async fn revoked_or_expired_beats_a_repetition(server: TestServer) {
+    async fn retried_renewal_of_an_expired_or_revoked_session_is_rejected(server: TestServer) {
         let first = server.api.session(&server.api.agent().await).await;
         server.advance(DAY - 30);
-        repeat(&server, &first).await.expect(200);
+        retry(&server, &first).await.expect(200);
         server.advance(29);
-        repeat(&server, &first).await.expect(200);
+        retry(&server, &first).await.expect(200);
         server.advance(1);
-        repeat(&server, &first).await.refused(401, "TOKEN_EXPIRED");
+        retry(&server, &first).await.refused(401, "TOKEN_EXPIRED");
         server.api.revoke(&first.id).await.expect(200);
-        repeat(&server, &first).await.refused(401, "SESSION_REVOKED");
+        retry(&server, &first).await.refused(401, "SESSION_REVOKED");
     }
 
-    async fn the_window_closes_when_the_new_token_is_rotated(server: TestServer) {
+    async fn retry_window_closes_when_the_new_token_is_rotated(server: TestServer) {
         let (first, second) = renewed(&server).await;
         server.api.rotate(&first.id).await.expect(200);
-        repeat(&server, &first).await.refused(403, "SESSION_RENEWAL_MISMATCH");
+        retry(&server, &first).await.refused(403, "SESSION_RENEWAL_MISMATCH");
         server.api.access(&second.token).await.refused(401, "TOKEN_SUPERSEDED");
     }
 
-    async fn the_window_closes_when_the_new_token_is_renewed_in_turn(server: TestServer) {
-        // The end of the lifetime makes the second term short enough for a renewal while the first token lives.
+    async fn retry_window_closes_at_the_next_renewal(server: TestServer) {
+        // The absolute lifetime shortens the second ttl, so that a renewal is due before the first token expires.
         let agent = server.api.agent().await;
         let request = serde_json::json!({ "agentId": agent, "ttl": 600, "absoluteLifetime": 620 });
         let first = server.api.create(request).await.expect(201).issued();
         server.advance(570);
-        let second = repeat(&server, &first).await.expect(200).issued();
+        let second = retry(&server, &first).await.expect(200).issued();
         server.advance(25);
-        repeat(&server, &first).await.expect(200);
+        retry(&server, &first).await.expect(200);
         let third = server.api.renew_with(&first.id, &second.token, KEY).await.expect(200).issued();
-        repeat(&server, &first).await.refused(403, "SESSION_RENEWAL_MISMATCH");
+        retry(&server, &first).await.refused(403, "SESSION_RENEWAL_MISMATCH");
         server.api.access(&third.token).await.expect(200);
     }
 
-    async fn a_key_is_sent_once(server: TestServer) {
+    async fn second_idempotency_key_header_is_rejected(server: TestServer) {
         let session = server.api.session(&server.api.agent().await).await;
         let request = http::Request::put(format!("/v1/sessions/{}/renew", session.id))
             .header("authorization", format!("Bearer {}", session.token))
@@ -112,7 +112,7 @@ on_both_stores! {
         assert_eq!(reply.issue_paths(), ["Idempotency-Key"]);
     }
 
-    async fn many_repetitions_at_once_make_one_renewal(server: TestServer) {
+    async fn concurrent_retries_make_one_renewal(server: TestServer) {
         let first = server.api.session(&server.api.agent().await).await;
         server.advance(DAY / 2);
         let sent: Vec<_> = (0..32)
@@ -126,11 +126,11 @@ on_both_stores! {
             bodies.push(reply.await.unwrap().expect(200).body);
         }
         bodies.dedup();
-        assert_eq!(bodies.len(), 1, "the same answer each time");
+        assert_eq!(bodies.len(), 1, "every retry gets the same response");
         assert_eq!(bodies[0]["renewalCount"], 1);
     }
 
-    async fn a_rotation_gives_a_new_token_at_once_and_leaves_the_rest(server: TestServer) {
+    async fn rotation_replaces_the_token_and_changes_nothing_else(server: TestServer) {
         let (_, second) = renewed(&server).await;
         server.advance(100);
         let rotated = server.api.rotate(&second.id).await.expect(200);
@@ -151,7 +151,7 @@ on_both_stores! {
         assert_eq!(third.number("renewalCount"), 2);
     }
 
-    async fn only_the_administrator_rotates_and_only_a_live_session(server: TestServer) {
+    async fn rotation_needs_the_master_password_and_an_active_session(server: TestServer) {
         let session = server.api.session(&server.api.agent().await).await;
         let path = format!("/v1/sessions/{}/rotate", session.id);
         let by_agent = server.api.bearer(http::Method::POST, &path, &session.token).await;
@@ -162,7 +162,7 @@ on_both_stores! {
         server.api.rotate(&session.id).await.refused(401, "SESSION_REVOKED");
     }
 
-    async fn renewals_of_a_fleet_are_spread(server: TestServer) {
+    async fn renewal_times_are_spread_over_sessions(server: TestServer) {
         let mut points = std::collections::BTreeSet::new();
         for _ in 0..20 {
             let session = server.api.session(&server.api.agent().await).await;
@@ -174,7 +174,7 @@ on_both_stores! {
     }
 }
 
-/// A server for each store, with these settings.
+/// One server for each store, with these settings.
 async fn both(adjust: impl Fn(&mut Settings)) -> [TestServer; 2] {
     [
         TestServer::memory_with(&adjust).await,
@@ -183,10 +183,10 @@ async fn both(adjust: impl Fn(&mut Settings)) -> [TestServer; 2] {
 }
 
 #[tokio::test]
-async fn a_window_of_0_turns_repetition_off() {
+async fn retry_window_of_0_disables_retries() {
     for server in both(|settings| settings.renewal_retry_window = Some(0)).await {
         let (first, second) = renewed(&server).await;
-        repeat(&server, &first)
+        retry(&server, &first)
             .await
             .refused(403, "SESSION_RENEWAL_MISMATCH");
         server.api.access(&second.token).await.expect(200);
@@ -194,7 +194,7 @@ async fn a_window_of_0_turns_repetition_off() {
 }
 
 #[tokio::test]
-async fn in_the_overlap_the_previous_token_passes_for_the_api_alone() {
+async fn previous_token_is_accepted_during_the_overlap_for_api_requests_only() {
     for server in both(|settings| settings.previous_token_overlap = Some(5)).await {
         let (first, second) = renewed(&server).await;
         server.advance(4);
@@ -234,7 +234,7 @@ async fn in_the_overlap_the_previous_token_passes_for_the_api_alone() {
 }
 
 #[tokio::test]
-async fn the_overlap_is_one_generation_and_ends_with_the_tokens_own_expiry() {
+async fn overlap_covers_one_generation_and_ends_when_the_token_expires() {
     for server in both(|settings| settings.previous_token_overlap = Some(DAY)).await {
         let (first, second) = renewed(&server).await;
         server.advance(DAY / 2 - 1);
@@ -263,7 +263,7 @@ async fn the_overlap_is_one_generation_and_ends_with_the_tokens_own_expiry() {
 }
 
 #[tokio::test]
-async fn reuse_revokes_the_session_when_it_is_to_and_only_after_the_window() {
+async fn reuse_revokes_the_session_only_if_configured_and_after_the_retry_window() {
     for on_reuse in [None, Some(OnReuse::Revoke)] {
         for server in both(|settings| settings.on_reuse = on_reuse).await {
             let (first, second) = renewed(&server).await;
@@ -292,7 +292,7 @@ async fn reuse_revokes_the_session_when_it_is_to_and_only_after_the_window() {
 }
 
 #[tokio::test]
-async fn two_generations_back_is_reuse_inside_the_window_too() {
+async fn token_two_generations_old_is_reuse_even_inside_the_retry_window() {
     for server in both(|settings| settings.on_reuse = Some(OnReuse::Revoke)).await {
         let agent = server.api.agent().await;
         let request = serde_json::json!({ "agentId": agent, "ttl": 600, "absoluteLifetime": 620 });
@@ -331,7 +331,7 @@ async fn two_generations_back_is_reuse_inside_the_window_too() {
 }
 
 #[tokio::test]
-async fn reuse_at_the_renewal_revokes_and_a_token_from_before_a_rotation_does_not() {
+async fn reuse_at_renewal_revokes_but_a_token_replaced_by_rotation_does_not() {
     for server in both(|settings| settings.on_reuse = Some(OnReuse::Revoke)).await {
         let (first, second) = renewed(&server).await;
         let rotated = server.api.rotate(&first.id).await.expect(200).issued();
@@ -358,7 +358,7 @@ async fn reuse_at_the_renewal_revokes_and_a_token_from_before_a_rotation_does_no
 }
 
 #[tokio::test]
-async fn a_token_that_redis_has_forgotten_is_told_so() {
+async fn token_ahead_of_the_stored_record_gets_session_state_lost() {
     let redis = TestRedis::shared();
     let url = redis.fresh_database();
     let server = TestServer::redis_with(|settings| settings.redis_url = Some(url.clone())).await;
@@ -374,7 +374,7 @@ async fn a_token_that_redis_has_forgotten_is_told_so() {
         .await
         .expect(200)
         .issued();
-    // A failover to a replica that had not heard of the renewal.
+    // Simulates a failover to a replica that lacks the renewal.
     let _: i64 = command(&url, &["COPY", "before", &key, "REPLACE"]).unwrap();
     server
         .api
@@ -387,8 +387,8 @@ async fn a_token_that_redis_has_forgotten_is_told_so() {
     server.api.access(&first.token).await.expect(200);
 }
 
-/// As a server that persists does: what it held is there again, what it had only in mind, such as scripts, is not.
-fn restart_with_its_data(redis: &mut TestRedis) {
+/// Simulates a restart with persistence: keys and their ttls are kept, loaded scripts are lost.
+fn restart_with_data(redis: &mut TestRedis) {
     let keys: Vec<Vec<u8>> = redis.command(&["KEYS", "*"]).unwrap();
     let mut connection = ::redis::Client::open(redis.url())
         .unwrap()
@@ -400,7 +400,7 @@ fn restart_with_its_data(redis: &mut TestRedis) {
         (key.clone(), ttl.max(0), dumped)
     };
     let dumps: Vec<_> = keys.iter().map(dump).collect();
-    assert!(dumps.len() >= 4, "a session, its index, its agent, the registry");
+    assert!(dumps.len() >= 4, "session, index, agent and registry");
     redis.restart();
     let mut connection = ::redis::Client::open(redis.url())
         .unwrap()
@@ -413,7 +413,7 @@ fn restart_with_its_data(redis: &mut TestRedis) {
     }
 }
 
-/// A key file with these lines, removed when dropped.
+/// A key file, removed on drop.
 struct KeyFile(PathBuf);
 
 impl KeyFile {
@@ -433,7 +433,7 @@ impl Drop for KeyFile {
 }
 
 #[tokio::test]
-async fn any_instance_repeats_a_renewal_after_a_restart_of_redis_and_a_rotation_of_the_signing_key() {
+async fn retry_works_on_another_server_after_a_redis_restart_and_a_key_rotation() {
     let mut redis = TestRedis::start();
     let [old, new] = [(); 2].map(|()| SigningKey::generate().unwrap());
     let clock = ManualClock::new(Timestamp(START));
@@ -448,11 +448,11 @@ async fn any_instance_repeats_a_renewal_after_a_restart_of_redis_and_a_rotation_
     let (before, after) = (KeyFile::new(&[&old]), KeyFile::new(&[&new, &old]));
     let first_server = server(&before, redis.url()).await;
     let (first, second) = renewed(&first_server).await;
-    restart_with_its_data(&mut redis);
+    restart_with_data(&mut redis);
     let elsewhere = server(&after, redis.url()).await;
-    assert_eq!(repeat(&elsewhere, &first).await.expect(200).body, second.body);
+    assert_eq!(retry(&elsewhere, &first).await.expect(200).body, second.body);
     elsewhere.api.access(&second.token).await.expect(200);
-    // The next token is signed with the new key.
+    // The next renewal signs with the new key.
     elsewhere.advance(DAY / 2);
     let third = elsewhere
         .api

@@ -1,4 +1,4 @@
-//! The 11 renewal cases of the verified system that this one takes over, over HTTP, on both stores.
+//! The 11 renewal cases of the verified predecessor system, over HTTP, on both stores.
 
 use http::Method;
 use serde_json::json;
@@ -10,7 +10,7 @@ use session_auth_tests::{
 const DAY: u64 = 86_400;
 
 on_both_stores! {
-    async fn r01_renewal_after_half_of_the_ttl_gives_a_new_token(server: TestServer) {
+    async fn r01_renewal_after_half_of_the_ttl_returns_a_new_token(server: TestServer) {
         let session = server.api.session(&server.api.agent().await).await;
         server.advance(DAY / 2);
         let reply = server.api.renew(&session.id, &session.token).await.expect(200);
@@ -25,7 +25,7 @@ on_both_stores! {
         server.api.access(&reply.text("token")).await.expect(200);
     }
 
-    async fn r02_the_old_token_is_dead_for_renewal_and_for_the_api(server: TestServer) {
+    async fn r02_replaced_token_is_rejected_by_renewal_and_api(server: TestServer) {
         let session = server.api.session(&server.api.agent().await).await;
         server.advance(DAY / 2);
         server.api.renew(&session.id, &session.token).await.expect(200);
@@ -34,7 +34,7 @@ on_both_stores! {
         again.refused(403, "SESSION_RENEWAL_MISMATCH");
     }
 
-    async fn r03_renewal_past_the_limit_is_refused(server: TestServer) {
+    async fn r03_renewal_past_the_limit_is_rejected(server: TestServer) {
         let agent = server.api.agent().await;
         let request = json!({ "agentId": agent, "ttl": 600, "maxRenewals": 1 });
         let session = server.api.create(request).await.expect(201).issued();
@@ -46,7 +46,7 @@ on_both_stores! {
         server.api.access(&renewed.token).await.expect(200);
     }
 
-    async fn r04_renewal_past_the_absolute_lifetime_is_refused(server: TestServer) {
+    async fn r04_renewal_past_the_absolute_lifetime_is_rejected(server: TestServer) {
         let agent = server.api.agent().await;
         let request = json!({ "agentId": agent, "ttl": 600, "absoluteLifetime": 900 });
         let session = server.api.create(request).await.expect(201).issued();
@@ -60,7 +60,7 @@ on_both_stores! {
         server.api.access(&renewed.token).await.refused(401, "TOKEN_EXPIRED");
     }
 
-    async fn r05_renewal_before_half_of_the_ttl_is_refused(server: TestServer) {
+    async fn r05_renewal_before_half_of_the_ttl_is_rejected(server: TestServer) {
         let session = server.api.session(&server.api.agent().await).await;
         server.advance(DAY / 2 - 1);
         let reply = server.api.renew(&session.id, &session.token).await;
@@ -70,14 +70,14 @@ on_both_stores! {
         server.api.access(&session.token).await.expect(200);
     }
 
-    async fn r06_renewal_of_a_revoked_session_is_refused(server: TestServer) {
+    async fn r06_renewal_of_a_revoked_session_is_rejected(server: TestServer) {
         let session = server.api.session(&server.api.agent().await).await;
         server.advance(DAY / 2);
         server.api.revoke(&session.id).await.expect(200);
         server.api.renew(&session.id, &session.token).await.refused(401, "SESSION_REVOKED");
     }
 
-    async fn r07_a_token_two_generations_old_is_refused(server: TestServer) {
+    async fn r07_token_two_generations_old_is_rejected(server: TestServer) {
         let session = server.api.session(&server.api.agent().await).await;
         server.advance(DAY / 2);
         let second = server.api.renew(&session.id, &session.token).await.expect(200).issued();
@@ -101,7 +101,7 @@ on_both_stores! {
         server.api.access(&other.token).await.expect(200);
     }
 
-    async fn r09_the_renewal_count_grows_and_is_listed(server: TestServer) {
+    async fn r09_renewal_count_increases_and_is_listed(server: TestServer) {
         let agent = server.api.agent().await;
         let mut session = server.api.session(&agent).await;
         for count in 1..=3 {
@@ -115,7 +115,7 @@ on_both_stores! {
         assert_eq!(list.body[0]["lastRenewedAt"], server.now());
     }
 
-    async fn r10_a_new_expiry_never_passes_the_absolute_lifetime(server: TestServer) {
+    async fn r10_new_expiry_never_exceeds_the_absolute_lifetime(server: TestServer) {
         let agent = server.api.agent().await;
         let request = json!({ "agentId": agent, "ttl": 600, "absoluteLifetime": 1000 });
         let session = server.api.create(request).await.expect(201).issued();
@@ -126,7 +126,7 @@ on_both_stores! {
         assert!((250..=400).contains(&renew_after), "{renew_after}");
     }
 
-    async fn r11_renewal_needs_no_master_password_and_takes_none(server: TestServer) {
+    async fn r11_renewal_does_not_accept_the_master_password(server: TestServer) {
         let session = server.api.session(&server.api.agent().await).await;
         server.advance(DAY / 2);
         let path = format!("/v1/sessions/{}/renew", session.id);

@@ -1,4 +1,4 @@
-//! The 10 cases of sessions of the verified system that this one takes over, over HTTP, on both stores.
+//! The 10 session cases of the verified predecessor system, over HTTP, on both stores.
 
 use http::Method;
 use serde_json::json;
@@ -10,7 +10,7 @@ use session_auth_tests::{
 const DAY: u64 = 86_400;
 
 on_both_stores! {
-    async fn s01_create_answers_201_with_a_token(server: TestServer) {
+    async fn s01_create_returns_201_with_a_token(server: TestServer) {
         let agent = server.api.agent().await;
         let reply = server.api.create(json!({ "agentId": agent })).await.expect(201);
         assert!(reply.text("token").starts_with("wai_sess_v4.public."));
@@ -23,12 +23,12 @@ on_both_stores! {
         assert_eq!(reply.header("cache-control"), "no-store");
     }
 
-    async fn s02_create_for_an_unknown_agent_answers_404(server: TestServer) {
+    async fn s02_create_for_an_unknown_agent_returns_404(server: TestServer) {
         let unknown = "0190f3a1-7c1e-7d2a-9b3c-4d5e6f708192";
         server.api.create(json!({ "agentId": unknown })).await.refused(404, "AGENT_NOT_FOUND");
     }
 
-    async fn s03_the_sixth_session_of_an_agent_is_refused(server: TestServer) {
+    async fn s03_sixth_session_of_an_agent_is_rejected(server: TestServer) {
         let agent = server.api.agent().await;
         for _ in 0..5 {
             server.api.session(&agent).await;
@@ -39,14 +39,14 @@ on_both_stores! {
         server.api.session(&other).await;
     }
 
-    async fn s04_create_without_the_master_password_answers_401(server: TestServer) {
+    async fn s04_create_without_the_master_password_returns_401(server: TestServer) {
         let reply = server.api.open(Method::POST, "/v1/sessions").await;
         reply.refused(401, "INVALID_MASTER_PASSWORD");
         let wrong = server.api.with_password("wrong").create(json!({})).await;
         wrong.refused(401, "INVALID_MASTER_PASSWORD");
     }
 
-    async fn s05_list_answers_active_sessions_newest_first(server: TestServer) {
+    async fn s05_list_returns_active_sessions_newest_first(server: TestServer) {
         let agent = server.api.agent().await;
         let first = server.api.session(&agent).await;
         server.advance(1);
@@ -66,7 +66,7 @@ on_both_stores! {
         ]));
     }
 
-    async fn s06_list_leaves_revoked_sessions_out(server: TestServer) {
+    async fn s06_list_omits_revoked_sessions(server: TestServer) {
         let agent = server.api.agent().await;
         let revoked = server.api.session(&agent).await;
         let kept = server.api.session(&agent).await;
@@ -76,7 +76,7 @@ on_both_stores! {
         assert_eq!(list.body[0]["id"], kept.id.as_str());
     }
 
-    async fn s07_revoke_answers_the_revoked_session_and_so_again(server: TestServer) {
+    async fn s07_revoke_returns_the_revoked_session_each_time(server: TestServer) {
         let session = server.api.session(&server.api.agent().await).await;
         for _ in 0..2 {
             let reply = server.api.revoke(&session.id).await.expect(200);
@@ -86,19 +86,19 @@ on_both_stores! {
         assert_eq!(one.expect(200).body["status"], "REVOKED");
     }
 
-    async fn s08_revoke_of_an_unknown_session_answers_404(server: TestServer) {
+    async fn s08_revoke_of_an_unknown_session_returns_404(server: TestServer) {
         let reply = server.api.revoke("0190f3a1-7c1e-7d2a-9b3c-4d5e6f708192").await;
         reply.refused(404, "SESSION_NOT_FOUND");
     }
 
-    async fn s09_the_token_of_a_revoked_session_is_refused_at_once(server: TestServer) {
+    async fn s09_token_of_a_revoked_session_is_rejected_immediately(server: TestServer) {
         let session = server.api.session(&server.api.agent().await).await;
         server.api.access(&session.token).await.expect(200);
         server.api.revoke(&session.id).await.expect(200);
         server.api.access(&session.token).await.refused(401, "SESSION_REVOKED");
     }
 
-    async fn s10_the_caller_sees_its_session_as_it_was_opened(server: TestServer) {
+    async fn s10_caller_reads_its_own_session(server: TestServer) {
         let agent = server.api.agent().await;
         let constraints = json!({ "maxAmount": "10", "hosts": ["a.example"] });
         let request = json!({

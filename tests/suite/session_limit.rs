@@ -1,4 +1,4 @@
-//! What happens when an agent has its maximum of sessions: refusal, or the oldest gives way.
+//! The setting `on_session_limit = "evict_oldest"`: a new session replaces the oldest one of the agent.
 
 use serde_json::json;
 use session_auth_tests::{api::Issued, server::TestServer};
@@ -22,10 +22,10 @@ async fn open(server: &TestServer, agent: &str, ttl: u64) -> Issued {
 }
 
 #[tokio::test]
-async fn the_session_renewed_or_created_the_longest_ago_gives_way() {
+async fn least_recently_created_or_renewed_session_is_evicted() {
     for server in evicting().await {
         let agent = server.api.agent().await;
-        // The first ends last and was created first, but was renewed after the second was created.
+        // The first session is the oldest, but it was renewed after the second was created.
         let first = open(&server, &agent, 1_000).await;
         server.advance(400);
         let second = open(&server, &agent, 900).await;
@@ -53,10 +53,10 @@ async fn the_session_renewed_or_created_the_longest_ago_gives_way() {
             .access(&second.token)
             .await
             .refused(401, "SESSION_REVOKED");
-        for check_session in [&renewed, &third, &fourth] {
-            server.api.access(&check_session.token).await.expect(200);
+        for active in [&renewed, &third, &fourth] {
+            server.api.access(&active.token).await.expect(200);
         }
-        // Renewed and created in the same second: the one created first.
+        // The first was renewed and the third created in the same second: the one created first is evicted.
         let fifth = open(&server, &agent, 600).await;
         assert_eq!(fifth.body["evictedSessionIds"], json!([first.id]));
         let list = server.api.list(&format!("?agentId={agent}")).await.expect(200);
@@ -65,7 +65,7 @@ async fn the_session_renewed_or_created_the_longest_ago_gives_way() {
 }
 
 #[tokio::test]
-async fn an_expired_session_needs_not_give_way() {
+async fn expired_session_is_not_evicted() {
     for server in evicting().await {
         let agent = server.api.agent().await;
         let short = open(&server, &agent, 10).await;
@@ -84,7 +84,7 @@ async fn an_expired_session_needs_not_give_way() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn many_creations_at_once_all_succeed_and_leave_the_maximum() {
+async fn concurrent_creations_all_succeed_and_leave_the_maximum() {
     for server in evicting().await {
         let agent = server.api.agent().await;
         let opened: Vec<_> = (0..64)
@@ -93,16 +93,16 @@ async fn many_creations_at_once_all_succeed_and_leave_the_maximum() {
                 tokio::spawn(async move { api.session(&agent).await })
             })
             .collect();
-        let (mut check_session, mut evicted) = (0, 0);
+        let (mut active, mut evicted) = (0, 0);
         let mut sessions = Vec::new();
         for session in opened {
             sessions.push(session.await.unwrap());
         }
         for session in sessions {
             let reply = server.api.access(&session.token).await;
-            check_session += usize::from(reply.status == 200);
+            active += usize::from(reply.status == 200);
             evicted += session.body["evictedSessionIds"].as_array().map_or(0, Vec::len);
         }
-        assert_eq!((check_session, evicted), (3, 61));
+        assert_eq!((active, evicted), (3, 61));
     }
 }

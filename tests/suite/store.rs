@@ -1,117 +1,45 @@
-//! One suite for every store, and what each promises beyond it.
-
-#[path = "support/fixtures.rs"]
-mod fixtures;
-#[path = "support/store/mod.rs"]
-mod rules;
+//! The store suite on both stores, and the rules that only one of them has.
 
 use std::time::Duration;
 
-use fixtures::{NOW, RETENTION, TTL, agent, constraints, key, open, renewal, session};
-use rules::agents::register;
-use session_auth_tests::redis::{TestRedis, command};
+use session_auth_tests::{
+    fixtures::{NOW, RETENTION, TTL, agent, constraints, key, open, register, renewal, session},
+    redis::{TestRedis, command},
+};
 use tower_session_auth::{
     MemoryStore, RedisStore,
     store::{AgentStore as _, CreateOutcome, SessionStore as _},
 };
 
-/// Far more than a call takes on a machine under load: these tests are not about deadlines.
+/// Far longer than any call takes: these tests do not cover deadlines.
 const DEADLINE: Duration = Duration::from_secs(10);
 
-macro_rules! tests {
-    ($open:expr; $($module:ident { $($(#[$attribute:meta])* $rule:ident)+ })+) => {
-        $(mod $module {
-            use crate::*;
+mod memory {
+    use tower_session_auth::MemoryStore;
 
-            $($(#[$attribute])*
-            #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-            async fn $rule() {
-                // What comes with the store ends after it.
-                let (_server, store) = $open;
-                rules::$module::$rule(store).await;
-            })+
-        })+
-    };
+    async fn open_empty() -> (MemoryStore, ()) {
+        (MemoryStore::new(), ())
+    }
+
+    session_auth_tests::store_suite!(open_empty);
 }
 
-/// Every rule for one store. One that is left out here is dead code, of which the compiler tells.
-macro_rules! store_suite {
-    ($store:ident, $open:expr) => {
-        mod $store {
-            tests! { $open;
-                creating {
-                    a_session_is_read_as_it_was_created
-                    a_session_that_was_not_created_is_none
-                    an_id_is_taken_once
-                    a_refused_creation_leaves_nothing
-                    the_limit_is_the_one_of_the_creation
-                    the_limit_is_each_agents_own
-                    a_session_counts_until_the_second_of_its_expiry
-                    a_renewed_session_counts_until_its_new_expiry
-                    a_revoked_session_does_not_count
-                }
-                evicting {
-                    the_session_renewed_or_created_the_longest_ago_gives_way
-                    as_many_give_way_as_the_limit_says
-                    what_is_no_longer_active_does_not_give_way
-                    nothing_gives_way_to_a_limit_of_0_or_a_deleted_agent
-                }
-                replacing {
-                    what_repeats_a_renewal_is_kept_until_the_next_replacement
-                    a_replaced_token_changes_what_it_says_and_nothing_else
-                    a_rotation_that_is_no_renewal_counts_in_the_generation_alone
-                    only_the_current_token_is_replaced
-                    a_revoked_session_keeps_its_token
-                    a_session_that_is_not_there_has_no_token_to_replace
-                    a_token_never_outlives_what_it_says
-                }
-                revoking {
-                    the_first_revocation_counts
-                    an_unknown_session_is_not_revoked
-                    an_expired_session_is_revoked_all_the_same
-                    revoking_an_agents_sessions_counts_the_active_ones
-                    revoking_an_agents_sessions_touches_no_others
-                    a_session_created_after_a_revocation_of_all_lives
-                }
-                listing {
-                    an_empty_store_lists_nothing
-                    pages_of_any_size_hold_each_session_once_by_agent_newest_first
-                    pages_of_an_agent_hold_its_sessions_newest_first
-                    the_last_page_says_that_it_is_the_last
-                    revoked_sessions_are_left_out_and_expired_ones_are_not
-                    a_cursor_outlives_its_session
-                    a_cursor_outlives_its_agent
-                    a_session_created_between_pages_moves_no_other
-                }
-                agents {
-                    an_agent_is_found_as_it_was_registered
-                    registering_again_changes_nothing
-                    pages_of_any_size_hold_each_agent_once_by_id
-                    deleting_an_agent_revokes_its_sessions
-                    an_agent_is_deleted_once
-                    a_deleted_agent_gets_no_session
-                    an_agent_that_is_registered_anew_starts_anew
-                }
-                racing {
-                    of_many_creations_as_many_succeed_as_the_limit_says
-                    of_many_replacements_of_a_token_one_succeeds
-                    a_deleted_agent_has_no_live_session
-                    a_session_is_either_revoked_with_all_or_lives
-                }
-            }
-        }
-    };
-}
+mod redis {
+    use std::sync::Arc;
 
-store_suite!(memory, ((), MemoryStore::new()));
-store_suite!(redis, {
-    let redis = TestRedis::shared();
-    let store = open(redis.fresh_database(), DEADLINE);
-    (redis, store)
-});
+    use session_auth_tests::{fixtures::open, redis::TestRedis};
+    use tower_session_auth::RedisStore;
+
+    async fn open_empty() -> (RedisStore, Arc<TestRedis>) {
+        let redis = TestRedis::shared();
+        (open(redis.fresh_database(), super::DEADLINE), redis)
+    }
+
+    session_auth_tests::store_suite!(open_empty);
+}
 
 #[tokio::test]
-async fn memory_forgets_a_session_when_its_retention_is_over() {
+async fn memory_store_removes_a_session_after_its_retention() {
     let store = MemoryStore::new();
     let agent = agent();
     let first = session(agent, NOW);
@@ -124,14 +52,14 @@ async fn memory_forgets_a_session_when_its_retention_is_over() {
         .await
         .unwrap();
 
-    // Creations by others are what makes it look.
+    // The store removes old sessions when it creates one.
     for (now, first_is_there, renewed_is_there) in [
         (NOW.plus(TTL + RETENTION - 1), true, true),
         (NOW.plus(TTL + RETENTION), false, true),
         (half.plus(TTL + RETENTION - 1), false, true),
         (half.plus(TTL + RETENTION), false, false),
     ] {
-        store.create(&session(fixtures::agent(), now)).await.unwrap();
+        store.create(&session(self::agent(), now)).await.unwrap();
         for (session, there) in [(&first, first_is_there), (&renewed, renewed_is_there)] {
             let read = store.read(session.record.id).await.unwrap();
             assert_eq!(read.is_some(), there, "at {now}");
@@ -140,7 +68,7 @@ async fn memory_forgets_a_session_when_its_retention_is_over() {
 }
 
 #[tokio::test]
-async fn memory_forgets_a_deleted_agent_after_an_hour() {
+async fn memory_store_removes_a_deleted_agent_after_an_hour() {
     let store = MemoryStore::new();
     let agent = register(&store, agent(), None).await.id;
     store.delete_agent(agent, NOW).await.unwrap();
@@ -153,9 +81,9 @@ async fn memory_forgets_a_deleted_agent_after_an_hour() {
     }
 }
 
-/// Seconds that each key has left, give or take those that this takes.
+/// Asserts the ttl of each key, with 20 seconds of tolerance for the test's own time.
 #[track_caller]
-fn assert_ends(url: &str, keys: &[&str], seconds: u64) {
+fn assert_ttl(url: &str, keys: &[&str], seconds: u64) {
     for key in keys {
         let left: u64 = command(url, &["TTL", key]).unwrap_or_else(|error| panic!("{key}: {error}"));
         assert!(
@@ -166,7 +94,7 @@ fn assert_ends(url: &str, keys: &[&str], seconds: u64) {
 }
 
 #[tokio::test]
-async fn redis_keeps_a_session_until_its_retention_is_over() {
+async fn redis_keys_of_a_session_expire_after_its_retention() {
     let redis = TestRedis::shared();
     let url = redis.fresh_database();
     let store: RedisStore = open(&*url, DEADLINE);
@@ -178,28 +106,28 @@ async fn redis_keeps_a_session_until_its_retention_is_over() {
     let index = format!("idx:{bucket}");
     let record = key(id);
     assert_eq!(store.create(&long).await.unwrap(), CreateOutcome::Done);
-    assert_ends(&url, &[&record, &index], TTL + RETENTION);
+    assert_ttl(&url, &[&record, &index], TTL + RETENTION);
 
-    // A session that ends earlier does not shorten the index's life.
+    // A session with an earlier expiry does not shorten the ttl of the index.
     let mut short = session(agent, NOW);
     short.record.expires_at = NOW.plus(300);
     assert_eq!(store.create(&short).await.unwrap(), CreateOutcome::Done);
-    assert_ends(&url, &[&key(short.record.id)], 300 + RETENTION);
-    assert_ends(&url, &[&index], TTL + RETENTION);
+    assert_ttl(&url, &[&key(short.record.id)], 300 + RETENTION);
+    assert_ttl(&url, &[&index], TTL + RETENTION);
 
-    // A renewal that says so ends everything later, a refused one nothing.
+    // A renewal extends every ttl; a rejected one extends none.
     let mut swap = renewal(&long.record, "1", NOW);
     swap.next.expires_at = NOW.plus(2 * TTL);
     store.replace_token(&swap).await.unwrap();
-    assert_ends(&url, &[&record, &index], 2 * TTL + RETENTION);
+    assert_ttl(&url, &[&record, &index], 2 * TTL + RETENTION);
     swap.next.expires_at = NOW.plus(3 * TTL);
     store.replace_token(&swap).await.unwrap();
-    assert_ends(&url, &[&record, &index], 2 * TTL + RETENTION);
+    assert_ttl(&url, &[&record, &index], 2 * TTL + RETENTION);
 
     store.revoke(id, NOW).await.unwrap();
-    assert_ends(&url, &[&record, &index], 2 * TTL + RETENTION);
+    assert_ttl(&url, &[&record, &index], 2 * TTL + RETENTION);
     store.delete_agent(agent, NOW).await.unwrap();
-    assert_ends(&url, &[&record], 2 * TTL + RETENTION);
-    assert_ends(&url, &[&format!("agent:{bucket}")], 3_600);
+    assert_ttl(&url, &[&record], 2 * TTL + RETENTION);
+    assert_ttl(&url, &[&format!("agent:{bucket}")], 3_600);
     assert_eq!(command(&url, &["EXISTS", &index]), Ok(0));
 }

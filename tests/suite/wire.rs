@@ -1,4 +1,4 @@
-//! The wire contract: endpoints, headers, pages.
+//! The HTTP contract: endpoints, headers, pages.
 
 use std::collections::BTreeSet;
 
@@ -11,7 +11,7 @@ use session_auth_tests::{
 };
 
 on_both_stores! {
-    async fn agents_are_registered_found_listed_and_deleted(server: TestServer) {
+    async fn agent_can_be_registered_read_listed_and_deleted(server: TestServer) {
         let api = &server.api;
         let id = "6f1c7a52-2f39-4b0e-9c55-0b7f3e3d2a11";
         let bot = json!({ "id": id, "name": "build-bot", "createdAt": START });
@@ -46,7 +46,7 @@ on_both_stores! {
         assert_eq!(list.body[0]["name"], Value::Null);
     }
 
-    async fn all_sessions_of_an_agent_are_revoked_at_once(server: TestServer) {
+    async fn one_request_revokes_all_sessions_of_an_agent(server: TestServer) {
         let api = &server.api;
         let (agent, other) = (api.agent().await, api.agent().await);
         let sessions = [api.session(&agent).await, api.session(&agent).await];
@@ -64,14 +64,14 @@ on_both_stores! {
         api.master(Method::DELETE, unknown, None).await.refused(404, "AGENT_NOT_FOUND");
     }
 
-    async fn an_agent_gives_its_session_back(server: TestServer) {
+    async fn agent_can_revoke_its_own_session(server: TestServer) {
         let session = server.api.session(&server.api.agent().await).await;
         let reply = server.api.bearer(Method::DELETE, "/v1/session", &session.token).await.expect(200);
         assert_eq!(reply.body, json!({ "id": session.id, "status": "REVOKED" }));
         server.api.access(&session.token).await.refused(401, "SESSION_REVOKED");
     }
 
-    async fn an_expired_session_is_listed_as_expired_and_frees_its_place(server: TestServer) {
+    async fn expired_session_is_listed_as_expired_and_does_not_count(server: TestServer) {
         let agent = server.api.agent().await;
         let mut token = String::new();
         for _ in 0..5 {
@@ -88,7 +88,7 @@ on_both_stores! {
         server.api.session(&agent).await;
     }
 
-    async fn pages_hold_every_session_once_newest_first_within_an_agent(server: TestServer) {
+    async fn pages_list_every_session_once_newest_first_within_an_agent(server: TestServer) {
         let mut all = BTreeSet::new();
         for _ in 0..4 {
             let agent = server.api.agent().await;
@@ -119,7 +119,7 @@ on_both_stores! {
         }
     }
 
-    async fn constraints_come_back_as_they_were_written(server: TestServer) {
+    async fn constraints_are_returned_unchanged(server: TestServer) {
         let agent = server.api.agent().await;
         for length in [0, 40, 56, 57, 4_000] {
             let constraints = json!({ "text": "ü".repeat(length / 2) });
@@ -135,7 +135,7 @@ on_both_stores! {
 }
 
 #[tokio::test]
-async fn health_and_readiness_are_open() {
+async fn health_and_readiness_need_no_credentials() {
     let server = TestServer::memory().await;
     for path in ["/healthz", "/readyz"] {
         server.api.open(Method::GET, path).await.expect(200);
@@ -144,7 +144,7 @@ async fn health_and_readiness_are_open() {
 }
 
 #[tokio::test]
-async fn metrics_are_for_the_administrator() {
+async fn metrics_need_the_master_password() {
     let server = TestServer::memory().await;
     let stranger = server.api.open(Method::GET, "/metrics").await;
     stranger.refused(401, "INVALID_MASTER_PASSWORD");
@@ -159,7 +159,7 @@ async fn metrics_are_for_the_administrator() {
 }
 
 #[tokio::test]
-async fn every_answer_has_a_request_id_and_usable_ones_are_kept() {
+async fn every_response_has_a_request_id_and_valid_ids_are_kept() {
     let server = TestServer::memory().await;
     let with_id = async |id: &str| {
         let request = Request::get("/healthz")
@@ -208,7 +208,7 @@ async fn challenges_follow_rfc_6750() {
 }
 
 #[tokio::test]
-async fn failures_lock_an_address_for_longer_and_longer() {
+async fn each_failure_doubles_the_lockout_of_the_address() {
     let server = TestServer::memory().await;
     let wrong = server.api.with_password("wrong");
     for _ in 0..5 {
@@ -228,7 +228,7 @@ async fn failures_lock_an_address_for_longer_and_longer() {
 }
 
 #[tokio::test]
-async fn behind_a_trusted_proxy_a_stranger_does_not_lock_out_the_administrator() {
+async fn behind_a_trusted_proxy_lockout_applies_to_the_forwarded_address() {
     let server = TestServer::memory_with(|settings| {
         settings.trusted_proxies = Some(vec!["127.0.0.0/8".parse().expect("a network")]);
     })

@@ -1,4 +1,4 @@
-//! Which Redis the tests run against: decided, and said, once per process.
+//! Chooses the Redis that the tests use, and prints the choice, once per process.
 
 use std::{
     env,
@@ -22,7 +22,7 @@ const PING_LIMIT: Duration = Duration::from_secs(5);
 const PULL_LIMIT: Duration = Duration::from_secs(60);
 
 pub(super) enum Backend {
-    /// `client` is the command that removes the container when this process no longer can.
+    /// `client` is the command that removes the container if this process cannot.
     Container {
         image: String,
         client: PathBuf,
@@ -32,7 +32,7 @@ pub(super) enum Backend {
 
 impl Backend {
     /// # Panics
-    /// With one line that says what to install, when there is no Redis to test against.
+    /// If no Redis is available, with one line that says what to install.
     #[track_caller]
     pub(super) fn chosen() -> &'static Self {
         static CHOSEN: LazyLock<Result<Backend, String>> = LazyLock::new(choose);
@@ -54,7 +54,7 @@ impl Backend {
             Self::Container { image, .. } => format!("container {image}"),
             Self::Binary(path) => format!("binary {} {}", path.display(), version(path)),
         };
-        // Not `eprintln!`, which the test runner captures; one write, since other test processes may write too.
+        // Not `eprintln!`, which the test runner captures. One write, because other test processes may write too.
         let _ = stderr().write_all(format!("redis: {line}{because}\n").as_bytes());
     }
 }
@@ -122,12 +122,12 @@ fn binary() -> Result<Backend, String> {
     found.map(Backend::Binary)
 }
 
-/// An empty variable counts as none.
+/// The value of an environment variable. An empty one counts as unset.
 fn variable(name: &str) -> Option<String> {
     env::var(name).ok().filter(|value| !value.is_empty())
 }
 
-/// A name with a slash in it is a path already, as in a shell.
+/// Finds a program in PATH. A name with a slash is a path, as in a shell.
 fn in_path(program: &str) -> Option<PathBuf> {
     if program.contains('/') {
         return Some(PathBuf::from(program)).filter(|path| path.is_file());

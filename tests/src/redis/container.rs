@@ -1,4 +1,4 @@
-//! The container back-end.
+//! The back-end that runs a container.
 
 use std::{
     panic::resume_unwind,
@@ -27,7 +27,8 @@ use super::{
     server::{OPTIONS, Server, Watchdog, last_words},
 };
 
-/// Runs its arguments at the end, later when it was never told that the engine is done with making the container.
+/// Runs the command in its arguments when the input ends. It waits first if no line arrived, because the engine may still be
+/// creating the container.
 const WATCH: &str = r#"
 settle=5
 while read -r _; do settle=0; echo; done
@@ -55,7 +56,7 @@ impl Container {
     }
 
     fn request(&self, name: &str) -> ContainerRequest<GenericImage> {
-        // The engine's own network is no loopback, which Redis's protected mode would refuse.
+        // The engine's network is not a loopback interface, so Redis's protected mode would reject clients.
         let command = ["redis-server", "--protected-mode", "no"]
             .into_iter()
             .chain(OPTIONS)
@@ -81,7 +82,7 @@ impl Server for Container {
         let name = unused_name();
         let client = self.client.as_os_str();
         let arguments = [client, "rm".as_ref(), "-fv".as_ref(), name.as_ref()];
-        // First: there must be no moment at which only this process knows the container.
+        // Starts before the container, so that the container is removed even if this process dies now.
         let mut watchdog = Watchdog::spawn(WATCH, &arguments)?;
         let started = block_on(self.request(&name).start());
         watchdog.tell("started");
@@ -90,7 +91,7 @@ impl Server for Container {
         Ok(())
     }
 
-    /// The engine gives a port to one container alone.
+    /// The engine assigns a port to one container only.
     fn is(&self, _process_id: u32) -> bool {
         true
     }
@@ -112,7 +113,7 @@ impl Server for Container {
             return;
         };
         block_on(async {
-            // Not every engine kills what is paused. Both fail where there is nothing to do: the end is what counts.
+            // Some engines cannot kill a paused container. Errors are ignored, since only the end of the container counts.
             let _ = container.unpause().await;
             if let Ok(engine) = docker_client_instance().await {
                 let _ = engine.kill_container(container.id(), None).await;
@@ -159,7 +160,7 @@ pub(super) fn image_request(image: &str) -> ContainerRequest<GenericImage> {
     GenericImage::new(name, tag).into()
 }
 
-/// Runs on a thread and a runtime of its own: a test may have a runtime already, and that may end before the container.
+/// Runs the future on a separate thread and runtime: a test may have a runtime of its own, which may end before the container.
 pub(super) fn block_on<F>(future: F) -> F::Output
 where
     F: Future<Output: Send> + Send,
@@ -177,7 +178,7 @@ where
     })
 }
 
-/// Also among the test processes of other machines and containers that share the engine.
+/// A name that is unique among all test processes that share the engine, also on other machines.
 fn unused_name() -> String {
     static COUNT: AtomicU32 = AtomicU32::new(0);
     let count = COUNT.fetch_add(1, Ordering::Relaxed);

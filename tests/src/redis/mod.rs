@@ -1,9 +1,10 @@
-//! A real Redis for tests, in a container or from the installed binary, that ends with the test process however that ends.
+//! A real Redis server for tests, in a container or from the installed binary. It ends with the test process, even if that is
+//! killed.
 //!
-//! `TEST_REDIS=container|binary` forces one of the two; else the container is taken where an engine answers and has, or
-//! can pull, the image. `TEST_REDIS_IMAGE` and `TEST_REDIS_BINARY` name other servers, such as Valkey.
+//! `TEST_REDIS=container|binary` chooses one of the two. By default tests use a container if an engine answers and has the
+//! image or can pull it. `TEST_REDIS_IMAGE` and `TEST_REDIS_BINARY` name other servers, such as Valkey.
 //!
-//! Everything here blocks for a short while, which a test may do, also inside `#[tokio::test]`.
+//! All functions block for a short time. Tests may do that, also inside `#[tokio::test]`.
 
 mod backend;
 mod container;
@@ -28,28 +29,28 @@ use tokio::net::TcpSocket;
 pub use self::monitor::Monitor;
 use self::{backend::Backend, server::Server};
 
-/// Another process can take the free port first; and a wrong option fails each time.
+/// Another process may take the free port first. An invalid option fails each time.
 const ATTEMPTS: u32 = 4;
-/// Far more than a start takes, for machines under load.
+/// Far longer than a start takes, for machines under load.
 const READY_LIMIT: Duration = Duration::from_secs(20);
 const COMMAND_LIMIT: Duration = Duration::from_secs(5);
 const POLL: Duration = Duration::from_millis(10);
 
-/// A Redis server on a port of 127.0.0.1, without persistence. Ends when dropped.
+/// A Redis server on a port of 127.0.0.1, without persistence. It ends when dropped.
 pub struct TestRedis {
     server: Box<dyn Server>,
     port: u16,
     password: Option<String>,
     databases: AtomicU32,
-    /// Holds the port while nothing listens there, so that no other test gets it.
+    /// Reserves the port while the server is down, so that no other test gets it.
     held: Option<TcpSocket>,
 }
 
 impl TestRedis {
-    /// The server that the tests of this process share; the last one to drop it ends it. It cannot be killed or paused.
+    /// The server that the tests of this process share. It ends when the last user drops it. It cannot be killed or paused.
     ///
     /// # Panics
-    /// With one line that says what to install, when there is no Redis to test against; as all constructors.
+    /// If no Redis is available, with one line that says what to install. All constructors do this.
     #[track_caller]
     pub fn shared() -> Arc<Self> {
         static SHARED: Mutex<Weak<TestRedis>> = Mutex::new(Weak::new());
@@ -61,13 +62,13 @@ impl TestRedis {
         })
     }
 
-    /// A server of one's own, to break.
+    /// Starts a server that only the caller uses, and may break.
     #[track_caller]
     pub fn start() -> Self {
         Self::start_with(&[])
     }
 
-    /// With further options of `redis-server`, such as `["--requirepass", "secret", "--maxmemory", "3mb"]`.
+    /// Starts a server with further options of `redis-server`, such as `["--requirepass", "secret", "--maxmemory", "3mb"]`.
     #[track_caller]
     pub fn start_with(options: &[&str]) -> Self {
         let backend = Backend::chosen();
@@ -101,8 +102,8 @@ impl TestRedis {
         self.port
     }
 
-    /// The URL of a logical database that nobody else uses, so that tests on one server do not see each other's keys.
-    /// Database 0 is left to those who use `url`; 1,023 are left.
+    /// The URL of an unused logical database, so that tests on one server do not see each other's keys. There are 1,023 of
+    /// them; database 0 belongs to `url`.
     pub fn fresh_database(&self) -> String {
         self.database(self.databases.fetch_add(1, Ordering::Relaxed) + 1)
     }
@@ -113,7 +114,7 @@ impl TestRedis {
         format!("redis://{password}127.0.0.1:{}/{number}", self.port)
     }
 
-    /// As SIGKILL: connections drop, no data survives, and nothing listens until `restart`.
+    /// Kills the server, as SIGKILL does: connections close, data is lost, and the port is closed until `restart`.
     #[track_caller]
     pub fn kill(&mut self) {
         self.server.kill();
@@ -122,7 +123,7 @@ impl TestRedis {
         self.held = hold(self.port).ok();
     }
 
-    /// Empty, on the same port; kills it first if it runs.
+    /// Restarts the server without data on the same port. Kills it first if it runs.
     #[track_caller]
     pub fn restart(&mut self) {
         self.kill();
@@ -136,13 +137,14 @@ impl TestRedis {
         panic!("redis: the server does not restart: {failure}");
     }
 
-    /// As SIGSTOP: connections stay open and new ones are accepted, but nothing answers until `resume`.
+    /// Pauses the server, as SIGSTOP does: connections stay open and new ones are accepted, but no answer arrives until
+    /// `resume`.
     #[track_caller]
     pub fn pause(&mut self) {
         self.server.pause();
     }
 
-    /// Goes on, with what was sent meanwhile.
+    /// Resumes the server. It then processes the commands that were sent meanwhile.
     #[track_caller]
     pub fn resume(&mut self) {
         self.server.resume();
@@ -153,7 +155,7 @@ impl TestRedis {
         command(&self.url(), arguments)
     }
 
-    /// Collects the commands that reach the server from now on.
+    /// Starts to collect the commands that reach the server.
     #[track_caller]
     pub fn monitor(&self) -> Monitor {
         let connection = || connect(&self.url(), COMMAND_LIMIT).expect("the server answers");
@@ -185,7 +187,7 @@ impl TestRedis {
     }
 }
 
-/// Executes one command in the database of the URL, on a connection of its own, and gives up after a few seconds.
+/// Executes one command in the database of the URL, on a new connection. It fails after a few seconds without an answer.
 pub fn command<T: FromRedisValue>(url: &str, arguments: &[&str]) -> RedisResult<T> {
     let mut connection = connect(url, COMMAND_LIMIT)?;
     arguments
@@ -194,7 +196,7 @@ pub fn command<T: FromRedisValue>(url: &str, arguments: &[&str]) -> RedisResult<
         .query(&mut connection)
 }
 
-/// PING proves that it serves; the id, that it is not another's server.
+/// PING proves that the server works. The process id proves that it is not the server of another test.
 fn process_id(url: &str) -> RedisResult<u32> {
     let mut connection = connect(url, Duration::from_secs(1))?;
     cmd("PING").exec(&mut connection)?;
@@ -204,7 +206,7 @@ fn process_id(url: &str) -> RedisResult<u32> {
 
 fn connect(url: &str, limit: Duration) -> RedisResult<Connection> {
     let info = url.into_connection_info()?;
-    // No CLIENT SETINFO: what is seen in MONITOR shall be the tests' own.
+    // Without CLIENT SETINFO, MONITOR shows only commands of the tests.
     let settings = info.redis_settings().clone().set_skip_set_lib_name();
     let connection = Client::open(info.set_redis_settings(settings))?.get_connection_with_timeout(limit)?;
     connection.set_read_timeout(Some(limit))?;
@@ -219,13 +221,13 @@ fn free_port() -> io::Result<u16> {
 
 fn hold(port: u16) -> io::Result<TcpSocket> {
     let socket = TcpSocket::new_v4()?;
-    // In spite of connections that are still closing.
+    // Needed while old connections are closing.
     socket.set_reuseaddr(true)?;
     socket.bind((Ipv4Addr::LOCALHOST, port).into())?;
     Ok(socket)
 }
 
-/// Whether it came true in time.
+/// Polls until the condition holds. Returns false after [`READY_LIMIT`].
 fn poll(mut done: impl FnMut() -> bool) -> bool {
     let deadline = Instant::now() + READY_LIMIT;
     loop {

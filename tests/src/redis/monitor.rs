@@ -1,4 +1,4 @@
-//! What a server was asked, as MONITOR tells it.
+//! The commands that a server executes, from MONITOR.
 
 use std::{
     process,
@@ -10,7 +10,7 @@ use redis::{Connection, Value, cmd, from_redis_value};
 const MARKER: &str = "session-auth-tests-marker";
 const HEARTBEAT: &str = "] \"HELLO\"";
 
-/// Collects every command the server executes, those inside scripts included, from `TestRedis::monitor` on.
+/// Collects every command that the server executes, including those inside scripts.
 pub struct Monitor {
     feed: Connection,
     marker: Connection,
@@ -24,12 +24,12 @@ impl Monitor {
         Self { feed, marker }
     }
 
-    /// The commands since the last call, all that were answered before this one, oldest first, as in
-    /// `1339518083.107412 [0 127.0.0.1:60866] "GET" "key"`; `[0 lua]` for one inside a script, where 0 is the database. A bare
-    /// HELLO is left out: stores send it by the clock, as their heartbeat.
+    /// The commands since the last call, oldest first. Each command that was answered before this call is included. A line
+    /// looks like `1339518083.107412 [0 127.0.0.1:60866] "GET" "key"`. A command inside a script has `[0 lua]`, where 0 is the
+    /// database. A HELLO without arguments is omitted, because stores send it periodically as a health check.
     ///
     /// # Panics
-    /// When the server went away meanwhile.
+    /// If the server has ended.
     #[track_caller]
     pub fn lines(&mut self) -> Vec<String> {
         static COUNT: AtomicU32 = AtomicU32::new(0);
@@ -46,7 +46,7 @@ impl Monitor {
             if line.contains(&echo) {
                 return lines;
             }
-            // Another monitor's marker is nobody's business.
+            // Omits the markers of other monitors.
             if !line.contains(MARKER) && !line.ends_with(HEARTBEAT) {
                 lines.push(line);
             }

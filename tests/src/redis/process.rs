@@ -1,4 +1,4 @@
-//! The binary back-end.
+//! The back-end that runs an installed binary.
 
 use std::{
     env,
@@ -9,8 +9,8 @@ use std::{
 
 use super::server::{OPTIONS, Server, Watchdog, last_words};
 
-/// Starts its arguments, says their process id, then sends them each signal it reads. Only the server keeps standard
-/// error, so that its end is the end of its log.
+/// Starts the command in its arguments, prints its process id, then sends it each signal name that it reads. Only the server
+/// keeps standard error open, so the end of that stream is the end of the server's log.
 const WATCH: &str = r#"
 "$@" </dev/null >&2 &
 exec 2>/dev/null
@@ -60,7 +60,7 @@ impl Server for Process {
     fn launch(&mut self) -> Result<(), String> {
         let mut watchdog = Watchdog::spawn(WATCH, &self.command)?;
         let mut log = watchdog.take_stderr();
-        // Read all along: a full pipe would stop the server.
+        // Reads continuously, because a full pipe would stop the server.
         let log = thread::spawn(move || {
             let mut bytes = Vec::new();
             let _ = log.read_to_end(&mut bytes);

@@ -1,4 +1,4 @@
-//! What both back-ends can do, and the watchdog that lets neither outlive the tests.
+//! The interface of both back-ends, and the watchdog that ends a server with the tests.
 
 use std::{
     ffi::OsStr,
@@ -7,42 +7,42 @@ use std::{
     process::{Child, ChildStderr, ChildStdout, Command, Stdio},
 };
 
-/// One server on one port. Dropping it ends it.
+/// One server on one port. Dropping it ends the server.
 pub(super) trait Server: Send + Sync {
-    /// Starts it, again after `kill`; it need not answer yet.
+    /// Starts the server, also after `kill`. It may return before the server answers.
     fn launch(&mut self) -> Result<(), String>;
-    /// Whether it is the one that answers with this process id: another's server may have taken the port first.
+    /// True if the server has this process id. Otherwise another server took the port first.
     fn is(&self, process_id: u32) -> bool;
-    /// Its last words, once it has ended by itself.
+    /// The end of the log, if the server has ended by itself.
     fn ended(&mut self) -> Option<String>;
-    /// Returns when its port is closed.
+    /// Kills the server. Returns when its port is closed.
     fn kill(&mut self);
     fn pause(&mut self);
     fn resume(&mut self);
 }
 
-/// The command of either back-end, but for the port. No persistence: a server that was killed comes back empty.
+/// The options of both back-ends, without the port. Without persistence, a killed server restarts empty.
 #[rustfmt::skip]
 pub(super) const OPTIONS: [&str; 6] = ["--save", "", "--appendonly", "no", "--databases", "1024"];
 
-/// A shell that ends what it watches when its standard input closes. The kernel closes that however this process ends,
-/// SIGKILL included.
+/// A shell that ends the server when its standard input closes. The kernel closes that input when this process ends, even by
+/// SIGKILL.
 pub(super) struct Watchdog {
     shell: Child,
     replies: BufReader<ChildStdout>,
 }
 
 impl Watchdog {
-    /// `script` answers each line of its input with a line, and cleans up after the last.
+    /// Runs `script`, which must answer each input line with a line, and clean up at the end of input.
     pub(super) fn spawn<A: AsRef<OsStr>>(script: &str, arguments: &[A]) -> Result<Self, String> {
         let mut shell = Command::new("sh")
-            // Ignored: HUP comes to a paused server's process group when this process dies.
+            // Ignores HUP, which the process group of a paused server gets when this process dies.
             .args(["-c", &format!("trap '' HUP INT TERM\n{script}"), "watchdog"])
             .args(arguments)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
-            // Out of the terminal's group: Ctrl-C must not reach it before its input closes.
+            // A process group of its own: Ctrl-C must not end the shell before its input closes.
             .process_group(0)
             .spawn()
             .map_err(|error| format!("sh: {error}"))?;
@@ -56,12 +56,12 @@ impl Watchdog {
 
     pub(super) fn reply(&mut self) -> String {
         let mut line = String::new();
-        // An ended shell replies nothing; its server has ended with it, and the tests see that.
+        // If the shell has ended, its server has too, and the tests notice that.
         let _ = self.replies.read_line(&mut line);
         line
     }
 
-    /// Returns when the shell has done it.
+    /// Sends a line to the shell. Returns when the shell has answered it.
     pub(super) fn tell(&mut self, order: &str) {
         if let Some(stdin) = &mut self.shell.stdin
             && writeln!(stdin, "{order}").is_ok()
@@ -70,7 +70,7 @@ impl Watchdog {
         }
     }
 
-    /// Ends the shell without its last command.
+    /// Ends the shell without its clean-up.
     pub(super) fn dismiss(mut self) {
         let _ = self.shell.kill();
     }

@@ -1,0 +1,458 @@
+//! The command line of `session-auth-server`.
+
+#![allow(clippy::expect_used, clippy::disallowed_methods, clippy::panic)]
+
+use std::{
+    io::{BufRead, BufReader, Read, Write},
+    path::{Path, PathBuf},
+    process::{Child, ChildStdin, Command, Output, Stdio},
+    time::{Duration, Instant},
+};
+
+use http::Method;
+use serde_json::{Value, json};
+use session_auth_tests::{
+    api::Api,
+    redis::{self, TestRedis},
+    server::{PASSWORD, cheap_hash},
+};
+use tower_session_auth::{
+    RedisStore, SessionManager, SigningKey, session::CreateSession, store::RedisStoreConfig,
+    token::TokenSigner,
+};
+
+/// The server's command, without the environment variables of this machine.
+fn command(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_session-auth-server"));
+    command.args(arguments).env_clear();
+    command
+}
+
+fn run(command: &mut Command, input: &str) -> Output {
+    let command = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let mut child = command.spawn().expect("a process");
+    let mut stdin: ChildStdin = child.stdin.take().expect("a pipe");
+    let _ = stdin.write_all(input.as_bytes());
+    drop(stdin);
+    child.wait_with_output().expect("an output")
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// A temporary folder, removed on drop.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("session-auth-{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&path).expect("a folder");
+        Self(path)
+    }
+
+    fn write(&self, name: &str, content: &str) -> String {
+        let path = self.0.join(name);
+        std::fs::write(&path, content).expect("a file");
+        path.to_str().expect("a path").to_owned()
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// A running server process, killed on drop.
+struct RunningServer {
+    child: Child,
+    output: BufReader<std::process::ChildStdout>,
+}
+
+impl RunningServer {
+    fn start(command: &mut Command) -> Self {
+        let mut child = command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("a server");
+        let output = BufReader::new(child.stdout.take().expect("a pipe"));
+        Self { child, output }
+    }
+
+    fn signal(&self, signal: &str) {
+        let status = Command::new("kill")
+            .args([signal, &self.child.id().to_string()])
+            .status();
+        assert!(status.expect("kill").success());
+    }
+
+    fn exit_code(&mut self) -> Option<i32> {
+        let started = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().expect("a status") {
+                return status.code();
+            }
+            assert!(
+                started.elapsed() < Duration::from_secs(15),
+                "the server does not stop"
+            );
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+}
+
+impl Drop for RunningServer {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn free_port() -> u16 {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    listener.local_addr().expect("an address").port()
+}
+
+async fn wait_until_ready(api: &Api) {
+    let started = Instant::now();
+    while api
+        .try_open(Method::GET, "/readyz")
+        .await
+        .is_none_or(|reply| reply.status != 200)
+    {
+        assert!(
+            started.elapsed() < Duration::from_secs(15),
+            "the server does not become ready"
+        );
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+#[tokio::test]
+async fn first_run_prints_a_walk_through_that_can_be_pasted() {
+    let listen = format!("127.0.0.1:{}", free_port());
+    let mut server = RunningServer::start(&mut command(&["--listen", &listen, "--min-ttl", "6"]));
+    let mut script = String::new();
+    let mut lines = server.output.by_ref().lines().map(|line| line.expect("a line"));
+    let first = lines
+        .by_ref()
+        .find(|line| line.starts_with("BASE="))
+        .expect("a walk-through");
+    for line in std::iter::once(first).chain(lines.take_while(|line| !line.is_empty())) {
+        script += &line;
+        script.push('\n');
+    }
+    wait_until_ready(&Api::new(listen.parse().expect("an address"), "")).await;
+
+    let shell = tokio::task::spawn_blocking(move || run(Command::new("bash").arg("-s"), &script));
+    let output = text(&shell.await.expect("a shell").stdout);
+    let codes: Vec<_> = output
+        .lines()
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).expect("JSON"))
+        .map(|body| {
+            (
+                body["status"].clone(),
+                body["code"].as_str().unwrap_or_default().to_owned(),
+            )
+        })
+        .collect();
+    let expected = [
+        (json!("ACTIVE"), ""),
+        (json!(403), "RENEWAL_TOO_EARLY"),
+        (json!(401), "TOKEN_SUPERSEDED"),
+        (json!("ACTIVE"), ""),
+        (json!("REVOKED"), ""),
+        (json!(401), "SESSION_REVOKED"),
+    ];
+    assert_eq!(
+        codes,
+        expected.map(|(status, code)| (status, code.to_owned())),
+        "{output}"
+    );
+}
+
+#[tokio::test]
+async fn server_uses_the_configured_redis_and_keys_and_stops_on_sigterm() {
+    let (redis, folder) = (TestRedis::shared(), Folder::new("serve"));
+    let key = run(&mut command(&["keygen"]), "");
+    let hash = run(&mut command(&["hash-password"]), &format!("{PASSWORD}\n"));
+    let keys = folder.write("keys", &text(&key.stdout));
+    let hash = folder.write("hash", &text(&hash.stdout));
+    let listen = format!("127.0.0.1:{}", free_port());
+    let config = format!(
+        "redis_url = '{}'\nkey_file = '{keys}'\nmax_ttl = 700\nsession_ttl = 650\n",
+        redis.fresh_database()
+    );
+    let config = folder.write("config.toml", &config);
+    let mut server = RunningServer::start(
+        command(&["--config", &config, "--listen", &listen, "--max-ttl", "650"])
+            .env("SESSION_AUTH_MASTER_PASSWORD_HASH_FILE", &hash)
+            .env("SESSION_AUTH_SESSION_TTL", "600")
+            .env("SESSION_AUTH_MAX_TTL", "640"),
+    );
+    let api = Api::new(listen.parse().expect("an address"), PASSWORD);
+    wait_until_ready(&api).await;
+    let agent = api.agent().await;
+    let session = api.session(&agent).await;
+    let lifetime = session.body["expiresAt"]
+        .as_u64()
+        .zip(session.body["absoluteExpiresAt"].as_u64());
+    let (expires, absolute) = lifetime.expect("times");
+    assert_eq!(
+        absolute - expires,
+        2_592_000 - 600,
+        "the environment overrides the file"
+    );
+    api.create(json!({ "agentId": agent, "ttl": 650 }))
+        .await
+        .expect(201);
+    api.create(json!({ "agentId": agent, "ttl": 651 }))
+        .await
+        .refused(400, "VALIDATION_FAILED");
+
+    server.signal("-TERM");
+    assert_eq!(server.exit_code(), Some(0));
+}
+
+#[test]
+fn invalid_configuration_exits_with_2_and_lists_every_error() {
+    let folder = Folder::new("wrong");
+    let bad_keys = folder.write("keys", "k4.secret.hunter2");
+    let unknown = folder.write("unknown.toml", "listen = '127.0.0.1:0'\nredis = 'x'\n");
+    let secret = folder.write("secret.toml", "redis_url = redis://:hunter2@x\n");
+    let reuse = folder.write("reuse.toml", "# renewal\non_reuse = \"no\"\n");
+    let redis = ["--redis-url", "redis://:hunter2@127.0.0.1:1"];
+    for (arguments, expected) in [
+        (
+            &redis[..],
+            &["master_password_hash", "key_file", "keygen", "hash-password"][..],
+        ),
+        (&["--redis-url", "http://:hunter2@x"], &["redis_url"]),
+        (&["--redis-url", ""], &["redis_url", "empty"]),
+        (
+            &["--redis-url", "redis://x", "--store-timeout-ms", "10000"],
+            &["store_timeout_ms"],
+        ),
+        (&["--key-file", &bad_keys], &["key_file", "line 1"]),
+        (&["--key-file", "/nowhere/keys"], &["key_file", "/nowhere/keys"]),
+        (
+            &["--master-password-hash", "hunter2"],
+            &["master_password_hash", "Argon2id"],
+        ),
+        (
+            &["--session-ttl", "299", "--token-prefix", "a b"],
+            &["session_ttl", "token_prefix"],
+        ),
+        (&["--min-ttl", "10", "--max-ttl", "5"], &["min_ttl"]),
+        (&["--session-ttl", "x"], &["session-ttl"]),
+        (&["--renewal-retry-window", "86401"], &["renewal_retry_window"]),
+        (
+            &["--previous-token-overlap", "86401"],
+            &["previous_token_overlap"],
+        ),
+        (&["--on-reuse", "no"], &["on-reuse", "reject", "revoke"]),
+        (
+            &["--on-session-limit", "no"],
+            &["on-session-limit", "refuse", "evict_oldest"],
+        ),
+        (
+            &["--config", &reuse],
+            &["reuse.toml", "line 2", "reject", "revoke"],
+        ),
+        (&["--freshness", "fresh"], &["freshness", "strict", "bounded"]),
+        (&["--freshness-bound-ms", "49"], &["freshness_bound_ms"]),
+        (&["--no-such-flag"], &["no-such-flag"]),
+        (&["--config", &unknown], &["unknown.toml", "redis"]),
+        (&["--config", &secret], &["secret.toml", "line 1"]),
+        (&["--config", "/nowhere.toml"], &["/nowhere.toml"]),
+    ] {
+        for check in [&["check-config"][..], &[]] {
+            let arguments: Vec<_> = check.iter().chain(arguments).copied().collect();
+            let output = run(&mut command(&arguments), "");
+            let message = text(&output.stderr) + &text(&output.stdout);
+            assert_eq!(output.status.code(), Some(2), "{arguments:?}: {message}");
+            for part in expected {
+                assert!(message.contains(part), "{arguments:?}: {message}");
+            }
+            assert!(!message.contains("hunter2"), "{arguments:?}: {message}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn renewal_settings_are_read_from_flags_environment_and_file() {
+    let folder = Folder::new("renewal");
+    let file = folder.write(
+        "renewal.toml",
+        "on_session_limit = \"evict_oldest\"\non_reuse = \"reject\"\nmin_ttl = 6\n",
+    );
+    let listen = format!("127.0.0.1:{}", free_port());
+    let mut server = command(&[
+        "--listen",
+        &listen,
+        "--config",
+        &file,
+        "--max-sessions-per-agent",
+        "1",
+    ]);
+    let _server = RunningServer::start(
+        server
+            .env("SESSION_AUTH_ON_REUSE", "revoke")
+            .env("SESSION_AUTH_RENEWAL_RETRY_WINDOW", "0")
+            .args(["--previous-token-overlap", "0"])
+            .env("SESSION_AUTH_MASTER_PASSWORD_HASH", cheap_hash()),
+    );
+    let api = Api::new(listen.parse().expect("an address"), PASSWORD);
+    wait_until_ready(&api).await;
+    let agent = api.agent().await;
+    let oldest = api.session(&agent).await;
+    let second = api
+        .create(json!({ "agentId": agent, "ttl": 6 }))
+        .await
+        .expect(201);
+    assert_eq!(second.body["evictedSessionIds"], json!([oldest.id]));
+
+    let first = second.issued();
+    let renewed = loop {
+        let reply = api.renew_with(&first.id, &first.token, "the-same-key").await;
+        if reply.code() != "RENEWAL_TOO_EARLY" {
+            break reply.expect(200).issued();
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    };
+    let repeated = api.renew_with(&first.id, &first.token, "the-same-key").await;
+    assert_eq!(repeated.code(), "SESSION_RENEWAL_MISMATCH", "{}", repeated.body);
+    let after = api.access(&renewed.token).await;
+    assert_eq!(after.code(), "SESSION_REVOKED", "{}", after.body);
+}
+
+#[test]
+fn subcommands_accept_the_output_of_each_other() {
+    let folder = Folder::new("fit");
+    let key = run(&mut command(&["keygen"]), "");
+    assert!(text(&key.stdout).starts_with("k4.secret."));
+    assert!(text(&key.stderr).contains("k4.public.") && text(&key.stderr).contains("k4.pid."));
+    let key_file = folder.write("keys", &text(&key.stdout));
+    let good = [
+        "check-config",
+        "--redis-url",
+        "redis://127.0.0.1",
+        "--key-file",
+        &key_file,
+    ];
+    let good = run(
+        command(&good).env("SESSION_AUTH_MASTER_PASSWORD_HASH", cheap_hash()),
+        "",
+    );
+    assert!(good.status.success(), "{}", text(&good.stderr));
+    assert!(text(&good.stdout).contains("store redis, freshness strict"));
+    let misspelt = run(
+        command(&["check-config"])
+            .env("SESSION_AUTH_FRESHNES", "hunter2")
+            .env("SESSION_AUTH_FRESHNESS", "strict"),
+        "",
+    );
+    assert!(misspelt.status.success());
+    assert_eq!(
+        text(&misspelt.stderr),
+        "warning: the environment variable SESSION_AUTH_FRESHNES is no setting, and is ignored\n"
+    );
+    for (url, says) in [
+        ("redis://127.0.0.1", "store redis, freshness bounded (300 ms)"),
+        (
+            "",
+            "store memory, freshness bounded (no difference without redis_url)",
+        ),
+    ] {
+        let mut check = command(&[
+            "check-config",
+            "--freshness",
+            "bounded",
+            "--freshness-bound-ms",
+            "300",
+        ]);
+        if !url.is_empty() {
+            check.args(["--redis-url", url, "--key-file", &key_file]);
+        }
+        let said = run(check.env("SESSION_AUTH_MASTER_PASSWORD_HASH", cheap_hash()), "");
+        let said = text(&said.stdout);
+        assert!(said.contains(says), "{said}");
+        assert_ne!(said.contains("accepted key"), url.is_empty(), "{said}");
+    }
+
+    for (input, code) in [
+        ("secret\n", 0),
+        ("secret\r\n", 0),
+        ("", 2),
+        ("\n", 2),
+        ("two\nlines\n", 2),
+    ] {
+        let output = run(&mut command(&["hash-password"]), input);
+        assert_eq!(output.status.code(), Some(code), "{input:?}");
+        assert_eq!(text(&output.stdout).starts_with("$argon2id$"), code == 0);
+    }
+    assert!(Path::new(&key_file).exists());
+}
+
+#[test]
+fn address_in_use_exits_with_1() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = taken.local_addr().expect("an address").to_string();
+    let output = run(&mut command(&["--listen", &address]), "");
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).contains(&address));
+}
+
+#[tokio::test]
+async fn inspect_prints_a_record_of_redis() {
+    let redis = TestRedis::shared();
+    let url = redis.fresh_database();
+    let store = RedisStore::open(&RedisStoreConfig::new(&*url)).expect("a store");
+    let signer = TokenSigner::new(SigningKey::generate().expect("a key"));
+    let sessions = SessionManager::new(store, signer);
+    let agent = "6f1c7a52-2f39-4b0e-9c55-0b7f3e3d2a11".parse().expect("an id");
+    let issued = sessions
+        .create(CreateSession::new(agent))
+        .await
+        .expect("a session");
+    let id = issued.record.id.to_string();
+
+    let inspect = |id: &str| run(&mut command(&["inspect", id, "--redis-url", &url]), "");
+    let shown = inspect(&id);
+    assert_eq!(shown.status.code(), Some(0), "{}", text(&shown.stderr));
+    let shown: Value = serde_json::from_str(&text(&shown.stdout)).expect("JSON");
+    assert_eq!(shown["id"], id);
+    assert_eq!(shown["agentId"], agent.to_string());
+    assert_eq!(shown["status"], "ACTIVE");
+    assert_eq!(shown["key"], RedisStore::session_key(issued.record.id));
+    assert_eq!(shown["maxRenewals"], 30);
+    assert_eq!(shown["expiresAt"], issued.record.expires_at.0);
+    sessions.revoke(issued.record.id).await.expect("a revocation");
+    let shown: Value = serde_json::from_str(&text(&inspect(&id).stdout)).expect("JSON");
+    assert_eq!(shown["status"], "REVOKED");
+
+    let none = inspect("0190f3a1-7c1e-7d2a-9b3c-4d5e6f709b1f");
+    assert_eq!(none.status.code(), Some(1));
+    assert!(text(&none.stderr).contains("session:{9b1f}:0190f3a17c1e7d2a9b3c4d5e6f70"));
+    assert_eq!(inspect("not-an-id").status.code(), Some(2));
+
+    let key = RedisStore::session_key(issued.record.id);
+    redis::command::<()>(&url, &["SET", &key, "no record"]).expect("a write");
+    let spoilt = inspect(&id);
+    assert_eq!(spoilt.status.code(), Some(1));
+    assert!(text(&spoilt.stderr).contains(&key), "{}", text(&spoilt.stderr));
+    let hasty = run(
+        &mut command(&["inspect", &id, "--redis-url", &url, "--store-timeout-ms", "0"]),
+        "",
+    );
+    assert_eq!(hasty.status.code(), Some(2));
+    assert!(text(&hasty.stderr).contains("store_timeout_ms"));
+    let nowhere = run(&mut command(&["inspect", &id]), "");
+    assert_eq!(nowhere.status.code(), Some(2));
+    assert!(text(&nowhere.stderr).contains("redis_url"));
+}

@@ -1,0 +1,39 @@
+//! The integration tests that need the process or the machine for themselves. They run one at a time: each holds [`alone`].
+//!
+//! | module | reason |
+//! |---|---|
+//! | `harness` | starts this program again and kills it; counts the users of the process's shared Redis |
+//! | `near_cache_processes` | four processes load both cores; staleness is measured in milliseconds |
+//! | `near_cache_load` | tasks that never wait load both cores; staleness is measured in milliseconds |
+//! | `layout_memory` | 100,000 creations load the machine, and tests with time limits would miss them beside it |
+//! | `renewal_faults` | 10,000 renewals load the machine, and tests with time limits would miss them beside it |
+
+mod harness;
+mod layout_memory;
+mod near_cache_load;
+mod near_cache_processes;
+mod renewal_faults;
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// Held by the test that runs now.
+struct Alone {
+    _guard: MutexGuard<'static, ()>,
+}
+
+/// Waits until no other test of this program runs, and keeps the others waiting until it is dropped.
+fn alone() -> Alone {
+    static RUNNING: Mutex<()> = Mutex::new(());
+    // A test that failed releases it too.
+    let guard = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
+    Alone { _guard: guard }
+}
+
+#[test]
+fn every_source_file_is_part_of_the_module_tree() {
+    let _alone = alone();
+    assert_eq!(
+        session_auth_tests::module_tree::missing_files("isolated"),
+        [""; 0]
+    );
+}

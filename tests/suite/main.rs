@@ -1,0 +1,24 @@
+//! The integration tests that run beside each other. Those that need the process or the machine for themselves are in
+//! `isolated`.
+
+mod bad_input;
+mod client;
+mod concurrency;
+mod connections;
+mod deployment;
+mod near_cache;
+mod readme;
+mod redis_faults;
+mod redis_layout;
+mod renewal;
+mod renewal_model;
+mod seed_renewals;
+mod seed_sessions;
+mod session_limit;
+mod store;
+mod wire;
+
+#[test]
+fn every_source_file_is_part_of_the_module_tree() {
+    assert_eq!(session_auth_tests::module_tree::missing_files("suite"), [""; 0]);
+}

@@ -1,0 +1,82 @@
+//! A TCP proxy that can hold back the bytes that a client sends.
+
+use std::net::Ipv4Addr;
+
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _, copy},
+    net::{
+        TcpListener, TcpStream,
+        tcp::{OwnedReadHalf, OwnedWriteHalf},
+    },
+    spawn,
+    sync::watch,
+};
+
+/// How the gate treats the bytes that clients send.
+#[derive(Clone, Copy, PartialEq)]
+pub enum Mode {
+    /// Forwards everything.
+    Open,
+    /// Holds bytes that contain this text until the gate opens, even when the client has disconnected by then.
+    Hold(&'static str),
+    /// Accepts connections and never answers on them.
+    Silent,
+}
+
+/// A running gate. It stops with the runtime of its test.
+pub struct Gate {
+    port: u16,
+    mode: watch::Sender<Mode>,
+}
+
+impl Gate {
+    pub async fn before(server: u16, mode: Mode) -> Self {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let (mode, modes) = watch::channel(mode);
+        spawn(accept(listener, server, modes));
+        Self { port, mode }
+    }
+
+    pub fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}/0", self.port)
+    }
+
+    pub fn set(&self, mode: Mode) {
+        self.mode.send_replace(mode);
+    }
+}
+
+async fn accept(listener: TcpListener, server: u16, modes: watch::Receiver<Mode>) {
+    let mut silent = Vec::new();
+    while let Ok((client, _)) = listener.accept().await {
+        if *modes.borrow() == Mode::Silent {
+            silent.push(client);
+            continue;
+        }
+        let Ok(server) = TcpStream::connect((Ipv4Addr::LOCALHOST, server)).await else {
+            continue;
+        };
+        let (from_client, mut to_client) = client.into_split();
+        let (mut from_server, to_server) = server.into_split();
+        spawn(forward(from_client, to_server, modes.clone()));
+        spawn(async move { copy(&mut from_server, &mut to_client).await });
+    }
+}
+
+async fn forward(mut client: OwnedReadHalf, mut server: OwnedWriteHalf, mut modes: watch::Receiver<Mode>) {
+    let mut buffer = [0; 16_384];
+    while let Ok(len @ 1..) = client.read(&mut buffer).await {
+        let sent = &buffer[..len];
+        let hold = match *modes.borrow() {
+            Mode::Hold(text) => sent.windows(text.len()).any(|window| window == text.as_bytes()),
+            Mode::Open | Mode::Silent => false,
+        };
+        if hold && modes.wait_for(|mode| *mode == Mode::Open).await.is_err() {
+            return;
+        }
+        if server.write_all(sent).await.is_err() {
+            return;
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! The commands that the store sends.
+
+use std::collections::BTreeMap;
+
+use session_auth_tests::fixtures::{NOW, agent, constraints, layout::LayoutStore, renewal, session};
+use tower_session_auth::{
+    AgentId,
+    session::OnSessionLimit,
+    store::{CreateOutcome, NewSession, PageRequest, SessionStore as _},
+};
+
+use super::commands::{commands, sent};
+
+#[tokio::test]
+async fn scripts_name_all_their_keys_in_the_slot_of_the_agent() {
+    let layout = LayoutStore::start();
+    layout.store.ping().await.unwrap();
+    let mut monitor = layout.redis.monitor();
+    let agents = layout.run_every_operation().await;
+    let evicting = layout.store.create(&evicting(agents[0])).await.unwrap();
+    assert!(matches!(evicting, CreateOutcome::InPlaceOf(_)), "{evicting:?}");
+    let tags = agents.map(|agent| format!("{{{:04x}}}", agent.bucket()));
+
+    let (mut named, mut scripts, mut calls) = (Vec::new(), BTreeMap::new(), 0);
+    for command in commands(&mut monitor) {
+        let script = matches!(&*command.words[0], "EVALSHA" | "EVAL");
+        if script {
+            named = command.keys().to_vec();
+            *scripts.entry(command.words[1].clone()).or_insert(0) += 1;
+        } else if command.in_script {
+            calls += 1;
+            let known = command.keys().iter().all(|key| named.contains(key));
+            assert!(known, "{command:?} is not in {named:?}");
+        }
+        if script || command.in_script {
+            let tag = |key: &String| key[key.find('{').unwrap()..=key.find('}').unwrap()].to_owned();
+            let used: Vec<_> = command.keys().iter().map(tag).collect();
+            assert!(
+                used.iter().all(|tag| *tag == used[0] && tags.contains(tag)),
+                "{command:?}"
+            );
+        }
+    }
+    assert!(scripts.len() >= 5 && calls > 500, "{scripts:?}, {calls}");
+}
+
+/// A creation that evicts the agent's other sessions.
+fn evicting(agent: AgentId) -> NewSession {
+    let mut session = session(agent, NOW);
+    session.limit = 1;
+    session.on_limit = OnSessionLimit::EvictOldest;
+    session
+}
+
+#[tokio::test]
+async fn no_command_scans_the_keyspace() {
+    let layout = LayoutStore::start();
+    let mut monitor = layout.redis.monitor();
+    layout.run_every_operation().await;
+    for command in commands(&mut monitor) {
+        let name = command.words[0].to_uppercase();
+        let scans = name.ends_with("SCAN") || ["KEYS", "SMEMBERS", "HGETALL", "SORT"].contains(&&*name);
+        assert!(!scans, "{command:?}");
+    }
+}
+
+#[tokio::test]
+async fn each_call_sends_the_documented_commands() {
+    let layout = LayoutStore::start();
+    // Loads the scripts.
+    layout.run_every_operation().await;
+    let mut monitor = layout.redis.monitor();
+    for constraints in [None, constraints(64), constraints(4_096)] {
+        let mut session = session(agent(), NOW);
+        session.record.constraints = constraints;
+        let record = layout.add(session).await;
+        assert_eq!(sent(&mut monitor), ["ZADD", "EVALSHA"], "creating");
+        layout.store.read(record.id).await.unwrap();
+        assert_eq!(sent(&mut monitor), ["GET"], "reading");
+        layout
+            .store
+            .replace_token(&renewal(&record, "1", NOW))
+            .await
+            .unwrap();
+        assert_eq!(sent(&mut monitor), ["EVALSHA"], "renewing");
+        layout.store.create(&evicting(record.agent_id)).await.unwrap();
+        assert_eq!(sent(&mut monitor), ["ZADD", "EVALSHA", "EVALSHA"], "evicting");
+        layout.store.revoke(record.id, NOW).await.unwrap();
+        assert_eq!(sent(&mut monitor), ["GETRANGE", "EVALSHA"], "revoking");
+    }
+}
+
+/// Counts the commands inside scripts too.
+#[tokio::test]
+async fn commands_per_call_do_not_grow_with_the_stored_sessions() {
+    let layout = LayoutStore::start();
+    let (one, other) = (agent(), agent());
+    let fill = async |agent: AgentId, count: usize| {
+        for _ in 0..count {
+            let mut session = session(agent, NOW);
+            session.limit = u32::MAX;
+            layout.add(session).await;
+        }
+    };
+    fill(one, 20).await;
+    fill(other, 20).await;
+    let mut monitor = layout.redis.monitor();
+    let mut measured = Vec::new();
+    for _ in 0..2 {
+        let mut counts = Vec::new();
+        let mut count = || counts.push(commands(&mut monitor).len());
+        fill(one, 1).await;
+        count();
+        for agent in [Some(one), None] {
+            let request = PageRequest {
+                after: None,
+                limit: 10,
+            };
+            let page = layout.store.list(agent, request).await.unwrap();
+            assert_eq!(page.items.len(), 10);
+            count();
+        }
+        measured.push(counts);
+        for agent in [one, other] {
+            fill(agent, 200).await;
+        }
+        for _ in 0..50 {
+            fill(agent(), 1).await;
+        }
+        commands(&mut monitor);
+    }
+    println!("commands of a creation and of two pages of 10: {measured:?}");
+    let [before, after] = &*measured else {
+        unreachable!()
+    };
+    // Some creations also extend the ttl of the index.
+    assert!(before[0].max(after[0]) <= 12, "{measured:?}");
+    assert_eq!(after[1], before[1]);
+    // Counts the index of one agent more than the page has places, and reads the index of no further agent.
+    assert!(after[2] <= 1 + 11 + 10 + 10, "{measured:?}");
+}

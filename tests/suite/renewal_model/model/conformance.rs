@@ -1,0 +1,186 @@
+//! Compares the model's rules with the crate's decisions, for every record and request.
+
+use session_auth_tests::fixtures::{NOW, agent, session};
+use tower_session_auth::{
+    ErrorKind, SigningKey, TokenVerifier,
+    clock::Timestamp,
+    session::{
+        IdempotencyKey, ReplacedTokenPolicy, RetryHash, SessionRecord,
+        decide::{self, MatchedToken, Renewal},
+    },
+    token::{Claims, SessionToken, TokenSigner, VerifiedToken},
+};
+
+use super::rules::{Admitted, Decision, Key, Record, Rejection, Request, Rules, Token};
+
+/// After half of the ttl, while the retry window and the overlap are open.
+const SINCE: u64 = 55;
+const TERM: u64 = 100;
+
+/// Returns the number of compared pairs.
+pub fn compare() -> usize {
+    let real_session = RealSession::new();
+    let mut count = 0;
+    for record in records() {
+        let real = real_session.record(&record);
+        for token in tokens(3) {
+            let proven = real_session.prove(token);
+            let now = NOW.plus(SINCE);
+            let admitted =
+                decide::admit(&real, &proven, &real_session.rotation, now).map_err(|refusal| refusal.kind);
+            assert_eq!(
+                admitted,
+                Rules(None)
+                    .admit(&record, token)
+                    .map(admission)
+                    .map_err(superseded),
+                "{token:?} at {record:?}"
+            );
+            for key in [
+                None,
+                Some(Key::Reserved(0)),
+                Some(Key::Reserved(1)),
+                Some(Key::Attacker),
+            ] {
+                let sent = key.map(idempotency_key);
+                let renewal = decide::renew(&real, &proven, sent.as_ref(), &real_session.rotation, now);
+                let decision = match renewal {
+                    Ok(Renewal::NextToken(grant)) => {
+                        assert_eq!(grant.claims.generation, u32::from(record.current.generation) + 1);
+                        Ok(Decision::Swap { expected: token })
+                    }
+                    Ok(Renewal::Repeat(claims)) => {
+                        assert_eq!(claims.generation, u32::from(record.current.generation));
+                        Ok(Decision::Repeat(record.current))
+                    }
+                    Err(refusal) => Err(refusal.kind),
+                };
+                let expected = match Rules(None).decide(&record, Request { token, key }) {
+                    Decision::Refuse(refusal) => Err(mismatch(refusal)),
+                    other => Ok(other),
+                };
+                assert_eq!(decision, expected, "{token:?} with {key:?} at {record:?}");
+                count += 1;
+            }
+        }
+    }
+    count
+}
+
+/// Two tokens of each generation, minted by different servers or in different seconds.
+fn tokens(last_generation: u8) -> impl Iterator<Item = Token> {
+    (0..=last_generation).flat_map(|generation| (0..2).map(move |mint| Token { generation, mint }))
+}
+
+/// Every record that renewals can produce.
+fn records() -> Vec<Record> {
+    let mut records = Vec::new();
+    for current in tokens(2) {
+        let before: Vec<_> = tokens(2)
+            .filter(|token| token.generation + 1 == current.generation)
+            .collect();
+        let previous = std::iter::once(None).chain(before.iter().copied().map(Some));
+        for previous in previous {
+            let mut retries = vec![None];
+            for &token in &before {
+                for key in [Key::Reserved(0), Key::Attacker] {
+                    retries.push(Some(Request {
+                        token,
+                        key: Some(key),
+                    }));
+                }
+            }
+            for retry in retries {
+                for revoked in [false, true] {
+                    records.push(Record {
+                        current,
+                        retry,
+                        previous,
+                        revoked,
+                    });
+                }
+            }
+        }
+    }
+    records
+}
+
+/// A session whose tokens are signed and verified by the crate.
+struct RealSession {
+    record: SessionRecord,
+    signer: TokenSigner,
+    verifier: TokenVerifier,
+    rotation: ReplacedTokenPolicy,
+}
+
+impl RealSession {
+    fn new() -> Self {
+        let signer = TokenSigner::new(SigningKey::generate().unwrap());
+        let mut rotation = ReplacedTokenPolicy::default();
+        rotation.previous_token_overlap = rotation.retry_window;
+        Self {
+            record: session(agent(), NOW).record,
+            verifier: TokenVerifier::new(signer.verifying_keys()),
+            signer,
+            rotation,
+        }
+    }
+
+    fn sign(&self, token: Token) -> SessionToken {
+        let claims = Claims {
+            session_id: self.record.id,
+            agent_id: self.record.agent_id,
+            generation: token.generation.into(),
+            issued_at: NOW,
+            expires_at: Timestamp(NOW.0 + TERM + u64::from(token.mint)),
+        };
+        self.signer.sign(&claims).unwrap()
+    }
+
+    fn prove(&self, token: Token) -> VerifiedToken {
+        self.verifier.verify(self.sign(token).expose()).unwrap()
+    }
+
+    fn record(&self, record: &Record) -> SessionRecord {
+        let current = self.sign(record.current).hash();
+        let retry = record.retry.and_then(|retry| Some((retry.token, retry.key?)));
+        SessionRecord {
+            token_hash: current,
+            generation: record.current.generation.into(),
+            renewal_count: record.current.generation.into(),
+            expires_at: NOW.plus(TERM),
+            last_renewed_at: Some(NOW),
+            previous_token_hash: record.previous.map(|token| self.sign(token).hash()),
+            retry_hash: retry
+                .map(|(token, key)| RetryHash::of(&self.sign(token).hash(), &current, &idempotency_key(key))),
+            revoked_at: record.revoked.then_some(NOW),
+            ..self.record.clone()
+        }
+    }
+}
+
+fn idempotency_key(key: Key) -> IdempotencyKey {
+    format!("{key:?}-key").parse().unwrap()
+}
+
+fn admission(admitted: Admitted) -> MatchedToken {
+    match admitted {
+        Admitted::AsCurrent => MatchedToken::Current,
+        Admitted::AsPrevious => MatchedToken::Previous,
+    }
+}
+
+fn superseded(refusal: Rejection) -> ErrorKind {
+    match refusal {
+        Rejection::Mismatch => ErrorKind::TokenSuperseded,
+        other => mismatch(other),
+    }
+}
+
+fn mismatch(refusal: Rejection) -> ErrorKind {
+    match refusal {
+        Rejection::Revoked => ErrorKind::SessionRevoked,
+        Rejection::StateLost => ErrorKind::SessionStateLost,
+        Rejection::Mismatch => ErrorKind::SessionRenewalMismatch,
+    }
+}
