@@ -48,31 +48,54 @@
 
 #[cfg(feature = "client")]
 pub mod client;
-pub mod clock;
-pub mod error;
+mod clock;
+mod error;
 mod guarded;
-pub mod id;
-pub mod manager;
+mod id;
+mod manager;
 pub mod master_auth;
 mod recently_used;
-pub mod response;
-pub mod security;
-pub mod session;
+mod response;
+mod security;
+mod session;
 pub mod session_auth;
-pub mod store;
+mod store;
 #[cfg(test)]
 mod testing;
-pub mod token;
+mod token;
 
 #[doc = include_str!("../RENEWAL.md")]
 pub mod renewal {}
 
-pub use error::{AuthError, ErrorKind};
-pub use id::{AgentId, SessionId};
-pub use manager::SessionManager;
-pub use master_auth::MasterAuthLayer;
-pub use session_auth::{AuthenticatedSession, SessionAuthLayer};
-pub use store::MemoryStore;
+/// The safety checks themselves, for those who build a layer of their own.
+pub mod decisions {
+    pub use crate::session::{
+        MatchedToken, NextToken, Rejection, Renewal, SecurityEvent, admit, renew, renew_after, renewable_from, rotate,
+        check_session,
+    };
+}
+
+pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
+pub use error::{AuthError, ErrorKind, ValidationIssue};
+pub use id::{AgentId, InvalidId, SessionId};
+pub use manager::{IssuedSession, SessionManager};
+pub use master_auth::{ClientAddr, MasterAuthLayer};
+pub use response::{ResponseBody, X_REQUEST_ID, problem_response};
+pub use security::SecurityEvents;
+pub use session::{
+    Constraints, CreateSession, IDEMPOTENCY_KEY, IdempotencyKey, InvalidConstraints, InvalidIdempotencyKey,
+    MAX_CONSTRAINTS_LEN, OnReuse, OnSessionLimit, RetryHash, ReplacedTokenPolicy, SessionPolicy, SessionRecord,
+    SessionStatus, SessionLimits,
+};
+pub use session_auth::{AuthenticatedSession, Freshness, PresentedSession, SessionAuthLayer};
+pub use store::{
+    Agent, AgentDirectory, AgentStore, AnyAgent, CacheRead, CachedStore, CreateOutcome, InvalidCursor, MemoryStore,
+    NearCacheStats, NewSession, Page, PageRequest, RegisterOutcome, RegisteredAgents, SessionCursor, SessionStore,
+    StoreError, SwapOutcome, TokenSwap,
+};
 #[cfg(feature = "redis")]
-pub use store::RedisStore;
-pub use token::{SigningKey, TokenVerifier, VerifyingKey};
+pub use store::{NearCacheConfig, RedisRead, RedisStore, RedisStoreConfig, RedisStoreError};
+pub use token::{
+    Claims, DEFAULT_ISSUER, DEFAULT_PREFIX, KeyError, VerifiedToken, SessionToken, SignError, SigningKey,
+    TokenHash, TokenSigner, TokenVerifier, VerifyingKey,
+};

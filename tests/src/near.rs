@@ -1,10 +1,10 @@
 //! Reads for which it does not matter who began them.
 
-use tower_session_auth::store::NearRead;
+use tower_session_auth::store::CacheRead;
 
 /// The read itself, whether it is the caller's own or shared.
-pub fn either<R>(read: NearRead<R>) -> R {
+pub fn either<R>(read: CacheRead<R>) -> R {
     match read {
-        NearRead::Own(read) | NearRead::Shared(read) => read,
+        CacheRead::Own(read) | CacheRead::Shared(read) => read,
     }
 }

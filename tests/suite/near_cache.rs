@@ -17,7 +17,7 @@ use stores::{DEADLINE, SLACK, add, coherent, coherent_with, held, hold, order, s
 use tokio::{task::JoinSet, time::sleep};
 use tower_session_auth::{
     session::OnSessionLimit,
-    store::{CreateOutcome, SessionStore as _},
+    store::{CachedStore as _, CreateOutcome, SessionStore as _},
 };
 
 #[tokio::test]
@@ -27,7 +27,7 @@ async fn a_record_that_was_read_is_held_and_answers_without_a_command() {
     let record = held(&store).await;
     let mut monitor = redis.monitor();
     for _ in 0..1_000 {
-        assert_eq!(store.near(record.id).as_deref(), Some(&record));
+        assert_eq!(store.cached(record.id).as_deref(), Some(&record));
     }
     assert_eq!(monitor.lines(), [""; 0]);
     assert!(stats(&store).hits >= 1_000);
@@ -40,17 +40,17 @@ async fn what_another_process_changes_is_forgotten_within_a_push() {
     for _ in 0..20 {
         let record = held(&store).await;
         other.revoke(record.id, NOW).await.unwrap();
-        until("forgotten", || store.near(record.id).is_none()).await;
-        let revoked = either(store.read_near(record.id)).await.unwrap().unwrap();
+        until("forgotten", || store.cached(record.id).is_none()).await;
+        let revoked = either(store.read_through(record.id)).await.unwrap().unwrap();
         assert_eq!(revoked.revoked_at, Some(NOW));
-        assert_eq!(store.near(record.id), None, "what is revoked is not held");
+        assert_eq!(store.cached(record.id), None, "what is revoked is not held");
 
         let record = held(&store).await;
         let swap = renewal(&record, "1", NOW);
         other.replace_token(&swap).await.unwrap();
-        until("forgotten", || store.near(record.id).is_none()).await;
+        until("forgotten", || store.cached(record.id).is_none()).await;
         hold(&store, record.id).await;
-        assert_eq!(store.near(record.id).as_deref(), Some(&swap.next));
+        assert_eq!(store.cached(record.id).as_deref(), Some(&swap.next));
     }
 }
 
@@ -61,11 +61,11 @@ async fn what_the_process_itself_changes_is_forgotten_at_once() {
     for _ in 0..50 {
         let record = held(&store).await;
         store.revoke(record.id, NOW).await.unwrap();
-        assert_eq!(store.near(record.id), None, "revoked");
+        assert_eq!(store.cached(record.id), None, "revoked");
 
         let record = held(&store).await;
         store.replace_token(&renewal(&record, "1", NOW)).await.unwrap();
-        assert_ne!(store.near(record.id).as_deref(), Some(&record), "renewed");
+        assert_ne!(store.cached(record.id).as_deref(), Some(&record), "renewed");
 
         let record = held(&store).await;
         let mut instead = session(record.agent_id, NOW);
@@ -75,11 +75,11 @@ async fn what_the_process_itself_changes_is_forgotten_at_once() {
             store.create(&instead).await.unwrap(),
             CreateOutcome::InPlaceOf(vec![record.id])
         );
-        assert_eq!(store.near(record.id), None, "evicted");
+        assert_eq!(store.cached(record.id), None, "evicted");
 
         let record = held(&store).await;
         assert_eq!(store.revoke_agent(record.agent_id, NOW).await.unwrap(), 1);
-        assert_eq!(store.near(record.id), None, "revoked with its agent");
+        assert_eq!(store.cached(record.id), None, "revoked with its agent");
     }
 }
 
@@ -96,13 +96,13 @@ async fn what_vanishes_from_redis_is_forgotten() {
             words.insert(1, &name);
         }
         order(&redis, &words);
-        until("forgotten", || store.near(record.id).is_none()).await;
+        until("forgotten", || store.cached(record.id).is_none()).await;
         assert_eq!(
-            either(store.read_near(record.id)).await.unwrap(),
+            either(store.read_through(record.id)).await.unwrap(),
             None,
             "{vanish:?}"
         );
-        assert_eq!(store.near(record.id), None, "what is not there is not held");
+        assert_eq!(store.cached(record.id), None, "what is not there is not held");
         until("coherent again", || stats(&store).coherent).await;
     }
 }
@@ -114,12 +114,12 @@ async fn what_expires_in_redis_is_forgotten() {
     let record = held(&store).await;
     order(&redis, &["PEXPIRE", &key(record.id), "500"]);
     until("forgotten, since it was changed", || {
-        store.near(record.id).is_none()
+        store.cached(record.id).is_none()
     })
     .await;
     hold(&store, record.id).await;
-    until("expired", || store.near(record.id).is_none()).await;
-    assert_eq!(either(store.read_near(record.id)).await.unwrap(), None);
+    until("expired", || store.cached(record.id).is_none()).await;
+    assert_eq!(either(store.read_through(record.id)).await.unwrap(), None);
     assert!(stats(&store).coherent);
 }
 
@@ -131,7 +131,7 @@ async fn what_redis_evicts_is_forgotten() {
     let record = held(&store).await;
     order(&redis, &["CONFIG", "SET", "maxmemory-policy", "allkeys-random"]);
     order(&redis, &["CONFIG", "SET", "maxmemory", "1"]);
-    until("forgotten", || store.near(record.id).is_none()).await;
+    until("forgotten", || store.cached(record.id).is_none()).await;
 }
 
 #[tokio::test]
@@ -144,7 +144,7 @@ async fn concurrent_misses_of_a_session_make_one_read() {
     let mut reads = JoinSet::new();
     for _ in 0..100 {
         let store = store.clone();
-        reads.spawn(async move { either(store.read_near(record.id)).await.unwrap() });
+        reads.spawn(async move { either(store.read_through(record.id)).await.unwrap() });
     }
     sleep(Duration::from_millis(20)).await;
     redis.resume();
@@ -167,13 +167,13 @@ async fn as_many_records_are_held_as_there_is_room_for_and_not_for_longer_than_t
     let record = add(&store, session(agent(), NOW)).await;
     for _ in 0..800 {
         let record = add(&store, session(agent(), NOW)).await;
-        either(store.read_near(record.id)).await.unwrap();
+        either(store.read_through(record.id)).await.unwrap();
     }
     let entries = stats(&store).entries;
     assert!((100..=256).contains(&entries), "{entries}");
     hold(&store, record.id).await;
     let since = Instant::now();
-    until("too old", || store.near(record.id).is_none()).await;
+    until("too old", || store.cached(record.id).is_none()).await;
     assert!(since.elapsed() < Duration::from_millis(300) + SLACK);
     until("in use all the same", || stats(&store).coherent).await;
 }

@@ -21,7 +21,7 @@ use tokio::task::JoinSet;
 use tower_session_auth::{
     SessionManager, SigningKey,
     session::{CreateSession, RetryHash},
-    store::{AgentStore as _, CreateOutcome, SessionStore as _},
+    store::{AgentStore as _, CachedStore as _, CreateOutcome, SessionStore as _},
     token::TokenSigner,
 };
 
@@ -43,9 +43,9 @@ async fn the_user_that_is_advised_may_do_everything_and_see_nothing_else() {
     let subject = Subject::of_the_advised_user();
     subject.work().await;
     subject.store.ping().await.unwrap();
-    subject.store.start_near();
+    subject.store.enable_cache().unwrap();
     let began = Instant::now();
-    while !subject.store.near_cache_stats().unwrap().coherent {
+    while !subject.store.cache_stats().unwrap().coherent {
         assert!(began.elapsed() < Duration::from_secs(10), "never coherent");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }

@@ -11,28 +11,25 @@ use tower::Service;
 
 use super::{
     AuthenticatedSession, PresentedSession, ResponseFuture,
-    layer::{Freshness, Gate, Mode},
+    layer::{Gate, Mode},
 };
 use crate::{
     error::{AuthError, ErrorKind},
     response::ResponseBody,
     security,
-    session::{
-        SessionRecord,
-        decide::{self, MatchedToken, Rejection},
-    },
-    store::{NearRead, SessionStore, StoreError},
+    session::{self, MatchedToken, Rejection, SessionRecord},
+    store::{CacheRead, SessionStore, StoreError},
     token::VerifiedToken,
 };
 
 /// The service of [`SessionAuthLayer`](crate::SessionAuthLayer).
 #[derive(Clone)]
-pub struct SessionAuth<St, S> {
+pub struct SessionAuth<St: SessionStore, S> {
     gate: Arc<Gate<St>>,
     inner: S,
 }
 
-impl<St, S> SessionAuth<St, S> {
+impl<St: SessionStore, S> SessionAuth<St, S> {
     pub(super) const fn new(gate: Arc<Gate<St>>, inner: S) -> Self {
         Self { gate, inner }
     }
@@ -86,16 +83,16 @@ impl From<AuthError> for Stop {
 
 impl<St: SessionStore> Gate<St> {
     /// Rules 3 to 7, from memory: `None` lets the request pass. Else the read that has to decide, as about every refusal.
-    fn ask<B>(&self, token: &VerifiedToken, request: &mut Request<B>) -> Option<NearRead<St::Read>> {
+    fn ask<B>(&self, token: &VerifiedToken, request: &mut Request<B>) -> Option<CacheRead<St::Read>> {
         let id = token.claims().session_id;
-        if self.mode == Mode::Renewal || self.freshness == Freshness::Strict {
-            return Some(NearRead::Own(self.store.read(id)));
-        }
-        match self.store.near(id) {
-            None => Some(self.store.read_near(id)),
+        let Some(cache) = &self.cache else {
+            return Some(CacheRead::Own(self.store.read(id)));
+        };
+        match cache.cached(id) {
+            None => Some(cache.read_through(id)),
             Some(record) => {
                 let refused = self.pass(&record, token, request).is_err();
-                refused.then(|| NearRead::Own(self.store.read(id)))
+                refused.then(|| CacheRead::Own(self.store.read(id)))
             }
         }
     }
@@ -120,7 +117,7 @@ impl<St: SessionStore> Gate<St> {
                     None => Stop::Refused(refusal.into()),
                 }),
             Mode::Renewal => {
-                decide::check_session(&record, &token).map_err(AuthError::token)?;
+                session::check_session(&record, &token).map_err(AuthError::token)?;
                 hide_credentials(request);
                 request
                     .extensions_mut()
@@ -137,7 +134,7 @@ impl<St: SessionStore> Gate<St> {
         token: &VerifiedToken,
         request: &mut Request<B>,
     ) -> Result<(), Rejection> {
-        let admission = decide::admit(record, token, &self.rotation, self.clock.now())?;
+        let admission = session::admit(record, token, &self.rotation, self.clock.now())?;
         let mut session = AuthenticatedSession::new(record, token.claims());
         session.previous_token = admission == MatchedToken::Previous;
         hide_credentials(request);
@@ -175,7 +172,7 @@ fn hide_credentials<B>(request: &mut Request<B>) {
     }
 }
 
-impl<St, S> std::fmt::Debug for SessionAuth<St, S> {
+impl<St: SessionStore, S> std::fmt::Debug for SessionAuth<St, S> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("SessionAuth").finish_non_exhaustive()
     }

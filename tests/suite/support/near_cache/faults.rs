@@ -6,7 +6,7 @@ use session_auth_tests::{near::either, redis::TestRedis, relay::Relay};
 use tokio::time::sleep;
 use tower_session_auth::{
     RedisStore,
-    store::{NearRead, RedisStoreConfig, SessionStore as _},
+    store::{CacheRead, CachedStore as _, RedisStoreConfig, SessionStore as _},
 };
 
 use crate::{
@@ -22,7 +22,7 @@ const TRACKING: usize = 1;
 async fn relayed(relay: &Relay, deadline: Duration) -> RedisStore {
     let store = open(format!("redis://{}", relay.address), deadline);
     store.ping().await.unwrap();
-    store.start_near();
+    store.enable_cache().unwrap();
     store
 }
 
@@ -32,15 +32,15 @@ async fn a_lost_connection_takes_everything_along_and_heals() {
     let store = coherent(&redis).await;
     let record = held(&store).await;
     order(&redis, &["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]);
-    until("forgotten", || store.near(record.id).is_none()).await;
+    until("forgotten", || store.cached(record.id).is_none()).await;
     until("coherent again", || stats(&store).coherent).await;
     assert_eq!(stats(&store).losses, 1);
     let record = held(&store).await;
 
     redis.kill();
-    let after = until("forgotten", || store.near(record.id).is_none()).await;
+    let after = until("forgotten", || store.cached(record.id).is_none()).await;
     assert!(after < BOUND + SLACK, "{after:?}");
-    either(store.read_near(record.id)).await.unwrap_err();
+    either(store.read_through(record.id)).await.unwrap_err();
     redis.restart();
     until("coherent again", || stats(&store).coherent).await;
     held(&store).await;
@@ -53,7 +53,7 @@ async fn a_server_that_says_nothing_is_believed_until_the_bound() {
     let record = held(&store).await;
     redis.pause();
     let paused = Instant::now();
-    until("without a lease", || store.near(record.id).is_none()).await;
+    until("without a lease", || store.cached(record.id).is_none()).await;
     assert!(paused.elapsed() < BOUND + SLACK, "{:?}", paused.elapsed());
     assert!(!stats(&store).coherent);
     redis.resume();
@@ -66,11 +66,11 @@ async fn a_server_that_became_a_replica_is_not_believed() {
     let store = coherent(&redis).await;
     let record = held(&store).await;
     order(&redis, &["REPLICAOF", "127.0.0.1", &master.port().to_string()]);
-    until("out of use", || store.near(record.id).is_none()).await;
+    until("out of use", || store.cached(record.id).is_none()).await;
     sleep(BOUND + SLACK).await;
     assert!(!stats(&store).coherent);
     // Nothing was written, nor did anybody ask whether it is ready.
-    let error = either(store.read_near(record.id)).await.unwrap_err();
+    let error = either(store.read_through(record.id)).await.unwrap_err();
     assert!(error.to_string().contains("replica"), "{error}");
     order(&redis, &["REPLICAOF", "NO", "ONE"]);
     until("coherent again", || stats(&store).coherent).await;
@@ -109,7 +109,7 @@ async fn an_idle_connection_that_hangs_is_replaced_before_it_is_needed() {
 async fn a_server_that_is_slow_for_a_moment_is_not_left() {
     let mut redis = TestRedis::start();
     let store = open(redis.url(), Duration::from_millis(250));
-    store.start_near();
+    store.enable_cache().unwrap();
     until("coherent", || stats(&store).coherent).await;
     let record = held(&store).await;
     // A heartbeat falls into one of them, and waits for longer than callers would.
@@ -117,7 +117,7 @@ async fn a_server_that_is_slow_for_a_moment_is_not_left() {
         redis.pause();
         sleep(Duration::from_millis(600)).await;
         redis.resume();
-        until("used again", || store.near(record.id).is_some()).await;
+        until("used again", || store.cached(record.id).is_some()).await;
     }
     assert_eq!(stats(&store).losses, 0);
 }
@@ -137,9 +137,9 @@ async fn records_of_another_server_than_the_stores_own_are_not_believed() {
     relay.lead_to(other.port());
     relay.cut(OWN);
     there.revoke(record.id, NOW).await.unwrap();
-    until("forgotten", || store.near(record.id).is_none()).await;
+    until("forgotten", || store.cached(record.id).is_none()).await;
     until("coherent again", || stats(&store).coherent).await;
-    let read = either(store.read_near(record.id)).await.unwrap().unwrap();
+    let read = either(store.read_through(record.id)).await.unwrap().unwrap();
     assert_eq!(read.revoked_at, Some(NOW));
 }
 
@@ -158,10 +158,10 @@ async fn a_store_follows_a_name_that_moves_while_both_servers_serve() {
 
     relay.lead_to(other.port());
     relay.cut(TRACKING);
-    until("forgotten", || store.near(record.id).is_none()).await;
+    until("forgotten", || store.cached(record.id).is_none()).await;
     let moved = until("coherent again", || stats(&store).coherent).await;
     assert!(moved < Duration::from_secs(1), "{moved:?}");
-    let read = either(store.read_near(record.id)).await.unwrap().unwrap();
+    let read = either(store.read_through(record.id)).await.unwrap().unwrap();
     assert_eq!(read.revoked_at, Some(NOW));
 }
 
@@ -175,7 +175,7 @@ async fn a_connection_that_breaks_late_takes_nothing_along() {
     let record = add(&store, session(agent(), NOW)).await;
     relay.hang(TRACKING);
     let reading = store.clone();
-    let read = tokio::spawn(async move { either(reading.read_near(record.id)).await });
+    let read = tokio::spawn(async move { either(reading.read_through(record.id)).await });
     until("lost", || stats(&store).losses == 1).await;
     until("coherent again", || stats(&store).coherent).await;
     assert!(!read.is_finished());
@@ -195,13 +195,13 @@ async fn who_joins_a_read_passes_by_it_no_later_than_the_bound() {
     let record = add(&other, session(agent(), NOW)).await;
     until("heard of", || stats(&store).invalidations > 0).await;
     relay.hold(TRACKING);
-    let NearRead::Own(first) = store.read_near(record.id) else {
+    let CacheRead::Own(first) = store.read_through(record.id) else {
         panic!("nobody else reads it");
     };
     let first = tokio::spawn(first);
     sleep(Duration::from_millis(50)).await;
     other.revoke(record.id, NOW).await.unwrap();
-    let NearRead::Shared(second) = store.read_near(record.id) else {
+    let CacheRead::Shared(second) = store.read_through(record.id) else {
         panic!("the first one is under way");
     };
     let second = tokio::spawn(second);
@@ -227,18 +227,18 @@ async fn a_tracking_connection_that_hangs_costs_no_answer_and_little_time() {
         add(&store, session(agent(), NOW)).await,
         add(&store, session(agent(), NOW)).await,
     ];
-    store.start_near();
+    store.enable_cache().unwrap();
     until("coherent", || stats(&store).coherent).await;
     hold(&store, records[0].id).await;
     relay.hang(TRACKING);
     let began = Instant::now();
     for record in &records[1..] {
-        let read = either(store.read_near(record.id)).await.unwrap();
+        let read = either(store.read_through(record.id)).await.unwrap();
         assert_eq!(read.as_ref(), Some(record));
     }
     assert!(began.elapsed() < config.timeout, "{:?}", began.elapsed());
     assert_eq!(
-        store.near(records[0].id).as_ref(),
+        store.cached(records[0].id).as_ref(),
         Some(&records[0].clone().into()),
         "within the bound"
     );
@@ -260,11 +260,11 @@ fn user(redis: &TestRedis, but: &[&str]) -> RedisStore {
 async fn a_user_without_dangerous_commands_leaves_a_replica_too() {
     let (redis, master) = (TestRedis::start(), TestRedis::start());
     let store = user(&redis, &["-@dangerous"]);
-    store.start_near();
+    store.enable_cache().unwrap();
     until("coherent", || stats(&store).coherent).await;
     let record = held(&store).await;
     order(&redis, &["REPLICAOF", "127.0.0.1", &master.port().to_string()]);
-    until("out of use", || store.near(record.id).is_none()).await;
+    until("out of use", || store.cached(record.id).is_none()).await;
     let began = Instant::now();
     while store.read(record.id).await.is_ok() {
         assert!(began.elapsed() < Duration::from_secs(3), "still read");
@@ -282,7 +282,7 @@ async fn where_info_is_forbidden_both_connections_are_made_anew() {
         user(redis, &["-info"]);
     }
     let store = open(format!("redis://limited:secret@{}", relay.address), DEADLINE);
-    store.start_near();
+    store.enable_cache().unwrap();
     until("coherent", || stats(&store).coherent).await;
     let session = session(agent(), NOW);
     let record = add(&store, session.clone()).await;
@@ -292,10 +292,10 @@ async fn where_info_is_forbidden_both_connections_are_made_anew() {
     sleep(Duration::from_millis(1_100)).await;
     relay.lead_to(other.port());
     relay.cut(TRACKING);
-    until("forgotten", || store.near(record.id).is_none()).await;
+    until("forgotten", || store.cached(record.id).is_none()).await;
     until("coherent again", || stats(&store).coherent).await;
     assert!(store.revoke(record.id, NOW).await.unwrap());
-    let read = either(store.read_near(record.id)).await.unwrap().unwrap();
+    let read = either(store.read_through(record.id)).await.unwrap().unwrap();
     assert_eq!(read.revoked_at, Some(NOW));
 }
 
@@ -309,14 +309,14 @@ async fn a_server_that_does_not_track_is_not_connected_to_all_the_time() {
         let info: redis::InfoDict = redis.command(&["INFO", "stats"]).unwrap();
         info.get::<u64>("total_connections_received").unwrap()
     };
-    store.start_near();
+    store.enable_cache().unwrap();
     let before = connections();
     sleep(Duration::from_millis(1_500)).await;
     let made = connections() - before;
     assert!((1..=12).contains(&made), "{made} connections");
     assert!(!stats(&store).coherent);
     assert_eq!(
-        either(store.read_near(record.id)).await.unwrap().as_ref(),
+        either(store.read_through(record.id)).await.unwrap().as_ref(),
         Some(&record)
     );
 }
@@ -329,7 +329,7 @@ async fn a_starved_runtime_does_not_delay_what_is_pushed() {
     let record = held(&store).await;
     other.revoke(record.id, NOW).await.unwrap();
     std::thread::sleep(Duration::from_millis(250));
-    assert_eq!(store.near(record.id), None);
+    assert_eq!(store.cached(record.id), None);
     assert_eq!(stats(&store).entries, 0, "not only for want of a lease");
     std::thread::sleep(4 * BOUND);
     let pings_go_on = (0..100).any(|_| {

@@ -12,7 +12,11 @@ use std::{
 use redis::Value;
 use session_auth_tests::{near::either, redis::TestRedis};
 use tokio::{task::JoinSet, time::sleep};
-use tower_session_auth::{AgentId, SessionId, session::SessionRecord, store::SessionStore as _};
+use tower_session_auth::{
+    AgentId, SessionId,
+    session::SessionRecord,
+    store::{CachedStore as _, SessionStore as _},
+};
 
 use crate::{
     fixtures::{NOW, RETENTION, TTL, agent, open, renewal, session},
@@ -56,9 +60,9 @@ async fn nothing_staler_than_the_bound_is_answered_under_load() {
                     continue;
                 };
                 let asked = Instant::now();
-                let answer = match reader.near(record.id) {
+                let answer = match reader.cached(record.id) {
                     Some(near) => Some((*near).clone()),
-                    None => either(reader.read_near(record.id)).await.unwrap_or(None),
+                    None => either(reader.read_through(record.id)).await.unwrap_or(None),
                 };
                 let good =
                     answer.is_some_and(|now| now.revoked_at.is_none() && now.token_hash == record.token_hash);
@@ -125,7 +129,7 @@ async fn nothing_staler_than_the_bound_is_answered_under_load() {
     sleep(BOUND).await;
     for record in &*living.lock().unwrap() {
         if over.lock().unwrap().contains_key(&record.id)
-            && let Some(near) = reader.near(record.id)
+            && let Some(near) = reader.cached(record.id)
             && near.token_hash == record.token_hash
         {
             stale.fetch_add(1, Ordering::Relaxed);

@@ -9,7 +9,8 @@ use tower_session_auth::{
     RedisStore, SessionId,
     session::SessionRecord,
     store::{
-        CreateOutcome, NearCacheConfig, NearCacheStats, NewSession, RedisStoreConfig, SessionStore as _,
+        CachedStore as _, CreateOutcome, NearCacheConfig, NearCacheStats, NewSession, RedisStoreConfig,
+        SessionStore as _,
     },
 };
 
@@ -31,7 +32,7 @@ pub async fn until(what: &str, mut done: impl FnMut() -> bool) -> Duration {
 }
 
 pub fn stats(store: &RedisStore) -> NearCacheStats {
-    store.near_cache_stats().unwrap_or_default()
+    store.cache_stats().unwrap_or_default()
 }
 
 /// A store whose cache is in use.
@@ -45,7 +46,7 @@ pub async fn coherent_with(redis: &TestRedis, change: impl FnOnce(&mut NearCache
     config.timeout = DEADLINE;
     change(&mut config.near_cache);
     let store = RedisStore::open(&config).unwrap();
-    store.start_near();
+    store.enable_cache().unwrap();
     until("coherent", || stats(&store).coherent).await;
     store
 }
@@ -58,8 +59,8 @@ pub async fn add(store: &RedisStore, session: NewSession) -> SessionRecord {
 /// Reads until the record is held: a push about another record of its shard may come in between.
 pub async fn hold(store: &RedisStore, id: SessionId) {
     for _ in 0..1_000 {
-        either(store.read_near(id)).await.unwrap();
-        if store.near(id).is_some() {
+        either(store.read_through(id)).await.unwrap();
+        if store.cached(id).is_some() {
             return;
         }
         sleep(Duration::from_millis(1)).await;
