@@ -15,7 +15,7 @@ use tower_session_auth::{
     response::{ResponseBody, problem_response},
     security::SecurityEvents,
     session_auth::Freshness,
-    store::{AgentStore, RegisteredAgents, SessionStore},
+    store::{AgentStore, CachedStore as _, RegisteredAgents, SessionStore, StoreError},
     token::TokenSigner,
 };
 
@@ -23,7 +23,7 @@ use crate::{
     config::{Config, ConfigErrors, Store},
     endpoints,
     listen::listen,
-    metrics::Metrics,
+    metrics::{CacheStats, Metrics},
     routes::{Access, NoRoute, Routes},
     stack,
 };
@@ -53,22 +53,50 @@ pub async fn run(
     stop: impl Future<Output = ()>,
 ) -> Result<(), ConfigErrors> {
     match &config.store {
-        Store::Memory => serve(&config, MemoryStore::new(), clock, listener, stop).await,
+        Store::Memory => {
+            let parts = Parts {
+                store: MemoryStore::new(),
+                layer: strict,
+                cache_stats: None,
+            };
+            serve(&config, parts, clock, listener, stop).await
+        }
         Store::Redis(redis) => {
             let store = RedisStore::open(redis).map_err(|error| ConfigErrors(vec![error.to_string()]))?;
-            serve(&config, store, clock, listener, stop).await
+            let stats = store.clone();
+            let parts = Parts {
+                store,
+                layer: match config.freshness {
+                    Freshness::Bounded => SessionAuthLayer::bounded,
+                    _ => strict,
+                },
+                cache_stats: Some(Box::new(move || stats.cache_stats())),
+            };
+            serve(&config, parts, clock, listener, stop).await
         }
     }
 }
 
+/// A store, and how it verifies requests: not every store has a near cache.
+struct Parts<S: SessionStore> {
+    store: S,
+    layer: fn(TokenVerifier, S) -> Result<SessionAuthLayer<S>, StoreError>,
+    cache_stats: Option<CacheStats>,
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "SessionAuthLayer::bounded can fail")]
+fn strict<S: SessionStore>(verifier: TokenVerifier, store: S) -> Result<SessionAuthLayer<S>, StoreError> {
+    Ok(SessionAuthLayer::new(verifier, store))
+}
+
 async fn serve<S: SessionStore + AgentStore>(
     config: &Config,
-    store: S,
+    parts: Parts<S>,
     clock: Arc<dyn Clock>,
     listener: TcpListener,
     stop: impl Future<Output = ()>,
 ) -> Result<(), ConfigErrors> {
-    let service = stack::around(service(config, store, clock)?, config.limits.request);
+    let service = stack::around(service(config, parts, clock)?, config.limits.request);
     listen(listener, service, &config.trusted_proxies, config.limits, stop).await;
     Ok(())
 }
@@ -76,7 +104,7 @@ async fn serve<S: SessionStore + AgentStore>(
 /// Routing, authentication and endpoints as one service.
 fn service<S, B>(
     config: &Config,
-    store: S,
+    parts: Parts<S>,
     clock: Arc<dyn Clock>,
 ) -> Result<
     impl Service<Request<B>, Response = Response<AnswerBody>, Error = Infallible, Future: Send>
@@ -88,6 +116,11 @@ where
     S: SessionStore + AgentStore,
     B: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
 {
+    let Parts {
+        store,
+        layer,
+        cache_stats,
+    } = parts;
     let broken = |error: String| ConfigErrors(vec![error]);
     let mut signer = TokenSigner::new(config.keys.signing.clone())
         .retired(config.keys.retired.clone())
@@ -106,8 +139,8 @@ where
         .clock(clock.clone())
         .realm(REALM);
     let events = SecurityEvents::new();
-    let session = SessionAuthLayer::new(verifier.clone(), store.clone())
-        .freshness(config.freshness)
+    let session = layer(verifier.clone(), store.clone())
+        .map_err(|error| broken(error.to_string()))?
         .rotation(config.policy.rotation)
         .events(events.clone())
         .clock(clock.clone())
@@ -116,7 +149,7 @@ where
         .clock(clock.clone())
         .realm(REALM);
     let app = Arc::new(App {
-        metrics: Metrics::new(store.clone(), events.clone()),
+        metrics: Metrics::new(cache_stats, events.clone()),
         sessions: SessionManager::new(store.clone(), signer)
             .directory(RegisteredAgents(store.clone()))
             .policy(config.policy.clone())
@@ -129,8 +162,7 @@ where
 
     let endpoints = service_fn(move |request| endpoints::answer(app.clone(), request));
     let master = master.layer(endpoints.clone());
-    let strict = session.clone().freshness(Freshness::Strict);
-    let strict = strict.layer(endpoints.clone());
+    let strict = session.strict().layer(endpoints.clone());
     let session = session.layer(endpoints.clone());
     let renewal = renewal.layer(endpoints.clone());
     Ok(service_fn(move |mut request: Request<B>| {

@@ -8,21 +8,21 @@ use prometheus_client::{
     metrics::{MetricType, counter::ConstCounter, gauge::ConstGauge},
     registry::Registry,
 };
-use tower_session_auth::{
-    security::SecurityEvents,
-    store::{NearCacheStats, SessionStore},
-};
+use tower_session_auth::{security::SecurityEvents, store::NearCacheStats};
 
 /// The media type of [`Metrics::text`].
 pub(crate) const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// Reads the counters of a near cache.
+pub(crate) type CacheStats = Box<dyn Fn() -> Option<NearCacheStats> + Send + Sync>;
 
 /// Everything that is counted.
 pub(crate) struct Metrics(Registry);
 
 impl Metrics {
-    pub(crate) fn new<S: SessionStore>(store: S, events: SecurityEvents) -> Self {
+    pub(crate) fn new(cache_stats: Option<CacheStats>, events: SecurityEvents) -> Self {
         let mut registry = Registry::with_prefix("session_auth");
-        registry.register_collector(Box::new(Counts { store, events }));
+        registry.register_collector(Box::new(Counts { cache_stats, events }));
         Self(registry)
     }
 
@@ -34,12 +34,12 @@ impl Metrics {
 }
 
 /// Asked when somebody wants to know.
-struct Counts<S> {
-    store: S,
+struct Counts {
+    cache_stats: Option<CacheStats>,
     events: SecurityEvents,
 }
 
-impl<S: SessionStore> Collector for Counts<S> {
+impl Collector for Counts {
     fn encode(&self, encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
         let mut to = Encoder(encoder);
         to.counter(
@@ -52,7 +52,7 @@ impl<S: SessionStore> Collector for Counts<S> {
             "Tokens presented of a later generation than the store knows of: it has lost writes",
             self.events.state_lost(),
         )?;
-        match self.store.near_cache_stats() {
+        match self.cache_stats.as_ref().and_then(|stats| stats()) {
             Some(stats) => near_cache(&mut to, &stats),
             None => Ok(()),
         }
@@ -89,7 +89,7 @@ impl Encoder<'_> {
     }
 }
 
-impl<S> fmt::Debug for Counts<S> {
+impl fmt::Debug for Counts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Counts").finish_non_exhaustive()
     }

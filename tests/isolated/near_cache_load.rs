@@ -63,9 +63,9 @@ async fn no_answer_is_staler_than_the_bound_under_load() {
                     continue;
                 };
                 let asked = Instant::now();
-                let answer = match reader.near(record.id) {
+                let answer = match reader.cached(record.id) {
                     Some(near) => Some((*near).clone()),
-                    None => either(reader.read_near(record.id)).await.unwrap_or(None),
+                    None => either(reader.read_through(record.id)).await.unwrap_or(None),
                 };
                 let good =
                     answer.is_some_and(|now| now.revoked_at.is_none() && now.token_hash == record.token_hash);
@@ -132,7 +132,7 @@ async fn no_answer_is_staler_than_the_bound_under_load() {
     sleep(BOUND).await;
     for record in &*active.lock().unwrap() {
         if changed_at.lock().unwrap().contains_key(&record.id)
-            && let Some(near) = reader.near(record.id)
+            && let Some(near) = reader.cached(record.id)
             && near.token_hash == record.token_hash
         {
             stale.fetch_add(1, Ordering::Relaxed);

@@ -46,13 +46,13 @@ async fn axum_app() -> Result<(), BoxError> {
     // At memory speed, in the same app.
     let verifier = TokenVerifier::new([VerifyingKey::from_paserk("k4.public.…")?]);
     use std::time::Duration;
-    use tower_session_auth::{session_auth::Freshness, store::SessionStore as _};
+    use tower_session_auth::store::CachedStore as _;
 
     let mut config = RedisStoreConfig::new("redis://127.0.0.1");
     config.near_cache.bound = Duration::from_millis(250);
     let store = RedisStore::open(&config)?;
-    let layer = SessionAuthLayer::new(verifier, store.clone()).freshness(Freshness::Bounded);
-    let stats = store.near_cache_stats(); // Some: coherent, bound, hits, misses, losses
+    let layer = SessionAuthLayer::bounded(verifier, store.clone())?;
+    let stats = store.cache_stats(); // Some: coherent, bound, hits, misses, losses
     drop((layer, stats));
     Ok(())
 }

@@ -16,7 +16,7 @@ use crate::{
     error::AuthError,
     guarded::{Guarded, Verdict},
     response::ResponseBody,
-    store::{NearRead, SessionStore},
+    store::{CacheRead, SessionStore},
     token::VerifiedToken,
 };
 
@@ -34,7 +34,10 @@ pin_project! {
 
 pin_project! {
     /// Waits for the store's answer about a proven token.
-    struct Reading<St, R> {
+    struct Reading<St, R>
+    where
+        St: SessionStore,
+    {
         #[pin]
         read: R,
         gate: Arc<Gate<St>>,
@@ -103,15 +106,15 @@ where
     }
 
     pub(super) fn deciding(
-        read: NearRead<St::Read>,
+        read: CacheRead<St::Read>,
         gate: Arc<Gate<St>>,
         token: VerifiedToken,
         request: Request<B>,
         inner: S,
     ) -> Self {
         let (read, shared) = match read {
-            NearRead::Own(read) => (read, false),
-            NearRead::Shared(read) => (read, true),
+            CacheRead::Own(read) => (read, false),
+            CacheRead::Shared(read) => (read, true),
         };
         Self {
             guarded: Guarded::deciding(

@@ -10,10 +10,11 @@ use super::SessionAuth;
 use crate::{
     clock::{Clock, SystemClock},
     error::AuthError,
+    id::SessionId,
     response::Rejections,
     security::SecurityEvents,
-    session::ReplacedTokenPolicy,
-    store::SessionStore,
+    session::{ReplacedTokenPolicy, SessionRecord},
+    store::{CacheRead, CachedStore, SessionStore, StoreError},
     token::TokenVerifier,
 };
 
@@ -39,36 +40,61 @@ use crate::{
 /// # }
 /// ```
 #[derive(Clone)]
-pub struct SessionAuthLayer<St> {
+pub struct SessionAuthLayer<St: SessionStore> {
     pub(super) gate: Arc<Gate<St>>,
 }
 
 /// What all services of a layer share.
 #[derive(Clone)]
-pub(super) struct Gate<St> {
+pub(super) struct Gate<St: SessionStore> {
     pub(super) verifier: TokenVerifier,
     pub(super) store: St,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) mode: Mode,
-    pub(super) freshness: Freshness,
+    /// The near cache of a bounded layer. A strict layer has none.
+    pub(super) cache: Option<Cache<St>>,
     pub(super) rotation: ReplacedTokenPolicy,
     pub(super) events: SecurityEvents,
     pub(super) rejections: Rejections,
 }
 
-/// How a layer asks about a session.
+/// An alias, because `derive(Clone)` would demand `St::Read: Clone` for the type itself.
+type Cache<St> = Arc<dyn RecordCache<<St as SessionStore>::Read>>;
+
+/// The near cache of a store, without the store's type: a layer has one only if it is bounded.
+pub(super) trait RecordCache<R>: Send + Sync {
+    /// See [`CachedStore::cached`].
+    fn cached(&self, id: SessionId) -> Option<Arc<SessionRecord>>;
+
+    /// See [`CachedStore::read_through`].
+    fn read_through(&self, id: SessionId) -> CacheRead<R>;
+}
+
+impl<St: CachedStore> RecordCache<St::Read> for St {
+    fn cached(&self, id: SessionId) -> Option<Arc<SessionRecord>> {
+        CachedStore::cached(self, id)
+    }
+
+    fn read_through(&self, id: SessionId) -> CacheRead<St::Read> {
+        CachedStore::read_through(self, id)
+    }
+}
+
+/// How fresh the session record behind a decision is: a configuration value.
+///
+/// [`SessionAuthLayer::new`] makes a strict layer, [`SessionAuthLayer::bounded`] a bounded one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Freshness {
-    /// The store is read for every request: a revocation holds from the next request on.
+    /// Every request reads the store. A revocation applies from the next request on.
     #[default]
     Strict,
-    /// A record in this process's memory lets a request pass, if the store keeps one: no I/O. The store pushes what changes; when it
-    /// cannot, a revoked or replaced token may pass until the store's bound is over, and then every request reads again. What
-    /// is changed through this store or a clone of it holds at once. No request is refused without a read.
+    /// A cached record can admit a request without I/O. Every rejection is confirmed by a read.
     ///
-    /// See [`NearCacheConfig`](crate::store::NearCacheConfig) of [`RedisStore`](crate::RedisStore); other stores may be strict all the same.
+    /// The store pushes invalidations. While it cannot, a revoked or replaced token may be admitted until the store's bound has
+    /// passed; then every request reads the store. A change through the same store, or a clone of it, applies at once. See
+    /// [`NearCacheConfig`](crate::store::NearCacheConfig) of [`RedisStore`](crate::RedisStore).
     Bounded,
 }
 
@@ -79,7 +105,7 @@ pub(super) enum Mode {
 }
 
 impl<St: SessionStore> SessionAuthLayer<St> {
-    /// A layer for the API.
+    /// A layer for the API. It is strict: every request reads the store.
     #[must_use]
     pub fn new(verifier: TokenVerifier, store: St) -> Self {
         Self::in_mode(verifier, store, Mode::Access)
@@ -99,7 +125,7 @@ impl<St: SessionStore> SessionAuthLayer<St> {
                 store,
                 clock: Arc::new(SystemClock),
                 mode,
-                freshness: Freshness::default(),
+                cache: None,
                 rotation: ReplacedTokenPolicy::default(),
                 events: SecurityEvents::default(),
                 rejections: Rejections::default(),
@@ -114,16 +140,12 @@ impl<St: SessionStore> SessionAuthLayer<St> {
         self
     }
 
-    /// How the store is asked: [`Freshness::Strict`] by default. A layer for renewal is always strict.
-    ///
-    /// With [`Freshness::Bounded`] the store begins to keep copies: see [`SessionStore::start_near`].
+    /// Returns a strict copy of the layer: it reads the store for every request.
     #[must_use]
-    pub fn freshness(mut self, freshness: Freshness) -> Self {
-        if freshness == Freshness::Bounded && self.gate.mode == Mode::Access {
-            self.gate.store.start_near();
-        }
-        Arc::make_mut(&mut self.gate).freshness = freshness;
-        self
+    pub fn strict(&self) -> Self {
+        let mut gate = (*self.gate).clone();
+        gate.cache = None;
+        Self { gate: Arc::new(gate) }
     }
 
     /// What becomes of replaced tokens, if not the default. The [manager](crate::SessionManager) of these sessions needs the
@@ -161,6 +183,28 @@ impl<St: SessionStore> SessionAuthLayer<St> {
     }
 }
 
+impl<St: CachedStore> SessionAuthLayer<St> {
+    /// A bounded layer for the API: see [`Freshness::Bounded`]. It enables the store's near cache.
+    ///
+    /// A store without a near cache cannot have a bounded layer:
+    ///
+    /// ```compile_fail
+    /// # use tower_session_auth::{MemoryStore, SessionAuthLayer, TokenVerifier};
+    /// # let verifier = TokenVerifier::new([]);
+    /// let layer = SessionAuthLayer::bounded(verifier, MemoryStore::new());
+    /// ```
+    ///
+    /// # Errors
+    /// When the near cache cannot start.
+    pub fn bounded(verifier: TokenVerifier, store: St) -> Result<Self, StoreError> {
+        store.enable_cache()?;
+        let cache = Arc::new(store.clone());
+        let mut layer = Self::new(verifier, store);
+        Arc::make_mut(&mut layer.gate).cache = Some(cache);
+        Ok(layer)
+    }
+}
+
 impl<St: SessionStore, S> Layer<S> for SessionAuthLayer<St> {
     type Service = SessionAuth<St, S>;
 
@@ -169,10 +213,11 @@ impl<St: SessionStore, S> Layer<S> for SessionAuthLayer<St> {
     }
 }
 
-impl<St> std::fmt::Debug for SessionAuthLayer<St> {
+impl<St: SessionStore> std::fmt::Debug for SessionAuthLayer<St> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("SessionAuthLayer")
             .field("mode", &self.gate.mode)
+            .field("bounded", &self.gate.cache.is_some())
             .finish_non_exhaustive()
     }
 }

@@ -11,7 +11,7 @@ use tower::Service;
 
 use super::{
     AuthenticatedSession, PresentedSession, ResponseFuture,
-    layer::{Freshness, Gate, Mode},
+    layer::{Gate, Mode},
 };
 use crate::{
     error::{AuthError, ErrorKind},
@@ -21,18 +21,18 @@ use crate::{
         SessionRecord,
         decide::{self, MatchedToken, Rejection},
     },
-    store::{NearRead, SessionStore, StoreError},
+    store::{CacheRead, SessionStore, StoreError},
     token::VerifiedToken,
 };
 
 /// The service of [`SessionAuthLayer`](crate::SessionAuthLayer).
 #[derive(Clone)]
-pub struct SessionAuth<St, S> {
+pub struct SessionAuth<St: SessionStore, S> {
     gate: Arc<Gate<St>>,
     inner: S,
 }
 
-impl<St, S> SessionAuth<St, S> {
+impl<St: SessionStore, S> SessionAuth<St, S> {
     pub(super) const fn new(gate: Arc<Gate<St>>, inner: S) -> Self {
         Self { gate, inner }
     }
@@ -86,16 +86,16 @@ impl From<AuthError> for Stop {
 
 impl<St: SessionStore> Gate<St> {
     /// Rules 3 to 7, from memory: `None` lets the request pass. Else the read that has to decide, as about every refusal.
-    fn ask<B>(&self, token: &VerifiedToken, request: &mut Request<B>) -> Option<NearRead<St::Read>> {
+    fn ask<B>(&self, token: &VerifiedToken, request: &mut Request<B>) -> Option<CacheRead<St::Read>> {
         let id = token.claims().session_id;
-        if self.mode == Mode::Renewal || self.freshness == Freshness::Strict {
-            return Some(NearRead::Own(self.store.read(id)));
-        }
-        match self.store.near(id) {
-            None => Some(self.store.read_near(id)),
+        let Some(cache) = &self.cache else {
+            return Some(CacheRead::Own(self.store.read(id)));
+        };
+        match cache.cached(id) {
+            None => Some(cache.read_through(id)),
             Some(record) => {
                 let refused = self.pass(&record, token, request).is_err();
-                refused.then(|| NearRead::Own(self.store.read(id)))
+                refused.then(|| CacheRead::Own(self.store.read(id)))
             }
         }
     }
@@ -175,7 +175,7 @@ fn hide_credentials<B>(request: &mut Request<B>) {
     }
 }
 
-impl<St, S> std::fmt::Debug for SessionAuth<St, S> {
+impl<St: SessionStore, S> std::fmt::Debug for SessionAuth<St, S> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("SessionAuth").finish_non_exhaustive()
     }

@@ -4,20 +4,20 @@
 //! test suite. A store keeps records and does what must be atomic; it decides nothing about sessions.
 
 mod agents;
+mod cached;
 mod memory;
-mod near;
 mod page;
 #[cfg(feature = "redis")]
 mod redis;
 
 pub use agents::{Agent, AgentDirectory, AgentStore, AnyAgent, RegisterOutcome, RegisteredAgents};
+pub use cached::{CacheRead, CachedStore, NearCacheStats};
 pub use memory::MemoryStore;
-pub use near::{NearCacheStats, NearRead};
 pub use page::{InvalidCursor, Page, PageRequest, SessionCursor};
 #[cfg(feature = "redis")]
 pub use redis::{NearCacheConfig, RedisRead, RedisStore, RedisStoreConfig, RedisStoreError};
 
-use std::{future::Future, sync::Arc};
+use std::future::Future;
 
 use crate::{
     clock::Timestamp,
@@ -48,43 +48,12 @@ pub enum StoreError {
 /// Keeps sessions.
 ///
 /// Every method that changes something is atomic, and safe when it runs later than its caller waited for it.
-///
-/// A store may keep copies in memory for layers with [`Freshness::Bounded`](crate::session_auth::Freshness), by implementing
-/// [`start_near`](Self::start_near), [`near`](Self::near), [`read_near`](Self::read_near) and [`near_cache_stats`](Self::near_cache_stats) together;
-/// a store around another one forwards all of them or none. Without them every layer is strict. The copies keep three promises:
-///
-/// 1. What is changed through this store or a clone of it has no older copy once the change is answered.
-/// 2. What is changed elsewhere has none either once the store could hear of it, and in any case not for longer than the
-///    [bound](NearCacheStats::bound).
-/// 3. What a read that is [shared](NearRead::Shared) gives was asked for after its caller came, or less than the bound ago; and no
-///    change of it had been heard when it arrived.
 pub trait SessionStore: Clone + Send + Sync + 'static {
     /// The future of [`read`](Self::read), named so that the layer needs no box of its own on the hot path.
     type Read: Future<Output = Result<Option<SessionRecord>, StoreError>> + Send + 'static;
 
     /// Reads a session: the one call of an authentication.
     fn read(&self, id: SessionId) -> Self::Read;
-
-    /// Begins to keep copies in memory, if the store does. A layer calls it when it becomes bounded, and nothing is kept before.
-    fn start_near(&self) {}
-
-    /// A copy of a session's record in this process's memory, if the store has one that is not staler than it promises: for
-    /// [`Freshness::Bounded`](crate::session_auth::Freshness). It is good for letting a request pass; to refuse one, [`read`](Self::read). Called on
-    /// the way of each request, so it must not block.
-    fn near(&self, id: SessionId) -> Option<Arc<SessionRecord>> {
-        let _ = id;
-        None
-    }
-
-    /// Reads a session after [`near`](Self::near) had none, and may keep a copy, or joins such a read of others.
-    fn read_near(&self, id: SessionId) -> NearRead<Self::Read> {
-        NearRead::Own(self.read(id))
-    }
-
-    /// What the copies in memory are doing; `None` for a store that has none, or was not [started](Self::start_near).
-    fn near_cache_stats(&self) -> Option<NearCacheStats> {
-        None
-    }
 
     /// Adds a session unless its agent was deleted, or has its maximum of active ones and none of them is to give way.
     fn create(&self, session: &NewSession) -> impl Future<Output = Result<CreateOutcome, StoreError>> + Send;

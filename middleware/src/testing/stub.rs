@@ -12,8 +12,8 @@ use crate::{
     clock::Timestamp,
     session::SessionRecord,
     store::{
-        CreateOutcome, NearRead, NewSession, Page, PageRequest, SessionCursor, SessionStore, StoreError,
-        SwapOutcome, TokenSwap,
+        CacheRead, CachedStore, CreateOutcome, NearCacheStats, NewSession, Page, PageRequest, SessionCursor,
+        SessionStore, StoreError, SwapOutcome, TokenSwap,
     },
 };
 
@@ -29,6 +29,7 @@ struct State {
     /// What everything but a read fails with, if not with the error of the reads.
     failure: Option<StoreError>,
     held: Option<Arc<SessionRecord>>,
+    cache_failure: Option<StoreError>,
     /// What others' reads give.
     shared: Option<Answer>,
     reads: Vec<SessionId>,
@@ -42,6 +43,7 @@ impl Stub {
                 answer,
                 failure: None,
                 held: None,
+                cache_failure: None,
                 shared: None,
                 reads: Vec::new(),
                 waiting: Vec::new(),
@@ -64,6 +66,12 @@ impl Stub {
     /// Has a record in memory.
     pub(crate) fn holding(self, record: SessionRecord) -> Self {
         self.state.lock().unwrap().held = Some(Arc::new(record));
+        self
+    }
+
+    /// Fails to start its cache.
+    pub(crate) fn without_cache(self, failure: StoreError) -> Self {
+        self.state.lock().unwrap().cache_failure = Some(failure);
         self
     }
 
@@ -118,19 +126,6 @@ impl SessionStore for Stub {
         Box::pin(async { receiver.await.unwrap() })
     }
 
-    fn near(&self, id: SessionId) -> Option<Arc<SessionRecord>> {
-        let held = self.state.lock().unwrap().held.clone();
-        held.filter(|held| held.id == id)
-    }
-
-    fn read_near(&self, id: SessionId) -> NearRead<Self::Read> {
-        let shared = self.state.lock().unwrap().shared.clone();
-        match shared {
-            Some(answer) => NearRead::Shared(Box::pin(async { answer })),
-            None => NearRead::Own(self.read(id)),
-        }
-    }
-
     async fn create(&self, _: &NewSession) -> Result<CreateOutcome, StoreError> {
         self.fail()
     }
@@ -157,5 +152,31 @@ impl SessionStore for Stub {
 
     async fn ping(&self) -> Result<(), StoreError> {
         self.fail()
+    }
+}
+
+impl CachedStore for Stub {
+    fn enable_cache(&self) -> Result<(), StoreError> {
+        match &self.state.lock().unwrap().cache_failure {
+            Some(error) => Err(error.clone()),
+            None => Ok(()),
+        }
+    }
+
+    fn cached(&self, id: SessionId) -> Option<Arc<SessionRecord>> {
+        let held = self.state.lock().unwrap().held.clone();
+        held.filter(|held| held.id == id)
+    }
+
+    fn read_through(&self, id: SessionId) -> CacheRead<Self::Read> {
+        let shared = self.state.lock().unwrap().shared.clone();
+        match shared {
+            Some(answer) => CacheRead::Shared(Box::pin(async { answer })),
+            None => CacheRead::Own(self.read(id)),
+        }
+    }
+
+    fn cache_stats(&self) -> Option<NearCacheStats> {
+        None
     }
 }

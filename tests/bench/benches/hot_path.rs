@@ -156,7 +156,10 @@ fn each_request(criterion: &mut Criterion) {
 /// The same over a real Redis: strict with its way there and back, bounded without.
 fn over_redis(criterion: &mut Criterion) {
     use session_auth_tests::redis::TestRedis;
-    use tower_session_auth::{RedisStore, session_auth::Freshness, store::RedisStoreConfig};
+    use tower_session_auth::{
+        RedisStore,
+        store::{CachedStore as _, RedisStoreConfig},
+    };
 
     let scene = Scene::set();
     let redis = TestRedis::start();
@@ -170,10 +173,10 @@ fn over_redis(criterion: &mut Criterion) {
         )
         .expect("a session");
     let id = issued.record.id;
-    store.start_near();
+    store.enable_cache().expect("a near cache");
     scene.runtime.block_on(async {
-        while store.near(id).is_none() {
-            either(store.read_near(id)).await.expect("a record");
+        while store.cached(id).is_none() {
+            either(store.read_through(id)).await.expect("a record");
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
     });
@@ -190,17 +193,17 @@ fn over_redis(criterion: &mut Criterion) {
             Response::new(Full::<bytes::Bytes>::default()),
         ))
     });
-    let layer = SessionAuthLayer::new(scene.verifier(), store.clone());
     let mut group = criterion.benchmark_group("over Redis");
-    group.bench_function("RedisStore::near, a hit", |bencher| {
-        bencher.iter(|| store.near(black_box(id)).expect("a record held"));
+    group.bench_function("RedisStore::cached, a hit", |bencher| {
+        bencher.iter(|| store.cached(black_box(id)).expect("a record held"));
     });
     group.bench_function("RedisStore::read", |bencher| {
         bencher
             .to_async(&scene.runtime)
             .iter(|| store.read(black_box(id)));
     });
-    let mut bounded = layer.clone().freshness(Freshness::Bounded).layer(inner);
+    let bounded = SessionAuthLayer::bounded(scene.verifier(), store.clone()).expect("a near cache");
+    let mut bounded = bounded.layer(inner);
     group.bench_function("SessionAuthLayer, bounded, a hit, whole", |bencher| {
         bencher.iter_batched(
             request,
@@ -208,7 +211,7 @@ fn over_redis(criterion: &mut Criterion) {
             BatchSize::SmallInput,
         );
     });
-    let strict = layer.layer(inner);
+    let strict = SessionAuthLayer::new(scene.verifier(), store.clone()).layer(inner);
     group.bench_function("SessionAuthLayer, strict, whole", |bencher| {
         bencher.to_async(&scene.runtime).iter_batched(
             request,

@@ -16,7 +16,10 @@ use session_auth_tests::near::either;
 use sha2::{Digest as _, Sha256};
 use tokio::time::sleep;
 use tower::{Layer as _, Service, service_fn};
-use tower_session_auth::{RedisStore, SessionAuthLayer, SessionId, store::SessionStore};
+use tower_session_auth::{
+    RedisStore, SessionAuthLayer, SessionId,
+    store::{CachedStore as _, SessionStore},
+};
 
 use crate::figures::median;
 
@@ -41,8 +44,8 @@ pub(crate) fn hash(token: &str) -> f64 {
 
 /// Waits until the store holds the session's record in this process.
 pub(crate) async fn hold(store: &RedisStore, session: SessionId) {
-    while store.near(session).is_none() {
-        either(store.read_near(session)).await.expect("a record");
+    while store.cached(session).is_none() {
+        either(store.read_through(session)).await.expect("a record");
         sleep(Duration::from_millis(1)).await;
     }
 }

@@ -8,7 +8,7 @@ use std::{
 use session_auth_tests::redis::TestRedis;
 use tower_session_auth::{
     MemoryStore, SessionAuthLayer, SessionManager, SigningKey, TokenVerifier, manager::IssuedSession,
-    session::CreateSession, session_auth::Freshness, token::TokenSigner,
+    session::CreateSession, token::TokenSigner,
 };
 
 use crate::{
@@ -235,7 +235,7 @@ impl Bench<'_> {
                 ))
         };
         let store = fill::open(url);
-        let bounded = SessionAuthLayer::new(verifier, store.clone()).freshness(Freshness::Bounded);
+        let bounded = SessionAuthLayer::bounded(verifier, store.clone()).expect("a near cache");
         in_process::hold(&store, session.record.id).await;
         let bounded = in_process::pass(&bounded, session.token.expose());
         vec![

@@ -29,7 +29,7 @@ use tokio::{
 use tower_session_auth::{
     RedisStore,
     session::SessionRecord,
-    store::{CreateOutcome, NewSession, SessionStore as _, SwapOutcome},
+    store::{CachedStore as _, CreateOutcome, NewSession, SessionStore as _, SwapOutcome},
     token::TokenHash,
 };
 
@@ -100,7 +100,7 @@ async fn read(url: &str) -> Report {
         ended.store(true, Ordering::Relaxed);
     });
     let store = open(url, DEADLINE);
-    store.start_near();
+    store.enable_cache().unwrap();
     let mut tasks = JoinSet::new();
     for lane in 0..LANES {
         let (store, done) = (store.clone(), done.clone());
@@ -119,13 +119,13 @@ async fn read(url: &str) -> Report {
     for name in (0..LANES).flat_map(|lane| (0..PER_LANE).map(move |number| (lane, number))) {
         let asked = now_micros();
         if store
-            .near(session_id(name))
+            .cached(session_id(name))
             .is_some_and(|record| is_good(name, &record))
         {
             last_good.insert(name, asked);
         }
     }
-    let stats = store.near_cache_stats().unwrap_or_default();
+    let stats = store.cache_stats().unwrap_or_default();
     Report {
         times: last_good.into_iter().collect(),
         counts: Counts {
@@ -143,7 +143,7 @@ async fn follow(store: &RedisStore, lane: usize, first: usize, last_good: &mut H
     for number in first..=first + ACTIVE {
         let name = (lane, number);
         let asked = now_micros();
-        if let Some(near) = store.near(session_id(name)) {
+        if let Some(near) = store.cached(session_id(name)) {
             if is_good(name, &near) {
                 last_good.insert(name, asked);
             }
@@ -152,7 +152,7 @@ async fn follow(store: &RedisStore, lane: usize, first: usize, last_good: &mut H
         let store = store.clone();
         reads.spawn(async move {
             let asked = now_micros();
-            let read = either(store.read_near(session_id(name))).await;
+            let read = either(store.read_through(session_id(name))).await;
             (name, asked, read.ok().flatten())
         });
     }

@@ -17,7 +17,7 @@ use session_auth_tests::{
 use tokio::time::sleep;
 use tower_session_auth::{
     RedisStore,
-    store::{NearRead, RedisStoreConfig, SessionStore as _},
+    store::{CacheRead, RedisStoreConfig, SessionStore as _},
 };
 
 /// The relay numbers connections in the order in which the store makes them.
@@ -28,7 +28,7 @@ const TRACKING: usize = 1;
 async fn relayed(relay: &Relay, deadline: Duration) -> RedisStore {
     let store = open(format!("redis://{}", relay.address), deadline);
     store.ping().await.unwrap();
-    store.start_near();
+    store.enable_cache().unwrap();
     store
 }
 
@@ -38,15 +38,15 @@ async fn lost_connection_clears_the_cache_until_it_is_replaced() {
     let store = coherent_store(&redis).await;
     let record = cached_session(&store).await;
     execute(&redis, &["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]);
-    wait_until("invalidated", || store.near(record.id).is_none()).await;
+    wait_until("invalidated", || store.cached(record.id).is_none()).await;
     wait_until("coherent again", || stats(&store).coherent).await;
     assert_eq!(stats(&store).losses, 1);
     let record = cached_session(&store).await;
 
     redis.kill();
-    let after = wait_until("invalidated", || store.near(record.id).is_none()).await;
+    let after = wait_until("invalidated", || store.cached(record.id).is_none()).await;
     assert!(after < BOUND + SLACK, "{after:?}");
-    either(store.read_near(record.id)).await.unwrap_err();
+    either(store.read_through(record.id)).await.unwrap_err();
     redis.restart();
     wait_until("coherent again", || stats(&store).coherent).await;
     cached_session(&store).await;
@@ -59,7 +59,7 @@ async fn silent_server_ends_the_lease_within_the_bound() {
     let record = cached_session(&store).await;
     redis.pause();
     let paused = Instant::now();
-    wait_until("without a lease", || store.near(record.id).is_none()).await;
+    wait_until("without a lease", || store.cached(record.id).is_none()).await;
     assert!(paused.elapsed() < BOUND + SLACK, "{:?}", paused.elapsed());
     assert!(!stats(&store).coherent);
     redis.resume();
@@ -72,11 +72,11 @@ async fn cache_is_not_used_on_a_server_that_became_a_replica() {
     let store = coherent_store(&redis).await;
     let record = cached_session(&store).await;
     execute(&redis, &["REPLICAOF", "127.0.0.1", &master.port().to_string()]);
-    wait_until("invalidated", || store.near(record.id).is_none()).await;
+    wait_until("invalidated", || store.cached(record.id).is_none()).await;
     sleep(BOUND + SLACK).await;
     assert!(!stats(&store).coherent);
     // No write and no health check has revealed the replica.
-    let error = either(store.read_near(record.id)).await.unwrap_err();
+    let error = either(store.read_through(record.id)).await.unwrap_err();
     assert!(error.to_string().contains("replica"), "{error}");
     execute(&redis, &["REPLICAOF", "NO", "ONE"]);
     wait_until("coherent again", || stats(&store).coherent).await;
@@ -115,7 +115,7 @@ async fn hanging_idle_connection_is_replaced_before_it_is_needed() {
 async fn short_pause_of_the_server_keeps_the_connection() {
     let mut redis = TestRedis::start();
     let store = open(redis.url(), Duration::from_millis(250));
-    store.start_near();
+    store.enable_cache().unwrap();
     wait_until("coherent", || stats(&store).coherent).await;
     let record = cached_session(&store).await;
     // One pause delays a health check for longer than the deadline of a call.
@@ -123,7 +123,7 @@ async fn short_pause_of_the_server_keeps_the_connection() {
         redis.pause();
         sleep(Duration::from_millis(600)).await;
         redis.resume();
-        wait_until("usable again", || store.near(record.id).is_some()).await;
+        wait_until("usable again", || store.cached(record.id).is_some()).await;
     }
     assert_eq!(stats(&store).losses, 0);
 }
@@ -143,9 +143,9 @@ async fn cache_is_cleared_when_its_server_differs_from_the_stores() {
     relay.lead_to(other.port());
     relay.cut(OWN);
     there.revoke(record.id, NOW).await.unwrap();
-    wait_until("invalidated", || store.near(record.id).is_none()).await;
+    wait_until("invalidated", || store.cached(record.id).is_none()).await;
     wait_until("coherent again", || stats(&store).coherent).await;
-    let read = either(store.read_near(record.id)).await.unwrap().unwrap();
+    let read = either(store.read_through(record.id)).await.unwrap().unwrap();
     assert_eq!(read.revoked_at, Some(NOW));
 }
 
@@ -164,10 +164,10 @@ async fn store_follows_a_host_name_that_moves_to_another_server() {
 
     relay.lead_to(other.port());
     relay.cut(TRACKING);
-    wait_until("invalidated", || store.near(record.id).is_none()).await;
+    wait_until("invalidated", || store.cached(record.id).is_none()).await;
     let moved = wait_until("coherent again", || stats(&store).coherent).await;
     assert!(moved < Duration::from_secs(1), "{moved:?}");
-    let read = either(store.read_near(record.id)).await.unwrap().unwrap();
+    let read = either(store.read_through(record.id)).await.unwrap().unwrap();
     assert_eq!(read.revoked_at, Some(NOW));
 }
 
@@ -181,7 +181,7 @@ async fn late_failure_of_a_replaced_connection_keeps_the_cache() {
     let record = add(&store, session(agent(), NOW)).await;
     relay.hang(TRACKING);
     let reading = store.clone();
-    let read = tokio::spawn(async move { either(reading.read_near(record.id)).await });
+    let read = tokio::spawn(async move { either(reading.read_through(record.id)).await });
     wait_until("lost", || stats(&store).losses == 1).await;
     wait_until("coherent again", || stats(&store).coherent).await;
     assert!(!read.is_finished());
@@ -201,13 +201,13 @@ async fn shared_read_is_not_used_after_the_bound() {
     let record = add(&other, session(agent(), NOW)).await;
     wait_until("invalidated", || stats(&store).invalidations > 0).await;
     relay.hold(TRACKING);
-    let NearRead::Own(first) = store.read_near(record.id) else {
+    let CacheRead::Own(first) = store.read_through(record.id) else {
         panic!("no other read is pending");
     };
     let first = tokio::spawn(first);
     sleep(Duration::from_millis(50)).await;
     other.revoke(record.id, NOW).await.unwrap();
-    let NearRead::Shared(second) = store.read_near(record.id) else {
+    let CacheRead::Shared(second) = store.read_through(record.id) else {
         panic!("the first read is pending");
     };
     let second = tokio::spawn(second);
@@ -233,18 +233,18 @@ async fn hanging_tracking_connection_does_not_fail_reads() {
         add(&store, session(agent(), NOW)).await,
         add(&store, session(agent(), NOW)).await,
     ];
-    store.start_near();
+    store.enable_cache().unwrap();
     wait_until("coherent", || stats(&store).coherent).await;
     cache(&store, records[0].id).await;
     relay.hang(TRACKING);
     let began = Instant::now();
     for record in &records[1..] {
-        let read = either(store.read_near(record.id)).await.unwrap();
+        let read = either(store.read_through(record.id)).await.unwrap();
         assert_eq!(read.as_ref(), Some(record));
     }
     assert!(began.elapsed() < config.timeout, "{:?}", began.elapsed());
     assert_eq!(
-        store.near(records[0].id).as_ref(),
+        store.cached(records[0].id).as_ref(),
         Some(&records[0].clone().into()),
         "within the bound"
     );
@@ -266,11 +266,11 @@ fn user(redis: &TestRedis, except: &[&str]) -> RedisStore {
 async fn user_without_dangerous_commands_leaves_a_replica_too() {
     let (redis, master) = (TestRedis::start(), TestRedis::start());
     let store = user(&redis, &["-@dangerous"]);
-    store.start_near();
+    store.enable_cache().unwrap();
     wait_until("coherent", || stats(&store).coherent).await;
     let record = cached_session(&store).await;
     execute(&redis, &["REPLICAOF", "127.0.0.1", &master.port().to_string()]);
-    wait_until("invalidated", || store.near(record.id).is_none()).await;
+    wait_until("invalidated", || store.cached(record.id).is_none()).await;
     let began = Instant::now();
     while store.read(record.id).await.is_ok() {
         assert!(began.elapsed() < Duration::from_secs(3), "still read");
@@ -288,7 +288,7 @@ async fn both_connections_are_replaced_if_info_is_forbidden() {
         user(redis, &["-info"]);
     }
     let store = open(format!("redis://limited:secret@{}", relay.address), DEADLINE);
-    store.start_near();
+    store.enable_cache().unwrap();
     wait_until("coherent", || stats(&store).coherent).await;
     let session = session(agent(), NOW);
     let record = add(&store, session.clone()).await;
@@ -298,10 +298,10 @@ async fn both_connections_are_replaced_if_info_is_forbidden() {
     sleep(Duration::from_millis(1_100)).await;
     relay.lead_to(other.port());
     relay.cut(TRACKING);
-    wait_until("invalidated", || store.near(record.id).is_none()).await;
+    wait_until("invalidated", || store.cached(record.id).is_none()).await;
     wait_until("coherent again", || stats(&store).coherent).await;
     assert!(store.revoke(record.id, NOW).await.unwrap());
-    let read = either(store.read_near(record.id)).await.unwrap().unwrap();
+    let read = either(store.read_through(record.id)).await.unwrap().unwrap();
     assert_eq!(read.revoked_at, Some(NOW));
 }
 
@@ -315,14 +315,14 @@ async fn reconnects_are_limited_if_tracking_is_forbidden() {
         let info: redis::InfoDict = redis.command(&["INFO", "stats"]).unwrap();
         info.get::<u64>("total_connections_received").unwrap()
     };
-    store.start_near();
+    store.enable_cache().unwrap();
     let before = connections();
     sleep(Duration::from_millis(1_500)).await;
     let made = connections() - before;
     assert!((1..=12).contains(&made), "{made} connections");
     assert!(!stats(&store).coherent);
     assert_eq!(
-        either(store.read_near(record.id)).await.unwrap().as_ref(),
+        either(store.read_through(record.id)).await.unwrap().as_ref(),
         Some(&record)
     );
 }
@@ -335,7 +335,7 @@ async fn starved_runtime_does_not_delay_invalidations() {
     let record = cached_session(&store).await;
     other.revoke(record.id, NOW).await.unwrap();
     std::thread::sleep(Duration::from_millis(250));
-    assert_eq!(store.near(record.id), None);
+    assert_eq!(store.cached(record.id), None);
     assert_eq!(
         stats(&store).entries,
         0,

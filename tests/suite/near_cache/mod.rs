@@ -29,7 +29,7 @@ async fn cached_record_is_returned_without_a_command() {
     let record = cached_session(&store).await;
     let mut monitor = redis.monitor();
     for _ in 0..1_000 {
-        assert_eq!(store.near(record.id).as_deref(), Some(&record));
+        assert_eq!(store.cached(record.id).as_deref(), Some(&record));
     }
     assert_eq!(monitor.lines(), [""; 0]);
     assert!(stats(&store).hits >= 1_000);
@@ -42,17 +42,17 @@ async fn change_by_another_process_invalidates_the_record() {
     for _ in 0..20 {
         let record = cached_session(&store).await;
         other.revoke(record.id, NOW).await.unwrap();
-        wait_until("invalidated", || store.near(record.id).is_none()).await;
-        let revoked = either(store.read_near(record.id)).await.unwrap().unwrap();
+        wait_until("invalidated", || store.cached(record.id).is_none()).await;
+        let revoked = either(store.read_through(record.id)).await.unwrap().unwrap();
         assert_eq!(revoked.revoked_at, Some(NOW));
-        assert_eq!(store.near(record.id), None, "a revoked record is not cached");
+        assert_eq!(store.cached(record.id), None, "a revoked record is not cached");
 
         let record = cached_session(&store).await;
         let swap = renewal(&record, "1", NOW);
         other.replace_token(&swap).await.unwrap();
-        wait_until("invalidated", || store.near(record.id).is_none()).await;
+        wait_until("invalidated", || store.cached(record.id).is_none()).await;
         cache(&store, record.id).await;
-        assert_eq!(store.near(record.id).as_deref(), Some(&swap.next));
+        assert_eq!(store.cached(record.id).as_deref(), Some(&swap.next));
     }
 }
 
@@ -63,11 +63,11 @@ async fn own_change_invalidates_the_record_immediately() {
     for _ in 0..50 {
         let record = cached_session(&store).await;
         store.revoke(record.id, NOW).await.unwrap();
-        assert_eq!(store.near(record.id), None, "revoked");
+        assert_eq!(store.cached(record.id), None, "revoked");
 
         let record = cached_session(&store).await;
         store.replace_token(&renewal(&record, "1", NOW)).await.unwrap();
-        assert_ne!(store.near(record.id).as_deref(), Some(&record), "renewed");
+        assert_ne!(store.cached(record.id).as_deref(), Some(&record), "renewed");
 
         let record = cached_session(&store).await;
         let mut instead = session(record.agent_id, NOW);
@@ -77,11 +77,11 @@ async fn own_change_invalidates_the_record_immediately() {
             store.create(&instead).await.unwrap(),
             CreateOutcome::InPlaceOf(vec![record.id])
         );
-        assert_eq!(store.near(record.id), None, "evicted");
+        assert_eq!(store.cached(record.id), None, "evicted");
 
         let record = cached_session(&store).await;
         assert_eq!(store.revoke_agent(record.agent_id, NOW).await.unwrap(), 1);
-        assert_eq!(store.near(record.id), None, "revoked with its agent");
+        assert_eq!(store.cached(record.id), None, "revoked with its agent");
     }
 }
 
@@ -98,13 +98,13 @@ async fn deleted_key_invalidates_the_record() {
             words.insert(1, &name);
         }
         execute(&redis, &words);
-        wait_until("invalidated", || store.near(record.id).is_none()).await;
+        wait_until("invalidated", || store.cached(record.id).is_none()).await;
         assert_eq!(
-            either(store.read_near(record.id)).await.unwrap(),
+            either(store.read_through(record.id)).await.unwrap(),
             None,
             "{vanish:?}"
         );
-        assert_eq!(store.near(record.id), None, "a missing record is not cached");
+        assert_eq!(store.cached(record.id), None, "a missing record is not cached");
         wait_until("coherent again", || stats(&store).coherent).await;
     }
 }
@@ -115,10 +115,10 @@ async fn expired_key_invalidates_the_record() {
     let store = coherent_store(&redis).await;
     let record = cached_session(&store).await;
     execute(&redis, &["PEXPIRE", &key(record.id), "500"]);
-    wait_until("invalidated by the new ttl", || store.near(record.id).is_none()).await;
+    wait_until("invalidated by the new ttl", || store.cached(record.id).is_none()).await;
     cache(&store, record.id).await;
-    wait_until("expired", || store.near(record.id).is_none()).await;
-    assert_eq!(either(store.read_near(record.id)).await.unwrap(), None);
+    wait_until("expired", || store.cached(record.id).is_none()).await;
+    assert_eq!(either(store.read_through(record.id)).await.unwrap(), None);
     assert!(stats(&store).coherent);
 }
 
@@ -130,7 +130,7 @@ async fn key_evicted_by_redis_invalidates_the_record() {
     let record = cached_session(&store).await;
     execute(&redis, &["CONFIG", "SET", "maxmemory-policy", "allkeys-random"]);
     execute(&redis, &["CONFIG", "SET", "maxmemory", "1"]);
-    wait_until("invalidated", || store.near(record.id).is_none()).await;
+    wait_until("invalidated", || store.cached(record.id).is_none()).await;
 }
 
 #[tokio::test]
@@ -143,7 +143,7 @@ async fn concurrent_misses_of_a_session_cause_one_read() {
     let mut reads = JoinSet::new();
     for _ in 0..100 {
         let store = store.clone();
-        reads.spawn(async move { either(store.read_near(record.id)).await.unwrap() });
+        reads.spawn(async move { either(store.read_through(record.id)).await.unwrap() });
     }
     sleep(Duration::from_millis(20)).await;
     redis.resume();
@@ -166,13 +166,13 @@ async fn cache_respects_its_capacity_and_the_maximum_age() {
     let record = add(&store, session(agent(), NOW)).await;
     for _ in 0..800 {
         let record = add(&store, session(agent(), NOW)).await;
-        either(store.read_near(record.id)).await.unwrap();
+        either(store.read_through(record.id)).await.unwrap();
     }
     let entries = stats(&store).entries;
     assert!((100..=256).contains(&entries), "{entries}");
     cache(&store, record.id).await;
     let since = Instant::now();
-    wait_until("too old", || store.near(record.id).is_none()).await;
+    wait_until("too old", || store.cached(record.id).is_none()).await;
     assert!(since.elapsed() < Duration::from_millis(300) + SLACK);
     wait_until("still coherent", || stats(&store).coherent).await;
 }

@@ -38,9 +38,9 @@ async fn documented_acl_user_may_run_the_stores_commands_only() {
     let layout = LayoutStore::as_documented_user();
     layout.run_every_operation().await;
     layout.store.ping().await.unwrap();
-    layout.store.start_near();
+    layout.store.enable_cache().unwrap();
     let began = Instant::now();
-    while !layout.store.near_cache_stats().unwrap().coherent {
+    while !layout.store.cache_stats().unwrap().coherent {
         assert!(began.elapsed() < Duration::from_secs(10), "never coherent");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }

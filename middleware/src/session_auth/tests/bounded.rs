@@ -9,7 +9,9 @@ use crate::{
 };
 
 fn bounded(store: &Stub) -> SessionAuthLayer<Stub> {
-    access(store.clone()).freshness(Freshness::Bounded)
+    SessionAuthLayer::bounded(verifier(), store.clone())
+        .unwrap()
+        .clock(ManualClock::new(NOW))
 }
 
 fn next() -> Claims {
@@ -99,10 +101,19 @@ async fn a_token_that_expired_is_refused_whatever_is_held() {
 }
 
 #[tokio::test]
-async fn a_layer_for_renewal_reads() {
+async fn a_strict_copy_of_a_bounded_layer_reads() {
     let store = Stub::answering(Ok(Some(revoked()))).holding(record(&claims()));
-    let layer = SessionAuthLayer::for_renewal(verifier(), store.clone()).freshness(Freshness::Bounded);
-    let refusal = pass(&layer, request(&claims())).await.unwrap_err();
+    let refusal = pass(&bounded(&store).strict(), request(&claims()))
+        .await
+        .unwrap_err();
     assert_eq!(kind(&refusal), ErrorKind::SessionRevoked);
     assert_eq!(store.reads().len(), 1);
+}
+
+#[test]
+fn no_bounded_layer_is_built_when_the_cache_cannot_start() {
+    let failure = StoreError::Unavailable("no thread".into());
+    let store = Stub::silent().without_cache(failure);
+    let error = SessionAuthLayer::bounded(verifier(), store).unwrap_err();
+    assert!(error.to_string().contains("no thread"), "{error}");
 }

@@ -19,13 +19,13 @@ pub use sessions::RedisRead;
 
 use std::{
     fmt,
-    sync::{Arc, OnceLock},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
 };
 
 use redis::Client;
 
 use self::{connection::Connection, near::NearCache, observer::Observer};
-use crate::{id::SessionId, store::NearCacheStats};
+use crate::{id::SessionId, store::StoreError};
 
 /// A store on a single Redis or Valkey server. Clones share one multiplexed connection.
 ///
@@ -43,13 +43,14 @@ struct Shared {
     near: Near,
 }
 
-/// The near cache, which starts with the first bounded layer.
+/// The near cache, once it is enabled.
 struct Near {
     client: Client,
     own: Observer,
     config: NearCacheConfig,
-    /// `None` when it could not be started.
-    cache: OnceLock<Option<NearCache>>,
+    cache: OnceLock<NearCache>,
+    /// Held during a start, so that concurrent calls start one cache.
+    start: Mutex<()>,
 }
 
 impl fmt::Debug for RedisStore {
@@ -76,6 +77,7 @@ impl RedisStore {
                     own: connection.observer(),
                     config: config.near_cache,
                     cache: OnceLock::new(),
+                    start: Mutex::new(()),
                 },
                 connection,
             }),
@@ -90,31 +92,21 @@ impl RedisStore {
 }
 
 impl Near {
-    /// The cache, if it was started.
+    /// Returns the cache if it is enabled.
     fn cache(&self) -> Option<&NearCache> {
-        self.cache.get()?.as_ref()
+        self.cache.get()
     }
 
-    fn start(&self) {
-        let start = || match NearCache::start(self.client.clone(), self.own.clone(), self.config) {
-            Ok(cache) => Some(cache),
-            Err(error) => {
-                tracing::error!(%error, "cannot start the near cache: every request asks Redis");
-                None
-            }
-        };
-        self.cache.get_or_init(start);
-    }
-
-    fn stats(&self) -> Option<NearCacheStats> {
-        let bound = self.config.bound;
-        // One that could not be started is never coherent.
-        let out_of_use = || NearCacheStats {
-            bound,
-            ..NearCacheStats::default()
-        };
-        let cache = self.cache.get()?.as_ref();
-        Some(cache.map_or_else(out_of_use, NearCache::stats))
+    /// Starts the cache unless it runs. A failed start leaves nothing behind.
+    fn enable(&self) -> Result<(), StoreError> {
+        let _starting = self.start.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.cache.get().is_some() {
+            return Ok(());
+        }
+        let cache = NearCache::start(self.client.clone(), self.own.clone(), self.config)
+            .map_err(|error| StoreError::Unavailable(format!("cannot start the near cache: {error}")))?;
+        self.cache.get_or_init(|| cache);
+        Ok(())
     }
 
     /// Forgets what this process changes, or may have changed.

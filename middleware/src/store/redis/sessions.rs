@@ -22,8 +22,8 @@ use crate::{
     id::{AgentId, SessionId},
     session::{OnSessionLimit, SessionRecord},
     store::{
-        CreateOutcome, NearCacheStats, NearRead, NewSession, Page, PageRequest, SessionCursor, SessionStore,
-        StoreError, SwapOutcome, TokenSwap,
+        CacheRead, CachedStore, CreateOutcome, NearCacheStats, NewSession, Page, PageRequest, SessionCursor,
+        SessionStore, StoreError, SwapOutcome, TokenSwap,
     },
 };
 
@@ -59,39 +59,6 @@ impl SessionStore for RedisStore {
         RedisRead(Box::pin(async move {
             store.shared.connection.within(store.read_session(id)).await
         }))
-    }
-
-    fn start_near(&self) {
-        self.shared.near.start();
-    }
-
-    fn near(&self, id: SessionId) -> Option<Arc<SessionRecord>> {
-        self.shared.near.cache()?.get(id)
-    }
-
-    fn read_near(&self, id: SessionId) -> NearRead<Self::Read> {
-        let deadline = self.shared.connection.deadline();
-        let landing = self
-            .shared
-            .near
-            .cache()
-            .and_then(|cache| cache.read(id, deadline));
-        let read = |landing| {
-            let store = self.clone();
-            RedisRead(Box::pin(async move {
-                let read = near::landed(landing, store.read_session(id));
-                store.shared.connection.within(read).await
-            }))
-        };
-        match landing {
-            None => NearRead::Own(self.read(id)),
-            Some(NearRead::Own(landing)) => NearRead::Own(read(landing)),
-            Some(NearRead::Shared(landing)) => NearRead::Shared(read(landing)),
-        }
-    }
-
-    fn near_cache_stats(&self) -> Option<NearCacheStats> {
-        self.shared.near.stats()
     }
 
     async fn create(&self, session: &NewSession) -> Result<CreateOutcome, StoreError> {
@@ -186,6 +153,41 @@ impl SessionStore for RedisStore {
             .connection
             .within(self.shared.connection.probe())
             .await
+    }
+}
+
+impl CachedStore for RedisStore {
+    fn enable_cache(&self) -> Result<(), StoreError> {
+        self.shared.near.enable()
+    }
+
+    fn cached(&self, id: SessionId) -> Option<Arc<SessionRecord>> {
+        self.shared.near.cache()?.get(id)
+    }
+
+    fn read_through(&self, id: SessionId) -> CacheRead<Self::Read> {
+        let deadline = self.shared.connection.deadline();
+        let landing = self
+            .shared
+            .near
+            .cache()
+            .and_then(|cache| cache.read(id, deadline));
+        let read = |landing| {
+            let store = self.clone();
+            RedisRead(Box::pin(async move {
+                let read = near::landed(landing, store.read_session(id));
+                store.shared.connection.within(read).await
+            }))
+        };
+        match landing {
+            None => CacheRead::Own(self.read(id)),
+            Some(CacheRead::Own(landing)) => CacheRead::Own(read(landing)),
+            Some(CacheRead::Shared(landing)) => CacheRead::Shared(read(landing)),
+        }
+    }
+
+    fn cache_stats(&self) -> Option<NearCacheStats> {
+        Some(self.shared.near.cache()?.stats())
     }
 }
 

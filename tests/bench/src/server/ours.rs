@@ -9,7 +9,7 @@ use redis::{AsyncCommands as _, aio::MultiplexedConnection};
 use tower::{Layer as _, Service, service_fn};
 use tower_session_auth::{
     RedisStore, SessionAuthLayer, TokenVerifier, VerifyingKey, response::ResponseBody,
-    session_auth::Freshness, store::RedisStoreConfig,
+    store::RedisStoreConfig,
 };
 
 use super::{ANSWER, BARE_KEY, Setup};
@@ -71,11 +71,19 @@ pub(super) fn bounded<B: Send + 'static>(
 + Clone
 + Send
 + use<B> {
-    layer(setup).freshness(Freshness::Bounded).layer(open())
+    let (verifier, store) = parts(setup);
+    SessionAuthLayer::bounded(verifier, store)
+        .expect("a near cache")
+        .layer(open())
 }
 
 pub(super) fn layer(setup: &Setup) -> SessionAuthLayer<RedisStore> {
+    let (verifier, store) = parts(setup);
+    SessionAuthLayer::new(verifier, store)
+}
+
+fn parts(setup: &Setup) -> (TokenVerifier, RedisStore) {
     let key = VerifyingKey::from_paserk(&setup.public_key).expect("a key");
     let store = RedisStore::open(&RedisStoreConfig::new(&setup.redis)).expect("a URL");
-    SessionAuthLayer::new(TokenVerifier::new([key]), store)
+    (TokenVerifier::new([key]), store)
 }

@@ -32,7 +32,7 @@ use super::{keys, observer::Observer};
 use crate::{
     id::SessionId,
     session::SessionRecord,
-    store::{NearCacheStats, NearRead},
+    store::{CacheRead, NearCacheStats},
 };
 
 /// Locks are held for a lookup each; so many keep cores out of each other's way, and a push makes few reads of others void. More
@@ -122,7 +122,7 @@ impl NearCache {
 
     /// Begins to read a record over the tracking connection, to keep it, or joins another caller's read of it. `None` when the cache
     /// is of no use now: then the caller asks for itself.
-    pub(super) fn read(&self, id: SessionId, deadline: Duration) -> Option<NearRead<Landing>> {
+    pub(super) fn read(&self, id: SessionId, deadline: Duration) -> Option<CacheRead<Landing>> {
         let landing = self.landing(id, deadline);
         if landing.is_none() {
             self.shared.counts.bypassed.fetch_add(1, Ordering::Relaxed);
@@ -130,7 +130,7 @@ impl NearCache {
         landing
     }
 
-    fn landing(&self, id: SessionId, deadline: Duration) -> Option<NearRead<Landing>> {
+    fn landing(&self, id: SessionId, deadline: Duration) -> Option<CacheRead<Landing>> {
         let shared = &self.shared;
         let now = shared.now();
         let mut shard = shared.shard(id);
@@ -145,7 +145,7 @@ impl NearCache {
         if let Some((mut landing, until)) = shard.join(&id, now, nanos(shared.config.bound)) {
             // `None` only where a clock cannot reach it.
             landing.until = shared.base.checked_add(Duration::from_nanos(until));
-            return Some(NearRead::Shared(landing));
+            return Some(CacheRead::Shared(landing));
         }
         let (land, progress) = watch::channel(Progress::UnderWay);
         let landing = Landing {
@@ -164,7 +164,7 @@ impl NearCache {
             land,
         );
         self.runtime.spawn(flight);
-        Some(NearRead::Own(landing))
+        Some(CacheRead::Own(landing))
     }
 
     /// This process has changed the record, or may have.
