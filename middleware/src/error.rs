@@ -1,13 +1,11 @@
-//! What can go wrong, as one opaque error with a [`kind`](AuthError::kind).
+//! The error type of the crate: one opaque error with a [`kind`](AuthError::kind).
 
-use std::{borrow::Cow, fmt};
+use std::{borrow::Cow, error::Error, fmt, sync::Arc};
 
 use http::StatusCode;
 use serde::Serialize;
 
-use crate::store::StoreError;
-
-/// Why a request was refused. The layers put it into the response's extensions, so that outer layers can log it.
+/// The reason why a request is rejected. The layers put it into the extensions of the response, for outer layers to log.
 #[derive(Debug, Clone)]
 pub struct AuthError {
     kind: ErrorKind,
@@ -15,22 +13,25 @@ pub struct AuthError {
     detail: Cow<'static, str>,
     retry_after: Option<u64>,
     issues: Vec<ValidationIssue>,
+    cause: Option<Arc<dyn Error + Send + Sync>>,
+    /// Whether the cause is a defect, which an operator must look at.
+    defect: bool,
 }
 
-/// One thing that is wrong with a request's input.
+/// One mistake in the input of a request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ValidationIssue {
-    /// Where: a field's path in the body, or the name of a path or query parameter. Empty for the whole body.
+    /// The place: a field's path in the body, or the name of a path or query parameter. Empty for the whole body.
     pub path: String,
-    /// What is wrong, for a person.
+    /// The mistake, for people.
     pub message: String,
 }
 
-/// Which `WWW-Authenticate` challenge an answer carries (RFC 9110, section 11.6.1).
+/// The `WWW-Authenticate` challenge of an answer (RFC 9110, section 11.6.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Challenge {
     None,
-    /// No bearer token was sent: a challenge without an error code (RFC 6750, section 3.1).
+    /// No bearer token was sent: the challenge has no error code (RFC 6750, section 3.1).
     BearerMissing,
     BearerInvalid,
     MasterPassword,
@@ -38,7 +39,7 @@ pub(crate) enum Challenge {
 
 macro_rules! kinds {
     ($($(#[$doc:meta])* $name:ident = $status:ident, $code:literal, $retryable:literal, $detail:literal;)*) => {
-        /// The kinds of errors, one for each code of the wire contract.
+        /// The kinds of errors, one for each code of the HTTP API.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         #[non_exhaustive]
         pub enum ErrorKind {
@@ -51,22 +52,22 @@ macro_rules! kinds {
         }
 
         impl ErrorKind {
-            /// Every kind, in the order of the contract.
+            /// All kinds, in the order of the contract.
             pub const ALL: &[Self] = &[$(Self::$name,)*];
 
-            /// The code on the wire, for programs.
+            /// The code in a problem document, for programs.
             #[must_use]
             pub const fn code(self) -> &'static str {
                 match self { $(Self::$name => $code,)* }
             }
 
-            /// The usual status. [`AuthError::status`] says 401 for `SessionNotFound` where a token was the question.
+            /// The status of an answer with this kind. Where a token was checked, [`AuthError::status`] is 401 for `SessionNotFound`.
             #[must_use]
             pub const fn status(self) -> StatusCode {
                 match self { $(Self::$name => StatusCode::$status,)* }
             }
 
-            /// Whether the same request may succeed later.
+            /// Whether the same request can succeed later.
             #[must_use]
             pub const fn retryable(self) -> bool {
                 match self { $(Self::$name => $retryable,)* }
@@ -86,10 +87,10 @@ kinds! {
     TokenExpired = UNAUTHORIZED, "TOKEN_EXPIRED", false, "The session token has expired.";
     /// The session was revoked.
     SessionRevoked = UNAUTHORIZED, "SESSION_REVOKED", false, "The session was revoked.";
-    /// A token of the session that is no longer its current one.
-    TokenSuperseded = UNAUTHORIZED, "TOKEN_SUPERSEDED", false, "The session was renewed; this is no longer its current token.";
-    /// A token of a later generation than the store knows of: the store has lost writes.
-    SessionStateLost = UNAUTHORIZED, "SESSION_STATE_LOST", false, "The session store has lost the state of this session; it has to be opened anew.";
+    /// A valid token of the session that was replaced by a later one.
+    TokenSuperseded = UNAUTHORIZED, "TOKEN_SUPERSEDED", false, "The session was renewed. This is not its current token any more.";
+    /// The token has a later generation than the record: the store has lost writes.
+    SessionStateLost = UNAUTHORIZED, "SESSION_STATE_LOST", false, "The session store has lost the state of this session. An administrator must open another one.";
     /// No such session.
     SessionNotFound = NOT_FOUND, "SESSION_NOT_FOUND", false, "There is no such session.";
     /// The master password is missing or wrong.
@@ -102,34 +103,34 @@ kinds! {
     SessionLimitExceeded = FORBIDDEN, "SESSION_LIMIT_EXCEEDED", false, "The agent has its maximum of active sessions.";
     /// A renewal with a token that is not the current one.
     SessionRenewalMismatch = FORBIDDEN, "SESSION_RENEWAL_MISMATCH", false, "This is not the session's current token.";
-    /// The session was renewed as often as it may be.
-    RenewalLimitReached = FORBIDDEN, "RENEWAL_LIMIT_REACHED", false, "The session was renewed as often as it may be.";
+    /// The session has reached its maximum of renewals.
+    RenewalLimitReached = FORBIDDEN, "RENEWAL_LIMIT_REACHED", false, "The session has reached its maximum of renewals.";
     /// The session's absolute lifetime has passed.
     SessionAbsoluteLifetimeExceeded = FORBIDDEN, "SESSION_ABSOLUTE_LIFETIME_EXCEEDED", false, "The session's absolute lifetime has passed.";
-    /// Less than half of the token's ttl has passed.
+    /// Less than half of the token's lifetime has passed.
     RenewalTooEarly = FORBIDDEN, "RENEWAL_TOO_EARLY", true, "Less than half of the token's lifetime has passed.";
     /// The request's input is not valid.
     ValidationFailed = BAD_REQUEST, "VALIDATION_FAILED", false, "The request is not valid.";
-    /// The session store does not answer, or cannot do its work.
+    /// The session store does not answer, or cannot serve the call.
     StoreUnavailable = SERVICE_UNAVAILABLE, "STORE_UNAVAILABLE", true, "The session store is not available.";
     /// No such resource.
-    NotFound = NOT_FOUND, "NOT_FOUND", false, "There is nothing at this path.";
+    NotFound = NOT_FOUND, "NOT_FOUND", false, "No resource has this path.";
     /// The resource has no such method.
-    MethodNotAllowed = METHOD_NOT_ALLOWED, "METHOD_NOT_ALLOWED", false, "This path does not take this method.";
-    /// The body is larger than the server takes.
+    MethodNotAllowed = METHOD_NOT_ALLOWED, "METHOD_NOT_ALLOWED", false, "The resource does not support this method.";
+    /// The body exceeds the limit of the server.
     PayloadTooLarge = PAYLOAD_TOO_LARGE, "PAYLOAD_TOO_LARGE", false, "The request body is too large.";
     /// The body is not JSON.
     UnsupportedMediaType = UNSUPPORTED_MEDIA_TYPE, "UNSUPPORTED_MEDIA_TYPE", false, "The request body must be application/json.";
-    /// The request took longer than the server allows.
+    /// The request exceeded its time limit.
     RequestTimeout = REQUEST_TIMEOUT, "REQUEST_TIMEOUT", true, "The request took too long.";
-    /// The server has more work than it takes on.
+    /// The server has reached its capacity.
     Overloaded = SERVICE_UNAVAILABLE, "OVERLOADED", true, "The server is overloaded.";
-    /// A defect of the server.
-    InternalError = INTERNAL_SERVER_ERROR, "INTERNAL_ERROR", false, "The server made an error.";
+    /// A bug of the server.
+    InternalError = INTERNAL_SERVER_ERROR, "INTERNAL_ERROR", false, "The server failed because of an internal error.";
 }
 
 impl AuthError {
-    /// An error of this kind with its usual text.
+    /// An error of this kind with its default text.
     #[must_use]
     pub const fn new(kind: ErrorKind) -> Self {
         Self {
@@ -149,10 +150,12 @@ impl AuthError {
                 _ => None,
             },
             issues: Vec::new(),
+            cause: None,
+            defect: false,
         }
     }
 
-    /// An error about the bearer token that was sent: here `SessionNotFound` is a 401 too, with a challenge.
+    /// An error about the bearer token of a request: `SessionNotFound` becomes a 401 with a challenge.
     #[must_use]
     pub const fn token(kind: ErrorKind) -> Self {
         let mut error = Self::new(kind);
@@ -170,7 +173,7 @@ impl AuthError {
         error.with_detail("This request needs a session token: Authorization: Bearer …")
     }
 
-    /// `ValidationFailed` with what is wrong, and where.
+    /// `ValidationFailed` with all issues.
     #[must_use]
     pub fn validation(issues: Vec<ValidationIssue>) -> Self {
         let mut error = Self::new(ErrorKind::ValidationFailed);
@@ -178,17 +181,32 @@ impl AuthError {
         error
     }
 
-    /// `ValidationFailed` with a single issue.
+    /// `ValidationFailed` with one issue.
     #[must_use]
     pub fn invalid(path: impl Into<String>, message: impl Into<String>) -> Self {
         Self::validation(vec![ValidationIssue::new(path, message)])
     }
 
-    /// Replaces the text for people. It must not say anything secret.
+    /// Replaces the text for people. It must not contain a secret.
     #[must_use]
     pub fn with_detail(mut self, detail: impl Into<Cow<'static, str>>) -> Self {
         self.detail = detail.into();
         self
+    }
+
+    /// Adds the cause, for the log. It is never sent to a client.
+    #[must_use]
+    pub fn with_cause(mut self, cause: impl Error + Send + Sync + 'static) -> Self {
+        self.cause = Some(Arc::new(cause));
+        self
+    }
+
+    /// Adds a cause that an operator must look at: it is logged as an error.
+    #[must_use]
+    pub(crate) fn with_defect(self, cause: impl Error + Send + Sync + 'static) -> Self {
+        let mut error = self.with_cause(cause);
+        error.defect = true;
+        error
     }
 
     /// Adds `Retry-After`, in seconds.
@@ -198,7 +216,7 @@ impl AuthError {
         self
     }
 
-    /// What kind of error this is.
+    /// The kind of this error.
     #[must_use]
     pub const fn kind(&self) -> ErrorKind {
         self.kind
@@ -213,19 +231,19 @@ impl AuthError {
         }
     }
 
-    /// What happened, for people.
+    /// The text for people.
     #[must_use]
     pub fn detail(&self) -> &str {
         &self.detail
     }
 
-    /// After how many seconds a retry makes sense, when that is known.
+    /// The seconds after which a retry can succeed, if known.
     #[must_use]
     pub const fn retry_after(&self) -> Option<u64> {
         self.retry_after
     }
 
-    /// What is wrong with the input, for `ValidationFailed`.
+    /// The mistakes in the input, for `ValidationFailed`.
     #[must_use]
     pub fn issues(&self) -> &[ValidationIssue] {
         &self.issues
@@ -233,6 +251,21 @@ impl AuthError {
 
     pub(crate) const fn challenge(&self) -> Challenge {
         self.challenge
+    }
+
+    /// Whether the request carried no token at all.
+    pub(crate) fn is_missing_token(&self) -> bool {
+        self.challenge == Challenge::BearerMissing
+    }
+
+    /// Logs the cause, once, where the request is answered.
+    pub(crate) fn log_cause(&self) {
+        let code = self.kind.code();
+        match &self.cause {
+            Some(cause) if self.defect => tracing::error!(code, %cause, "request failed"),
+            Some(cause) => tracing::warn!(code, %cause, "request failed"),
+            None => {}
+        }
     }
 }
 
@@ -253,18 +286,7 @@ impl fmt::Display for ErrorKind {
     }
 }
 
-impl std::error::Error for ErrorKind {}
-
-impl From<StoreError> for AuthError {
-    /// The cause goes into the log, here where it is left behind, and not to the client.
-    fn from(error: StoreError) -> Self {
-        match error {
-            StoreError::Unexpected(_) => tracing::error!(%error, "session store"),
-            StoreError::Timeout | StoreError::Unavailable(_) => tracing::warn!(%error, "session store"),
-        }
-        ErrorKind::StoreUnavailable.into()
-    }
-}
+impl Error for ErrorKind {}
 
 impl From<ErrorKind> for AuthError {
     fn from(kind: ErrorKind) -> Self {
@@ -278,4 +300,8 @@ impl fmt::Display for AuthError {
     }
 }
 
-impl std::error::Error for AuthError {}
+impl Error for AuthError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.cause.as_deref().map(|cause| cause as &(dyn Error + 'static))
+    }
+}

@@ -46,11 +46,11 @@
 )]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
+mod auth_future;
 #[cfg(feature = "client")]
 pub mod client;
 pub mod clock;
 pub mod error;
-mod guarded;
 pub mod id;
 pub mod manager;
 pub mod master_auth;

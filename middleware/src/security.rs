@@ -1,4 +1,4 @@
-//! What tokens give away: counted, logged, and acted upon.
+//! Security events: counted, logged, and acted upon.
 
 use std::{
     fmt,
@@ -13,17 +13,20 @@ use crate::{
     error::AuthError,
     id::SessionId,
     session::{
-        OnReuse, ReplacedTokenPolicy, SessionRecord,
+        OnReuse, SessionRecord,
         decide::{Rejection, SecurityEvent},
     },
     store::SessionStore,
     token::VerifiedToken,
 };
 
+/// The target of log events about security.
+const TARGET: &str = "tower_session_auth::security";
+
 /// Counts security events. Clones share their counts: give one to every layer and manager of a process.
 ///
-/// Each event is also logged, with the target `tower_session_auth::security`, the ids of session and agent and the two
-/// generations: the reuse of a replaced token as a warning, a lost state as an error.
+/// Each event is also logged with the target `tower_session_auth::security`, the ids of session and agent, and both generations:
+/// the reuse of a replaced token as a warning, a lost state as an error.
 #[derive(Clone, Default)]
 pub struct SecurityEvents {
     counts: Arc<Counts>,
@@ -36,40 +39,73 @@ struct Counts {
 }
 
 impl SecurityEvents {
-    /// No events yet.
+    /// A counter without any event.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// How often a token was presented that had been replaced long ago: see [`SecurityEvent::Reuse`].
+    /// How many tokens were presented long after a renewal had replaced them: see [`SecurityEvent::TokenReuse`].
     #[must_use]
     pub fn token_reuse(&self) -> u64 {
         self.counts.token_reuse.load(Ordering::Relaxed)
     }
 
-    /// How often a token was presented that the store should have known of: see [`SecurityEvent::StateLost`].
+    /// How many tokens were presented that the store has lost: see [`SecurityEvent::StateLost`].
     #[must_use]
     pub fn state_lost(&self) -> u64 {
         self.counts.state_lost.load(Ordering::Relaxed)
     }
 
-    fn record(&self, suspicion: SecurityEvent, session: &SessionRecord, token: &VerifiedToken) {
+    /// Handles the rejection of a token and returns the error for the client.
+    ///
+    /// If the rejection reveals a security event, the event is counted and logged. On the reuse of a token the session is revoked,
+    /// if its record says so. The revocation completes even if the client disconnects meanwhile.
+    ///
+    /// [`SessionAuthLayer`](crate::SessionAuthLayer) and [`SessionManager`](crate::SessionManager) call this for each rejection. Call
+    /// it in a layer of your own that uses [`session::decide`](crate::session::decide), so that it counts and revokes too.
+    pub async fn handle<S: SessionStore>(
+        &self,
+        rejection: Rejection,
+        session: &SessionRecord,
+        token: &VerifiedToken,
+        store: &S,
+        now: Timestamp,
+    ) -> AuthError {
+        if let Some(event) = rejection.event {
+            self.record(event, session, token);
+            let on_reuse = session
+                .last_renewal
+                .as_ref()
+                .map(|renewal| renewal.replaced.on_reuse);
+            if event == SecurityEvent::TokenReuse && on_reuse == Some(OnReuse::Revoke) {
+                let revocation = revoke(store.clone(), session.id, now);
+                match tokio::runtime::Handle::try_current() {
+                    // A task of its own, which a client that disconnects does not cancel.
+                    Ok(runtime) => drop(runtime.spawn(revocation).await),
+                    Err(_) => revocation.await,
+                }
+            }
+        }
+        rejection.into()
+    }
+
+    fn record(&self, event: SecurityEvent, session: &SessionRecord, token: &VerifiedToken) {
         let (id, agent) = (session.id, session.agent_id);
         let (presented, current) = (token.claims().generation, session.generation);
-        match suspicion {
-            SecurityEvent::Reuse => {
+        match event {
+            SecurityEvent::TokenReuse => {
                 let total = self.counts.token_reuse.fetch_add(1, Ordering::Relaxed) + 1;
                 tracing::warn!(
                     target: TARGET, event = "token_reuse", session = %id, %agent, presented, current, total,
-                    "a replaced token was presented: somebody has a copy"
+                    "a replaced token was presented: somebody holds a copy of it"
                 );
             }
             SecurityEvent::StateLost => {
                 let total = self.counts.state_lost.fetch_add(1, Ordering::Relaxed) + 1;
                 tracing::error!(
                     target: TARGET, event = "state_lost", session = %id, %agent, presented, current, total,
-                    "the store has lost writes: it knows of no such generation of this session's token"
+                    "the store has lost writes: the record is behind the presented token"
                 );
             }
         }
@@ -85,39 +121,13 @@ impl fmt::Debug for SecurityEvents {
     }
 }
 
-const TARGET: &str = "tower_session_auth::security";
-
-/// What a refusal is answered with. When it raises a suspicion, that is recorded, and acted upon first as the policy says.
-pub(crate) async fn refuse<S: SessionStore>(
-    refusal: Rejection,
-    session: &SessionRecord,
-    token: &VerifiedToken,
-    rotation: &ReplacedTokenPolicy,
-    events: &SecurityEvents,
-    store: &S,
-    now: Timestamp,
-) -> AuthError {
-    if let Some(suspicion) = refusal.suspicion {
-        events.record(suspicion, session, token);
-        if suspicion == SecurityEvent::Reuse && rotation.on_reuse == OnReuse::Revoke {
-            let revocation = revoke(store.clone(), session.id, now);
-            match tokio::runtime::Handle::try_current() {
-                // A client that hangs up must not stop it. That it panicked is in the log.
-                Ok(runtime) => drop(runtime.spawn(revocation).await),
-                Err(_) => revocation.await,
-            }
-        }
-    }
-    refusal.into()
-}
-
 async fn revoke<S: SessionStore>(store: S, session: SessionId, now: Timestamp) {
     match store.revoke(session, now).await {
         Ok(_) => {
-            tracing::warn!(target: TARGET, %session, "revoked after the reuse of a token");
+            tracing::warn!(target: TARGET, %session, "session revoked after the reuse of a token");
         }
         Err(error) => {
-            tracing::error!(target: TARGET, %error, %session, "not revoked after the reuse of a token");
+            tracing::error!(target: TARGET, %error, %session, "session not revoked after the reuse of a token");
         }
     }
 }

@@ -13,8 +13,8 @@ use tower::Service;
 
 use super::X_MASTER_PASSWORD;
 use crate::{
+    auth_future::{AuthFuture, Authorize},
     error::AuthError,
-    guarded::{Guarded, Verdict},
     response::{Rejections, ResponseBody},
 };
 
@@ -25,7 +25,7 @@ pin_project! {
         S: Service<Request<B>>,
     {
         #[pin]
-        guarded: Guarded<Verifying, S, S::Future, B>,
+        future: AuthFuture<Verifying, S, S::Future, B>,
     }
 }
 
@@ -40,8 +40,8 @@ struct Verifying {
     rejections: Arc<Rejections>,
 }
 
-impl Verdict for Verifying {
-    fn poll_verdict<B>(
+impl Authorize for Verifying {
+    fn poll_authorize<B>(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         request: &mut Request<B>,
@@ -67,7 +67,7 @@ where
 {
     pub(super) const fn rejected(response: Response<Full<Bytes>>) -> Self {
         Self {
-            guarded: Guarded::rejected(response),
+            future: AuthFuture::rejected(response),
         }
     }
 
@@ -82,7 +82,7 @@ where
             rejections,
         };
         Self {
-            guarded: Guarded::deciding(verifying, request, inner),
+            future: AuthFuture::authorizing(verifying, request, inner),
         }
     }
 }
@@ -95,7 +95,7 @@ where
     type Output = Result<Response<ResponseBody<ResBody>>, S::Error>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.project().guarded.poll(cx)
+        self.project().future.poll(cx)
     }
 }
 

@@ -1,4 +1,8 @@
 //! The safety checks, each of them once: pure functions of (record, token, now).
+//!
+//! [`SessionAuthLayer`](crate::SessionAuthLayer) calls [`admit`], [`RenewalLayer`](crate::session_auth::RenewalLayer) calls
+//! [`check_session`], and [`SessionManager`](crate::SessionManager) calls [`renew`] and [`rotate`]. They are public for layers and
+//! managers that others build.
 
 mod access;
 mod renewal;
@@ -7,36 +11,37 @@ mod schedule;
 mod tests;
 
 pub use access::{MatchedToken, admit};
-pub use renewal::{NextToken, Renewal, renew, rotate};
+pub use renewal::{NextToken, RenewalDecision, renew, rotate};
 pub use schedule::{renew_after, renewable_from};
 
-use super::{ReplacedTokenPolicy, SessionRecord};
+use super::SessionRecord;
 use crate::{
     clock::Timestamp,
     error::{AuthError, ErrorKind},
     token::VerifiedToken,
 };
 
-/// Why a token is refused.
+/// The reason why a token is rejected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{kind}")]
 #[non_exhaustive]
 pub struct Rejection {
-    /// What the answer says.
+    /// The kind of error that the client is told.
     pub kind: ErrorKind,
-    /// Seconds until a renewal would be granted, for `RenewalTooEarly`.
+    /// Seconds until a renewal is granted, for `RenewalTooEarly`.
     pub retry_after: Option<u64>,
-    /// What the token gives away beyond that.
-    pub suspicion: Option<SecurityEvent>,
+    /// The security event that the token reveals. [`SecurityEvents::handle`](crate::security::SecurityEvents::handle) counts it
+    /// and revokes the session where the record says so.
+    pub event: Option<SecurityEvent>,
 }
 
-/// What a token that is not the current one gives away.
+/// A security event that a rejected token reveals.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SecurityEvent {
-    /// The session was renewed with it, and that long ago: somebody has a copy.
-    Reuse,
-    /// It is of a later generation than the store knows of: the store has lost writes.
+    /// A token was presented that a renewal replaced long ago: somebody holds a copy of it.
+    TokenReuse,
+    /// A token of a later generation than the record was presented: the store has lost writes.
     StateLost,
 }
 
@@ -45,23 +50,24 @@ impl From<ErrorKind> for Rejection {
         Self {
             kind,
             retry_after: None,
-            suspicion: None,
+            event: None,
         }
     }
 }
 
 impl From<Rejection> for AuthError {
-    fn from(refusal: Rejection) -> Self {
-        let error = Self::token(refusal.kind);
-        match refusal.retry_after {
+    fn from(rejection: Rejection) -> Self {
+        let error = Self::token(rejection.kind);
+        match rejection.retry_after {
             Some(seconds) => error.with_retry_after(seconds),
             None => error,
         }
     }
 }
 
-/// Whether the session of a proven token still stands: all that is asked before a renewal is decided. It is no leave to use
-/// the API, since it asks neither for the token's expiry nor whether it is the current one.
+/// Checks that the session of a token is not revoked and belongs to the token's agent.
+///
+/// This check alone does not admit a request: it looks neither at the token's expiry nor at whether the token is the current one.
 ///
 /// # Errors
 /// `SessionRevoked`, `InvalidToken` (the token names another agent).
@@ -75,32 +81,35 @@ pub fn check_session(record: &SessionRecord, token: &VerifiedToken) -> Result<()
     Ok(())
 }
 
-/// Refuses a token that is not the current one: as `kind`, or as `SessionStateLost` when its generation is ahead.
+/// Rejects a token that is not the current one: with `kind`, or with `SessionStateLost` if its generation is ahead of the record.
 ///
-/// Of the tokens before, these raise no suspicion: an expired one, which does no harm any more; the last one within its
-/// grace, when it lost a race or its answer; and those from before a rotation by an administrator, which tells nobody.
-fn reject_stale_token(
+/// These replaced tokens are no security event: an expired one; the last one within its grace, since it lost a race or an answer;
+/// and those from before a rotation, since a rotation does not reach their holder.
+fn reject_replaced(
     record: &SessionRecord,
     token: &VerifiedToken,
-    rotation: &ReplacedTokenPolicy,
     now: Timestamp,
     kind: ErrorKind,
 ) -> Rejection {
     let generation = token.claims().generation;
     if generation > record.generation {
         return Rejection {
-            suspicion: Some(SecurityEvent::StateLost),
+            event: Some(SecurityEvent::StateLost),
             ..ErrorKind::SessionStateLost.into()
         };
     }
-    let last = generation.saturating_add(1) == record.generation;
-    let in_grace = last && now.since(record.ttl_started_at()) < rotation.grace();
+    let is_last = generation.saturating_add(1) == record.generation;
+    let in_grace = is_last
+        && record
+            .last_renewal
+            .as_ref()
+            .is_some_and(|renewal| now < renewal.grace_until());
     let by_renewal = record
         .rotated_generation
         .is_none_or(|rotated| generation >= rotated);
     let reused = generation < record.generation && by_renewal && !in_grace && token.check_expiry(now).is_ok();
     Rejection {
-        suspicion: reused.then_some(SecurityEvent::Reuse),
+        event: reused.then_some(SecurityEvent::TokenReuse),
         ..kind.into()
     }
 }

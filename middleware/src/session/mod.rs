@@ -1,16 +1,16 @@
 //! Sessions: the record, the policies, and the pure decisions about them.
 //!
-//! Nothing in here waits, reads a clock or talks to a store: every rule is a function of (record, token, now).
+//! Nothing in this module waits, reads a clock or calls a store. Every rule is a function of (record, token, now).
 
 mod constraints;
 pub mod decide;
 mod idempotency;
 mod policy;
 mod record;
-mod rotation;
+mod replaced_tokens;
 
 pub use constraints::{Constraints, InvalidConstraints, MAX_CONSTRAINTS_LEN};
 pub use idempotency::{IDEMPOTENCY_KEY, IdempotencyKey, InvalidIdempotencyKey, RetryHash};
 pub use policy::{CreateSession, OnSessionLimit, SessionLimits, SessionPolicy};
-pub use record::{SessionRecord, SessionStatus};
-pub use rotation::{OnReuse, ReplacedTokenPolicy};
+pub use record::{LastRenewal, SessionRecord, SessionStatus};
+pub use replaced_tokens::{OnReuse, ReplacedTokenPolicy};

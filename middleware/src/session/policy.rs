@@ -1,4 +1,4 @@
-//! What a session may be granted.
+//! The limits within which sessions are granted.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,7 +9,7 @@ use crate::{
     id::AgentId,
 };
 
-/// The bounds within which sessions are granted. Times are in seconds.
+/// The limits within which sessions are granted. Times are in seconds.
 ///
 /// ```
 /// use tower_session_auth::session::SessionPolicy;
@@ -20,35 +20,36 @@ use crate::{
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SessionPolicy {
-    /// A token's lifetime where a request names none: 86,400.
+    /// The lifetime of a token if the request names none: 86,400.
     pub ttl: u64,
     /// The shortest lifetime that a request may name: 300.
     pub min_ttl: u64,
     /// The longest lifetime that a request may name: 604,800.
     pub max_ttl: u64,
-    /// How many times a session may be renewed: 30. A request may ask for fewer.
+    /// How many renewals a session may have: 30. A request may ask for fewer.
     pub max_renewals: u32,
-    /// When a session ends for good, counted from its creation: 2,592,000 (30 days). A request may ask for less.
+    /// The longest life of a session, counted from its creation: 2,592,000 (30 days). A request may ask for less.
     pub absolute_lifetime: u64,
     /// How many active sessions an agent may have: 5.
     pub max_sessions_per_agent: u32,
-    /// What happens when it has them and asks for another: [`OnSessionLimit::Refuse`].
+    /// The reaction to a request for one session more: [`OnSessionLimit::Refuse`].
     pub on_session_limit: OnSessionLimit,
-    /// What becomes of replaced tokens.
-    pub rotation: ReplacedTokenPolicy,
-    /// How long a session is kept after its expiry, to be listed as EXPIRED: 86,400.
+    /// The rules for replaced tokens.
+    pub replaced_tokens: ReplacedTokenPolicy,
+    /// How long an expired session is kept, to be listed as EXPIRED: 86,400.
     pub retention: u64,
 }
 
-/// What happens when an agent has its maximum of active sessions and another is to be opened.
+/// The reaction to a request for a session when the agent already has its maximum of active sessions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum OnSessionLimit {
-    /// It is refused: `SESSION_LIMIT_EXCEEDED`.
+    /// The request is refused with `SESSION_LIMIT_EXCEEDED`.
     #[default]
     Refuse,
-    /// The session that was renewed or created the longest ago is revoked, in the same atomic step. So an agent that lost its
-    /// token is not locked out.
+    /// The session that was renewed or created the longest ago is revoked in the same atomic step. An agent that lost its token
+    /// is therefore never locked out.
     EvictOldest,
 }
 
@@ -62,30 +63,30 @@ impl Default for SessionPolicy {
             absolute_lifetime: 2_592_000,
             max_sessions_per_agent: 5,
             on_session_limit: OnSessionLimit::Refuse,
-            rotation: ReplacedTokenPolicy::default(),
+            replaced_tokens: ReplacedTokenPolicy::default(),
             retention: 86_400,
         }
     }
 }
 
-/// A request for a session. What is `None` is taken from the policy.
+/// A request for a session. Every field that is `None` is taken from the policy.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct CreateSession {
-    /// The agent it is for.
+    /// The agent that the session is for.
     pub agent_id: AgentId,
-    /// The lifetime of each of its tokens, in seconds.
+    /// The lifetime of each token, in seconds.
     pub ttl: Option<u64>,
-    /// How many times it may be renewed.
+    /// How many renewals the session may have.
     pub max_renewals: Option<u32>,
-    /// When it ends for good, in seconds from now.
+    /// The longest life of the session, in seconds from now.
     pub absolute_lifetime: Option<u64>,
-    /// What the application is to enforce.
+    /// The limits that the application enforces.
     pub constraints: Option<Constraints>,
 }
 
 impl CreateSession {
-    /// A session for an agent, with everything else as the policy says.
+    /// A request for a session with the values of the policy.
     #[must_use]
     pub const fn new(agent_id: AgentId) -> Self {
         Self {
@@ -98,54 +99,57 @@ impl CreateSession {
     }
 }
 
-/// What was granted.
+/// The limits that were granted to a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SessionLimits {
     /// The lifetime of each token, in seconds.
     pub ttl: u64,
-    /// How many times the session may be renewed.
+    /// How many renewals the session may have.
     pub max_renewals: u32,
-    /// When the first token expires.
-    pub expires_at: Timestamp,
-    /// When the session ends for good.
+    /// The end of the session, renewed or not.
     pub absolute_expires_at: Timestamp,
 }
 
+impl SessionLimits {
+    /// Limits without a policy behind them.
+    #[must_use]
+    pub const fn new(ttl: u64, max_renewals: u32, absolute_expires_at: Timestamp) -> Self {
+        Self {
+            ttl,
+            max_renewals,
+            absolute_expires_at,
+        }
+    }
+}
+
 impl SessionPolicy {
-    /// What a request is granted at `now`, or everything that is wrong with it.
+    /// Grants the limits for a request at `now`.
     ///
-    /// A ttl beyond the absolute lifetime is no error: the token then ends with the session.
+    /// A ttl beyond the absolute lifetime is no error: the token then expires with the session.
     ///
     /// # Errors
-    /// `ValidationFailed` with every issue.
+    /// `ValidationFailed` with every issue of the request.
     pub fn grant(&self, request: &CreateSession, now: Timestamp) -> Result<SessionLimits, AuthError> {
         let ttl = request.ttl.unwrap_or(self.ttl);
         let max_renewals = request.max_renewals.unwrap_or(self.max_renewals);
         let absolute_lifetime = request.absolute_lifetime.unwrap_or(self.absolute_lifetime);
 
         let mut issues = Vec::new();
-        let mut must_lie_in = |path, value: u64, min: u64, max: u64| {
+        let mut check_range = |path, value: u64, min: u64, max: u64| {
             if !(min..=max).contains(&value) {
                 issues.push(ValidationIssue::new(path, format!("must lie in {min}..={max}")));
             }
         };
         if request.ttl.is_some() {
-            must_lie_in("ttl", ttl, self.min_ttl, self.max_ttl);
+            check_range("ttl", ttl, self.min_ttl, self.max_ttl);
         }
-        must_lie_in("maxRenewals", max_renewals.into(), 0, self.max_renewals.into());
-        must_lie_in("absoluteLifetime", absolute_lifetime, 1, self.absolute_lifetime);
+        check_range("maxRenewals", max_renewals.into(), 0, self.max_renewals.into());
+        check_range("absoluteLifetime", absolute_lifetime, 1, self.absolute_lifetime);
         if !issues.is_empty() {
             return Err(AuthError::validation(issues));
         }
-
-        let absolute_expires_at = now.plus(absolute_lifetime);
-        Ok(SessionLimits {
-            ttl,
-            max_renewals,
-            expires_at: now.plus(ttl).min(absolute_expires_at),
-            absolute_expires_at,
-        })
+        Ok(SessionLimits::new(ttl, max_renewals, now.plus(absolute_lifetime)))
     }
 }
 
@@ -191,12 +195,10 @@ mod tests {
     }
 
     #[test]
-    fn the_first_token_ends_with_the_session_at_the_latest() {
-        let terms = SessionPolicy::default()
+    fn first_token_expires_with_the_session_at_the_latest() {
+        let limits = SessionPolicy::default()
             .grant(&request(Some(86_400), None, Some(3_600)), Timestamp(1_000))
             .unwrap();
-        assert_eq!(terms.expires_at, Timestamp(4_600));
-        assert_eq!(terms.absolute_expires_at, Timestamp(4_600));
-        assert_eq!(terms.ttl, 86_400);
+        assert_eq!(limits, SessionLimits::new(86_400, 30, Timestamp(4_600)));
     }
 }

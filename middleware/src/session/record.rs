@@ -1,8 +1,8 @@
-//! What a store keeps of a session.
+//! The record of a session: everything that a store keeps of it.
 
 use serde::Serialize;
 
-use super::{Constraints, RetryHash};
+use super::{Constraints, ReplacedTokenPolicy, RetryHash, SessionLimits};
 use crate::{
     clock::Timestamp,
     id::{AgentId, SessionId},
@@ -10,75 +10,158 @@ use crate::{
 };
 
 /// A session as the store keeps it.
+///
+/// Every decision about a session is a function of this record, the presented token and the current time.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct SessionRecord {
     /// The session.
     pub id: SessionId,
-    /// The agent it was granted to.
+    /// The agent that the session was granted to.
     pub agent_id: AgentId,
-    /// The hash of its current token.
+    /// The hash of the current token.
     pub token_hash: TokenHash,
-    /// How many times its token was replaced.
+    /// How many times the token was replaced, by renewals and by rotations.
     pub generation: u32,
-    /// How many times it was renewed.
-    pub renewal_count: u32,
-    /// How many times it may be renewed.
+    /// How many renewals the session may have.
     pub max_renewals: u32,
-    /// The lifetime of each of its tokens, in seconds.
+    /// The lifetime of each token, in seconds.
     pub ttl: u64,
-    /// When its current token expires.
-    pub expires_at: Timestamp,
-    /// When it ends for good, renewed or not.
+    /// The end of the session, renewed or not.
     pub absolute_expires_at: Timestamp,
-    /// When it was renewed last.
-    pub last_renewed_at: Option<Timestamp>,
-    /// The hash of the token that the last renewal replaced, if it is to be accepted for a while.
-    pub previous_token_hash: Option<TokenHash>,
-    /// What proves a repetition of the last renewal, if that had an idempotency key.
-    pub retry_hash: Option<RetryHash>,
-    /// The generation of the token that an administrator put in place last, if one did.
+    /// The last renewal, if there was one.
+    pub last_renewal: Option<LastRenewal>,
+    /// The generation of the token that an administrator issued last by a rotation.
     pub rotated_generation: Option<u32>,
-    /// When it was revoked.
+    /// When the session was revoked.
     pub revoked_at: Option<Timestamp>,
-    /// What its administrator said about its use.
+    /// The limits that the application enforces.
     pub constraints: Option<Constraints>,
 }
 
-/// A session's status, computed when it is read.
+/// The last renewal of a session, and the rules for the token that it replaced.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct LastRenewal {
+    /// When the session was renewed.
+    pub at: Timestamp,
+    /// How many times the session was renewed, this renewal included.
+    pub count: u32,
+    /// The rules for the replaced token, as they were at this renewal.
+    pub replaced: ReplacedTokenPolicy,
+    /// The hash of the replaced token, while the rules admit it for some time.
+    pub previous_token_hash: Option<TokenHash>,
+    /// The proof that a repetition must give, if the renewal had an idempotency key.
+    pub retry_hash: Option<RetryHash>,
+}
+
+/// The status of a session. It is computed when the record is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "UPPERCASE")]
+#[non_exhaustive]
 pub enum SessionStatus {
-    /// Its current token is accepted.
+    /// The current token is admitted.
     Active,
-    /// Its current token has expired; it cannot be renewed any more.
+    /// The current token has expired. It cannot be renewed any more.
     Expired,
-    /// It was revoked.
+    /// The session was revoked.
     Revoked,
 }
 
 impl SessionRecord {
+    /// The record of a new session with its first token.
+    #[must_use]
+    pub const fn new(
+        id: SessionId,
+        agent_id: AgentId,
+        token_hash: TokenHash,
+        limits: &SessionLimits,
+    ) -> Self {
+        Self {
+            id,
+            agent_id,
+            token_hash,
+            generation: 0,
+            max_renewals: limits.max_renewals,
+            ttl: limits.ttl,
+            absolute_expires_at: limits.absolute_expires_at,
+            last_renewal: None,
+            rotated_generation: None,
+            revoked_at: None,
+            constraints: None,
+        }
+    }
+
     /// When the session was created.
     #[must_use]
     pub const fn created_at(&self) -> Timestamp {
         self.id.created_at()
     }
 
-    /// Since when the session has its expiry: its last renewal, or its creation. A rotation by an administrator changes
-    /// neither.
+    /// How many times the session was renewed.
     #[must_use]
-    pub fn ttl_started_at(&self) -> Timestamp {
-        self.last_renewed_at.unwrap_or(self.created_at())
+    pub fn renewal_count(&self) -> u32 {
+        self.last_renewal.as_ref().map_or(0, |renewal| renewal.count)
     }
 
-    /// The session's status at a time.
+    /// When the session was renewed last.
+    #[must_use]
+    pub fn last_renewed_at(&self) -> Option<Timestamp> {
+        self.last_renewal.as_ref().map(|renewal| renewal.at)
+    }
+
+    /// The start of the current ttl: the last renewal, or the creation. A rotation does not change it.
+    #[must_use]
+    pub fn ttl_started_at(&self) -> Timestamp {
+        self.last_renewed_at().unwrap_or(self.created_at())
+    }
+
+    /// When the current token expires: one ttl after the last renewal or the creation, and never after the end of the session.
+    #[must_use]
+    pub fn expires_at(&self) -> Timestamp {
+        self.ttl_started_at().plus(self.ttl).min(self.absolute_expires_at)
+    }
+
+    /// The status of the session at a time.
     #[must_use]
     pub fn status(&self, now: Timestamp) -> SessionStatus {
         if self.revoked_at.is_some() {
             SessionStatus::Revoked
-        } else if now >= self.expires_at {
+        } else if now >= self.expires_at() {
             SessionStatus::Expired
         } else {
             SessionStatus::Active
         }
+    }
+}
+
+impl LastRenewal {
+    /// A renewal that keeps nothing of the replaced token.
+    #[must_use]
+    pub const fn new(at: Timestamp, count: u32, replaced: ReplacedTokenPolicy) -> Self {
+        Self {
+            at,
+            count,
+            replaced,
+            previous_token_hash: None,
+            retry_hash: None,
+        }
+    }
+
+    /// The time from which the renewal cannot be repeated.
+    #[must_use]
+    pub const fn retry_until(&self) -> Timestamp {
+        self.at.plus(self.replaced.retry_window)
+    }
+
+    /// The time from which the replaced token is not admitted.
+    #[must_use]
+    pub const fn previous_token_until(&self) -> Timestamp {
+        self.at.plus(self.replaced.previous_token_overlap)
+    }
+
+    /// The time from which the replaced token is a sign of a stolen copy.
+    pub(crate) const fn grace_until(&self) -> Timestamp {
+        self.at.plus(self.replaced.grace())
     }
 }

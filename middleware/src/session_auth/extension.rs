@@ -1,4 +1,4 @@
-//! What the layer puts into a request's extensions.
+//! The extensions that the layers add to a request.
 
 use std::sync::Arc;
 
@@ -9,13 +9,13 @@ use crate::{
     token::{Claims, VerifiedToken},
 };
 
-/// The session that a request was made in. Inner services find it in the request's extensions.
+/// The session of an authenticated request. The inner service finds it in the request's extensions.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct AuthenticatedSession {
     /// The session.
     pub session_id: SessionId,
-    /// The agent it was granted to.
+    /// The agent that the session was granted to.
     pub agent_id: AgentId,
     /// How many times the session's token was replaced.
     pub generation: u32,
@@ -23,30 +23,34 @@ pub struct AuthenticatedSession {
     pub issued_at: Timestamp,
     /// When the token expires.
     pub expires_at: Timestamp,
-    /// When the session ends for good, renewed or not.
+    /// The end of the session, renewed or not.
     pub absolute_expires_at: Timestamp,
     /// How many times the session was renewed.
     pub renewal_count: u32,
-    /// How many times the session may be renewed.
+    /// How many renewals the session may have.
     pub max_renewals: u32,
     /// When the session was renewed last.
     pub last_renewed_at: Option<Timestamp>,
-    /// Whether the token is not the current one but the one before it, which is accepted for a short while after a renewal.
-    /// What ought to be done with the current token alone, the inner service can refuse.
+    /// Whether the token is not the current one but the one before it, which is admitted for some time after a renewal. The inner
+    /// service can reject such a request where only the current token should do.
     pub previous_token: bool,
-    /// What the administrator said about the session's use, for the inner service to enforce.
+    /// The limits that the inner service enforces.
     pub constraints: Option<Constraints>,
 }
 
-/// A proven token and its session, which stands; whether the token is the current one is not known yet.
+/// A verified token and its session, which is not revoked. It is not known whether the token is the current one.
 ///
-/// Only layers [for renewal](crate::SessionAuthLayer::for_renewal) make it, and only
-/// [`SessionManager::renew`](crate::SessionManager::renew) takes it: it is no leave to use the API.
+/// Only a [`RenewalLayer`](super::RenewalLayer) makes it, and only [`SessionManager::renew`](crate::SessionManager::renew) takes it.
+/// It does not authorize any other use.
 #[derive(Debug, Clone)]
 pub struct PresentedSession(Arc<(SessionRecord, VerifiedToken)>);
 
+/// Marks a request without a token that an [optional](super::SessionAuthLayer::optional) layer admitted.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct NoSession;
+
 impl AuthenticatedSession {
-    /// What the layer makes of a session and its current token: also for tests of inner services, which need no layer then.
+    /// The session that a layer makes of a record and the claims of its current token.
     #[must_use]
     pub fn new(record: &SessionRecord, claims: &Claims) -> Self {
         Self {
@@ -56,9 +60,9 @@ impl AuthenticatedSession {
             issued_at: claims.issued_at,
             expires_at: claims.expires_at,
             absolute_expires_at: record.absolute_expires_at,
-            renewal_count: record.renewal_count,
+            renewal_count: record.renewal_count(),
             max_renewals: record.max_renewals,
-            last_renewed_at: record.last_renewed_at,
+            last_renewed_at: record.last_renewed_at(),
             previous_token: false,
             constraints: record.constraints.clone(),
         }

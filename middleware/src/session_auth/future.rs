@@ -1,90 +1,27 @@
 use std::{
     pin::Pin,
-    sync::Arc,
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
 };
 
 use bytes::Bytes;
-use http::{HeaderMap, Request, Response};
+use http::{Request, Response};
 use http_body::Body;
 use http_body_util::Full;
 use pin_project_lite::pin_project;
 use tower::Service;
 
-use super::{layer::Gate, service::Stop};
-use crate::{
-    error::AuthError,
-    guarded::{Guarded, Verdict},
-    response::ResponseBody,
-    store::{CacheRead, SessionStore},
-    token::VerifiedToken,
-};
+use super::check::SessionCheck;
+use crate::{auth_future::AuthFuture, response::ResponseBody, store::SessionStore};
 
 pin_project! {
-    /// The response future of [`SessionAuth`](crate::session_auth::SessionAuth).
+    /// The response future of [`SessionAuth`](super::SessionAuth).
     pub struct ResponseFuture<St, S, B>
     where
         St: SessionStore,
         S: Service<Request<B>>,
     {
         #[pin]
-        guarded: Guarded<Reading<St, St::Read>, S, S::Future, B>,
-    }
-}
-
-pin_project! {
-    /// Waits for the store's answer about a proven token.
-    struct Reading<St, R>
-    where
-        St: SessionStore,
-    {
-        #[pin]
-        read: R,
-        gate: Arc<Gate<St>>,
-        token: VerifiedToken,
-        // Whether the answer may be older than the request: good for letting it pass, not for refusing it.
-        shared: bool,
-        // What is done about a suspicious token before it is refused.
-        suspecting: Option<Pin<Box<dyn Future<Output = AuthError> + Send>>>,
-    }
-}
-
-impl<St: SessionStore> Verdict for Reading<St, St::Read> {
-    fn poll_verdict<B>(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        request: &mut Request<B>,
-    ) -> Poll<Result<(), AuthError>> {
-        let mut this = self.project();
-        let suspecting = match this.suspecting {
-            Some(suspecting) => suspecting,
-            None => {
-                let answer = ready!(this.read.as_mut().poll(cx));
-                let once_more = *this.shared && answer.is_ok();
-                let mut admitted = this.gate.admit(*this.token, answer, request);
-                if once_more && admitted.is_err() {
-                    *this.shared = false;
-                    this.read
-                        .set(this.gate.store.read(this.token.claims().session_id));
-                    admitted = this
-                        .gate
-                        .admit(*this.token, ready!(this.read.as_mut().poll(cx)), request);
-                }
-                match admitted {
-                    Ok(()) => return Poll::Ready(Ok(())),
-                    Err(Stop::Refused(error)) => return Poll::Ready(Err(error)),
-                    Err(Stop::Suspected(why)) => {
-                        let gate = this.gate.clone();
-                        this.suspecting.insert(gate.suspect(why, *this.token))
-                    }
-                }
-            }
-        };
-        suspecting.as_mut().poll(cx).map(Err)
-    }
-
-    fn reject(&self, error: &AuthError, request_headers: &HeaderMap) -> Response<Full<Bytes>> {
-        self.gate.rejections.respond(error, request_headers)
+        future: AuthFuture<SessionCheck<St>, S, S::Future, B>,
     }
 }
 
@@ -95,39 +32,19 @@ where
 {
     pub(super) const fn rejected(response: Response<Full<Bytes>>) -> Self {
         Self {
-            guarded: Guarded::rejected(response),
+            future: AuthFuture::rejected(response),
         }
     }
 
-    pub(super) const fn passed(request: Request<B>, inner: S) -> Self {
+    pub(super) const fn admitted(request: Request<B>, inner: S) -> Self {
         Self {
-            guarded: Guarded::passed(request, inner),
+            future: AuthFuture::admitted(request, inner),
         }
     }
 
-    pub(super) fn deciding(
-        read: CacheRead<St::Read>,
-        gate: Arc<Gate<St>>,
-        token: VerifiedToken,
-        request: Request<B>,
-        inner: S,
-    ) -> Self {
-        let (read, shared) = match read {
-            CacheRead::Own(read) => (read, false),
-            CacheRead::Shared(read) => (read, true),
-        };
+    pub(super) const fn checking(check: SessionCheck<St>, request: Request<B>, inner: S) -> Self {
         Self {
-            guarded: Guarded::deciding(
-                Reading {
-                    read,
-                    gate,
-                    token,
-                    shared,
-                    suspecting: None,
-                },
-                request,
-                inner,
-            ),
+            future: AuthFuture::authorizing(check, request, inner),
         }
     }
 }
@@ -141,7 +58,7 @@ where
     type Output = Result<Response<ResponseBody<ResBody>>, S::Error>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.project().guarded.poll(cx)
+        self.project().future.poll(cx)
     }
 }
 

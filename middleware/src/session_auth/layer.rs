@@ -1,24 +1,23 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{HeaderMap, Response};
+use http::{HeaderMap, HeaderName, Response};
 use http_body_util::Full;
-use serde::{Deserialize, Serialize};
 use tower::Layer;
 
-use super::SessionAuth;
+use super::{SessionAuth, config::SessionAuthConfig};
 use crate::{
-    clock::{Clock, SystemClock},
+    clock::Clock,
     error::AuthError,
-    id::SessionId,
-    response::Rejections,
     security::SecurityEvents,
-    session::{ReplacedTokenPolicy, SessionRecord},
-    store::{CacheRead, CachedStore, SessionStore, StoreError},
+    store::{CachedStore, SessionStore, StoreError},
     token::TokenVerifier,
 };
 
-/// Lets requests pass that carry the current token of a session that stands. See [`session_auth`](crate::session_auth) for the rules.
+/// Admits requests that carry the current token of an active session. See [`session_auth`](crate::session_auth) for the rules.
+///
+/// [`SessionAuthority`](crate::SessionAuthority) makes a layer that agrees with the manager of the sessions. A service that only
+/// verifies makes its own, from public keys:
 ///
 /// ```
 /// use http::{Request, Response};
@@ -32,7 +31,7 @@ use crate::{
 ///     .layer(SessionAuthLayer::new(verifier, MemoryStore::new()))
 ///     .service(service_fn(async |request: Request<String>| {
 ///         let session = request.extensions().get::<AuthenticatedSession>();
-///         assert!(session.is_some(), "the layer lets nobody else pass");
+///         assert!(session.is_some(), "only authenticated requests get here");
 ///         Ok::<_, std::convert::Infallible>(Response::new(String::from("hello")))
 ///     }));
 /// # let _ = service;
@@ -41,152 +40,83 @@ use crate::{
 /// ```
 #[derive(Clone)]
 pub struct SessionAuthLayer<St: SessionStore> {
-    pub(super) gate: Arc<Gate<St>>,
-}
-
-/// What all services of a layer share.
-#[derive(Clone)]
-pub(super) struct Gate<St: SessionStore> {
-    pub(super) verifier: TokenVerifier,
-    pub(super) store: St,
-    pub(super) clock: Arc<dyn Clock>,
-    pub(super) mode: Mode,
-    /// The near cache of a bounded layer. A strict layer has none.
-    pub(super) cache: Option<Cache<St>>,
-    pub(super) rotation: ReplacedTokenPolicy,
-    pub(super) events: SecurityEvents,
-    pub(super) rejections: Rejections,
-}
-
-/// An alias, because `derive(Clone)` would demand `St::Read: Clone` for the type itself.
-type Cache<St> = Arc<dyn RecordCache<<St as SessionStore>::Read>>;
-
-/// The near cache of a store, without the store's type: a layer has one only if it is bounded.
-pub(super) trait RecordCache<R>: Send + Sync {
-    /// See [`CachedStore::cached`].
-    fn cached(&self, id: SessionId) -> Option<Arc<SessionRecord>>;
-
-    /// See [`CachedStore::read_through`].
-    fn read_through(&self, id: SessionId) -> CacheRead<R>;
-}
-
-impl<St: CachedStore> RecordCache<St::Read> for St {
-    fn cached(&self, id: SessionId) -> Option<Arc<SessionRecord>> {
-        CachedStore::cached(self, id)
-    }
-
-    fn read_through(&self, id: SessionId) -> CacheRead<St::Read> {
-        CachedStore::read_through(self, id)
-    }
-}
-
-/// How fresh the session record behind a decision is: a configuration value.
-///
-/// [`SessionAuthLayer::new`] makes a strict layer, [`SessionAuthLayer::bounded`] a bounded one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum Freshness {
-    /// Every request reads the store. A revocation applies from the next request on.
-    #[default]
-    Strict,
-    /// A cached record can admit a request without I/O. Every rejection is confirmed by a read.
-    ///
-    /// The store pushes invalidations. While it cannot, a revoked or replaced token may be admitted until the store's bound has
-    /// passed; then every request reads the store. A change through the same store, or a clone of it, applies at once. See
-    /// [`NearCacheConfig`](crate::store::NearCacheConfig) of [`RedisStore`](crate::RedisStore).
-    Bounded,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Mode {
-    Access,
-    Renewal,
+    config: Arc<SessionAuthConfig<St>>,
 }
 
 impl<St: SessionStore> SessionAuthLayer<St> {
-    /// A layer for the API. It is strict: every request reads the store.
+    /// A strict layer: every request reads the store.
     #[must_use]
     pub fn new(verifier: TokenVerifier, store: St) -> Self {
-        Self::in_mode(verifier, store, Mode::Access)
-    }
-
-    /// A layer for the renewal endpoint alone: it leaves "is this the current token" and "is it time" to
-    /// [`SessionManager::renew`](crate::SessionManager::renew), so that a stale token is told `SESSION_RENEWAL_MISMATCH`.
-    #[must_use]
-    pub fn for_renewal(verifier: TokenVerifier, store: St) -> Self {
-        Self::in_mode(verifier, store, Mode::Renewal)
-    }
-
-    fn in_mode(verifier: TokenVerifier, store: St, mode: Mode) -> Self {
         Self {
-            gate: Arc::new(Gate {
-                verifier,
-                store,
-                clock: Arc::new(SystemClock),
-                mode,
-                cache: None,
-                rotation: ReplacedTokenPolicy::default(),
-                events: SecurityEvents::default(),
-                rejections: Rejections::default(),
-            }),
+            config: Arc::new(SessionAuthConfig::new(verifier, store)),
         }
     }
 
-    /// Another clock than the system's.
-    #[must_use]
-    pub fn clock(mut self, clock: impl Clock) -> Self {
-        Arc::make_mut(&mut self.gate).clock = Arc::new(clock);
-        self
-    }
-
-    /// Returns a strict copy of the layer: it reads the store for every request.
+    /// Returns a strict copy of the layer: every request reads the store.
     #[must_use]
     pub fn strict(&self) -> Self {
-        let mut gate = (*self.gate).clone();
-        gate.cache = None;
-        Self { gate: Arc::new(gate) }
+        let mut config = (*self.config).clone();
+        config.cache = None;
+        Self {
+            config: Arc::new(config),
+        }
     }
 
-    /// What becomes of replaced tokens, if not the default. The [manager](crate::SessionManager) of these sessions needs the
-    /// same: it is in its policy. A layer for renewal leaves these questions to the manager.
+    /// Also admits requests without a token. They reach the inner service without an [`AuthenticatedSession`](super::AuthenticatedSession).
+    /// A request with an invalid token is rejected as before.
     #[must_use]
-    pub fn rotation(mut self, rotation: ReplacedTokenPolicy) -> Self {
-        Arc::make_mut(&mut self.gate).rotation = rotation;
+    pub fn optional(mut self) -> Self {
+        Arc::make_mut(&mut self.config).optional = true;
         self
     }
 
-    /// Counts security events together with others.
+    /// Sets the request header that carries the token: see [`TokenVerifier::header`].
+    #[must_use]
+    pub fn header(mut self, header: HeaderName) -> Self {
+        let config = Arc::make_mut(&mut self.config);
+        config.verifier = config.verifier.clone().header(header);
+        self
+    }
+
+    /// Sets the clock: the system's by default.
+    #[must_use]
+    pub fn clock(mut self, clock: impl Clock) -> Self {
+        Arc::make_mut(&mut self.config).clock = Arc::new(clock);
+        self
+    }
+
+    /// Counts security events together with the layers and managers that share `events`.
     #[must_use]
     pub fn events(mut self, events: SecurityEvents) -> Self {
-        Arc::make_mut(&mut self.gate).events = events;
+        Arc::make_mut(&mut self.config).events = events;
         self
     }
 
-    /// The realm of the `WWW-Authenticate` challenge: `session` by default. Quotes, backslashes and what is not visible ASCII are left out.
+    /// Sets the realm of the `WWW-Authenticate` challenge: `session` by default. Quotes, backslashes and characters outside
+    /// visible ASCII are left out.
     #[must_use]
     pub fn realm(mut self, realm: &str) -> Self {
-        Arc::make_mut(&mut self.gate).rejections.set_realm(realm);
+        Arc::make_mut(&mut self.config).rejections.set_realm(realm);
         self
     }
 
-    /// Answers refusals in another shape than problem documents. The error goes into the response's extensions all the same.
+    /// Answers rejected requests with another response than the default one. The error is added to its extensions.
     ///
-    /// [`problem_response`](crate::response::problem_response) makes the default shape, to start from.
+    /// [`problem_response`](crate::response::problem_response) makes the default one, to start from.
     #[must_use]
     pub fn on_rejection(
         mut self,
         respond: impl Fn(&AuthError, &HeaderMap) -> Response<Full<Bytes>> + Send + Sync + 'static,
     ) -> Self {
-        Arc::make_mut(&mut self.gate).rejections.replace(respond);
+        Arc::make_mut(&mut self.config).rejections.replace(respond);
         self
     }
 }
 
 impl<St: CachedStore> SessionAuthLayer<St> {
-    /// A bounded layer for the API: see [`Freshness::Bounded`]. It enables the store's near cache.
+    /// A bounded layer: a cached record can admit a request without I/O. See [`Freshness::Bounded`](super::Freshness::Bounded).
     ///
-    /// A store without a near cache cannot have a bounded layer:
+    /// This enables the near cache of the store. A store without one has no bounded layer:
     ///
     /// ```compile_fail
     /// # use tower_session_auth::{MemoryStore, SessionAuthLayer, TokenVerifier};
@@ -195,13 +125,14 @@ impl<St: CachedStore> SessionAuthLayer<St> {
     /// ```
     ///
     /// # Errors
-    /// When the near cache cannot start.
+    /// If the near cache cannot start.
     pub fn bounded(verifier: TokenVerifier, store: St) -> Result<Self, StoreError> {
         store.enable_cache()?;
-        let cache = Arc::new(store.clone());
-        let mut layer = Self::new(verifier, store);
-        Arc::make_mut(&mut layer.gate).cache = Some(cache);
-        Ok(layer)
+        let mut config = SessionAuthConfig::new(verifier, store);
+        config.cache = Some(Arc::new(config.store.clone()));
+        Ok(Self {
+            config: Arc::new(config),
+        })
     }
 }
 
@@ -209,15 +140,15 @@ impl<St: SessionStore, S> Layer<S> for SessionAuthLayer<St> {
     type Service = SessionAuth<St, S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        SessionAuth::new(self.gate.clone(), inner)
+        SessionAuth::new(self.config.clone(), inner)
     }
 }
 
 impl<St: SessionStore> std::fmt::Debug for SessionAuthLayer<St> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("SessionAuthLayer")
-            .field("mode", &self.gate.mode)
-            .field("bounded", &self.gate.cache.is_some())
+            .field("bounded", &self.config.cache.is_some())
+            .field("optional", &self.config.optional)
             .finish_non_exhaustive()
     }
 }

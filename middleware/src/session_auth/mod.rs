@@ -1,36 +1,46 @@
-//! [`SessionAuthLayer`]: lets a request pass when its bearer token is the current one of a session that stands.
+//! [`SessionAuthLayer`]: admits a request if its bearer token is the current token of an active session.
 //!
-//! In this order:
+//! The rules, in this order:
 //!
-//! 1. There is exactly one `Authorization` header, of at most 4 KiB, with the scheme `Bearer` in any case (RFC 6750,
-//!    section 2.1), and no token in the query. Else `INVALID_TOKEN`.
-//! 2. The token proves itself: see [`TokenVerifier`](crate::TokenVerifier). Else `INVALID_TOKEN`.
-//! 3. The store answers within its deadline. Else `STORE_UNAVAILABLE`: never a pass, never a 401. With
-//!    [`Freshness::Bounded`] a copy of the session's record in memory answers instead, if the store vouches for one and 4 to 7 let
-//!    the request pass by it; nobody is refused without a read.
-//! 4. The session exists. Else `SESSION_NOT_FOUND`, or `TOKEN_EXPIRED` when the token has expired.
-//! 5. It is not revoked. Else `SESSION_REVOKED`. It is a session of the token's agent. Else `INVALID_TOKEN`.
-//! 6. The token has not expired. Else `TOKEN_EXPIRED`. (A `nbf`, which no token of this crate has, has passed. Else
-//!    `INVALID_TOKEN`.)
-//! 7. The token is the session's current one, or the one before it in its
-//!    [overlap](crate::session::ReplacedTokenPolicy::previous_token_overlap). Else `TOKEN_SUPERSEDED`, or `SESSION_STATE_LOST` when the store
-//!    has lost writes.
+//! 1. The request has exactly one `Authorization` header of at most 4 KiB, with the scheme `Bearer` in any case (RFC 6750,
+//!    section 2.1), and no session token in the query. Else `INVALID_TOKEN`.
+//! 2. The [verifier](crate::TokenVerifier) accepts the token. Else `INVALID_TOKEN`.
+//! 3. The store answers within its deadline. Else `STORE_UNAVAILABLE`: never an admission, never a 401. In a
+//!    [bounded](SessionAuthLayer::bounded) layer a cached record can admit the request by the rules 5 to 7. Every rejection is
+//!    confirmed by a read from the store.
+//! 4. The session exists. Else `SESSION_NOT_FOUND`, or `TOKEN_EXPIRED` if the token has expired.
+//! 5. The session is not revoked. Else `SESSION_REVOKED`. It belongs to the token's agent. Else `INVALID_TOKEN`.
+//! 6. The token has not expired. Else `TOKEN_EXPIRED`. If the token has a `nbf` claim, that time has come. Else
+//!    `INVALID_TOKEN`. (No token of this crate has one.)
+//! 7. The token is the current one of the session, or the one before it within its
+//!    [overlap](crate::session::ReplacedTokenPolicy::previous_token_overlap). Else `TOKEN_SUPERSEDED`, or `SESSION_STATE_LOST` if
+//!    the store has lost writes.
 //!
-//! Then the request goes to the inner service with an [`AuthenticatedSession`] in its extensions. A refusal never reaches the
-//! inner service; its response has the [`AuthError`](crate::AuthError) in its extensions.
+//! An admitted request reaches the inner service with an [`AuthenticatedSession`] in its extensions. A rejected request never
+//! reaches it. The response to a rejected request has the [`AuthError`](crate::AuthError) in its extensions. A gRPC request is
+//! rejected with a gRPC status, any other request with a problem document: see [`response`](crate::response).
 //!
-//! A layer [for renewal](SessionAuthLayer::for_renewal) asks 1 to 5 and leaves the rest to
-//! [`SessionManager::renew`](crate::SessionManager::renew), which it hands a [`PresentedSession`].
+//! [`RenewalLayer`] is for the renewal endpoint. It checks the rules 1 to 5 and leaves the others to
+//! [`SessionManager::renew`](crate::SessionManager::renew), to which it hands a [`PresentedSession`].
+//!
+//! # CORS
+//!
+//! Put a CORS layer **outside** this layer. A browser sends its preflight request without a token, and reads a rejection only if
+//! the rejection carries the CORS headers too. In axum: `.route_layer(auth)` on the routes, then `.layer(cors)` on the router.
 
-mod credentials;
+mod check;
+mod config;
 mod extension;
 mod future;
 mod layer;
+mod renewal;
 mod service;
 #[cfg(test)]
 mod tests;
 
+pub use config::Freshness;
 pub use extension::{AuthenticatedSession, PresentedSession};
 pub use future::ResponseFuture;
-pub use layer::{Freshness, SessionAuthLayer};
+pub use layer::SessionAuthLayer;
+pub use renewal::{RenewalAuth, RenewalFuture, RenewalLayer};
 pub use service::SessionAuth;

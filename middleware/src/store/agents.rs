@@ -7,6 +7,7 @@ use crate::{clock::Timestamp, id::AgentId};
 
 /// A registered agent.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Agent {
     /// The agent's id.
     pub id: AgentId,
@@ -16,13 +17,25 @@ pub struct Agent {
     pub created_at: Timestamp,
 }
 
-/// Tells whether an agent exists, before a session is opened for it.
+impl Agent {
+    /// An agent without a name.
+    #[must_use]
+    pub const fn new(id: AgentId, created_at: Timestamp) -> Self {
+        Self {
+            id,
+            name: None,
+            created_at,
+        }
+    }
+}
+
+/// A directory of agents. A session is created only for an agent that it contains.
 pub trait AgentDirectory: Send + Sync + 'static {
-    /// Whether the agent may have sessions.
+    /// Whether the agent exists and may have sessions.
     fn contains(&self, agent: AgentId) -> impl Future<Output = Result<bool, StoreError>> + Send;
 }
 
-/// Accepts any agent: for those who know their agents themselves.
+/// A directory that contains every agent: for applications that check their agents themselves.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct AnyAgent;
 
@@ -32,22 +45,22 @@ impl AgentDirectory for AnyAgent {
     }
 }
 
-/// Keeps the agents of those who have no directory of their own.
+/// A store of agents, for applications without a directory of their own.
 pub trait AgentStore: Clone + Send + Sync + 'static {
-    /// Registers an agent. When there is one with this id, nothing changes and that one is the answer.
+    /// Registers an agent. If an agent with this id exists, nothing changes and that agent is returned.
     fn register(&self, agent: &Agent) -> impl Future<Output = Result<RegisterOutcome, StoreError>> + Send;
 
-    /// Finds an agent.
+    /// Returns an agent.
     fn agent(&self, id: AgentId) -> impl Future<Output = Result<Option<Agent>, StoreError>> + Send;
 
-    /// A page of the agents, by id.
+    /// Returns a page of the agents, by id.
     fn agents(
         &self,
         page: PageRequest<AgentId>,
     ) -> impl Future<Output = Result<Page<Agent, AgentId>, StoreError>> + Send;
 
-    /// Deletes an agent and revokes its sessions in one step. No session can be added after it, not even by a command that
-    /// was sent before. Answers how many sessions were active; `None` when there is no such agent.
+    /// Deletes an agent and revokes its sessions in one step. Afterwards no session can be created for it, not even by a command
+    /// that was sent earlier. Returns how many sessions were active; `None` if there is no such agent.
     fn delete_agent(
         &self,
         id: AgentId,
@@ -55,7 +68,7 @@ pub trait AgentStore: Clone + Send + Sync + 'static {
     ) -> impl Future<Output = Result<Option<u32>, StoreError>> + Send;
 }
 
-/// The agents of an [`AgentStore`] as a directory.
+/// The directory of the agents in an [`AgentStore`].
 #[derive(Debug, Clone)]
 pub struct RegisteredAgents<S>(pub S);
 
@@ -67,9 +80,10 @@ impl<S: AgentStore> AgentDirectory for RegisteredAgents<S> {
 
 /// The outcome of [`AgentStore::register`].
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum RegisterOutcome {
     /// The agent was registered.
-    Done,
-    /// There was one already.
+    Registered,
+    /// An agent with this id existed already.
     Exists(Agent),
 }

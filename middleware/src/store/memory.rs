@@ -1,4 +1,4 @@
-//! Sessions in the process's own memory.
+//! [`MemoryStore`]: sessions in the memory of the process.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -17,8 +17,8 @@ use crate::{
     session::{OnSessionLimit, SessionRecord, SessionStatus},
 };
 
-/// An embedded store: for a first run, for tests, and for single processes that may forget everything when they stop.
-/// Clones share the same sessions.
+/// A store in the memory of the process: for a first run, for tests, and for a single process that may lose its sessions when it
+/// stops. Clones share the same sessions.
 #[derive(Debug, Clone, Default)]
 pub struct MemoryStore {
     state: Arc<Mutex<State>>,
@@ -27,12 +27,12 @@ pub struct MemoryStore {
 #[derive(Debug, Default)]
 struct State {
     sessions: HashMap<SessionId, Kept>,
-    /// Every session that is listed, by agent.
+    /// The sessions that are listed, by agent.
     listed: BTreeMap<AgentId, BTreeSet<SessionId>>,
-    /// When which record is forgotten.
+    /// The time at which each record is removed.
     ends: BTreeSet<(Timestamp, SessionId)>,
     agents: BTreeMap<AgentId, Agent>,
-    /// Agents that were deleted lately: a creation that was under way must not outlive the deletion.
+    /// Agents that were deleted recently: a creation that was sent earlier must not succeed after the deletion.
     deleted: HashMap<AgentId, Timestamp>,
 }
 
@@ -49,7 +49,7 @@ impl MemoryStore {
         Self::default()
     }
 
-    /// No section under this lock can leave the state half changed, so a poisoned lock is still good.
+    /// No code under this lock can panic half way, so a poisoned lock still guards a consistent state.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -66,7 +66,7 @@ impl State {
         }
     }
 
-    /// Forgets what is past its end.
+    /// Removes the records whose time has come.
     fn sweep(&mut self, now: Timestamp) {
         while let Some(&(until, id)) = self.ends.first()
             && until <= now
@@ -88,7 +88,7 @@ impl State {
         }
     }
 
-    /// The agent's active sessions, the one renewed or created the longest ago first.
+    /// The agent's active sessions, ordered by their last renewal or creation.
     fn active(&self, agent: AgentId, now: Timestamp) -> BTreeSet<(Timestamp, SessionId)> {
         let ids = self.listed.get(&agent).into_iter().flatten();
         ids.filter_map(|id| self.sessions.get(id))
@@ -98,7 +98,7 @@ impl State {
             .collect()
     }
 
-    /// `false` when there is no such session.
+    /// Returns `false` if there is no such session.
     fn revoke(&mut self, id: SessionId, now: Timestamp) -> bool {
         let Some(kept) = self.sessions.get_mut(&id) else {
             return false;
@@ -150,12 +150,9 @@ impl SessionStore for MemoryStore {
         }
         let listed = state.listed.entry(record.agent_id).or_default();
         listed.insert(record.id);
-        let until = record.expires_at.plus(session.retention);
+        let until = record.expires_at().plus(session.retention);
         state.put(record.clone(), until);
-        Ok(match evicted.is_empty() {
-            true => CreateOutcome::Done,
-            false => CreateOutcome::InPlaceOf(evicted),
-        })
+        Ok(CreateOutcome::Created { evicted })
     }
 
     async fn replace_token(&self, swap: &TokenSwap) -> Result<SwapOutcome, StoreError> {
@@ -170,9 +167,9 @@ impl SessionStore for MemoryStore {
         if kept.record.token_hash != *swap.expected() {
             return Ok(SwapOutcome::Mismatch(Box::new(kept.record.clone())));
         }
-        let until = swap.next.expires_at.plus(swap.retention);
+        let until = swap.next.expires_at().plus(swap.retention);
         state.put(swap.next.clone(), until);
-        Ok(SwapOutcome::Done)
+        Ok(SwapOutcome::Replaced)
     }
 
     async fn revoke(&self, id: SessionId, now: Timestamp) -> Result<bool, StoreError> {
@@ -232,7 +229,7 @@ impl AgentStore for MemoryStore {
         }
         state.deleted.remove(&agent.id);
         state.agents.insert(agent.id, agent.clone());
-        Ok(RegisterOutcome::Done)
+        Ok(RegisterOutcome::Registered)
     }
 
     async fn agent(&self, id: AgentId) -> Result<Option<Agent>, StoreError> {

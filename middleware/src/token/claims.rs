@@ -8,22 +8,43 @@ use crate::{
     id::{AgentId, SessionId},
 };
 
-/// What a token says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// The claims of a token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Claims {
     /// `sub`: the session.
     pub session_id: SessionId,
     /// `agt`: the agent.
     pub agent_id: AgentId,
-    /// `gen`: how many times the session's token had been replaced when this one was signed.
+    /// `gen`: how many times the session's token had been replaced when this token was signed.
     pub generation: u32,
-    /// `iat`
+    /// `iat`: when the token was issued.
     pub issued_at: Timestamp,
-    /// `exp`: the token is refused from this second on.
+    /// `exp`: the token is rejected from this second on.
     pub expires_at: Timestamp,
 }
 
-/// The payload as it is signed. Times are RFC 3339, as the PASETO specification asks (Payload processing, registered claims).
+impl Claims {
+    /// The claims of a session's token.
+    #[must_use]
+    pub const fn new(
+        session_id: SessionId,
+        agent_id: AgentId,
+        generation: u32,
+        issued_at: Timestamp,
+        expires_at: Timestamp,
+    ) -> Self {
+        Self {
+            session_id,
+            agent_id,
+            generation,
+            issued_at,
+            expires_at,
+        }
+    }
+}
+
+/// The payload of a token. Times are RFC 3339, as the PASETO specification demands (Payload Processing, registered claims).
 #[derive(Serialize, Deserialize)]
 pub(super) struct Payload {
     pub(super) iss: String,
@@ -39,7 +60,7 @@ pub(super) struct Payload {
 }
 
 impl Payload {
-    /// `None` when a time is outside what RFC 3339 can write (years 0 to 9999).
+    /// `None` if a time is outside the range of RFC 3339 (years 0 to 9999).
     pub(super) fn new(claims: &Claims, issuer: &str, audience: Option<&str>) -> Option<Self> {
         Some(Self {
             iss: issuer.to_owned(),
@@ -53,18 +74,18 @@ impl Payload {
         })
     }
 
-    /// The claims; `None` when a time cannot be read.
+    /// The claims. `None` if a time cannot be parsed.
     pub(super) fn claims(&self) -> Option<Claims> {
-        Some(Claims {
-            session_id: self.sub,
-            agent_id: self.agt,
-            generation: self.r#gen,
-            issued_at: parse(&self.iat)?,
-            expires_at: parse(&self.exp)?,
-        })
+        Some(Claims::new(
+            self.sub,
+            self.agt,
+            self.r#gen,
+            parse(&self.iat)?,
+            parse(&self.exp)?,
+        ))
     }
 
-    /// `nbf`, which this crate never writes but honours; the outer `None` when it cannot be read.
+    /// The `nbf` claim, which this crate never writes but honours. The outer `None` means that it cannot be parsed.
     pub(super) fn not_before(&self) -> Option<Option<Timestamp>> {
         self.nbf.as_deref().map_or(Some(None), |nbf| parse(nbf).map(Some))
     }
@@ -78,7 +99,7 @@ fn format(at: Timestamp) -> Option<String> {
         .ok()
 }
 
-/// Fractions of a second are cut off. This crate writes none.
+/// Cuts off fractions of a second. This crate writes none.
 fn parse(text: &str) -> Option<Timestamp> {
     let at = OffsetDateTime::parse(text, &Rfc3339).ok()?;
     u64::try_from(at.unix_timestamp()).ok().map(Timestamp)

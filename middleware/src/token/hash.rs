@@ -1,8 +1,8 @@
-//! Hashes: all that a store keeps of a secret.
+//! SHA-256 hashes: the only form in which a store keeps a secret.
 
 use sha2::{Digest, Sha256};
 
-/// A SHA-256 that is compared in constant time and does not print itself.
+/// Defines a SHA-256 type that compares in constant time and is redacted in `Debug`.
 macro_rules! secret_hash {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
@@ -24,13 +24,13 @@ macro_rules! secret_hash {
         }
 
         impl PartialEq for $name {
-            /// In constant time.
+            /// Compares in constant time.
             fn eq(&self, other: &Self) -> bool {
                 let words = |hash: &[u8; 32]| {
                     let (words, _) = hash.as_chunks();
                     std::array::from_fn::<_, 4, _>(|word| u64::from_ne_bytes(words[word]))
                 };
-                // Word by word: a barrier for each byte would take longer than the rest of a lookup.
+                // Four words, because an optimisation barrier for each of 32 bytes costs more than the rest of a lookup.
                 subtle::ConstantTimeEq::ct_eq(words(&self.0).as_slice(), &words(&other.0)).into()
             }
         }
@@ -47,7 +47,7 @@ macro_rules! secret_hash {
 pub(crate) use secret_hash;
 
 secret_hash! {
-    /// SHA-256 of a whole bearer string, prefix included. All that a store keeps of a token.
+    /// The SHA-256 of a whole bearer string, prefix included. A store keeps this hash and never the token.
     TokenHash
 }
 

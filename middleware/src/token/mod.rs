@@ -6,55 +6,57 @@
 //! | payload | `iss`, `sub` (session id), `agt` (agent id), `gen` (generation), `iat`, `exp` (RFC 3339), `aud` when configured |
 //! | footer | `{"kid":"k4.pid.…"}`: the PASERK id of the signing key, parsed only to choose the key |
 //!
-//! Only the low-level signature functions of `pasetors` are used: its claim validation reads the real clock.
+//! Only the signature functions of `pasetors` are used, since its claim validation reads the real clock.
 
 mod claims;
+mod credentials;
 mod hash;
 mod keys;
-mod mint;
-mod proven;
+mod signer;
 #[cfg(test)]
 mod tests;
-mod verify;
+mod verified;
+mod verifier;
 
 pub use claims::Claims;
 pub use hash::TokenHash;
 pub(crate) use hash::secret_hash;
 pub use keys::{KeyError, SigningKey, VerifyingKey};
-pub use mint::{SignError, TokenSigner};
-pub use verify::{TokenVerifier, VerifiedToken};
+pub use signer::{SignError, TokenSigner};
+pub use verified::VerifiedToken;
+pub use verifier::TokenVerifier;
 
 use std::fmt;
 
 use subtle::ConstantTimeEq;
 
-/// The prefix of tokens unless another is configured.
+/// The default prefix of tokens.
 pub const DEFAULT_PREFIX: &str = "wai_sess_";
 
-/// The `iss` claim of tokens unless another is configured.
+/// The default `iss` claim of tokens.
 pub const DEFAULT_ISSUER: &str = "tower-session-auth";
 
-/// The longest `Authorization` header value that is looked at, in bytes.
-pub(crate) const MAX_HEADER_LEN: usize = 4096;
+/// The longest header value that is examined, in bytes.
+const MAX_HEADER_LEN: usize = 4096;
 
-/// A bearer token. It neither prints nor logs itself.
+/// A bearer token. `Debug` redacts it.
 #[derive(Clone)]
 pub struct SessionToken(String);
 
 impl SessionToken {
-    /// A token that was received, as its owner keeps it. Whether it is one is for a [`TokenVerifier`] to say.
+    /// A token that was received, as its owner keeps it. It is not verified: see [`TokenVerifier`].
     #[must_use]
     pub fn from_bearer(bearer: impl Into<String>) -> Self {
         Self(bearer.into())
     }
 
-    /// The bearer string, to be handed to its owner and to nobody else.
+    /// The bearer string. Give it to its owner and to nobody else.
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.0
     }
 
-    /// The hash under which the store knows this token.
+    /// The hash under which the store keeps this token.
     #[must_use]
     pub fn hash(&self) -> TokenHash {
         TokenHash::of(&self.0)
@@ -62,7 +64,7 @@ impl SessionToken {
 }
 
 impl PartialEq for SessionToken {
-    /// In constant time, but for the length.
+    /// Compares in constant time, except for the length.
     fn eq(&self, other: &Self) -> bool {
         self.0.as_bytes().ct_eq(other.0.as_bytes()).into()
     }

@@ -1,60 +1,47 @@
-use super::{Rejection, check_session, reject_stale_token};
-use crate::{
-    clock::Timestamp,
-    error::ErrorKind,
-    session::{ReplacedTokenPolicy, SessionRecord},
-    token::VerifiedToken,
-};
+use super::{Rejection, check_session, reject_replaced};
+use crate::{clock::Timestamp, error::ErrorKind, session::SessionRecord, token::VerifiedToken};
 
-/// As what a token is let pass.
+/// The token of the record that the presented token matched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum MatchedToken {
-    /// As the session's current token.
+    /// The current token.
     Current,
-    /// As the one before it, in its overlap.
+    /// The token before it, within its overlap.
     Previous,
 }
 
-/// Whether a proven token may use the API now.
+/// Decides whether a verified token may use the API now.
 ///
-/// In this order: revoked → the session's own agent → expiry → current token, or the one before it in its overlap.
+/// The checks, in this order: revoked, the session's own agent, expiry of the token, current token (or the one before it within
+/// its overlap), expiry of the session.
 ///
 /// # Errors
 /// `SessionRevoked`, `InvalidToken`, `TokenExpired`, `SessionStateLost`, `TokenSuperseded`.
 pub fn admit(
     record: &SessionRecord,
     token: &VerifiedToken,
-    rotation: &ReplacedTokenPolicy,
     now: Timestamp,
 ) -> Result<MatchedToken, Rejection> {
     check_session(record, token)?;
     token.check_expiry(now)?;
-    let admission = if record.token_hash == *token.hash() {
+    let matched = if record.token_hash == *token.hash() {
         MatchedToken::Current
-    } else if is_overlapping(record, token, rotation, now) {
+    } else if is_in_overlap(record, token, now) {
         MatchedToken::Previous
     } else {
-        return Err(reject_stale_token(
-            record,
-            token,
-            rotation,
-            now,
-            ErrorKind::TokenSuperseded,
-        ));
+        return Err(reject_replaced(record, token, now, ErrorKind::TokenSuperseded));
     };
-    if now >= record.expires_at {
+    if now >= record.expires_at() {
         return Err(ErrorKind::TokenExpired.into());
     }
-    Ok(admission)
+    Ok(matched)
 }
 
-fn is_overlapping(
-    record: &SessionRecord,
-    token: &VerifiedToken,
-    rotation: &ReplacedTokenPolicy,
-    now: Timestamp,
-) -> bool {
-    record.previous_token_hash == Some(*token.hash())
-        && token.claims().generation.saturating_add(1) == record.generation
-        && now.since(record.ttl_started_at()) < rotation.previous_token_overlap
+fn is_in_overlap(record: &SessionRecord, token: &VerifiedToken, now: Timestamp) -> bool {
+    record.last_renewal.as_ref().is_some_and(|renewal| {
+        renewal.previous_token_hash == Some(*token.hash())
+            && token.claims().generation.saturating_add(1) == record.generation
+            && now < renewal.previous_token_until()
+    })
 }

@@ -1,38 +1,39 @@
-use super::{Rejection, check_session, reject_stale_token, renewable_from};
+use super::{Rejection, check_session, reject_replaced, renewable_from};
 use crate::{
     clock::Timestamp,
     error::ErrorKind,
-    session::{IdempotencyKey, ReplacedTokenPolicy, RetryHash, SessionRecord},
+    session::{IdempotencyKey, LastRenewal, RetryHash, SessionRecord},
     token::{Claims, VerifiedToken},
 };
 
-/// How a renewal is to be answered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Renewal {
-    /// With a new token, once it has replaced the current one.
-    NextToken(NextToken),
-    /// With the current token once more, since the answer that brought it was lost: it is the one that says these claims.
+/// The answer to a renewal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RenewalDecision {
+    /// A new token is issued after it has replaced the current one in the store.
+    Replace(NextToken),
+    /// The current token, which has these claims, is given again: its first answer was lost.
     Repeat(Claims),
 }
 
-/// A new token for a session.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// The next token of a session.
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct NextToken {
-    /// What the token will say.
+    /// The claims of the token.
     pub claims: Claims,
-    /// The session's renewal count from then on.
+    /// The renewal count of the session with this token.
     pub renewal_count: u32,
 }
 
-/// Whether a proven token may renew its session now.
+/// Decides whether a verified token may renew its session now.
 ///
-/// In this order: revoked → current token, or the one before it in a repetition inside the retry window → expiry → renewal
-/// limit → absolute lifetime → half of the ttl. The new token expires at now + ttl, and never after the session's absolute
-/// lifetime. Of a repetition, the limit and the half are not asked: they were, the first time.
+/// The checks, in this order: revoked, current token (or the one before it in a repetition within the retry window), expiry,
+/// renewal limit, absolute lifetime, half of the ttl. The new token expires one ttl after now, and never after the end of the
+/// session. A repetition skips the renewal limit and the half of the ttl: its first attempt passed both.
 ///
-/// A token never outlives the session's absolute lifetime. Once that is over, the token's own expiry is not asked, so that
-/// the answer names the lifetime: it tells the agent that only an administrator can help.
+/// After the absolute lifetime the token's own expiry is not checked. The error then names the lifetime, which tells the agent
+/// that only an administrator can open another session.
 ///
 /// # Errors
 /// `SessionRevoked`, `InvalidToken`, `SessionRenewalMismatch`, `SessionStateLost`, `TokenExpired`, `RenewalLimitReached`,
@@ -41,29 +42,33 @@ pub fn renew(
     record: &SessionRecord,
     token: &VerifiedToken,
     key: Option<&IdempotencyKey>,
-    rotation: &ReplacedTokenPolicy,
     now: Timestamp,
-) -> Result<Renewal, Rejection> {
+) -> Result<RenewalDecision, Rejection> {
     check_session(record, token)?;
-    let current = record.token_hash == *token.hash();
-    if !current && !is_repetition(record, token, key, rotation, now) {
-        let kind = ErrorKind::SessionRenewalMismatch;
-        return Err(reject_stale_token(record, token, rotation, now, kind));
-    }
-    let lifetime_is_over = now >= record.absolute_expires_at;
-    if !lifetime_is_over {
+    let is_current = record.token_hash == *token.hash();
+    let repeated = if is_current {
+        None
+    } else {
+        let mismatch = || reject_replaced(record, token, now, ErrorKind::SessionRenewalMismatch);
+        Some(repeated_renewal(record, token, key, now).ok_or_else(mismatch)?)
+    };
+    let lifetime_exceeded = now >= record.absolute_expires_at;
+    if !lifetime_exceeded {
         token.check_expiry(now)?;
     }
-    if current && record.renewal_count >= record.max_renewals {
+    if is_current && record.renewal_count() >= record.max_renewals {
         return Err(ErrorKind::RenewalLimitReached.into());
     }
-    if lifetime_is_over {
+    if lifetime_exceeded {
         return Err(ErrorKind::SessionAbsoluteLifetimeExceeded.into());
     }
-    if !current {
-        return repetition(record, now);
+    match repeated {
+        Some(renewal) => repeat(record, renewal, now),
+        None => replace(record, now),
     }
+}
 
+fn replace(record: &SessionRecord, now: Timestamp) -> Result<RenewalDecision, Rejection> {
     let renewable_from = renewable_from(record);
     if now < renewable_from {
         return Err(Rejection {
@@ -71,44 +76,46 @@ pub fn renew(
             ..ErrorKind::RenewalTooEarly.into()
         });
     }
-    Ok(Renewal::NextToken(NextToken {
-        claims: Claims {
-            expires_at: now.plus(record.ttl).min(record.absolute_expires_at),
-            ..next_claims(record, now)
-        },
-        renewal_count: record.renewal_count.saturating_add(1),
+    let expires_at = now.plus(record.ttl).min(record.absolute_expires_at);
+    Ok(RenewalDecision::Replace(NextToken {
+        claims: next_claims(record, now, expires_at),
+        renewal_count: record.renewal_count().saturating_add(1),
     }))
 }
 
-/// The window closes when the new token is renewed in turn, which replaces the record's hash, or an administrator rotates it.
-fn is_repetition(
-    record: &SessionRecord,
+/// The last renewal, if this request repeats it within the retry window.
+///
+/// The window also ends with the next renewal, which replaces the hash in the record, and with a rotation, which removes it.
+fn repeated_renewal<'a>(
+    record: &'a SessionRecord,
     token: &VerifiedToken,
     key: Option<&IdempotencyKey>,
-    rotation: &ReplacedTokenPolicy,
     now: Timestamp,
-) -> bool {
-    let (Some(key), Some(kept)) = (key, &record.retry_hash) else {
-        return false;
-    };
-    RetryHash::of(token.hash(), &record.token_hash, key) == *kept
-        && now.since(record.ttl_started_at()) < rotation.retry_window
+) -> Option<&'a LastRenewal> {
+    let renewal = record.last_renewal.as_ref()?;
+    let stored = renewal.retry_hash.as_ref()?;
+    let presented = RetryHash::of(token.hash(), &record.token_hash, key?);
+    (presented == *stored && now < renewal.retry_until()).then_some(renewal)
 }
 
-fn repetition(record: &SessionRecord, now: Timestamp) -> Result<Renewal, Rejection> {
-    if now >= record.expires_at {
+fn repeat(
+    record: &SessionRecord,
+    renewal: &LastRenewal,
+    now: Timestamp,
+) -> Result<RenewalDecision, Rejection> {
+    if now >= record.expires_at() {
         return Err(ErrorKind::TokenExpired.into());
     }
-    Ok(Renewal::Repeat(Claims {
-        session_id: record.id,
-        agent_id: record.agent_id,
-        generation: record.generation,
-        issued_at: record.ttl_started_at(),
-        expires_at: record.expires_at,
-    }))
+    Ok(RenewalDecision::Repeat(Claims::new(
+        record.id,
+        record.agent_id,
+        record.generation,
+        renewal.at,
+        record.expires_at(),
+    )))
 }
 
-/// Whether an administrator may put a new token in place of the current one. Renewal count and expiry stay.
+/// Decides whether an administrator may replace the current token. The renewal count and the expiry stay as they are.
 ///
 /// # Errors
 /// `SessionRevoked`, `SessionAbsoluteLifetimeExceeded`, `TokenExpired`.
@@ -119,22 +126,16 @@ pub fn rotate(record: &SessionRecord, now: Timestamp) -> Result<NextToken, Error
     if now >= record.absolute_expires_at {
         return Err(ErrorKind::SessionAbsoluteLifetimeExceeded);
     }
-    if now >= record.expires_at {
+    if now >= record.expires_at() {
         return Err(ErrorKind::TokenExpired);
     }
     Ok(NextToken {
-        claims: next_claims(record, now),
-        renewal_count: record.renewal_count,
+        claims: next_claims(record, now, record.expires_at()),
+        renewal_count: record.renewal_count(),
     })
 }
 
-/// The next token's claims, with the expiry left as it is.
-fn next_claims(record: &SessionRecord, now: Timestamp) -> Claims {
-    Claims {
-        session_id: record.id,
-        agent_id: record.agent_id,
-        generation: record.generation.saturating_add(1),
-        issued_at: now,
-        expires_at: record.expires_at,
-    }
+fn next_claims(record: &SessionRecord, now: Timestamp, expires_at: Timestamp) -> Claims {
+    let generation = record.generation.saturating_add(1);
+    Claims::new(record.id, record.agent_id, generation, now, expires_at)
 }

@@ -47,7 +47,7 @@ impl AgentStore for RedisStore {
             Ok(reply)
         };
         match self.shared.connection.within(register).await? {
-            1 => Ok(RegisterOutcome::Done),
+            1 => Ok(RegisterOutcome::Registered),
             0 => match self.agent(agent.id).await? {
                 Some(before) => Ok(RegisterOutcome::Exists(before)),
                 None => Err(StoreError::Unavailable("the agent is being deleted".into())),

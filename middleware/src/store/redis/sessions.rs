@@ -87,20 +87,20 @@ impl SessionStore for RedisStore {
     async fn replace_token(&self, swap: &TokenSwap) -> Result<SwapOutcome, StoreError> {
         let next = &swap.next;
         let names = AgentKeys::of(next.agent_id);
-        let keep_for = next.expires_at.plus(swap.retention).since(swap.now);
+        let keep_for = next.expires_at().plus(swap.retention).since(swap.now);
         let call = ScriptCall::timely()
             .key(keys::session_key(next.id))
             .key(names.index)
             .key(names.agent)
             .arg(*swap.expected().as_bytes())
             .arg(*next.id.as_uuid().as_bytes())
-            .number(next.expires_at)
+            .number(next.expires_at())
             .number(keep_for)
             .arg(record::pack(next));
         let _forgetting = self.shared.near.forgetting(vec![next.id]);
         let reply = self.shared.connection.script(&REPLACE_TOKEN, &call);
         match self.shared.connection.within(reply).await? {
-            Value::Int(1) => Ok(SwapOutcome::Done),
+            Value::Int(1) => Ok(SwapOutcome::Replaced),
             Value::Int(-1) => Ok(SwapOutcome::Revoked),
             Value::Int(-2) => Ok(SwapOutcome::NotFound),
             Value::Int(-4) => Err(self.shared.connection.too_late()),
@@ -206,14 +206,14 @@ impl RedisStore {
             let call = creation(session, &giving_way);
             let _forgetting = self.shared.near.forgetting(giving_way.clone());
             return match self.shared.connection.script(&CREATE, &call).await? {
-                Value::Int(1) => Ok(Some(CreateOutcome::Done)),
+                Value::Int(1) => Ok(Some(CreateOutcome::Created { evicted: Vec::new() })),
                 Value::Int(0) => Ok(Some(CreateOutcome::LimitReached)),
                 Value::Int(-1) => Ok(Some(CreateOutcome::AgentDeleted)),
                 Value::Int(-2) => Ok(None),
                 Value::Int(-4) => Err(self.shared.connection.too_late()),
                 Value::Array(reply) => match <[Value; 2]>::try_from(reply) {
                     Ok([Value::Int(1), Value::Array(ids)]) => {
-                        keys::session_ids(ids).map(|ids| Some(CreateOutcome::InPlaceOf(ids)))
+                        keys::session_ids(ids).map(|evicted| Some(CreateOutcome::Created { evicted }))
                     }
                     Ok([Value::Int(0), Value::Array(ids)]) => {
                         giving_way = keys::session_ids(ids)?;
@@ -277,7 +277,7 @@ fn creation(session: &NewSession, giving_way: &[SessionId]) -> ScriptCall {
         OnSessionLimit::Refuse => b"refuse",
         OnSessionLimit::EvictOldest => b"evict",
     };
-    let keep_for = record.expires_at.plus(session.retention).since(session.now);
+    let keep_for = record.expires_at().plus(session.retention).since(session.now);
     let margin = session.retention.saturating_add(CLOCK_MARGIN);
     let mut call = ScriptCall::timely()
         .key(keys::session_key(record.id))
@@ -287,7 +287,7 @@ fn creation(session: &NewSession, giving_way: &[SessionId]) -> ScriptCall {
         .number(session.limit)
         .arg(at_limit)
         .arg(*record.id.as_uuid().as_bytes())
-        .number(record.expires_at)
+        .number(record.expires_at())
         .number(keep_for)
         .number(session.now.0.saturating_sub(margin))
         .arg(record::pack(record))

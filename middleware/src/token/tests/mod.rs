@@ -1,7 +1,7 @@
 mod interop;
 mod keys;
-mod proven;
 mod refusals;
+mod signature_cache;
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Value, json};

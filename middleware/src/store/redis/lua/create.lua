@@ -1,32 +1,30 @@
 #!lua
--- Adds a session unless its agent has its maximum of active ones; on demand in place of the oldest of them.
+-- Creates a session, unless its agent has its maximum of active sessions. With "evict", the oldest of them are revoked to make room.
 --
 -- KEYS  1 session  2 the agent's index  3 agent
---       4… the agent's active sessions, once they are known   (all with the hash tag of the agent's bucket)
--- ARGV  1 when to run at the latest (milliseconds by the server's clock), or '' for whenever
---       2 now (epoch seconds)          3 limit of active sessions
---       4 what happens at the limit: refuse, or evict the session that was renewed or created the longest ago
+--       4… the agent's active sessions, for "evict"   (all with the hash tag of the agent's bucket)
+-- ARGV  1 deadline (milliseconds by the server's clock), or '' for none
+--       2 now (epoch seconds)          3 maximum of active sessions
+--       4 at the maximum: "refuse", or "evict" the session that was renewed or created the longest ago
 --       5 session id (16 bytes)        6 expires_at (epoch seconds)
 --       7 seconds to keep the session  8 index entries that expired before this (epoch seconds) are stale
 --       9 the record (LAYOUT.md)       10 now (epoch seconds, 5 bytes, big endian)
---       then of each session in KEYS 4…: its id (16 bytes), created at (epoch seconds); in the order of their ids
--- Reply 1 added · 0 limit reached · -1 the agent was deleted · -2 there is a session with this id · -4 too late
---       · {1, ids} added, and the sessions with these ids were revoked
+--       then for each session in KEYS 4…: its id (16 bytes), created at (epoch seconds); ordered by id
+-- Reply 1 created · 0 maximum reached · -1 the agent was deleted · -2 a session with this id exists · -4 deadline passed
+--       · {1, ids} created, and the sessions with these ids were revoked
 --       · {0, ids} nothing done: call again with these sessions, which are the active ones
 --
 -- EVALSHA … 3 session:{3747}:0190… idx:{3747}:0000… agent:{3747}:0000…
 --           1760000001250 1760000000 5 refuse <id> 1760086400 172800 1759913600 <record> <now>
--- Run late, it adds a session whose token nobody was given; the caller revokes it. A full server refuses it as a whole.
+-- If it runs late, it creates a session whose token nobody has. The caller then revokes it. A full server rejects the whole script.
 
--- Seconds from a session's creation to its last renewal: the number (LEB128) at the record's 50th byte.
+-- Seconds from a session's creation to its last renewal: bytes 50 to 53 of the record, big endian. 0 if it was never renewed.
 local function renewed_after(record)
-  local number, unit, place = 0, 1, 50
-  repeat
-    local byte = record:byte(place) or 0
-    number = number + byte % 128 * unit
-    unit, place = unit * 128, place + 1
-  until byte < 128
-  return number
+  local a, b, c, d = record:byte(50, 53)
+  if not d or record:byte(1) % 2 == 0 then
+    return 0
+  end
+  return ((a * 256 + b) * 256 + c) * 256 + d
 end
 
 local now, limit, named = ARGV[2], tonumber(ARGV[3]), #KEYS - 3
@@ -53,11 +51,11 @@ if active >= limit then
   for i = 1, named do
     local key, id, at = KEYS[3 + i], ARGV[9 + 2 * i], tonumber(ARGV[10 + 2 * i])
     if tonumber(redis.call('ZSCORE', KEYS[2], id) or 0) > tonumber(now) then
-      -- A key of another type holds no session, and must not keep the others from giving way.
+      -- A key of another type holds no session. It must not prevent the eviction of the others.
       local record = redis.pcall('GET', key)
       if type(record) ~= 'string' or record == '' then
         record, at = nil, 0
-      elseif record:byte(1) % 2 == 1 then
+      else
         at = at + renewed_after(record)
       end
       oldest[#oldest + 1] = { key = key, id = id, at = at, place = i, record = record }
@@ -72,7 +70,7 @@ if active >= limit then
   for i = 1, active - limit + 1 do
     local record = oldest[i].record
     if record and record:byte(1) < 128 then
-      record = string.char(record:byte(1) + 128) .. record:sub(2, 49) .. ARGV[10] .. record:sub(50)
+      record = string.char(record:byte(1) + 128) .. record:sub(2) .. ARGV[10]
       redis.call('SET', oldest[i].key, record, 'KEEPTTL')
     end
     redis.call('ZREM', KEYS[2], oldest[i].id)

@@ -1,12 +1,12 @@
 #!lua
--- Registers an agent unless there is one with this id. One that was deleted does not count.
+-- Registers an agent, unless an agent with this id exists. A deleted agent does not exist.
 --
 -- KEYS  1 agent
 -- ARGV  1 created at (epoch seconds)  2… the record's fields and values
--- Reply 1 registered · 0 there is one · -1 there was one, which was deleted after this one's creation
+-- Reply 1 registered · 0 an agent with this id exists · -1 an agent with this id was deleted after this one was created
 --
 -- EVALSHA … 1 agent:{3747}:0000… 1760000000 c 1760000000 n build-bot
--- Run late, it registers an agent whose registration was not acknowledged, but none that was deleted meanwhile.
+-- If it runs late, it registers an agent whose registration was not acknowledged, but none that was deleted meanwhile.
 local agent = redis.call('HMGET', KEYS[1], 'c', 'd')
 if agent[1] then
   return 0

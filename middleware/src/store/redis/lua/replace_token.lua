@@ -1,18 +1,18 @@
 #!lua
--- Replaces a session's token if the expected one is still the current one (compare-and-swap).
+-- Replaces the token of a session if the current token is still the expected one (compare-and-swap).
 --
 -- KEYS  1 session  2 the agent's index  3 agent   (all with the hash tag of the agent's bucket)
--- ARGV  1 when to run at the latest (milliseconds by the server's clock), or '' for whenever
+-- ARGV  1 deadline (milliseconds by the server's clock), or '' for none
 --       2 hash of the expected token (32 bytes)  3 session id (16 bytes)
 --       4 expires_at (epoch seconds)             5 seconds to keep the session
 --       6 the record with the new token (LAYOUT.md)
--- Reply 1 replaced · -1 revoked, or the agent was deleted · -2 no such session · -4 too late
---       · a string: the record, of which another token is the current one
+-- Reply 1 replaced · -1 revoked, or the agent was deleted · -2 no such session · -4 deadline passed
+--       · a string: the record, whose current token is another one
 --
 -- EVALSHA … 3 session:{3747}:0190… idx:{3747}:0000… agent:{3747}:0000…
 --           1760043201250 <hash> <id> 1760129600 172800 <record>
--- Run late, it does nothing unless the expected token is still the current one. It never runs much later than it was sent: the
--- window in which a renewal can be repeated counts from the time in its record.
+-- If it runs late, it does nothing unless the expected token is still the current one. The deadline keeps it from running much
+-- later than it was sent, since the retry window of a renewal counts from the time in its record.
 if ARGV[1] ~= '' then
   local time = redis.call('TIME')
   if time[1] * 1000 + time[2] / 1000 > tonumber(ARGV[1]) then
@@ -27,11 +27,11 @@ local revoked = (record:byte(1) or 0) >= 128
 if revoked or redis.call('HEXISTS', KEYS[3], 'd') == 1 then
   return -1
 end
--- What a replacement keeps does not change without its token, so the whole record can be swapped.
+-- No other field changes without the token, so the whole record can be swapped.
 if record:sub(2, 33) ~= ARGV[2] then
   return record
 end
--- First: an index of another type fails here, with nothing changed.
+-- First, so that an index of another type fails here with nothing changed.
 redis.call('ZADD', KEYS[2], ARGV[4], ARGV[3])
 redis.call('SET', KEYS[1], ARGV[6], 'EX', ARGV[5])
 if redis.call('TTL', KEYS[2]) < tonumber(ARGV[5]) then

@@ -1,18 +1,18 @@
 #!lua flags=allow-oom
--- Revokes all sessions of an agent, and on demand deletes the agent, in one step.
+-- Revokes all sessions of an agent and can delete the agent in the same step.
 --
 -- KEYS  1 the agent's index  2 agent  3… every session in the index   (all with the hash tag of the agent's bucket)
 -- ARGV  1 now (epoch seconds)
---       2 seconds for which the deleted agent is remembered; 0 keeps the agent
---       3 when the agent to be deleted was created (epoch seconds); '' keeps the agent
+--       2 seconds to keep the mark of the deleted agent
+--       3 created at of the agent to delete (epoch seconds); '' keeps the agent
 --       4 now (epoch seconds, 5 bytes, big endian)
---       5… the ids (16 bytes) of the sessions in KEYS, in their order
--- Reply how many of the sessions were active · -1 the index holds other sessions than those named: read it again
---       · -2 the agent is to be deleted and there is none, or another one by now
+--       5… the ids (16 bytes) of the sessions in KEYS, in the same order
+-- Reply how many of the sessions were active · -1 the index holds other sessions than KEYS: read it again
+--       · -2 the agent to delete does not exist, or was registered anew
 --
 -- EVALSHA … 3 idx:{3747}:0000… agent:{3747}:0000… session:{3747}:0190… 1760000000 3600 1759990000 <now> <id>
--- Run late, it does nothing when a session was added or the agent registered anew meanwhile; else nothing more than the
--- caller asked for. It runs on a full server too.
+-- If it runs late, it does nothing if a session was created or the agent was registered anew meanwhile. It also runs on a full
+-- server.
 local delete = ARGV[3] ~= ''
 if delete and redis.call('HGET', KEYS[2], 'c') ~= ARGV[3] then
   return -2
@@ -29,11 +29,11 @@ for i = 3, #KEYS do
   end
 end
 for i = 3, #KEYS do
-  -- A key of another type holds no session that could be used, and must not keep the others from being revoked.
+  -- A key of another type holds no session. It must not prevent the revocation of the others.
   local record = redis.pcall('GET', KEYS[i])
   if record then
     if type(record) == 'string' and record ~= '' and record:byte(1) < 128 then
-      redis.call('SET', KEYS[i], string.char(record:byte(1) + 128) .. record:sub(2, 49) .. ARGV[4] .. record:sub(50), 'KEEPTTL')
+      redis.call('SET', KEYS[i], string.char(record:byte(1) + 128) .. record:sub(2) .. ARGV[4], 'KEEPTTL')
     end
     if tonumber(expiries[i]) > tonumber(ARGV[1]) then
       active = active + 1

@@ -7,7 +7,7 @@ use crate::{
 };
 
 impl<S: SessionStore, D: AgentDirectory> SessionManager<S, D> {
-    /// Finds a session, a revoked one too.
+    /// Returns a session, a revoked one too.
     ///
     /// # Errors
     /// `SessionNotFound`, `StoreUnavailable`.
@@ -16,7 +16,7 @@ impl<S: SessionStore, D: AgentDirectory> SessionManager<S, D> {
         record.ok_or_else(|| ErrorKind::SessionNotFound.into())
     }
 
-    /// A page of the sessions that are not revoked, of one agent or of all, newest first within an agent.
+    /// Returns a page of the sessions that are not revoked, of one agent or of all agents, newest first within an agent.
     ///
     /// # Errors
     /// `StoreUnavailable`.

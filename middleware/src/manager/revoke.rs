@@ -6,7 +6,7 @@ use crate::{
 };
 
 impl<S: SessionStore, D: AgentDirectory> SessionManager<S, D> {
-    /// Revokes a session: its token is refused from the next request on. Repeating it changes nothing.
+    /// Revokes a session: its token is rejected from the next request on. A repetition changes nothing.
     ///
     /// # Errors
     /// `SessionNotFound`, `StoreUnavailable`.
@@ -18,11 +18,11 @@ impl<S: SessionStore, D: AgentDirectory> SessionManager<S, D> {
         }
     }
 
-    /// Revokes all sessions of an agent in one step and answers how many were active. An agent that the directory no
-    /// longer knows can still be cut off.
+    /// Revokes all sessions of an agent in one step and returns how many were active. This also works for an agent that the
+    /// directory does not contain any more.
     ///
     /// # Errors
-    /// `AgentNotFound` when there were no sessions and the directory does not know the agent; `StoreUnavailable`.
+    /// `AgentNotFound` if there were no sessions and the directory does not contain the agent; `StoreUnavailable`.
     pub async fn revoke_agent(&self, agent: AgentId) -> Result<u32, AuthError> {
         let revoked = self.store.revoke_agent(agent, self.clock.now()).await?;
         if revoked == 0 && !self.directory.contains(agent).await? {

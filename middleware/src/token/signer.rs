@@ -11,70 +11,71 @@ use super::{
 #[derive(Debug, Clone)]
 pub struct TokenSigner {
     key: SigningKey,
-    retired: Vec<SigningKey>,
+    previous_keys: Vec<SigningKey>,
     prefix: String,
     issuer: String,
     audience: Option<String>,
-    cache_in: Option<TokenVerifier>,
+    verifier: Option<TokenVerifier>,
 }
 
-/// Claims that cannot be written as a token (a time past the year 9999).
+/// The claims cannot be written as a token: a time lies after the year 9999.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the claims cannot be written as a token")]
+#[error("the claims cannot be written as a token: a time lies after the year 9999")]
 pub struct SignError;
 
 impl TokenSigner {
-    /// A signer with the default prefix and issuer and no audience.
+    /// A signer with the default prefix and issuer and without an audience.
     #[must_use]
     pub fn new(key: SigningKey) -> Self {
         Self {
             key,
-            retired: Vec::new(),
+            previous_keys: Vec::new(),
             prefix: DEFAULT_PREFIX.to_owned(),
             issuer: DEFAULT_ISSUER.to_owned(),
             audience: None,
-            cache_in: None,
+            verifier: None,
         }
     }
 
-    /// Another prefix than [`DEFAULT_PREFIX`].
+    /// Sets the prefix of tokens: [`DEFAULT_PREFIX`] by default.
     #[must_use]
     pub fn prefix(mut self, prefix: impl Into<String>) -> Self {
         self.prefix = prefix.into();
         self
     }
 
-    /// Another `iss` claim than [`DEFAULT_ISSUER`].
+    /// Sets the `iss` claim: [`DEFAULT_ISSUER`] by default.
     #[must_use]
     pub fn issuer(mut self, issuer: impl Into<String>) -> Self {
         self.issuer = issuer.into();
         self
     }
 
-    /// The `aud` claim; none by default.
+    /// Sets the `aud` claim: none by default.
     #[must_use]
     pub fn audience(mut self, audience: impl Into<String>) -> Self {
         self.audience = Some(audience.into());
         self
     }
 
-    /// Keys that sign nothing new, but can still repeat a token that they signed: without them, a renewal cannot be repeated
-    /// across a rotation of the signing key.
+    /// Adds keys that signed earlier tokens. They sign no new token, but they repeat a renewal whose token they signed. Without
+    /// them, a renewal cannot be repeated across a change of the signing key.
     #[must_use]
-    pub fn retired(mut self, keys: impl IntoIterator<Item = SigningKey>) -> Self {
-        self.retired.extend(keys);
+    pub fn previous_keys(mut self, keys: impl IntoIterator<Item = SigningKey>) -> Self {
+        self.previous_keys.extend(keys);
         self
     }
 
-    /// Tells a verifier of this process of every new token, so that it need not check a signature that was made beside it. It
-    /// remembers those that its own keys and rules accept, among its [proven tokens](TokenVerifier::signature_cache_capacity).
+    /// Adds each new token to the [signature cache](TokenVerifier::signature_cache_capacity) of a verifier in the same process.
+    /// The verifier then does not check a signature that was made beside it. A token is added only if the verifier's keys and
+    /// rules accept it.
     #[must_use]
     pub fn cache_in(mut self, verifier: &TokenVerifier) -> Self {
-        self.cache_in = Some(verifier.clone());
+        self.verifier = Some(verifier.clone());
         self
     }
 
-    /// The public keys of all its keys, for a verifier of its tokens.
+    /// The public keys of all keys, for a verifier of the tokens.
     pub fn verifying_keys(&self) -> impl Iterator<Item = VerifyingKey> + '_ {
         self.keys().map(|key| key.verifying_key().clone())
     }
@@ -82,30 +83,19 @@ impl TokenSigner {
     /// Signs `claims`.
     ///
     /// # Errors
-    /// When a time lies past the year 9999.
+    /// If a time lies after the year 9999.
     pub fn sign(&self, claims: &Claims) -> Result<SessionToken, SignError> {
         let token = self.sign_with(&self.key, claims)?;
-        if let Some(verifier) = &self.cache_in {
-            verifier.take_in(&token, claims, self);
+        if let Some(verifier) = &self.verifier {
+            verifier.cache_signed(&token, claims, self);
         }
         Ok(token)
     }
 
-    /// Whether a verifier with these rules would accept what it signs.
-    pub(super) fn agrees_with(&self, prefix: &str, issuer: &str, audience: Option<&str>) -> bool {
-        self.prefix == prefix && self.issuer == issuer && self.audience.as_deref() == audience
-    }
-
-    /// The id of the key of new tokens.
-    pub(super) fn key_id(&self) -> &str {
-        self.key.verifying_key().id()
-    }
-
-    /// Signs `claims` once more: the token with this hash, whichever of the keys it was signed with. `None` when none of them
-    /// gives it.
+    /// Signs `claims` again: returns the token with this hash, whichever key signed it first. `None` if no key gives it.
     ///
     /// # Errors
-    /// When a time lies past the year 9999.
+    /// If a time lies after the year 9999.
     pub fn sign_again(&self, claims: &Claims, hash: &TokenHash) -> Result<Option<SessionToken>, SignError> {
         for key in self.keys() {
             let token = self.sign_with(key, claims)?;
@@ -116,8 +106,18 @@ impl TokenSigner {
         Ok(None)
     }
 
+    /// Whether a verifier with these rules accepts the tokens.
+    pub(super) fn matches_rules(&self, prefix: &str, issuer: &str, audience: Option<&str>) -> bool {
+        self.prefix == prefix && self.issuer == issuer && self.audience.as_deref() == audience
+    }
+
+    /// The id of the key that signs new tokens.
+    pub(super) fn key_id(&self) -> &str {
+        self.key.verifying_key().id()
+    }
+
     fn keys(&self) -> impl Iterator<Item = &SigningKey> {
-        std::iter::once(&self.key).chain(&self.retired)
+        std::iter::once(&self.key).chain(&self.previous_keys)
     }
 
     fn sign_with(&self, key: &SigningKey, claims: &Claims) -> Result<SessionToken, SignError> {

@@ -1,4 +1,4 @@
-//! The future that both layers share: first the verdict, then the inner service.
+//! The response future of all layers: first the authorization, then the inner service.
 
 use std::{
     pin::Pin,
@@ -14,59 +14,61 @@ use tower::Service;
 
 use crate::{error::AuthError, response::ResponseBody};
 
-/// Decides about a request, and answers it when it is refused.
-pub(crate) trait Verdict {
-    fn poll_verdict<B>(
+/// Authorizes a request, and answers it if it is rejected.
+pub(crate) trait Authorize {
+    /// Admits the request or returns the error of its rejection. May add extensions to the request.
+    fn poll_authorize<B>(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         request: &mut Request<B>,
     ) -> Poll<Result<(), AuthError>>;
 
+    /// The response to a rejected request.
     fn reject(&self, error: &AuthError, request_headers: &HeaderMap) -> Response<Full<Bytes>>;
 }
 
 pin_project! {
-    /// Calls the inner service once the verdict let the request pass and the service is ready.
-    #[project = GuardedProj]
-    pub(crate) enum Guarded<V, S, F, B> {
+    /// Calls the inner service after the request was authorized and the service is ready.
+    #[project = AuthFutureProj]
+    pub(crate) enum AuthFuture<A, S, F, B> {
         Rejected { response: Option<Response<Full<Bytes>>> },
-        Deciding {
+        Authorizing {
             #[pin]
-            verdict: V,
+            authorize: A,
             request: Option<Request<B>>,
             inner: Option<S>,
         },
-        Readying { inner: S, request: Option<Request<B>> },
+        WaitingUntilReady { inner: S, request: Option<Request<B>> },
         Responding { #[pin] response: F },
     }
 }
 
-impl<V, S, F, B> Guarded<V, S, F, B> {
+impl<A, S, F, B> AuthFuture<A, S, F, B> {
     pub(crate) const fn rejected(response: Response<Full<Bytes>>) -> Self {
         Self::Rejected {
             response: Some(response),
         }
     }
 
-    pub(crate) const fn passed(request: Request<B>, inner: S) -> Self {
-        Self::Readying {
+    pub(crate) const fn admitted(request: Request<B>, inner: S) -> Self {
+        Self::WaitingUntilReady {
             inner,
             request: Some(request),
         }
     }
 
-    pub(crate) const fn deciding(verdict: V, request: Request<B>, inner: S) -> Self {
-        Self::Deciding {
-            verdict,
+    pub(crate) const fn authorizing(authorize: A, request: Request<B>, inner: S) -> Self {
+        Self::Authorizing {
+            authorize,
             request: Some(request),
             inner: Some(inner),
         }
     }
 }
 
-impl<V, S, B, ResBody> Future for Guarded<V, S, S::Future, B>
+impl<A, S, B, ResBody> Future for AuthFuture<A, S, S::Future, B>
 where
-    V: Verdict,
+    A: Authorize,
     S: Service<Request<B>, Response = Response<ResBody>>,
     ResBody: Body<Data = Bytes>,
 {
@@ -74,39 +76,36 @@ where
 
     #[expect(
         clippy::expect_used,
-        reason = "polling a future after it is ready is the caller's defect"
+        reason = "polling a future after it is ready is a bug of the caller"
     )]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         const DONE: &str = "polled after completion";
         loop {
             let next = match self.as_mut().project() {
-                GuardedProj::Rejected { response } => {
+                AuthFutureProj::Rejected { response } => {
                     let response = response.take().expect(DONE);
                     return Poll::Ready(Ok(response.map(ResponseBody::rejection)));
                 }
-                GuardedProj::Deciding {
-                    mut verdict,
+                AuthFutureProj::Authorizing {
+                    mut authorize,
                     request,
                     inner,
                 } => {
                     let pending = request.as_mut().expect(DONE);
-                    let decision = ready!(verdict.as_mut().poll_verdict(cx, pending));
+                    let outcome = ready!(authorize.as_mut().poll_authorize(cx, pending));
                     let request = request.take().expect(DONE);
-                    match decision {
-                        Ok(()) => Self::Readying {
-                            inner: inner.take().expect(DONE),
-                            request: Some(request),
-                        },
-                        Err(error) => Self::rejected(verdict.reject(&error, request.headers())),
+                    match outcome {
+                        Ok(()) => Self::admitted(request, inner.take().expect(DONE)),
+                        Err(error) => Self::rejected(authorize.reject(&error, request.headers())),
                     }
                 }
-                GuardedProj::Readying { inner, request } => {
+                AuthFutureProj::WaitingUntilReady { inner, request } => {
                     ready!(inner.poll_ready(cx))?;
                     Self::Responding {
                         response: inner.call(request.take().expect(DONE)),
                     }
                 }
-                GuardedProj::Responding { response } => {
+                AuthFutureProj::Responding { response } => {
                     let response = ready!(response.poll(cx))?;
                     return Poll::Ready(Ok(response.map(ResponseBody::inner)));
                 }

@@ -1,0 +1,156 @@
+//! [`SessionManager`]: creates, renews, revokes and lists sessions.
+
+mod create;
+mod read;
+mod renew;
+mod revoke;
+
+use std::sync::Arc;
+
+use crate::{
+    clock::{Clock, SystemClock, Timestamp},
+    error::{AuthError, ErrorKind},
+    id::SessionId,
+    security::SecurityEvents,
+    session::{SessionPolicy, SessionRecord, decide},
+    store::{AgentDirectory, AgentStore, AnyAgent, RegisteredAgents, SessionStore},
+    token::{Claims, SessionToken, SignError, TokenSigner},
+};
+
+/// Creates, renews, revokes and lists sessions, over any store, any agent directory and any clock.
+///
+/// [`SessionAuthority`](crate::SessionAuthority) makes a manager that agrees with its layers. The feature `endpoints` has the whole
+/// HTTP API on top of it. For endpoints of your own: put those for administrators behind
+/// [`MasterAuthLayer`](crate::master_auth::MasterAuthLayer) and the renewal behind [`RenewalLayer`](crate::session_auth::RenewalLayer),
+/// which puts a [`PresentedSession`](crate::session_auth::PresentedSession) into the request's extensions for [`renew`](Self::renew).
+///
+/// A session is created only for an agent that the [directory](AgentDirectory) contains: by default, an agent registered in the
+/// store.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use tower_session_auth::{
+///     MemoryStore, SessionManager, SigningKey, clock::Timestamp,
+///     session::CreateSession, store::{Agent, AgentStore}, token::TokenSigner,
+/// };
+///
+/// let store = MemoryStore::new();
+/// let sessions = SessionManager::new(store.clone(), TokenSigner::new(SigningKey::generate()?));
+///
+/// let agent = Agent::new("6f1c7a52-2f39-4b0e-9c55-0b7f3e3d2a11".parse()?, Timestamp(1_760_000_000));
+/// store.register(&agent).await?;
+/// let issued = sessions.create(CreateSession::new(agent.id)).await?;
+/// assert!(issued.token.expose().starts_with("wai_sess_v4.public."));
+///
+/// sessions.revoke(issued.record.id).await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct SessionManager<S, D = RegisteredAgents<S>> {
+    store: S,
+    directory: D,
+    signer: TokenSigner,
+    policy: SessionPolicy,
+    clock: Arc<dyn Clock>,
+    events: SecurityEvents,
+}
+
+/// A session with its new token.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct IssuedSession {
+    /// The session.
+    pub record: SessionRecord,
+    /// The token for the agent. No store keeps it.
+    pub token: SessionToken,
+    /// The time at which the agent should renew the session: see [`renew_after`](crate::session::decide::renew_after).
+    pub renew_after: Timestamp,
+    /// The sessions that were revoked to make room for this one: see [`OnSessionLimit`](crate::session::OnSessionLimit).
+    pub evicted: Vec<SessionId>,
+}
+
+impl IssuedSession {
+    fn new(record: SessionRecord, token: SessionToken) -> Self {
+        Self {
+            renew_after: decide::renew_after(&record),
+            record,
+            token,
+            evicted: Vec::new(),
+        }
+    }
+}
+
+impl<S: SessionStore + AgentStore> SessionManager<S> {
+    /// A manager for the agents that are registered in the store, with the default policy and the system's clock.
+    #[must_use]
+    pub fn new(store: S, signer: TokenSigner) -> Self {
+        let agents = RegisteredAgents(store.clone());
+        Self::with_directory(store, signer, agents)
+    }
+}
+
+impl<S: SessionStore> SessionManager<S, AnyAgent> {
+    /// A manager that creates sessions for any agent id, with the default policy and the system's clock. The caller must check
+    /// that an agent exists.
+    #[must_use]
+    pub fn for_any_agent(store: S, signer: TokenSigner) -> Self {
+        Self::with_directory(store, signer, AnyAgent)
+    }
+}
+
+impl<S: SessionStore, D: AgentDirectory> SessionManager<S, D> {
+    /// A manager for the agents of a directory, with the default policy and the system's clock.
+    #[must_use]
+    pub fn with_directory(store: S, signer: TokenSigner, directory: D) -> Self {
+        Self {
+            store,
+            directory,
+            signer,
+            policy: SessionPolicy::default(),
+            clock: Arc::new(SystemClock),
+            events: SecurityEvents::default(),
+        }
+    }
+
+    /// Sets the policy.
+    #[must_use]
+    pub fn policy(mut self, policy: SessionPolicy) -> Self {
+        self.policy = policy;
+        self
+    }
+
+    /// Sets the clock: the system's by default.
+    #[must_use]
+    pub fn clock(mut self, clock: impl Clock) -> Self {
+        self.clock = Arc::new(clock);
+        self
+    }
+
+    /// Counts security events together with the layers and managers that share `events`.
+    #[must_use]
+    pub fn events(mut self, events: SecurityEvents) -> Self {
+        self.events = events;
+        self
+    }
+
+    fn sign(&self, claims: &Claims) -> Result<SessionToken, AuthError> {
+        self.signer.sign(claims).map_err(cannot_sign)
+    }
+}
+
+fn cannot_sign(error: SignError) -> AuthError {
+    AuthError::new(ErrorKind::InternalError).with_defect(error)
+}
+
+impl<S, D> std::fmt::Debug for SessionManager<S, D> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SessionManager")
+            .field("policy", &self.policy)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,141 @@
+use super::{IssuedSession, SessionManager, cannot_sign};
+use crate::{
+    clock::Timestamp,
+    error::{AuthError, ErrorKind},
+    id::SessionId,
+    session::{
+        IdempotencyKey, LastRenewal, RetryHash, SessionRecord,
+        decide::{self, NextToken, RenewalDecision},
+    },
+    session_auth::PresentedSession,
+    store::{AgentDirectory, SessionStore, SwapOutcome, TokenSwap},
+    token::{Claims, SessionToken},
+};
+
+impl<S: SessionStore, D: AgentDirectory> SessionManager<S, D> {
+    /// Renews the session that a [`RenewalLayer`](crate::session_auth::RenewalLayer) presents: a new token replaces the presented
+    /// one, which is rejected at once (except for its
+    /// [overlap](crate::session::ReplacedTokenPolicy::previous_token_overlap)).
+    ///
+    /// With an idempotency key, the renewal can be repeated within the
+    /// [retry window](crate::session::ReplacedTokenPolicy::retry_window): the same old token and key give the same new token, byte for
+    /// byte. The page [`renewal`](crate::renewal) has the details.
+    ///
+    /// # Errors
+    /// Those of [`decide::renew`], `SessionNotFound`, `StoreUnavailable`, `InternalError`. After `StoreUnavailable` the token may have
+    /// been replaced: repeat the renewal with the same key.
+    pub async fn renew(
+        &self,
+        presented: &PresentedSession,
+        key: Option<&IdempotencyKey>,
+    ) -> Result<IssuedSession, AuthError> {
+        let now = self.clock.now();
+        let (current, token) = (presented.record(), presented.token());
+        let next = match decide::renew(current, token, key, now) {
+            Ok(RenewalDecision::Replace(next)) => next,
+            Ok(RenewalDecision::Repeat(claims)) => return self.repeat(current, &claims),
+            Err(rejection) => {
+                let (events, store) = (&self.events, &self.store);
+                return Err(events.handle(rejection, current, token, store, now).await);
+            }
+        };
+        let fresh = self.sign(&next.claims)?;
+        let replaced = self.policy.replaced_tokens;
+        let mut renewal = LastRenewal::new(now, next.renewal_count, replaced);
+        if replaced.previous_token_overlap > 0 {
+            renewal.previous_token_hash = Some(*token.hash());
+        }
+        if replaced.retry_window > 0 {
+            renewal.retry_hash = key.map(|key| RetryHash::of(token.hash(), &fresh.hash(), key));
+        }
+        let mut record = successor(current, &next, &fresh);
+        record.last_renewal = Some(renewal);
+        match self.swap(current, record, now).await? {
+            Swap::Done(record) => Ok(IssuedSession::new(record, fresh)),
+            Swap::NotFound => Err(AuthError::token(ErrorKind::SessionNotFound)),
+            // Another renewal with this token was first: perhaps the same request, sent twice.
+            Swap::Lost(record) => match decide::renew(&record, token, key, now) {
+                Ok(RenewalDecision::Repeat(claims)) => self.repeat(&record, &claims),
+                _ => Err(ErrorKind::SessionRenewalMismatch.into()),
+            },
+        }
+    }
+
+    /// Replaces the current token of a session by a new one, for an administrator. The old token is rejected at once, without an
+    /// overlap. The renewal count and the expiry stay as they are. The session's last renewal cannot be repeated any more.
+    ///
+    /// # Errors
+    /// `SessionNotFound`, `SessionRevoked`, `SessionAbsoluteLifetimeExceeded`, `TokenExpired`, `StoreUnavailable`,
+    /// `InternalError`. After `StoreUnavailable` the token may have been replaced.
+    pub async fn rotate(&self, id: SessionId) -> Result<IssuedSession, AuthError> {
+        let mut current = self.get(id).await?;
+        loop {
+            let now = self.clock.now();
+            let next = decide::rotate(&current, now)?;
+            let fresh = self.sign(&next.claims)?;
+            let mut record = successor(&current, &next, &fresh);
+            record.rotated_generation = Some(next.claims.generation);
+            if let Some(renewal) = &mut record.last_renewal {
+                renewal.previous_token_hash = None;
+                renewal.retry_hash = None;
+            }
+            // Each lost swap means that another change succeeded, so the loop makes progress.
+            match self.swap(&current, record, now).await? {
+                Swap::Done(record) => return Ok(IssuedSession::new(record, fresh)),
+                Swap::Lost(record) => current = record,
+                Swap::NotFound => return Err(ErrorKind::SessionNotFound.into()),
+            }
+        }
+    }
+
+    /// Signs the current token again.
+    fn repeat(&self, record: &SessionRecord, claims: &Claims) -> Result<IssuedSession, AuthError> {
+        match self
+            .signer
+            .sign_again(claims, &record.token_hash)
+            .map_err(cannot_sign)?
+        {
+            Some(token) => Ok(IssuedSession::new(record.clone(), token)),
+            None => Err(AuthError::new(ErrorKind::InternalError).with_defect(CannotRepeat(record.id))),
+        }
+    }
+
+    async fn swap(
+        &self,
+        current: &SessionRecord,
+        next: SessionRecord,
+        now: Timestamp,
+    ) -> Result<Swap, AuthError> {
+        let swap = TokenSwap::new(current.clone(), next, self.policy.retention, now);
+        match self.store.replace_token(&swap).await? {
+            SwapOutcome::Replaced => Ok(Swap::Done(swap.next)),
+            SwapOutcome::Mismatch(record) => Ok(Swap::Lost(*record)),
+            SwapOutcome::Revoked => Err(ErrorKind::SessionRevoked.into()),
+            SwapOutcome::NotFound => Ok(Swap::NotFound),
+        }
+    }
+}
+
+/// No key of this process gives the token of the record.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "the renewal of session {0} cannot be repeated: its signing key is not configured any more, or prefix, issuer or audience \
+     were changed"
+)]
+struct CannotRepeat(SessionId);
+
+/// The outcome of a compare-and-swap.
+enum Swap {
+    Done(SessionRecord),
+    /// Another change was first. This is the record after it.
+    Lost(SessionRecord),
+    NotFound,
+}
+
+fn successor(current: &SessionRecord, next: &NextToken, fresh: &SessionToken) -> SessionRecord {
+    SessionRecord {
+        token_hash: fresh.hash(),
+        generation: next.claims.generation,
+        ..current.clone()
+    }
+}

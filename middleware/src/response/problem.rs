@@ -1,0 +1,100 @@
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Response, header};
+use http_body_util::Full;
+use serde::Serialize;
+
+use super::X_REQUEST_ID;
+use crate::error::{AuthError, Challenge, ValidationIssue};
+
+const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
+pub(super) const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
+
+/// A problem document (RFC 9457) with the extension members of this crate.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Problem<'a> {
+    r#type: String,
+    title: String,
+    status: u16,
+    detail: &'a str,
+    code: &'static str,
+    retryable: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    details: Option<Details<'a>>,
+}
+
+#[derive(Serialize)]
+struct Details<'a> {
+    issues: &'a [ValidationIssue],
+}
+
+/// A problem document for an error: the status, `application/problem+json`, and the headers of the error (`WWW-Authenticate`,
+/// `Retry-After`, `Cache-Control: no-store`). The error is added to the extensions of the response.
+///
+/// `realm` is the protection space of the challenge. `request_headers` hold the `X-Request-Id` that the document repeats.
+#[must_use]
+pub fn problem_response(
+    error: &AuthError,
+    realm: &str,
+    request_headers: &HeaderMap,
+) -> Response<Full<Bytes>> {
+    let code = error.kind().code();
+    let problem = Problem {
+        r#type: format!(
+            "urn:tower-session-auth:problem:{}",
+            code.to_ascii_lowercase().replace('_', "-")
+        ),
+        title: title(code),
+        status: error.status().as_u16(),
+        detail: error.detail(),
+        code,
+        retryable: error.kind().retryable(),
+        request_id: request_headers.get(X_REQUEST_ID).and_then(|id| id.to_str().ok()),
+        details: (!error.issues().is_empty()).then_some(Details {
+            issues: error.issues(),
+        }),
+    };
+    // Strings and numbers always serialize. An empty body would still have the right status.
+    let body = serde_json::to_vec(&problem).unwrap_or_default();
+
+    let mut response = Response::new(Full::from(body));
+    *response.status_mut() = error.status();
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, PROBLEM_JSON);
+    headers.insert(header::CACHE_CONTROL, NO_STORE);
+    if let Some(challenge) = challenge(error.challenge(), realm) {
+        headers.insert(header::WWW_AUTHENTICATE, challenge);
+    }
+    if let Some(seconds) = error.retry_after() {
+        headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    response.extensions_mut().insert(error.clone());
+    response
+}
+
+/// `SESSION_REVOKED` becomes "Session revoked".
+fn title(code: &str) -> String {
+    let words = code.to_ascii_lowercase().replace('_', " ");
+    let mut chars = words.chars();
+    chars
+        .next()
+        .map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
+}
+
+/// The `WWW-Authenticate` header of a challenge.
+pub(super) fn challenge(challenge: Challenge, realm: &str) -> Option<HeaderValue> {
+    // Characters that a quoted string must escape are left out.
+    let realm: String = realm
+        .chars()
+        .filter(|c| matches!(c, ' '..='~') && !matches!(c, '"' | '\\'))
+        .collect();
+    let value = match challenge {
+        Challenge::None => return None,
+        Challenge::BearerMissing => format!("Bearer realm=\"{realm}\""),
+        Challenge::BearerInvalid => format!("Bearer realm=\"{realm}\", error=\"invalid_token\""),
+        Challenge::MasterPassword => format!("MasterPassword realm=\"{realm}\""),
+    };
+    HeaderValue::try_from(value).ok()
+}

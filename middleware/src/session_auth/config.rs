@@ -1,0 +1,98 @@
+use std::sync::Arc;
+
+use http::{Request, header};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    clock::{Clock, SystemClock},
+    error::AuthError,
+    id::SessionId,
+    response::Rejections,
+    security::SecurityEvents,
+    session::SessionRecord,
+    store::{CacheRead, CachedStore, SessionStore},
+    token::{TokenVerifier, VerifiedToken},
+};
+
+/// The configuration that all services of a layer share.
+#[derive(Clone)]
+pub(super) struct SessionAuthConfig<St: SessionStore> {
+    pub(super) verifier: TokenVerifier,
+    pub(super) store: St,
+    /// The near cache of a bounded layer. A strict layer has none.
+    pub(super) cache: Option<Cache<St>>,
+    pub(super) optional: bool,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) events: SecurityEvents,
+    pub(super) rejections: Rejections,
+}
+
+/// An alias, since `derive(Clone)` would demand `St::Read: Clone` for the type itself.
+type Cache<St> = Arc<dyn RecordCache<<St as SessionStore>::Read>>;
+
+/// The near cache of a store, without the store's type.
+pub(super) trait RecordCache<R>: Send + Sync {
+    /// See [`CachedStore::cached`].
+    fn cached(&self, id: SessionId) -> Option<Arc<SessionRecord>>;
+
+    /// See [`CachedStore::read_through`].
+    fn read_through(&self, id: SessionId) -> CacheRead<R>;
+}
+
+impl<St: CachedStore> RecordCache<St::Read> for St {
+    fn cached(&self, id: SessionId) -> Option<Arc<SessionRecord>> {
+        CachedStore::cached(self, id)
+    }
+
+    fn read_through(&self, id: SessionId) -> CacheRead<St::Read> {
+        CachedStore::read_through(self, id)
+    }
+}
+
+/// The freshness of the session record behind a decision: a configuration value.
+///
+/// [`SessionAuthLayer::new`](super::SessionAuthLayer::new) makes a strict layer,
+/// [`SessionAuthLayer::bounded`](super::SessionAuthLayer::bounded) a bounded one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Freshness {
+    /// Every request reads the store. A revocation applies from the next request on.
+    #[default]
+    Strict,
+    /// A cached record can admit a request without I/O. Every rejection is confirmed by a read.
+    ///
+    /// The store pushes invalidations. While it cannot, a revoked or replaced token may be admitted until the store's bound has
+    /// passed; then every request reads the store. A change through the same store, or a clone of it, applies at once.
+    Bounded,
+}
+
+impl<St: SessionStore> SessionAuthConfig<St> {
+    pub(super) fn new(verifier: TokenVerifier, store: St) -> Self {
+        Self {
+            verifier,
+            store,
+            cache: None,
+            optional: false,
+            clock: Arc::new(SystemClock),
+            events: SecurityEvents::default(),
+            rejections: Rejections::default(),
+        }
+    }
+
+    /// Verifies the token of a request, rules 1 and 2.
+    pub(super) fn verify<B>(&self, request: Request<B>) -> (Request<B>, Result<VerifiedToken, AuthError>) {
+        let (parts, body) = request.into_parts();
+        let verified = self.verifier.verify_request(&parts);
+        (Request::from_parts(parts, body), verified)
+    }
+}
+
+/// Marks the token as sensitive, so that a log line of an inner service does not show it.
+pub(super) fn redact_token<B>(request: &mut Request<B>, verifier: &TokenVerifier) {
+    for name in [&header::AUTHORIZATION, verifier.header_name()] {
+        if let Some(credentials) = request.headers_mut().get_mut(name) {
+            credentials.set_sensitive(true);
+        }
+    }
+}

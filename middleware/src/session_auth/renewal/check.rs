@@ -1,0 +1,81 @@
+use std::{
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+use bytes::Bytes;
+use http::{HeaderMap, Request, Response};
+use http_body_util::Full;
+use pin_project_lite::pin_project;
+
+use super::layer::RenewalConfig;
+use crate::{
+    auth_future::Authorize,
+    error::{AuthError, ErrorKind},
+    id::SessionId,
+    session::{SessionRecord, decide},
+    session_auth::{PresentedSession, config::redact_token},
+    store::SessionStore,
+    token::VerifiedToken,
+};
+
+pin_project! {
+    /// Waits for the record of a session, then checks that the session is not revoked.
+    pub(super) struct RenewalCheck<St>
+    where
+        St: SessionStore,
+    {
+        #[pin]
+        pub(super) read: St::Read,
+        pub(super) config: Arc<RenewalConfig<St>>,
+        pub(super) token: VerifiedToken,
+        // The session that the request names, if it names one.
+        pub(super) named: Option<String>,
+    }
+}
+
+impl<St: SessionStore> RenewalConfig<St> {
+    fn check(
+        &self,
+        record: Option<SessionRecord>,
+        token: &VerifiedToken,
+        named: Option<&str>,
+    ) -> Result<SessionRecord, AuthError> {
+        let Some(record) = record else {
+            // A store removes a session some time after its expiry.
+            token.check_expiry(self.clock.now()).map_err(AuthError::token)?;
+            return Err(AuthError::token(ErrorKind::SessionNotFound));
+        };
+        decide::check_session(&record, token).map_err(AuthError::token)?;
+        if let Some(named) = named {
+            let named: SessionId = named
+                .parse()
+                .map_err(|error| AuthError::invalid("id", format!("{error}")))?;
+            if named != record.id {
+                return Err(ErrorKind::SessionNotFound.into());
+            }
+        }
+        Ok(record)
+    }
+}
+
+impl<St: SessionStore> Authorize for RenewalCheck<St> {
+    fn poll_authorize<B>(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        request: &mut Request<B>,
+    ) -> Poll<Result<(), AuthError>> {
+        let this = self.project();
+        let record = ready!(this.read.poll(cx))?;
+        let record = this.config.check(record, this.token, this.named.as_deref())?;
+        redact_token(request, &this.config.verifier);
+        let presented = PresentedSession::new(record, this.token.clone());
+        request.extensions_mut().insert(presented);
+        Poll::Ready(Ok(()))
+    }
+
+    fn reject(&self, error: &AuthError, request_headers: &HeaderMap) -> Response<Full<Bytes>> {
+        self.config.rejections.respond(error, request_headers)
+    }
+}

@@ -1,0 +1,115 @@
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, Response, request::Parts};
+use http_body_util::Full;
+use tower::Layer;
+
+use super::RenewalAuth;
+use crate::{
+    clock::{Clock, SystemClock},
+    error::AuthError,
+    response::Rejections,
+    store::SessionStore,
+    token::TokenVerifier,
+};
+
+/// Admits a renewal if its token belongs to a session that is not revoked, and puts a
+/// [`PresentedSession`](crate::session_auth::PresentedSession) into the request's extensions.
+///
+/// It leaves the question whether the token is the current one, and all limits, to
+/// [`SessionManager::renew`](crate::SessionManager::renew). A replaced token is therefore told `SESSION_RENEWAL_MISMATCH`. The layer
+/// always reads the store.
+///
+/// If the path ends with `/{id}/renew`, the id must be that of the token's session: else `VALIDATION_FAILED`, or 404
+/// `SESSION_NOT_FOUND`. [`session_id`](Self::session_id) finds the id in paths of another form.
+#[derive(Clone)]
+pub struct RenewalLayer<St> {
+    pub(super) config: Arc<RenewalConfig<St>>,
+}
+
+#[derive(Clone)]
+pub(super) struct RenewalConfig<St> {
+    pub(super) verifier: TokenVerifier,
+    pub(super) store: St,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) session_id: Arc<FindId>,
+    pub(super) rejections: Rejections,
+}
+
+type FindId = dyn Fn(&Parts) -> Option<String> + Send + Sync;
+
+impl<St: SessionStore> RenewalLayer<St> {
+    /// A layer for the renewal endpoint.
+    #[must_use]
+    pub fn new(verifier: TokenVerifier, store: St) -> Self {
+        Self {
+            config: Arc::new(RenewalConfig {
+                verifier,
+                store,
+                clock: Arc::new(SystemClock),
+                session_id: Arc::new(|request| id_before_renew(request.uri.path()).map(str::to_owned)),
+                rejections: Rejections::default(),
+            }),
+        }
+    }
+
+    /// Sets how the id of the session is found in a request. `None` means that the request names no session.
+    #[must_use]
+    pub fn session_id(mut self, find: impl Fn(&Parts) -> Option<String> + Send + Sync + 'static) -> Self {
+        Arc::make_mut(&mut self.config).session_id = Arc::new(find);
+        self
+    }
+
+    /// Sets the request header that carries the token: see [`TokenVerifier::header`].
+    #[must_use]
+    pub fn header(mut self, header: HeaderName) -> Self {
+        let config = Arc::make_mut(&mut self.config);
+        config.verifier = config.verifier.clone().header(header);
+        self
+    }
+
+    /// Sets the clock: the system's by default.
+    #[must_use]
+    pub fn clock(mut self, clock: impl Clock) -> Self {
+        Arc::make_mut(&mut self.config).clock = Arc::new(clock);
+        self
+    }
+
+    /// Sets the realm of the `WWW-Authenticate` challenge: `session` by default.
+    #[must_use]
+    pub fn realm(mut self, realm: &str) -> Self {
+        Arc::make_mut(&mut self.config).rejections.set_realm(realm);
+        self
+    }
+
+    /// Answers rejected requests with another response than the default one. The error is added to its extensions.
+    #[must_use]
+    pub fn on_rejection(
+        mut self,
+        respond: impl Fn(&AuthError, &HeaderMap) -> Response<Full<Bytes>> + Send + Sync + 'static,
+    ) -> Self {
+        Arc::make_mut(&mut self.config).rejections.replace(respond);
+        self
+    }
+}
+
+impl<St: SessionStore, S> Layer<S> for RenewalLayer<St> {
+    type Service = RenewalAuth<St, S>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        RenewalAuth::new(self.config.clone(), inner)
+    }
+}
+
+impl<St> std::fmt::Debug for RenewalLayer<St> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RenewalLayer").finish_non_exhaustive()
+    }
+}
+
+/// The segment before a last segment `renew`.
+fn id_before_renew(path: &str) -> Option<&str> {
+    let (_, id) = path.strip_suffix("/renew")?.rsplit_once('/')?;
+    Some(id)
+}

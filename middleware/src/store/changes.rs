@@ -1,0 +1,100 @@
+//! The arguments and outcomes of a store's atomic changes.
+
+use crate::{
+    clock::Timestamp,
+    id::SessionId,
+    session::{OnSessionLimit, SessionPolicy, SessionRecord},
+    token::TokenHash,
+};
+
+/// A session to create: the argument of [`SessionStore::create`](super::SessionStore::create).
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct NewSession {
+    /// The record.
+    pub record: SessionRecord,
+    /// How many active sessions the agent may have, this one included.
+    pub limit: u32,
+    /// The reaction if the agent has more.
+    pub on_limit: OnSessionLimit,
+    /// Seconds for which the record is kept after its expiry.
+    pub retention: u64,
+    /// The current time.
+    pub now: Timestamp,
+}
+
+impl NewSession {
+    /// A session to create under the limits of a policy.
+    #[must_use]
+    pub const fn new(record: SessionRecord, policy: &SessionPolicy, now: Timestamp) -> Self {
+        Self {
+            record,
+            limit: policy.max_sessions_per_agent,
+            on_limit: policy.on_session_limit,
+            retention: policy.retention,
+            now,
+        }
+    }
+}
+
+/// The outcome of [`SessionStore::create`](super::SessionStore::create).
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum CreateOutcome {
+    /// The session was created.
+    Created {
+        /// The sessions that were revoked in the same step to make room: those that were renewed or created the longest ago.
+        evicted: Vec<SessionId>,
+    },
+    /// The agent has its maximum of active sessions.
+    LimitReached,
+    /// The agent was deleted.
+    AgentDeleted,
+}
+
+/// A token to replace: the argument of [`SessionStore::replace_token`](super::SessionStore::replace_token).
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct TokenSwap {
+    /// The session as it was read. Its `token_hash` is the expected one.
+    pub current: SessionRecord,
+    /// The session with the new token.
+    pub next: SessionRecord,
+    /// Seconds for which the record is kept after its expiry.
+    pub retention: u64,
+    /// The current time.
+    pub now: Timestamp,
+}
+
+impl TokenSwap {
+    /// Replaces the token of `current` by that of `next`.
+    #[must_use]
+    pub const fn new(current: SessionRecord, next: SessionRecord, retention: u64, now: Timestamp) -> Self {
+        Self {
+            current,
+            next,
+            retention,
+            now,
+        }
+    }
+
+    /// The token hash that the store must find.
+    #[must_use]
+    pub const fn expected(&self) -> &TokenHash {
+        &self.current.token_hash
+    }
+}
+
+/// The outcome of [`SessionStore::replace_token`](super::SessionStore::replace_token).
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SwapOutcome {
+    /// The token was replaced.
+    Replaced,
+    /// The session has another current token: that of this record.
+    Mismatch(Box<SessionRecord>),
+    /// The session was revoked.
+    Revoked,
+    /// No such session exists.
+    NotFound,
+}

@@ -1,0 +1,29 @@
+//! Errors of a store.
+
+use crate::error::{AuthError, ErrorKind};
+
+/// A store call failed. The error says nothing about any session: never treat it as "not found" or "revoked".
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// The store did not answer within the deadline. The command may still run later.
+    #[error("no answer from the store within the deadline")]
+    Timeout,
+    /// There is no connection, or the server cannot serve the call now (out of memory, read-only, loading).
+    #[error("the store is not available: {0}")]
+    Unavailable(String),
+    /// The store gave an answer that this version does not understand.
+    #[error("unexpected answer from the store: {0}")]
+    Unexpected(String),
+}
+
+impl From<StoreError> for AuthError {
+    /// The client is told `STORE_UNAVAILABLE`. The store's error becomes the cause, for the log.
+    fn from(error: StoreError) -> Self {
+        let unavailable = Self::new(ErrorKind::StoreUnavailable);
+        match error {
+            StoreError::Unexpected(_) => unavailable.with_defect(error),
+            StoreError::Timeout | StoreError::Unavailable(_) => unavailable.with_cause(error),
+        }
+    }
+}

@@ -1,0 +1,238 @@
+//! Verifying tokens: from a bearer string to claims that can be trusted.
+
+use std::{collections::HashMap, sync::Arc};
+
+use arc_swap::ArcSwap;
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use http::HeaderName;
+use pasetors::{
+    Public,
+    token::UntrustedToken,
+    version4::{PublicToken, V4},
+};
+use serde::Deserialize;
+
+use super::{
+    Claims, DEFAULT_ISSUER, DEFAULT_PREFIX, MAX_HEADER_LEN, SessionToken, TokenHash, TokenSigner,
+    VerifiedToken, VerifyingKey, claims::Payload, verified::VerifiedTokenCache,
+};
+use crate::error::ErrorKind;
+
+/// The longest footer that is decoded, in base64 characters. The footers of this crate have 82.
+const MAX_FOOTER_LEN: usize = 256;
+
+/// The default capacity of the signature cache.
+const SIGNATURE_CACHE_CAPACITY: usize = 65_536;
+
+/// Verifies tokens with public keys alone.
+///
+/// The checks, in this order: prefix and length, the footer's key id among the accepted keys (before any cryptography), the
+/// signature, issuer and audience. Expiry is a check of its own, [`VerifiedToken::check_expiry`], since it needs a clock.
+///
+/// Verified tokens are cached by their hash, so that a signature is checked once per token and process: see
+/// [`signature_cache_capacity`](Self::signature_cache_capacity). Clones share keys and cache. The methods that take `self` return
+/// a verifier with keys and cache of its own: call them before cloning, and before [`TokenSigner::cache_in`].
+#[derive(Debug, Clone)]
+pub struct TokenVerifier {
+    /// Replaced as a whole, so that tokens which were verified under earlier keys or rules leave with them.
+    rules: Arc<ArcSwap<Rules>>,
+    pub(super) header: HeaderName,
+}
+
+#[derive(Debug)]
+struct Rules {
+    keys: HashMap<String, VerifyingKey>,
+    prefix: String,
+    issuer: String,
+    audience: Option<String>,
+    cache: VerifiedTokenCache,
+}
+
+#[derive(Deserialize)]
+struct Footer<'a> {
+    #[serde(borrow)]
+    kid: &'a str,
+}
+
+impl TokenVerifier {
+    /// A verifier that accepts tokens signed by these keys, with the default prefix and issuer and without an audience.
+    ///
+    /// Several keys at once allow a change of the signing key without an interruption.
+    #[must_use]
+    pub fn new(keys: impl IntoIterator<Item = VerifyingKey>) -> Self {
+        let rules = Rules {
+            keys: by_id(keys),
+            prefix: DEFAULT_PREFIX.to_owned(),
+            issuer: DEFAULT_ISSUER.to_owned(),
+            audience: None,
+            cache: VerifiedTokenCache::new(SIGNATURE_CACHE_CAPACITY),
+        };
+        Self {
+            rules: Arc::new(ArcSwap::from_pointee(rules)),
+            header: http::header::AUTHORIZATION,
+        }
+    }
+
+    fn with_rules(self, change: impl FnOnce(&mut Rules)) -> Self {
+        let mut rules = self.rules.load().with_empty_cache();
+        change(&mut rules);
+        Self {
+            rules: Arc::new(ArcSwap::from_pointee(rules)),
+            header: self.header,
+        }
+    }
+
+    /// Sets the prefix of tokens: [`DEFAULT_PREFIX`] by default.
+    #[must_use]
+    pub fn prefix(self, prefix: impl Into<String>) -> Self {
+        self.with_rules(|rules| rules.prefix = prefix.into())
+    }
+
+    /// Sets the `iss` claim that tokens must have: [`DEFAULT_ISSUER`] by default.
+    #[must_use]
+    pub fn issuer(self, issuer: impl Into<String>) -> Self {
+        self.with_rules(|rules| rules.issuer = issuer.into())
+    }
+
+    /// Sets the `aud` claim that tokens must have. Without this setting, a token with any audience is rejected, since it is meant
+    /// for another service.
+    #[must_use]
+    pub fn audience(self, audience: impl Into<String>) -> Self {
+        self.with_rules(|rules| rules.audience = Some(audience.into()))
+    }
+
+    /// Sets how many verified tokens are cached: 65,536 by default, of some 150 bytes each. 0 turns the cache off. A full cache
+    /// evicts the least recently used token of a sample.
+    #[must_use]
+    pub fn signature_cache_capacity(self, capacity: usize) -> Self {
+        self.with_rules(|rules| rules.cache = VerifiedTokenCache::new(capacity))
+    }
+
+    /// Sets the request header that carries the token: `Authorization` by default.
+    ///
+    /// `Authorization` must hold `Bearer <token>` (RFC 6750, section 2.1). Any other header may also hold the bare token. The
+    /// returned verifier shares keys and cache with this one.
+    #[must_use]
+    pub fn header(mut self, header: HeaderName) -> Self {
+        self.header = header;
+        self
+    }
+
+    /// The request header that carries the token.
+    #[must_use]
+    pub const fn header_name(&self) -> &HeaderName {
+        &self.header
+    }
+
+    /// Accepts these keys from now on, and no others, in all clones of this verifier. Tokens that earlier keys verified must be
+    /// verified again.
+    pub fn set_keys(&self, keys: impl IntoIterator<Item = VerifyingKey>) {
+        let keys = by_id(keys);
+        self.rules.rcu(|rules| Rules {
+            keys: keys.clone(),
+            ..rules.with_empty_cache()
+        });
+    }
+
+    /// Verifies a bearer string.
+    ///
+    /// # Errors
+    /// `InvalidToken`, for every failure.
+    pub fn verify(&self, bearer: &str) -> Result<VerifiedToken, ErrorKind> {
+        self.verify_bytes(bearer.as_bytes())
+            .ok_or(ErrorKind::InvalidToken)
+    }
+
+    pub(super) fn verify_bytes(&self, bearer: &[u8]) -> Option<VerifiedToken> {
+        let rules = self.rules.load();
+        if bearer.len() > MAX_HEADER_LEN {
+            return None;
+        }
+        let paseto = bearer.strip_prefix(rules.prefix.as_bytes())?;
+        let hash = TokenHash::of_bytes(bearer);
+        if let Some(token) = rules.cache.get(&hash) {
+            return Some(token);
+        }
+        let token = rules.verify(std::str::from_utf8(paseto).ok()?, hash)?;
+        // Into the cache of the rules that verified it. Rules that replaced them meanwhile have a cache of their own.
+        rules.cache.insert(&token);
+        Some(token)
+    }
+
+    /// Caches a token that was just signed, if these rules accept it.
+    pub(super) fn cache_signed(&self, token: &SessionToken, claims: &Claims, signer: &TokenSigner) {
+        let rules = self.rules.load();
+        if rules.keys.contains_key(signer.key_id())
+            && signer.matches_rules(&rules.prefix, &rules.issuer, rules.audience.as_deref())
+        {
+            rules.cache.insert(&VerifiedToken {
+                claims: claims.clone(),
+                not_before: None,
+                hash: token.hash(),
+            });
+        }
+    }
+
+    #[cfg(test)]
+    pub(super) fn has_cached(&self, hash: &TokenHash) -> bool {
+        self.rules.load().cache.get(hash).is_some()
+    }
+
+    /// Whether a text contains one of these tokens, by its prefix. Used to find tokens where they must not be.
+    pub(super) fn contains_token(&self, text: &str) -> bool {
+        text.split_once(PublicToken::HEADER)
+            .is_some_and(|(before, _)| before.ends_with(&self.rules.load().prefix))
+    }
+}
+
+fn by_id(keys: impl IntoIterator<Item = VerifyingKey>) -> HashMap<String, VerifyingKey> {
+    keys.into_iter().map(|key| (key.id().to_owned(), key)).collect()
+}
+
+impl Rules {
+    fn with_empty_cache(&self) -> Self {
+        Self {
+            keys: self.keys.clone(),
+            prefix: self.prefix.clone(),
+            issuer: self.issuer.clone(),
+            audience: self.audience.clone(),
+            cache: self.cache.emptied(),
+        }
+    }
+
+    fn verify(&self, paseto: &str, hash: TokenHash) -> Option<VerifiedToken> {
+        let mut parts = paseto.split('.');
+        let (Some("v4"), Some("public"), Some(_), Some(footer), None) = (
+            parts.next(),
+            parts.next(),
+            parts.next(),
+            parts.next(),
+            parts.next(),
+        ) else {
+            return None;
+        };
+        let footer = decode_footer(footer)?;
+        let kid = serde_json::from_slice::<Footer<'_>>(&footer).ok()?.kid;
+        let key = self.keys.get(kid)?;
+
+        let untrusted = UntrustedToken::<Public, V4>::try_from(paseto).ok()?;
+        let trusted = PublicToken::verify(key.public(), &untrusted, Some(&footer), None).ok()?;
+
+        let payload: Payload = serde_json::from_str(trusted.payload()).ok()?;
+        if payload.iss != self.issuer || payload.aud != self.audience {
+            return None;
+        }
+        Some(VerifiedToken {
+            claims: payload.claims()?,
+            not_before: payload.not_before()?,
+            hash,
+        })
+    }
+}
+
+fn decode_footer(footer: &str) -> Option<Vec<u8>> {
+    if footer.len() > MAX_FOOTER_LEN {
+        return None;
+    }
+    URL_SAFE_NO_PAD.decode(footer).ok()
+}
