@@ -39,40 +39,67 @@
 //!
 //! # Features
 //!
-//! `redis` (default): [`RedisStore`]. `tls`: `rediss://` URLs. `client`: the agent's side, [`client`].
+//! `redis` (default): [`RedisStore`]. `master-auth` (default): [`MasterAuthLayer`]. `tls`: `rediss://` URLs. `client`: the
+//! agent's side, [`client`].
 #![cfg_attr(
-    not(all(feature = "redis", feature = "client")),
+    not(all(feature = "redis", feature = "client", feature = "master-auth")),
     allow(rustdoc::broken_intra_doc_links)
 )]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 #[cfg(feature = "client")]
 pub mod client;
-pub mod clock;
-pub mod error;
+mod clock;
+mod error;
+mod file_text;
 mod guarded;
-pub mod id;
-pub mod manager;
+mod id;
+mod manager;
+#[cfg(feature = "master-auth")]
 pub mod master_auth;
 mod recently_used;
-pub mod response;
-pub mod security;
-pub mod session;
+mod response;
+mod security;
+mod session;
 pub mod session_auth;
-pub mod store;
+mod store;
 #[cfg(test)]
 mod testing;
-pub mod token;
+mod token;
 
 #[doc = include_str!("../RENEWAL.md")]
 pub mod renewal {}
 
-pub use error::{AuthError, ErrorKind};
-pub use id::{AgentId, SessionId};
-pub use manager::SessionManager;
-pub use master_auth::MasterAuthLayer;
-pub use session_auth::{AuthenticatedSession, SessionAuthLayer};
-pub use store::MemoryStore;
+/// The safety checks themselves, for those who build a layer of their own.
+pub mod decisions {
+    pub use crate::session::{
+        MatchedToken, NextToken, Rejection, Renewal, SecurityEvent, admit, renew, renew_after, renewable_from, rotate,
+        check_session,
+    };
+}
+
+pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
+pub use error::{AuthError, ErrorKind, ValidationIssue};
+pub use id::{AgentId, InvalidId, SessionId};
+pub use manager::{IssuedSession, SessionManager};
+#[cfg(feature = "master-auth")]
+pub use master_auth::{ClientAddr, MasterAuthLayer};
+pub use response::{ResponseBody, X_REQUEST_ID, problem_response};
+pub use security::SecurityEvents;
+pub use session::{
+    Constraints, CreateSession, IDEMPOTENCY_KEY, IdempotencyKey, InvalidConstraints, InvalidIdempotencyKey,
+    MAX_CONSTRAINTS_LEN, OnReuse, OnSessionLimit, RetryHash, ReplacedTokenPolicy, SessionPolicy, SessionRecord,
+    SessionStatus, SessionLimits,
+};
+pub use session_auth::{AuthenticatedSession, Freshness, PresentedSession, SessionAuthLayer};
+pub use store::{
+    Agent, AgentDirectory, AgentStore, AnyAgent, CreateOutcome, InvalidCursor, MemoryStore, NearCacheStats,
+    NearRead, NewSession, Page, PageRequest, RegisterOutcome, RegisteredAgents, SessionCursor, SessionStore,
+    StoreError, SwapOutcome, TokenSwap,
+};
 #[cfg(feature = "redis")]
-pub use store::RedisStore;
-pub use token::{SigningKey, TokenVerifier, VerifyingKey};
+pub use store::{NearCacheConfig, RedisRead, RedisStore, RedisStoreConfig, RedisStoreError};
+pub use token::{
+    Claims, DEFAULT_ISSUER, DEFAULT_PREFIX, KeyError, KeyFileError, KeyFileFault, KeySet, VerifiedToken,
+    SessionToken, SignError, SigningKey, TokenHash, TokenSigner, TokenVerifier, VerifyingKey, VerifyingKeys,
+};

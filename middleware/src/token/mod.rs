@@ -10,6 +10,7 @@
 
 mod claims;
 mod hash;
+mod key_file;
 mod keys;
 mod mint;
 mod proven;
@@ -20,9 +21,10 @@ mod verify;
 pub use claims::Claims;
 pub use hash::TokenHash;
 pub(crate) use hash::secret_hash;
+pub use key_file::{KeyFileError, KeyFileFault, KeySet, VerifyingKeys};
 pub use keys::{KeyError, SigningKey, VerifyingKey};
 pub use mint::{SignError, TokenSigner};
-pub use verify::{TokenVerifier, VerifiedToken};
+pub use verify::{VerifiedToken, TokenVerifier};
 
 use std::fmt;
 

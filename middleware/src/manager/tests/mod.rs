@@ -1,4 +1,5 @@
 mod ending;
+mod eviction;
 mod opening;
 mod renewing;
 mod repeating;
@@ -9,14 +10,7 @@ use std::time::Duration;
 use http::{Request, header};
 
 use super::*;
-use crate::{
-    MemoryStore, SessionAuthLayer,
-    clock::ManualClock,
-    session::{Constraints, CreateSession, SessionStatus},
-    session_auth::PresentedSession,
-    store::{Agent, AgentStore, PageRequest, RegisteredAgents, SessionCursor, StoreError},
-    testing::{self, NOW, Stub, other_agent, signer, verifier},
-};
+use crate::{MemoryStore, SessionAuthLayer, clock::ManualClock, session::{Constraints, CreateSession, SessionStatus}, session_auth::PresentedSession, store::{Agent, AgentStore, PageRequest, RegisteredAgents, SessionCursor, StoreError}, testing::{self, NOW, Stub, other_agent, signer, verifier}};
 
 const TTL: u64 = 86_400;
 const LIFETIME: u64 = 2_592_000;
