@@ -1,5 +1,7 @@
 //! The ids of agents and sessions.
 
+mod sequence;
+
 use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
@@ -8,13 +10,13 @@ use uuid::Uuid;
 
 use crate::clock::Timestamp;
 
-/// An agent's id, a UUID.
+/// An agent's id: a UUID.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String")]
 pub struct AgentId(Uuid);
 
 impl AgentId {
-    /// An id from a UUID.
+    /// Wraps a UUID.
     #[must_use]
     pub const fn from_uuid(id: Uuid) -> Self {
         Self(id)
@@ -26,9 +28,9 @@ impl AgentId {
         &self.0
     }
 
-    /// The agent's bucket: a stable 16-bit hash, written into the ids of its sessions.
+    /// The agent's bucket: a stable 16-bit hash, which is part of each of its session ids.
     ///
-    /// It is the first two bytes of the id's SHA-256, big endian. It is part of the stored layout: it never changes.
+    /// The bucket is the first two bytes of the id's SHA-256, big endian. It is part of the stored layout and never changes.
     #[must_use]
     pub fn bucket(&self) -> u16 {
         let digest: [u8; 32] = Sha256::digest(self.0.as_bytes()).into();
@@ -38,26 +40,33 @@ impl AgentId {
 
 /// A session's id: a `UUIDv7` (RFC 9562, section 5.7) whose last 16 bits are the agent's [bucket](AgentId::bucket).
 ///
-/// So an id alone tells when the session was created and where all of its agent's state lies.
+/// An id therefore carries the creation time of its session and the cluster slot of its agent's state.
+///
+/// # Order
+///
+/// The ids that one process generates are strictly increasing, across agents and threads. The 58 bits between the timestamp
+/// and the bucket are a counter. It starts at a random value, and each id advances it by a random amount of 40 bits.
+///
+/// The order survives a clock that stands still, or steps back by less than a second. After a larger step back, ids follow the
+/// clock again: new ids sort before those of the skipped time. When the counter overflows, after at least 131,072 ids, the
+/// timestamp advances by one millisecond.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String")]
 pub struct SessionId(Uuid);
 
 impl SessionId {
-    /// A fresh id for a session of `agent`, created at `now_millis`.
+    /// Generates an id for a session of `agent` that is created at `now_millis`, in milliseconds since the Unix epoch.
     ///
     /// # Errors
-    /// When the operating system has no randomness.
+    /// When the operating system's random generator fails.
     pub fn generate(agent: AgentId, now_millis: u64) -> Result<Self, getrandom::Error> {
-        let mut random = [0; 10];
-        getrandom::fill(&mut random)?;
-        random[8..].copy_from_slice(&agent.bucket().to_be_bytes());
-        Ok(Self(
-            uuid::Builder::from_unix_timestamp_millis(now_millis, &random).into_uuid(),
-        ))
+        let position = sequence::next(now_millis)?;
+        let trailing = position.trailing_bytes(agent.bucket());
+        let id = uuid::Builder::from_unix_timestamp_millis(position.millis, &trailing);
+        Ok(Self(id.into_uuid()))
     }
 
-    /// An id from a UUID.
+    /// Wraps a UUID.
     #[must_use]
     pub const fn from_uuid(id: Uuid) -> Self {
         Self(id)
@@ -76,7 +85,9 @@ impl SessionId {
         u16::from_be_bytes([bytes[14], bytes[15]])
     }
 
-    /// When the session was created, from the id's first 48 bits.
+    /// The session's creation time: the timestamp in the id's first 48 bits.
+    ///
+    /// It is less than one second later than the time given to [`generate`](Self::generate), and never earlier.
     #[must_use]
     pub const fn created_at(&self) -> Timestamp {
         let bytes = self.0.as_bytes();
@@ -85,12 +96,12 @@ impl SessionId {
     }
 }
 
-/// A text that is not a hyphenated UUID.
+/// The error of a text that is not a hyphenated UUID.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("must be a UUID such as 0190f3a1-7c1e-7d2a-9b3c-4d5e6f708192")]
 pub struct InvalidId;
 
-/// An id's text: the hyphenated form, lower-case when written.
+/// Implements parsing and display of an id. Display writes lower case.
 macro_rules! textual {
     ($id:ident) => {
         impl TryFrom<String> for $id {
@@ -120,7 +131,7 @@ macro_rules! textual {
 textual!(AgentId);
 textual!(SessionId);
 
-/// `Uuid` itself also takes braces, URNs and bare digits; the wire has one form.
+/// Accepts the hyphenated form only. `Uuid` itself also parses braces, URNs and bare digits.
 fn parse_hyphenated(text: &str) -> Result<Uuid, InvalidId> {
     if text.len() != 36 {
         return Err(InvalidId);
@@ -133,7 +144,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn carries_its_time_and_its_agents_bucket() {
+    fn an_id_contains_its_creation_time_and_its_agents_bucket() {
         let agent: AgentId = "6f1c7a52-2f39-4b0e-9c55-0b7f3e3d2a11".parse().unwrap();
         let id = SessionId::generate(agent, 1_760_000_000_999).unwrap();
         assert_eq!(id.bucket(), agent.bucket());
@@ -143,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn ids_of_a_later_time_sort_later() {
+    fn an_id_of_a_later_millisecond_sorts_after_an_earlier_one() {
         let agent: AgentId = "6f1c7a52-2f39-4b0e-9c55-0b7f3e3d2a11".parse().unwrap();
         let earlier = SessionId::generate(agent, 1_760_000_000_000).unwrap();
         let later = SessionId::generate(agent, 1_760_000_000_001).unwrap();
@@ -151,14 +162,14 @@ mod tests {
     }
 
     #[test]
-    fn the_bucket_is_part_of_the_stored_layout() {
+    fn the_bucket_is_the_start_of_the_agent_ids_sha256() {
         let agent: AgentId = "00000000-0000-0000-0000-000000000000".parse().unwrap();
         // SHA-256 of 16 zero bytes begins 37 47.
         assert_eq!(agent.bucket(), 0x3747);
     }
 
     #[test]
-    fn only_the_hyphenated_form_is_an_id() {
+    fn only_the_hyphenated_form_is_parsed() {
         for text in [
             "",
             "6f1c7a522f394b0e9c550b7f3e3d2a11",

@@ -51,8 +51,10 @@ mod auth_future;
 pub mod client;
 pub mod clock;
 pub mod error;
+mod file_text;
 pub mod id;
 pub mod manager;
+#[cfg(feature = "master-auth")]
 pub mod master_auth;
 mod recently_used;
 pub mod response;
@@ -70,9 +72,10 @@ pub mod renewal {}
 pub use error::{AuthError, ErrorKind};
 pub use id::{AgentId, SessionId};
 pub use manager::SessionManager;
+#[cfg(feature = "master-auth")]
 pub use master_auth::MasterAuthLayer;
 pub use session_auth::{AuthenticatedSession, SessionAuthLayer};
 pub use store::MemoryStore;
 #[cfg(feature = "redis")]
 pub use store::RedisStore;
-pub use token::{SigningKey, TokenVerifier, VerifyingKey};
+pub use token::{KeySet, SigningKey, TokenVerifier, VerifyingKey, VerifyingKeys};

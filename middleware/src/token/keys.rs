@@ -8,7 +8,9 @@ use pasetors::{
     version4::V4,
 };
 
-/// A key that cannot be used. It never repeats the key.
+use crate::file_text;
+
+/// The error of a key that cannot be parsed or generated. It never contains the key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum KeyError {
@@ -19,20 +21,20 @@ pub enum KeyError {
     #[error("not a PASERK k4.public key")]
     NotAPublicKey,
     /// The operating system's random generator failed.
-    #[error("no randomness to generate a key")]
+    #[error("the random generator failed: no key was generated")]
     NoRandomness,
 }
 
-/// A secret key, which signs tokens. It has no form that shows it but [`to_paserk`](Self::to_paserk).
+/// A secret key, which signs tokens. Only [`to_paserk`](Self::to_paserk) reveals it.
 #[derive(Clone)]
 pub struct SigningKey {
     secret: AsymmetricSecretKey<V4>,
     verifying: VerifyingKey,
-    /// The footer of the tokens that it signs.
+    /// Footer of all tokens that this key signs.
     footer: String,
 }
 
-/// A public key, which verifies tokens and can never mint one.
+/// A public key, which verifies tokens and cannot sign them.
 #[derive(Clone)]
 pub struct VerifyingKey {
     public: AsymmetricPublicKey<V4>,
@@ -49,35 +51,39 @@ impl SigningKey {
         }
     }
 
-    /// A fresh key from the operating system's random generator.
+    /// Generates a key with the operating system's random generator.
     ///
     /// # Errors
-    /// `NoRandomness`.
+    /// `NoRandomness`, when the generator fails.
     pub fn generate() -> Result<Self, KeyError> {
         let pair = AsymmetricKeyPair::<V4>::generate().map_err(|_| KeyError::NoRandomness)?;
         Ok(Self::new(pair.secret, pair.public))
     }
 
-    /// Reads `k4.secret.…`.
+    /// Parses `k4.secret.…`.
+    ///
+    /// ASCII whitespace around the key and a UTF-8 byte order mark at the start are ignored, so the content of a file can be
+    /// passed as it is. [`KeySet`](super::KeySet) parses files with several keys.
     ///
     /// # Errors
     /// `NotASecretKey`.
     pub fn from_paserk(text: &str) -> Result<Self, KeyError> {
-        let secret = AsymmetricSecretKey::<V4>::try_from(text).map_err(|_| KeyError::NotASecretKey)?;
+        let secret = AsymmetricSecretKey::<V4>::try_from(file_text::trim(text))
+            .map_err(|_| KeyError::NotASecretKey)?;
         let public = AsymmetricPublicKey::<V4>::try_from(&secret).map_err(|_| KeyError::NotASecretKey)?;
         Ok(Self::new(secret, public))
     }
 
-    /// Writes `k4.secret.…`, to be stored where nobody else can read it.
+    /// Formats the key as `k4.secret.…`. Store it where only the signing service can read it.
     #[must_use]
     pub fn to_paserk(&self) -> String {
         let mut text = String::new();
-        // Writing to a `String` does not fail.
+        // Writing to a `String` cannot fail.
         let _ = self.secret.fmt(&mut text);
         text
     }
 
-    /// The public half.
+    /// The public half, which verifies the tokens of this key.
     #[must_use]
     pub const fn verifying_key(&self) -> &VerifyingKey {
         &self.verifying
@@ -99,17 +105,17 @@ impl VerifyingKey {
         Self { public, id }
     }
 
-    /// Reads `k4.public.…`.
+    /// Parses `k4.public.…`. It ignores the same whitespace and byte order mark as [`SigningKey::from_paserk`].
     ///
     /// # Errors
     /// `NotAPublicKey`.
     pub fn from_paserk(text: &str) -> Result<Self, KeyError> {
-        AsymmetricPublicKey::<V4>::try_from(text)
+        AsymmetricPublicKey::<V4>::try_from(file_text::trim(text))
             .map(Self::new)
             .map_err(|_| KeyError::NotAPublicKey)
     }
 
-    /// Writes `k4.public.…`.
+    /// Formats the key as `k4.public.…`.
     #[must_use]
     pub fn to_paserk(&self) -> String {
         let mut text = String::new();
@@ -117,7 +123,7 @@ impl VerifyingKey {
         text
     }
 
-    /// The key's PASERK id, `k4.pid.…`: the `kid` in a token's footer.
+    /// The key's PASERK id, `k4.pid.…`. Tokens name their key by it, as `kid` in the footer.
     #[must_use]
     pub fn id(&self) -> &str {
         &self.id

@@ -11,6 +11,7 @@
 mod claims;
 mod credentials;
 mod hash;
+mod key_file;
 mod keys;
 mod signer;
 #[cfg(test)]
@@ -21,6 +22,7 @@ mod verifier;
 pub use claims::Claims;
 pub use hash::TokenHash;
 pub(crate) use hash::secret_hash;
+pub use key_file::{KeyFileError, KeyFileFault, KeySet, VerifyingKeys};
 pub use keys::{KeyError, SigningKey, VerifyingKey};
 pub use signer::{SignError, TokenSigner};
 pub use verified::VerifiedToken;

@@ -1,4 +1,5 @@
 mod ending;
+mod eviction;
 mod opening;
 mod renewing;
 mod repeating;

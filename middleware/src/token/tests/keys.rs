@@ -12,6 +12,16 @@ fn keys_survive_their_paserk_form() {
 }
 
 #[test]
+fn whitespace_around_a_key_and_a_byte_order_mark_are_ignored() {
+    for (before, after) in [("", "\n"), ("", "\r\n"), ("\u{feff}", "\n"), (" \t\n", " \n\n")] {
+        let secret = SigningKey::from_paserk(&format!("{before}{SECRET}{after}")).unwrap();
+        assert_eq!(secret.to_paserk(), SECRET, "{before:?} {after:?}");
+        let public = VerifyingKey::from_paserk(&format!("{before}{PUBLIC}{after}")).unwrap();
+        assert_eq!(public.to_paserk(), PUBLIC, "{before:?} {after:?}");
+    }
+}
+
+#[test]
 fn no_two_keys_are_generated_alike() {
     let [one, other] = [(); 2].map(|()| SigningKey::generate().unwrap());
     assert_ne!(one.to_paserk(), other.to_paserk());
@@ -33,7 +43,10 @@ fn only_a_paserk_string_of_its_kind_is_a_key() {
         cut(SECRET),
         format!("{SECRET}A"),
         format!("{SECRET}="),
-        format!(" {SECRET}"),
+        SECRET.replace("secret.", "secret. "),
+        format!("\u{a0}{SECRET}"),
+        format!("{SECRET}\u{feff}"),
+        format!("{SECRET}\n{SECRET}"),
         SECRET.replace("k4", "k2"),
     ] {
         let refused = SigningKey::from_paserk(&text).unwrap_err();
@@ -46,7 +59,8 @@ fn only_a_paserk_string_of_its_kind_is_a_key() {
         KID.to_owned(),
         cut(PUBLIC),
         format!("{PUBLIC}A"),
-        format!("{PUBLIC}\n"),
+        PUBLIC.replace("public.", "public.\n"),
+        format!("{PUBLIC}\n{PUBLIC}"),
         PUBLIC.replace("k4", "k3"),
     ] {
         let refused = VerifyingKey::from_paserk(&text).unwrap_err();
