@@ -46,10 +46,14 @@
 )]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
+pub mod api;
 mod auth_future;
+pub mod authority;
 #[cfg(feature = "client")]
 pub mod client;
 pub mod clock;
+#[cfg(feature = "endpoints")]
+pub mod endpoints;
 pub mod error;
 mod file_text;
 pub mod id;
@@ -69,6 +73,7 @@ pub mod token;
 #[doc = include_str!("../RENEWAL.md")]
 pub mod renewal {}
 
+pub use authority::SessionAuthority;
 pub use error::{AuthError, ErrorKind};
 pub use id::{AgentId, SessionId};
 pub use manager::SessionManager;

@@ -7,15 +7,11 @@
 pub mod app;
 pub mod cli;
 pub mod config;
-mod endpoints;
 pub mod first_run;
-mod input;
 mod inspect;
 mod listen;
 mod metrics;
-mod output;
 mod proxies;
-mod routes;
 mod stack;
 
 pub use app::run;

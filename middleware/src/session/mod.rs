@@ -11,6 +11,6 @@ mod replaced_tokens;
 
 pub use constraints::{Constraints, InvalidConstraints, MAX_CONSTRAINTS_LEN};
 pub use idempotency::{IDEMPOTENCY_KEY, IdempotencyKey, InvalidIdempotencyKey, RetryHash};
-pub use policy::{CreateSession, OnSessionLimit, SessionLimits, SessionPolicy};
+pub use policy::{CreateSession, InvalidPolicy, OnSessionLimit, SessionLimits, SessionPolicy};
 pub use record::{LastRenewal, SessionRecord, SessionStatus};
 pub use replaced_tokens::{OnReuse, ReplacedTokenPolicy};

@@ -123,7 +123,49 @@ impl SessionLimits {
     }
 }
 
+/// A policy that contradicts itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{field} {problem}")]
+#[non_exhaustive]
+pub struct InvalidPolicy {
+    /// The field of the [`SessionPolicy`].
+    pub field: &'static str,
+    /// The mistake.
+    pub problem: &'static str,
+}
+
 impl SessionPolicy {
+    /// Checks that the policy can grant a session.
+    ///
+    /// # Errors
+    /// The first field that contradicts the others, or that allows no session.
+    pub fn check(&self) -> Result<(), InvalidPolicy> {
+        let rules = [
+            (self.min_ttl >= 1, "min_ttl", "must be at least 1"),
+            (
+                self.min_ttl <= self.max_ttl,
+                "min_ttl",
+                "must not be above max_ttl",
+            ),
+            (self.min_ttl <= self.ttl, "ttl", "must not be below min_ttl"),
+            (self.ttl <= self.max_ttl, "ttl", "must not be above max_ttl"),
+            (
+                self.absolute_lifetime >= 1,
+                "absolute_lifetime",
+                "must be at least 1",
+            ),
+            (
+                self.max_sessions_per_agent >= 1,
+                "max_sessions_per_agent",
+                "must be at least 1",
+            ),
+        ];
+        match rules.into_iter().find(|(holds, ..)| !holds) {
+            Some((_, field, problem)) => Err(InvalidPolicy { field, problem }),
+            None => Ok(()),
+        }
+    }
+
     /// Grants the limits for a request at `now`.
     ///
     /// A ttl beyond the absolute lifetime is no error: the token then expires with the session.

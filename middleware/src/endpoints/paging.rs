@@ -1,18 +1,17 @@
 //! `limit`, `cursor` and the `Link` to the next page.
 
-use tower_session_auth::{
-    AuthError,
+use super::input::Query;
+use crate::{
+    error::AuthError,
     store::{InvalidCursor, Page, PageRequest},
 };
 
-use crate::input::Query;
-
 const DEFAULT_LIMIT: usize = 100;
 const MAX_LIMIT: usize = 500;
-/// Pages that turn out empty are skipped, but not without end in one request.
+/// How many empty pages one request skips.
 const MAX_EMPTY_PAGES: usize = 8;
 
-/// Which page was asked for.
+/// The page that a request asks for.
 pub(super) struct Paging<C> {
     pub(super) request: PageRequest<C>,
 }
@@ -35,17 +34,17 @@ impl<C: Copy> Paging<C> {
         })
     }
 
-    /// The address of the page after this one.
-    pub(super) fn link(&self, path: &str, filters: &[(&str, String)], cursor: &str) -> String {
+    /// The query of the next page.
+    pub(super) fn next(&self, filters: &[(&str, String)], cursor: &str) -> String {
         let mut query = form_urlencoded::Serializer::new(String::new());
         query.extend_pairs(filters);
         query.append_pair("limit", &self.request.limit.to_string());
         query.append_pair("cursor", cursor);
-        format!("{path}?{}", query.finish())
+        query.finish()
     }
 }
 
-/// The first page with anything in it.
+/// Reads pages until one has an item, or the limit of empty pages is reached.
 pub(super) async fn first_filled<T, C, E, F>(
     mut request: PageRequest<C>,
     read: impl Fn(PageRequest<C>) -> F,

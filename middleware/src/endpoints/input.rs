@@ -1,17 +1,21 @@
-//! Reading what clients send: bodies, queries, ids. What cannot be understood is named, and where.
+//! Parsing requests: bodies, queries, ids. Every mistake is reported with its place.
 
 use std::{collections::BTreeMap, str::FromStr};
 
 use bytes::Bytes;
 use http::{HeaderMap, Uri, header};
 use http_body::Body;
-use http_body_util::{BodyExt, LengthLimitError};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::de::DeserializeOwned;
 use tower::BoxError;
-use tower_session_auth::{AuthError, ErrorKind, error::ValidationIssue};
 
-/// Reads a JSON object as a `T`. No body at all counts as `{}`.
-pub(crate) async fn json<T, B>(headers: &HeaderMap, body: B) -> Result<T, AuthError>
+use crate::error::{AuthError, ErrorKind, ValidationIssue};
+
+/// The largest body that is read, in bytes.
+const MAX_BODY: usize = 64 * 1024;
+
+/// Parses a body as a JSON object. An empty body counts as `{}`.
+pub(super) async fn json<T, B>(headers: &HeaderMap, body: B) -> Result<T, AuthError>
 where
     T: DeserializeOwned,
     B: Body<Data = Bytes, Error: Into<BoxError>>,
@@ -39,10 +43,9 @@ fn is_json(content_type: &[u8]) -> bool {
 }
 
 async fn read<B: Body<Data = Bytes, Error: Into<BoxError>>>(body: B) -> Result<Bytes, AuthError> {
-    match body.collect().await {
+    match Limited::new(body, MAX_BODY).collect().await {
         Ok(collected) => Ok(collected.to_bytes()),
         Err(error) => {
-            let error = error.into();
             if error.is::<LengthLimitError>() {
                 Err(ErrorKind::PayloadTooLarge.into())
             } else {
@@ -53,13 +56,13 @@ async fn read<B: Body<Data = Bytes, Error: Into<BoxError>>>(body: B) -> Result<B
 }
 
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, AuthError> {
-    // A derived `Deserialize` would also take an array of the fields in their order.
+    // A derived `Deserialize` would also accept an array of the fields in their order.
     if bytes.trim_ascii_start().first() != Some(&b'{') {
         return Err(AuthError::invalid("", "must be a JSON object"));
     }
     let mut json = serde_json::Deserializer::from_slice(bytes);
     let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
-        // `.` is the root, and `?` a place that JSON broke off before it had a name.
+        // `.` is the root, `?` a field whose name is incomplete.
         let path = error.path().to_string();
         let path = path.trim_end_matches(['.', '?']);
         AuthError::invalid(path, error.inner().to_string())
@@ -69,24 +72,24 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, AuthError> {
     Ok(value)
 }
 
-/// An id in the path.
-pub(crate) fn id<T: FromStr<Err: std::fmt::Display>>(text: Option<&str>) -> Result<T, AuthError> {
+/// Parses an id in the path.
+pub(super) fn id<T: FromStr<Err: std::fmt::Display>>(text: Option<&str>) -> Result<T, AuthError> {
     text.unwrap_or_default()
         .parse()
         .map_err(|error: T::Err| AuthError::invalid("id", error.to_string()))
 }
 
-/// The parameters of a query: each at most once, and none that the endpoint does not know.
+/// The parameters of a query. An unknown or repeated one is an error.
 #[derive(Debug)]
-pub(crate) struct Query(BTreeMap<String, String>);
+pub(super) struct Query(BTreeMap<String, String>);
 
 impl Query {
-    pub(crate) fn read(uri: &Uri, known: &[&str]) -> Result<Self, AuthError> {
+    pub(super) fn read(uri: &Uri, known: &[&str]) -> Result<Self, AuthError> {
         let mut parameters = BTreeMap::new();
         let mut issues = Vec::new();
         for (name, value) in form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes()) {
             if !known.contains(&&*name) {
-                issues.push(ValidationIssue::new(name, "there is no such parameter"));
+                issues.push(ValidationIssue::new(name, "is not a parameter of this endpoint"));
             } else if parameters.insert(name.to_string(), value.into_owned()).is_some() {
                 issues.push(ValidationIssue::new(name, "must not be repeated"));
             }
@@ -98,12 +101,12 @@ impl Query {
         }
     }
 
-    pub(crate) fn get(&self, name: &str) -> Option<&str> {
+    pub(super) fn get(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str)
     }
 
-    /// A parameter as a `T`, read by `read`.
-    pub(crate) fn parse<T, E: std::fmt::Display>(
+    /// Parses a parameter.
+    pub(super) fn parse<T, E: std::fmt::Display>(
         &self,
         name: &str,
         read: impl FnOnce(&str) -> Result<T, E>,

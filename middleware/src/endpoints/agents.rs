@@ -1,4 +1,4 @@
-//! `/v1/agents`: the agents that sessions are opened for.
+//! `/v1/agents`: the agents that sessions are created for.
 
 use bytes::Bytes;
 use http::{StatusCode, Uri, request::Parts};
@@ -6,16 +6,18 @@ use http_body::Body;
 use serde::Deserialize;
 use serde_json::json;
 use tower::BoxError;
-use tower_session_auth::{
-    AgentId, AuthError, ErrorKind,
-    store::{Agent, AgentStore, RegisterOutcome},
-};
 
-use super::paging::{self, Paging};
-use crate::{
-    app::App,
+use super::{
     input::{self, Query},
-    output::{self, AgentBody, Answer},
+    output::{self, Answer},
+    paging::{self, Paging},
+    state::State,
+};
+use crate::{
+    api::AgentBody,
+    error::{AuthError, ErrorKind},
+    id::AgentId,
+    store::{Agent, AgentStore, RegisterOutcome, SessionStore},
 };
 
 const MAX_NAME_LEN: usize = 200;
@@ -27,10 +29,10 @@ struct CreateAgent {
     name: Option<String>,
 }
 
-/// Repeating a registration answers like the first time; another name for the same id is refused.
-pub(super) async fn create<S, B>(app: &App<S>, parts: &Parts, body: B) -> Answer
+/// Registers an agent. A repetition has the same answer. Another name for the same id is an error.
+pub(super) async fn create<S, B>(state: &State<S>, parts: &Parts, body: B) -> Answer
 where
-    S: AgentStore,
+    S: SessionStore + AgentStore,
     B: Body<Data = Bytes, Error: Into<BoxError>>,
 {
     let request: CreateAgent = input::json(&parts.headers, body).await?;
@@ -40,46 +42,42 @@ where
         let message = format!("must have 1 to {MAX_NAME_LEN} bytes and no control characters");
         return Err(AuthError::invalid("name", message));
     }
-    let agent = Agent {
-        id: match request.id {
-            Some(id) => id,
-            None => random_id()?,
-        },
-        name: request.name,
-        created_at: app.clock.now(),
+    let id = match request.id {
+        Some(id) => id,
+        None => random_id()?,
     };
-    match app.store.register(&agent).await? {
-        RegisterOutcome::Done => output::json(StatusCode::CREATED, &AgentBody::from(agent)),
+    let mut agent = Agent::new(id, state.clock.now());
+    agent.name = request.name;
+    match state.store.register(&agent).await? {
+        RegisterOutcome::Registered => output::json(StatusCode::CREATED, &AgentBody::from(agent)),
         RegisterOutcome::Exists(before) if before.name == agent.name => {
             output::json(StatusCode::CREATED, &AgentBody::from(before))
         }
         RegisterOutcome::Exists(_) => Err(AuthError::invalid(
             "id",
-            "there is an agent with this id and another name",
+            "an agent with this id and another name exists",
         )),
     }
 }
 
-pub(super) async fn list<S: AgentStore>(app: &App<S>, uri: &Uri) -> Answer {
+pub(super) async fn list<S: SessionStore + AgentStore>(state: &State<S>, uri: &Uri) -> Answer {
     let query = Query::read(uri, &["limit", "cursor"])?;
     let paging = Paging::read(&query, AgentId::decode_cursor)?;
-    let page = paging::first_filled(paging.request, |request| app.store.agents(request)).await?;
-    let next = page
-        .next
-        .map(|next| paging.link("/v1/agents", &[], &next.encode_cursor()));
+    let page = paging::first_filled(paging.request, |request| state.store.agents(request)).await?;
+    let next = page.next.map(|next| paging.next(&[], &next.encode_cursor()));
     let agents: Vec<_> = page.items.into_iter().map(AgentBody::from).collect();
     output::page(&agents, next.as_deref())
 }
 
-pub(super) async fn get<S: AgentStore>(app: &App<S>, id: Option<&str>) -> Answer {
-    let agent = app.store.agent(input::id(id)?).await?;
+pub(super) async fn get<S: SessionStore + AgentStore>(state: &State<S>, id: Option<&str>) -> Answer {
+    let agent = state.store.agent(input::id(id)?).await?;
     let agent = agent.ok_or(ErrorKind::AgentNotFound)?;
     output::json(StatusCode::OK, &AgentBody::from(agent))
 }
 
-pub(super) async fn delete<S: AgentStore>(app: &App<S>, id: Option<&str>) -> Answer {
+pub(super) async fn delete<S: SessionStore + AgentStore>(state: &State<S>, id: Option<&str>) -> Answer {
     let id: AgentId = input::id(id)?;
-    let revoked = app.store.delete_agent(id, app.clock.now()).await?;
+    let revoked = state.store.delete_agent(id, state.clock.now()).await?;
     let revoked = revoked.ok_or(ErrorKind::AgentNotFound)?;
     output::json(StatusCode::OK, &json!({ "id": id, "revokedSessions": revoked }))
 }

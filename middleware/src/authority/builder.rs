@@ -1,0 +1,217 @@
+use std::sync::Arc;
+
+use http::HeaderName;
+
+use super::{InvalidAuthority, SessionAuthority};
+use crate::{
+    clock::{Clock, SystemClock},
+    manager::SessionManager,
+    security::SecurityEvents,
+    session::SessionPolicy,
+    session_auth::{RenewalLayer, SessionAuthLayer},
+    store::{AgentDirectory, AnyAgent, CachedStore, SessionStore, StoreError},
+    token::{DEFAULT_ISSUER, DEFAULT_PREFIX, KeySet, TokenSigner, TokenVerifier},
+};
+
+/// The realm of challenges, unless another one is set.
+const DEFAULT_REALM: &str = "session";
+
+/// The configuration of a [`SessionAuthority`].
+#[must_use = "the builder makes nothing until `build` is called"]
+pub struct SessionAuthorityBuilder<S: SessionStore, D> {
+    keys: KeySet,
+    store: S,
+    directory: D,
+    prefix: String,
+    issuer: String,
+    audience: Option<String>,
+    header: HeaderName,
+    policy: SessionPolicy,
+    clock: Arc<dyn Clock>,
+    events: SecurityEvents,
+    realm: String,
+    make_layer: MakeLayer<S>,
+}
+
+/// Makes a strict or a bounded layer. Only a store with a near cache has the second.
+type MakeLayer<S> = fn(TokenVerifier, S) -> Result<SessionAuthLayer<S>, StoreError>;
+
+impl<S: SessionStore, D: AgentDirectory> SessionAuthorityBuilder<S, D> {
+    pub(super) fn new(keys: KeySet, store: S, directory: D) -> Self {
+        Self {
+            keys,
+            store,
+            directory,
+            prefix: DEFAULT_PREFIX.to_owned(),
+            issuer: DEFAULT_ISSUER.to_owned(),
+            audience: None,
+            header: http::header::AUTHORIZATION,
+            policy: SessionPolicy::default(),
+            clock: Arc::new(SystemClock),
+            events: SecurityEvents::default(),
+            realm: DEFAULT_REALM.to_owned(),
+            make_layer: |verifier, store| Ok(SessionAuthLayer::new(verifier, store)),
+        }
+    }
+
+    /// Sets the prefix of tokens: [`DEFAULT_PREFIX`] by default.
+    pub fn prefix(mut self, prefix: impl Into<String>) -> Self {
+        self.prefix = prefix.into();
+        self
+    }
+
+    /// Sets the `iss` claim of tokens: [`DEFAULT_ISSUER`] by default.
+    pub fn issuer(mut self, issuer: impl Into<String>) -> Self {
+        self.issuer = issuer.into();
+        self
+    }
+
+    /// Sets the `aud` claim of tokens: none by default.
+    pub fn audience(mut self, audience: impl Into<String>) -> Self {
+        self.audience = Some(audience.into());
+        self
+    }
+
+    /// Sets the request header that carries the token: see [`TokenVerifier::header`].
+    pub fn header(mut self, header: HeaderName) -> Self {
+        self.header = header;
+        self
+    }
+
+    /// Sets the limits of sessions.
+    pub fn policy(mut self, policy: SessionPolicy) -> Self {
+        self.policy = policy;
+        self
+    }
+
+    /// Sets the clock: the system's by default.
+    pub fn clock(mut self, clock: impl Clock) -> Self {
+        self.clock = Arc::new(clock);
+        self
+    }
+
+    /// Counts security events together with other authorities of the process.
+    pub fn events(mut self, events: SecurityEvents) -> Self {
+        self.events = events;
+        self
+    }
+
+    /// Sets the realm of the `WWW-Authenticate` challenges: `session` by default.
+    pub fn realm(mut self, realm: impl Into<String>) -> Self {
+        self.realm = realm.into();
+        self
+    }
+
+    /// Creates sessions only for the agents of a directory of the application.
+    pub fn directory<E: AgentDirectory>(self, directory: E) -> SessionAuthorityBuilder<S, E> {
+        SessionAuthorityBuilder {
+            keys: self.keys,
+            store: self.store,
+            directory,
+            prefix: self.prefix,
+            issuer: self.issuer,
+            audience: self.audience,
+            header: self.header,
+            policy: self.policy,
+            clock: self.clock,
+            events: self.events,
+            realm: self.realm,
+            make_layer: self.make_layer,
+        }
+    }
+
+    /// Creates sessions for any agent id. The application must check that an agent exists.
+    pub fn any_agent(self) -> SessionAuthorityBuilder<S, AnyAgent> {
+        self.directory(AnyAgent)
+    }
+
+    /// Makes the authority. A bounded one starts the near cache of the store.
+    ///
+    /// # Errors
+    /// If a setting cannot work, or the near cache cannot start.
+    pub fn build(self) -> Result<SessionAuthority<S, D>, InvalidAuthority> {
+        self.check()?;
+        let mut verifier = TokenVerifier::new(self.keys.verifying_keys().iter().cloned())
+            .prefix(self.prefix.as_str())
+            .issuer(self.issuer.as_str())
+            .header(self.header);
+        let mut signer = TokenSigner::new(self.keys.signing_key().clone())
+            .previous_keys(self.keys.previous_keys().iter().cloned())
+            .prefix(self.prefix)
+            .issuer(self.issuer);
+        if let Some(audience) = self.audience {
+            verifier = verifier.audience(audience.as_str());
+            signer = signer.audience(audience);
+        }
+        let layer =
+            (self.make_layer)(verifier.clone(), self.store.clone()).map_err(InvalidAuthority::Cache)?;
+        Ok(SessionAuthority {
+            manager: SessionManager::with_directory(
+                self.store.clone(),
+                signer.cache_in(&verifier),
+                self.directory,
+            )
+            .policy(self.policy)
+            .clock(self.clock.clone())
+            .events(self.events.clone()),
+            layer: layer
+                .clock(self.clock.clone())
+                .events(self.events.clone())
+                .realm(&self.realm),
+            renewal_layer: RenewalLayer::new(verifier.clone(), self.store.clone())
+                .clock(self.clock.clone())
+                .realm(&self.realm),
+            verifier,
+            events: self.events,
+            #[cfg(feature = "endpoints")]
+            mount: super::Mount {
+                store: self.store,
+                clock: self.clock,
+                realm: self.realm,
+            },
+        })
+    }
+
+    fn check(&self) -> Result<(), InvalidAuthority> {
+        if self.prefix.len() > 64 || !self.prefix.bytes().all(is_token_byte) {
+            return Err(InvalidAuthority::Prefix);
+        }
+        if !is_claim(&self.issuer) {
+            return Err(InvalidAuthority::Issuer);
+        }
+        if self
+            .audience
+            .as_deref()
+            .is_some_and(|audience| !is_claim(audience))
+        {
+            return Err(InvalidAuthority::Audience);
+        }
+        Ok(self.policy.check()?)
+    }
+}
+
+impl<S: CachedStore, D> SessionAuthorityBuilder<S, D> {
+    /// Makes the layer bounded: see [`SessionAuthLayer::bounded`].
+    pub fn bounded(mut self) -> Self {
+        self.make_layer = SessionAuthLayer::bounded;
+        self
+    }
+}
+
+/// Whether a bearer token can have this byte (RFC 6750, section 2.1).
+const fn is_token_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'+' | b'/')
+}
+
+fn is_claim(text: &str) -> bool {
+    (1..=255).contains(&text.len()) && !text.chars().any(char::is_control)
+}
+
+impl<S: SessionStore, D> std::fmt::Debug for SessionAuthorityBuilder<S, D> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SessionAuthorityBuilder")
+            .field("keys", &self.keys)
+            .field("policy", &self.policy)
+            .finish_non_exhaustive()
+    }
+}

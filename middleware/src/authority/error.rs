@@ -1,0 +1,22 @@
+use crate::{session::InvalidPolicy, store::StoreError};
+
+/// A configuration that cannot work.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum InvalidAuthority {
+    /// The token prefix has characters that a bearer token cannot have (RFC 6750, section 2.1), or is too long.
+    #[error("prefix: must have at most 64 of the characters A-Z a-z 0-9 - . _ ~ + /")]
+    Prefix,
+    /// The issuer is empty, too long, or has control characters.
+    #[error("issuer: must have 1 to 255 bytes and no control characters")]
+    Issuer,
+    /// The audience is empty, too long, or has control characters.
+    #[error("audience: must have 1 to 255 bytes and no control characters")]
+    Audience,
+    /// The policy contradicts itself.
+    #[error("policy: {0}")]
+    Policy(#[from] InvalidPolicy),
+    /// The near cache of the store cannot start.
+    #[error("the near cache cannot start: {0}")]
+    Cache(StoreError),
+}

@@ -1,0 +1,73 @@
+use super::*;
+use crate::{
+    clock::ManualClock,
+    error::ErrorKind,
+    session::CreateSession,
+    session_auth::{AuthenticatedSession, PresentedSession},
+    store::{Agent, AgentStore as _, MemoryStore},
+    testing::{self, NOW, agent, key, kind, pass},
+};
+
+fn builder() -> SessionAuthorityBuilder<MemoryStore, RegisteredAgents<MemoryStore>> {
+    SessionAuthority::builder(KeySet::single(key()), MemoryStore::new()).clock(ManualClock::new(NOW))
+}
+
+#[tokio::test]
+async fn all_parts_agree_on_keys_token_settings_store_clock_and_header() {
+    let store = MemoryStore::new();
+    store.register(&Agent::new(agent(), NOW)).await.unwrap();
+    let clock = ManualClock::new(NOW);
+    let authority = SessionAuthority::builder(KeySet::single(key()), store)
+        .prefix("key_")
+        .issuer("https://sessions.example")
+        .audience("https://api.example")
+        .header(http::HeaderName::from_static("x-session-token"))
+        .clock(clock.clone())
+        .build()
+        .unwrap();
+    let issued = authority
+        .manager()
+        .create(CreateSession::new(agent()))
+        .await
+        .unwrap();
+    let request = || {
+        let mut request = http::Request::new(());
+        let bearer = format!("Bearer {}", issued.token.expose()).parse().unwrap();
+        request.headers_mut().insert("x-session-token", bearer);
+        request
+    };
+    let admitted = pass(&authority.layer(), request()).await.unwrap();
+    assert!(admitted.extensions().get::<AuthenticatedSession>().is_some());
+    let presented = pass(&authority.renewal_layer(), request()).await.unwrap();
+    let presented = presented.extensions().get::<PresentedSession>().unwrap();
+    clock.advance(std::time::Duration::from_secs(43_200));
+    authority.manager().renew(presented, None).await.unwrap();
+    let rejected = pass(&authority.layer(), request()).await.unwrap_err();
+    assert_eq!(kind(&rejected), ErrorKind::TokenSuperseded);
+}
+
+#[tokio::test]
+async fn sessions_are_created_only_for_registered_agents_by_default() {
+    let request = || CreateSession::new(testing::other_agent());
+    let registered = builder().build().unwrap();
+    let error = registered.manager().create(request()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::AgentNotFound);
+    let any = builder().any_agent().build().unwrap();
+    any.manager().create(request()).await.unwrap();
+}
+
+#[test]
+fn settings_that_cannot_work_are_refused_with_their_name() {
+    let mut policy = crate::session::SessionPolicy::default();
+    policy.min_ttl = 1_000_000;
+    for (builder, name) in [
+        (builder().prefix("with space"), "prefix"),
+        (builder().prefix("x".repeat(65)), "prefix"),
+        (builder().issuer(""), "issuer"),
+        (builder().audience("line\nbreak"), "audience"),
+        (builder().policy(policy), "policy: min_ttl"),
+    ] {
+        let error = builder.build().unwrap_err().to_string();
+        assert!(error.starts_with(name), "{error}");
+    }
+}

@@ -1,0 +1,246 @@
+//! [`Endpoints`]: the HTTP API as a tower service, for any server.
+//!
+//! | request | authentication |
+//! |---|---|
+//! | `POST` `GET /v1/agents`, `GET` `DELETE /v1/agents/{id}` | administrator |
+//! | `POST` `GET` `DELETE /v1/sessions`, `GET` `DELETE /v1/sessions/{id}`, `POST /v1/sessions/{id}/rotate` | administrator |
+//! | `PUT /v1/sessions/{id}/renew` | the session's own token |
+//! | `GET` `DELETE /v1/session` | session token |
+//! | `GET /healthz`, `GET /readyz` | none |
+//!
+//! Mount it in axum with `fallback_service` or, under a prefix, with `nest_service`; in hyper through
+//! `hyper_util::service::TowerToHyperService`; in tonic through its axum router. It answers every request, an unknown path with a
+//! 404. The server around it bounds time and connections; a body is limited to 64 KiB here.
+
+mod agents;
+mod health;
+mod input;
+mod output;
+mod own_session;
+mod paging;
+mod request_id;
+mod routes;
+mod sessions;
+mod state;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use state::State;
+
+use std::{
+    convert::Infallible,
+    fmt,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use http::{HeaderValue, Request, Response, header, request::Parts};
+use http_body::Body;
+use http_body_util::Full;
+use tower::{BoxError, Layer, Service, ServiceExt};
+
+use self::{
+    output::Answer,
+    routes::{Access, Endpoint, Matched, NoRoute},
+};
+use crate::{
+    error::{AuthError, ErrorKind},
+    response::{ResponseBody, problem_response},
+    store::{AgentStore, SessionStore},
+};
+
+/// The HTTP API as a tower service. [`SessionAuthority::endpoints`](crate::SessionAuthority::endpoints) makes it.
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use tower_session_auth::{KeySet, MasterAuthLayer, MemoryStore, SessionAuthority, SigningKey};
+///
+/// let keys = KeySet::single(SigningKey::generate()?);
+/// let authority = SessionAuthority::builder(keys, MemoryStore::new()).build()?;
+/// // As `session-auth-server hash-password` prints it.
+/// let admin = MasterAuthLayer::new("$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$\
+///                                   WFXMnDdAUAWzKxjo4CUJEHe8hdlxZHJGIjAqAQFSRrE")?;
+/// let app: axum::Router = axum::Router::new()
+///     .nest_service("/auth", authority.endpoints(admin));
+/// # let _ = app;
+/// # Ok(())
+/// # }
+/// ```
+pub struct Endpoints<S: SessionStore> {
+    state: Arc<State<S>>,
+}
+
+impl<S: SessionStore> Clone for Endpoints<S> {
+    fn clone(&self) -> Self {
+        Self {
+            state: self.state.clone(),
+        }
+    }
+}
+
+impl<S: SessionStore + AgentStore> Endpoints<S> {
+    pub(crate) fn new(state: State<S>) -> Self {
+        Self {
+            state: Arc::new(state),
+        }
+    }
+}
+
+impl<S, B> Service<Request<B>> for Endpoints<S>
+where
+    S: SessionStore + AgentStore,
+    B: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
+{
+    type Response = Response<ResponseBody<Full<Bytes>>>;
+    type Error = Infallible;
+    type Future = EndpointsFuture;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, mut request: Request<B>) -> Self::Future {
+        let state = self.state.clone();
+        EndpointsFuture(Box::pin(async move {
+            let id = request_id::ensure(request.headers_mut());
+            let mut response = authenticate(state, request).await?;
+            request_id::set(&mut response, id);
+            Ok(response)
+        }))
+    }
+}
+
+/// Finds the route and sends the request through the layer that the route demands.
+async fn authenticate<S, B>(
+    state: Arc<State<S>>,
+    mut request: Request<B>,
+) -> Result<Response<ResponseBody<Full<Bytes>>>, Infallible>
+where
+    S: SessionStore + AgentStore,
+    B: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
+{
+    let matched = match routes::find(request.method(), request.uri().path()) {
+        Ok(matched) => matched,
+        Err(none) => return Ok(no_route(&none, &request, &state.realm).map(ResponseBody::inner)),
+    };
+    let access = matched.access;
+    request.extensions_mut().insert(matched);
+    let handler = Handler(state.clone());
+    match access {
+        Access::Open => Ok(handler.oneshot(request).await?.map(ResponseBody::inner)),
+        Access::Admin => state.admin.layer(handler).oneshot(request).await,
+        Access::Session => state.session.layer(handler).oneshot(request).await,
+        Access::StrictSession => state.session.strict().layer(handler).oneshot(request).await,
+        Access::Renewal => state.renewal.layer(handler).oneshot(request).await,
+    }
+}
+
+fn no_route<B>(none: &NoRoute, request: &Request<B>, realm: &str) -> Response<Full<Bytes>> {
+    let kind = match none {
+        NoRoute::NotFound => ErrorKind::NotFound,
+        NoRoute::MethodNotAllowed(_) => ErrorKind::MethodNotAllowed,
+    };
+    let mut response = problem_response(&AuthError::new(kind), realm, request.headers());
+    if let NoRoute::MethodNotAllowed(allowed) = none
+        && let Ok(allowed) = HeaderValue::try_from(allowed)
+    {
+        response.headers_mut().insert(header::ALLOW, allowed);
+    }
+    response
+}
+
+/// Calls the endpoint of an authorized request.
+struct Handler<S: SessionStore>(Arc<State<S>>);
+
+impl<S: SessionStore> Clone for Handler<S> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<S, B> Service<Request<B>> for Handler<S>
+where
+    S: SessionStore + AgentStore,
+    B: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
+{
+    type Response = Response<Full<Bytes>>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let state = self.0.clone();
+        Box::pin(async move {
+            let (parts, body) = request.into_parts();
+            let answer = dispatch(&state, &parts, body).await;
+            Ok(answer.unwrap_or_else(|error| {
+                error.log_cause();
+                problem_response(&error, &state.realm, &parts.headers)
+            }))
+        })
+    }
+}
+
+async fn dispatch<S, B>(state: &State<S>, parts: &Parts, body: B) -> Answer
+where
+    S: SessionStore + AgentStore,
+    B: Body<Data = Bytes, Error: Into<BoxError>> + Send,
+{
+    let matched: &Matched = extension(parts)?;
+    let id = matched.id.as_deref();
+    match matched.endpoint {
+        Endpoint::CreateAgent => agents::create(state, parts, body).await,
+        Endpoint::ListAgents => agents::list(state, &parts.uri).await,
+        Endpoint::GetAgent => agents::get(state, id).await,
+        Endpoint::DeleteAgent => agents::delete(state, id).await,
+        Endpoint::CreateSession => sessions::create(state, parts, body).await,
+        Endpoint::ListSessions => sessions::list(state, &parts.uri).await,
+        Endpoint::RevokeSessions => sessions::revoke_all(state, &parts.uri).await,
+        Endpoint::GetSession => sessions::get(state, id).await,
+        Endpoint::RevokeSession => sessions::revoke(state, id).await,
+        Endpoint::RenewSession => own_session::renew(state, parts, extension(parts)?).await,
+        Endpoint::RotateSession => sessions::rotate(state, id).await,
+        Endpoint::GetOwnSession => own_session::get(extension(parts)?),
+        Endpoint::RevokeOwnSession => own_session::revoke(state, extension(parts)?).await,
+        Endpoint::Health => health::health(),
+        Endpoint::Ready => health::ready(state).await,
+    }
+}
+
+/// An extension that routing or a layer added. If it is missing, the wiring has a bug.
+fn extension<T: Send + Sync + 'static>(parts: &Parts) -> Result<&T, AuthError> {
+    parts
+        .extensions
+        .get()
+        .ok_or_else(|| ErrorKind::InternalError.into())
+}
+
+/// The response future of [`Endpoints`].
+pub struct EndpointsFuture(Pin<Box<dyn Future<Output = EndpointsResult> + Send>>);
+
+type EndpointsResult = Result<Response<ResponseBody<Full<Bytes>>>, Infallible>;
+
+impl Future for EndpointsFuture {
+    type Output = EndpointsResult;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.0.as_mut().poll(cx)
+    }
+}
+
+impl fmt::Debug for EndpointsFuture {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("EndpointsFuture(..)")
+    }
+}
+
+impl<S: SessionStore> fmt::Debug for Endpoints<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Endpoints").finish_non_exhaustive()
+    }
+}

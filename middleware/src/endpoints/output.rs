@@ -1,0 +1,35 @@
+//! Making responses.
+
+use bytes::Bytes;
+use http::{HeaderValue, Response, StatusCode, header};
+use http_body_util::Full;
+use serde::Serialize;
+
+use crate::error::{AuthError, ErrorKind};
+
+/// The outcome of an endpoint.
+pub(super) type Answer = Result<Response<Full<Bytes>>, AuthError>;
+
+/// A JSON response that no cache may store.
+pub(super) fn json(status: StatusCode, value: &impl Serialize) -> Answer {
+    let body = serde_json::to_vec(value)
+        .map_err(|error| AuthError::new(ErrorKind::InternalError).with_defect(error))?;
+    let mut response = Response::new(Full::from(body));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    Ok(response)
+}
+
+/// A page of a list. A `Link` header (RFC 8288) leads to the next page. Its target is a query, relative to the request, so that it
+/// holds under any prefix.
+pub(super) fn page(items: &impl Serialize, next: Option<&str>) -> Answer {
+    let mut response = json(StatusCode::OK, items)?;
+    if let Some(next) = next
+        && let Ok(link) = HeaderValue::try_from(format!("<?{next}>; rel=\"next\""))
+    {
+        response.headers_mut().insert(header::LINK, link);
+    }
+    Ok(response)
+}

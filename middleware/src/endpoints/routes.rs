@@ -1,0 +1,213 @@
+//! The table of routes: method and path to an endpoint and the authentication that it demands.
+
+use std::sync::LazyLock;
+
+use http::Method;
+
+/// An endpoint of the API.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Endpoint {
+    CreateAgent,
+    ListAgents,
+    GetAgent,
+    DeleteAgent,
+    CreateSession,
+    ListSessions,
+    RevokeSessions,
+    GetSession,
+    RevokeSession,
+    RenewSession,
+    RotateSession,
+    GetOwnSession,
+    RevokeOwnSession,
+    Health,
+    Ready,
+}
+
+/// The authentication that an endpoint demands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Access {
+    /// None.
+    Open,
+    /// An administrator.
+    Admin,
+    /// The current token of a session.
+    Session,
+    /// The same, always checked against the store: for endpoints that change something.
+    StrictSession,
+    /// A token of a session that is not revoked, for its renewal.
+    Renewal,
+}
+
+/// All routes of the API.
+const ROUTES: &[(Method, &str, Access, Endpoint)] = &[
+    (Method::POST, "/v1/agents", Access::Admin, Endpoint::CreateAgent),
+    (Method::GET, "/v1/agents", Access::Admin, Endpoint::ListAgents),
+    (Method::GET, "/v1/agents/{id}", Access::Admin, Endpoint::GetAgent),
+    (
+        Method::DELETE,
+        "/v1/agents/{id}",
+        Access::Admin,
+        Endpoint::DeleteAgent,
+    ),
+    (
+        Method::POST,
+        "/v1/sessions",
+        Access::Admin,
+        Endpoint::CreateSession,
+    ),
+    (Method::GET, "/v1/sessions", Access::Admin, Endpoint::ListSessions),
+    (
+        Method::DELETE,
+        "/v1/sessions",
+        Access::Admin,
+        Endpoint::RevokeSessions,
+    ),
+    (
+        Method::GET,
+        "/v1/sessions/{id}",
+        Access::Admin,
+        Endpoint::GetSession,
+    ),
+    (
+        Method::DELETE,
+        "/v1/sessions/{id}",
+        Access::Admin,
+        Endpoint::RevokeSession,
+    ),
+    (
+        Method::PUT,
+        "/v1/sessions/{id}/renew",
+        Access::Renewal,
+        Endpoint::RenewSession,
+    ),
+    (
+        Method::POST,
+        "/v1/sessions/{id}/rotate",
+        Access::Admin,
+        Endpoint::RotateSession,
+    ),
+    (
+        Method::GET,
+        "/v1/session",
+        Access::Session,
+        Endpoint::GetOwnSession,
+    ),
+    (
+        Method::DELETE,
+        "/v1/session",
+        Access::StrictSession,
+        Endpoint::RevokeOwnSession,
+    ),
+    (Method::GET, "/healthz", Access::Open, Endpoint::Health),
+    (Method::GET, "/readyz", Access::Open, Endpoint::Ready),
+];
+
+type Routes = matchit::Router<Vec<(Method, Access, Endpoint)>>;
+
+/// The routes by path.
+static ROUTER: LazyLock<Routes> = LazyLock::new(|| {
+    let mut router = matchit::Router::new();
+    let mut paths: Vec<_> = ROUTES.iter().map(|(_, path, ..)| *path).collect();
+    paths.dedup();
+    for path in paths {
+        let methods = ROUTES.iter().filter(|(_, other, ..)| *other == path);
+        let methods = methods.map(|(method, _, access, endpoint)| (method.clone(), *access, *endpoint));
+        // The paths are constants, and a test finds each of them.
+        let _ = router.insert(path, methods.collect());
+    }
+    router
+});
+
+/// The route of a request.
+#[derive(Debug, Clone)]
+pub(super) struct Matched {
+    pub(super) access: Access,
+    pub(super) endpoint: Endpoint,
+    /// The id in the path, not parsed.
+    pub(super) id: Option<String>,
+}
+
+/// The reason why a request has no route.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum NoRoute {
+    NotFound,
+    /// The methods that the path supports, for `Allow`.
+    MethodNotAllowed(String),
+}
+
+/// Finds the route of a request. `HEAD` has the route of `GET`: the server leaves the body out.
+pub(super) fn find(method: &Method, path: &str) -> Result<Matched, NoRoute> {
+    let found = ROUTER.at(path).map_err(|_| NoRoute::NotFound)?;
+    let wanted = if method == Method::HEAD {
+        &Method::GET
+    } else {
+        method
+    };
+    let route = found.value.iter().find(|(method, ..)| method == wanted);
+    let Some((_, access, endpoint)) = route else {
+        let mut allowed: Vec<_> = found.value.iter().map(|(method, ..)| method.as_str()).collect();
+        if allowed.contains(&"GET") {
+            allowed.push("HEAD");
+        }
+        return Err(NoRoute::MethodNotAllowed(allowed.join(", ")));
+    };
+    Ok(Matched {
+        access: *access,
+        endpoint: *endpoint,
+        id: found.params.get("id").map(str::to_owned),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_route_is_found_with_its_access() {
+        for (method, path, access, endpoint) in ROUTES {
+            let matched = find(method, &path.replace("{id}", "x")).unwrap();
+            assert_eq!((matched.access, matched.endpoint), (*access, *endpoint));
+            assert_eq!(matched.id.is_some(), path.contains("{id}"));
+        }
+    }
+
+    #[test]
+    fn only_health_checks_are_open() {
+        for (_, path, access, _) in ROUTES {
+            let health = matches!(*path, "/healthz" | "/readyz");
+            assert_eq!(*access == Access::Open, health, "{path}");
+        }
+    }
+
+    #[test]
+    fn endpoints_that_change_something_are_always_strict() {
+        for (method, path, access, _) in ROUTES {
+            assert!(
+                *access != Access::Session || method == Method::GET,
+                "{method} {path}"
+            );
+        }
+    }
+
+    #[test]
+    fn unknown_path_and_unknown_method_are_different_errors() {
+        for path in [
+            "/",
+            "/v1",
+            "/v1/sessions/",
+            "/v1/sessions/x/renew/",
+            "/v1//sessions",
+            "/V1/sessions",
+        ] {
+            assert_eq!(find(&Method::GET, path).unwrap_err(), NoRoute::NotFound, "{path}");
+        }
+        let allowed = |path| match find(&Method::PATCH, path) {
+            Err(NoRoute::MethodNotAllowed(allowed)) => allowed,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(allowed("/v1/sessions"), "POST, GET, DELETE, HEAD");
+        assert_eq!(allowed("/v1/sessions/x/renew"), "PUT");
+        assert!(find(&Method::HEAD, "/healthz").is_ok());
+    }
+}

@@ -1,0 +1,20 @@
+use std::sync::Arc;
+
+use crate::{
+    clock::Clock,
+    manager::SessionManager,
+    master_auth::MasterAuthLayer,
+    session_auth::{RenewalLayer, SessionAuthLayer},
+    store::SessionStore,
+};
+
+/// Everything that the endpoints need. A [`SessionAuthority`](crate::SessionAuthority) makes it, so that the parts agree.
+pub(crate) struct State<S: SessionStore> {
+    pub(crate) admin: MasterAuthLayer,
+    pub(crate) session: SessionAuthLayer<S>,
+    pub(crate) renewal: RenewalLayer<S>,
+    pub(crate) sessions: SessionManager<S>,
+    pub(crate) store: S,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) realm: String,
+}
