@@ -83,7 +83,7 @@ pub use error::{AuthError, ErrorKind, ValidationIssue};
 pub use id::{AgentId, InvalidId, SessionId};
 pub use manager::{IssuedSession, SessionManager};
 #[cfg(feature = "master-auth")]
-pub use master_auth::{ClientAddr, MasterAuthLayer};
+pub use master_auth::{ClientAddr, ClientAddrLayer, MasterAuthLayer};
 pub use response::{ResponseBody, X_REQUEST_ID, problem_response};
 pub use security::SecurityEvents;
 pub use session::{

@@ -89,11 +89,11 @@ where
     B: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
 {
     let broken = |error: String| ConfigErrors(vec![error]);
-    let mut signer = TokenSigner::new(config.keys.signing.clone())
-        .retired(config.keys.retired.clone())
+    let mut signer = TokenSigner::new(config.keys.signing_key().clone())
+        .retired(config.keys.previous_keys().to_vec())
         .prefix(&config.token_prefix)
         .issuer(&config.issuer);
-    let mut verifier = TokenVerifier::new(config.keys.accepted.clone())
+    let mut verifier = TokenVerifier::new(config.keys.verifying_keys().clone())
         .prefix(&config.token_prefix)
         .issuer(&config.issuer);
     if let Some(audience) = &config.audience {

@@ -3,9 +3,7 @@
 use std::net::SocketAddr;
 
 use argon2::{Argon2, PasswordHasher};
-use tower_session_auth::{SigningKey, session::SessionPolicy};
-
-use crate::config::Keys;
+use tower_session_auth::{KeySet, SigningKey, session::SessionPolicy};
 
 /// What was made up because it was not configured.
 #[derive(Clone)]
@@ -25,14 +23,14 @@ impl std::fmt::Debug for Generated {
 /// What [`generate`] made.
 pub(crate) struct Fresh {
     pub(crate) hash: Option<String>,
-    pub(crate) keys: Option<Keys>,
+    pub(crate) keys: Option<KeySet>,
     pub(crate) generated: Generated,
 }
 
 pub(crate) fn generate(password: bool, key: bool) -> Result<Fresh, String> {
     let no_randomness = "no randomness to generate keys and a master password";
     let keys = key.then(SigningKey::generate).transpose();
-    let keys = keys.map_err(|_| no_randomness)?.map(Keys::single);
+    let keys = keys.map_err(|_| no_randomness)?.map(KeySet::single);
     let password = password.then(random_password).transpose();
     let password = password.map_err(|_| no_randomness)?;
     let hash = password

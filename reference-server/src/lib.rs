@@ -14,7 +14,6 @@ mod inspect;
 mod listen;
 mod metrics;
 mod output;
-mod proxies;
 mod routes;
 mod stack;
 

@@ -16,10 +16,10 @@ use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
     time::{sleep, timeout},
 };
-use tower::{BoxError, Service, ServiceExt};
-use tower_session_auth::master_auth::ClientAddr;
+use tower::{BoxError, Layer, Service};
+use tower_session_auth::master_auth::{ClientAddrLayer, TrustedProxies};
 
-use crate::{config::Limits, proxies::TrustedProxies};
+use crate::config::Limits;
 
 /// After a failed accept (too many open files, say), so that the loop does not spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -53,14 +53,8 @@ pub(crate) async fn listen<S, ResBody>(
                 None => continue,
             },
         };
-        let proxies = proxies.clone();
-        let service = service
-            .clone()
-            .map_request(move |mut request: Request<Incoming>| {
-                let client = proxies.client(peer.ip(), request.headers());
-                request.extensions_mut().insert(ClientAddr(client));
-                request
-            });
+        let client_addr = ClientAddrLayer::new(peer.ip()).trusted_proxies(proxies.clone());
+        let service = client_addr.layer(service.clone());
         let http = http.clone();
         let watcher = running.watcher();
         tokio::spawn(async move {

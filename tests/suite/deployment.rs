@@ -4,13 +4,13 @@ use std::time::{Duration, Instant};
 
 use http::Method;
 use serde_json::json;
-use session_auth_server::config::{Config, Keys, Settings, Store, parse_key_file};
+use session_auth_server::config::{Config, Settings, Store};
 use session_auth_tests::{
     redis::TestRedis,
     server::{START, TestServer, cheap_hash},
 };
 use tower_session_auth::{
-    SigningKey,
+    KeySet, SigningKey,
     clock::{ManualClock, Timestamp},
     session_auth::Freshness,
     store::RedisStoreConfig,
@@ -23,11 +23,11 @@ fn clock() -> ManualClock {
 }
 
 /// A server on this Redis with these keys.
-async fn server(url: &str, keys: Keys, clock: ManualClock) -> TestServer {
+async fn server(url: &str, keys: KeySet, clock: ManualClock) -> TestServer {
     server_with(Settings::default(), url, keys, clock).await
 }
 
-async fn server_with(mut settings: Settings, url: &str, keys: Keys, clock: ManualClock) -> TestServer {
+async fn server_with(mut settings: Settings, url: &str, keys: KeySet, clock: ManualClock) -> TestServer {
     settings.master_password_hash = Some(cheap_hash());
     let mut config = Config::resolve(settings).expect("a configuration");
     config.store = Store::Redis(RedisStoreConfig::new(url));
@@ -42,7 +42,7 @@ fn fresh_key() -> SigningKey {
 #[tokio::test]
 async fn a_restarted_server_with_the_same_redis_and_keys_knows_all_sessions() {
     let redis = TestRedis::shared();
-    let (url, keys, clock) = (redis.fresh_database(), Keys::single(fresh_key()), clock());
+    let (url, keys, clock) = (redis.fresh_database(), KeySet::single(fresh_key()), clock());
     let before = server(&url, keys.clone(), clock.clone()).await;
     let agent = before.api.agent().await;
     let session = before.api.session(&agent).await;
@@ -67,7 +67,7 @@ async fn a_restarted_server_with_the_same_redis_and_keys_knows_all_sessions() {
 #[tokio::test]
 async fn two_servers_on_one_redis_see_each_others_changes_with_the_next_request() {
     let redis = TestRedis::shared();
-    let (url, keys, clock) = (redis.fresh_database(), Keys::single(fresh_key()), clock());
+    let (url, keys, clock) = (redis.fresh_database(), KeySet::single(fresh_key()), clock());
     let one = server(&url, keys.clone(), clock.clone()).await;
     let other = server(&url, keys, clock).await;
     let session = one.api.session(&one.api.agent().await).await;
@@ -95,7 +95,7 @@ async fn two_servers_on_one_redis_see_each_others_changes_with_the_next_request(
 #[tokio::test]
 async fn two_servers_with_records_in_memory_see_each_others_changes_within_the_bound() {
     let redis = TestRedis::start();
-    let (url, keys, clock) = (redis.url(), Keys::single(fresh_key()), clock());
+    let (url, keys, clock) = (redis.url(), KeySet::single(fresh_key()), clock());
     let settings = || Settings {
         freshness: Some(Freshness::Bounded),
         ..Settings::default()
@@ -148,7 +148,7 @@ async fn a_metric_tells_whether_records_in_memory_are_in_use() {
         freshness: Some(Freshness::Bounded),
         ..Settings::default()
     };
-    let server = server_with(settings, &redis.url(), Keys::single(fresh_key()), clock()).await;
+    let server = server_with(settings, &redis.url(), KeySet::single(fresh_key()), clock()).await;
     let near_cache = async |name: &str| {
         let name = format!("session_auth_near_cache_{name}");
         server.api.metric(&name).await
@@ -185,9 +185,9 @@ async fn keys_are_rotated_without_a_cut_and_a_retired_key_is_refused() {
     let (url, clock) = (redis.fresh_database(), clock());
     let (old, new) = (fresh_key(), fresh_key());
     let rotated = format!("{}\n{}\n", new.to_paserk(), old.verifying_key().to_paserk());
-    let rotated = parse_key_file(&rotated).expect("keys");
+    let rotated = KeySet::parse(&rotated).expect("keys");
 
-    let before = server(&url, Keys::single(old), clock.clone()).await;
+    let before = server(&url, KeySet::single(old), clock.clone()).await;
     let session = before.api.session(&before.api.agent().await).await;
     let during = server(&url, rotated, clock.clone()).await;
     during.api.access(&session.token).await.expect(200);
@@ -203,7 +203,7 @@ async fn keys_are_rotated_without_a_cut_and_a_retired_key_is_refused() {
         .access(&renewed.token)
         .await
         .refused(401, "INVALID_TOKEN");
-    let after = server(&url, Keys::single(new), clock).await;
+    let after = server(&url, KeySet::single(new), clock).await;
     after.api.access(&renewed.token).await.expect(200);
     after
         .api
@@ -215,7 +215,7 @@ async fn keys_are_rotated_without_a_cut_and_a_retired_key_is_refused() {
 #[tokio::test]
 async fn each_operation_is_a_constant_number_of_commands() {
     let redis = TestRedis::start();
-    let server = server(&redis.url(), Keys::single(fresh_key()), clock()).await;
+    let server = server(&redis.url(), KeySet::single(fresh_key()), clock()).await;
     let agent = server.api.agent().await;
     // The scripts are known from here on.
     let warm_up = server.api.session(&agent).await;
@@ -264,7 +264,7 @@ async fn each_operation_is_a_constant_number_of_commands() {
 #[tokio::test]
 async fn without_redis_every_protected_request_is_503_and_all_is_well_after_its_return() {
     let mut redis = TestRedis::start();
-    let server = server(&redis.url(), Keys::single(fresh_key()), clock()).await;
+    let server = server(&redis.url(), KeySet::single(fresh_key()), clock()).await;
     let agent = server.api.agent().await;
     let session = server.api.session(&agent).await;
     server.api.open(Method::GET, "/readyz").await.expect(200);
@@ -319,7 +319,7 @@ async fn without_redis_every_protected_request_is_503_and_all_is_well_after_its_
 #[tokio::test]
 async fn a_server_whose_clock_is_ahead_takes_no_session_from_the_list_nor_from_revocation() {
     let redis = TestRedis::shared();
-    let (url, keys) = (redis.fresh_database(), Keys::single(fresh_key()));
+    let (url, keys) = (redis.fresh_database(), KeySet::single(fresh_key()));
     let right = server(&url, keys.clone(), clock()).await;
     let ahead = server(&url, keys, ManualClock::new(Timestamp(START + 86_400 + 3_000))).await;
     let agent = right.api.agent().await;
@@ -344,7 +344,7 @@ async fn a_server_whose_clock_is_ahead_takes_no_session_from_the_list_nor_from_r
 #[tokio::test]
 async fn a_demoted_redis_is_not_ready_and_then_not_read() {
     let redis = TestRedis::start();
-    let server = server(&redis.url(), Keys::single(fresh_key()), clock()).await;
+    let server = server(&redis.url(), KeySet::single(fresh_key()), clock()).await;
     let session = server.api.session(&server.api.agent().await).await;
     redis
         .command::<String>(&["REPLICAOF", "127.0.0.1", "1"])
@@ -376,7 +376,7 @@ async fn a_demoted_redis_is_not_ready_and_then_not_read() {
 #[tokio::test]
 async fn a_damaged_record_does_not_keep_the_others_from_being_revoked() {
     let redis = TestRedis::start();
-    let server = server(&redis.url(), Keys::single(fresh_key()), clock()).await;
+    let server = server(&redis.url(), KeySet::single(fresh_key()), clock()).await;
     let agent = server.api.agent().await;
     let (damaged, sound) = (server.api.session(&agent).await, server.api.session(&agent).await);
     let digits = damaged.id.replace('-', "");

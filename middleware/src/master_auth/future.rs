@@ -13,8 +13,8 @@ use tower::Service;
 
 use super::X_MASTER_PASSWORD;
 use crate::{
+    auth_future::{AuthFuture, Authorize},
     error::AuthError,
-    guarded::{Guarded, Verdict},
     response::{Rejections, ResponseBody},
 };
 
@@ -25,11 +25,11 @@ pin_project! {
         S: Service<Request<B>>,
     {
         #[pin]
-        guarded: Guarded<Verifying, S, S::Future, B>,
+        future: AuthFuture<Verifying, S, S::Future, B>,
     }
 }
 
-/// What is left to be done about a password. Boxed where Argon2 runs: that is never the hot path.
+/// The remaining verification of a password. Argon2 is slow, so boxing its future costs nothing measurable.
 pub(super) enum Verification {
     Done,
     Argon2(Pin<Box<dyn Future<Output = Result<(), AuthError>> + Send>>),
@@ -40,13 +40,13 @@ struct Verifying {
     rejections: Arc<Rejections>,
 }
 
-impl Verdict for Verifying {
-    fn poll_verdict<B>(
+impl Authorize for Verifying {
+    fn poll_authorize<B>(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         request: &mut Request<B>,
     ) -> Poll<Result<(), AuthError>> {
-        // A log line of an inner service must not show the password.
+        // The inner service may log its headers: the value prints as `Sensitive`.
         if let Some(password) = request.headers_mut().get_mut(X_MASTER_PASSWORD) {
             password.set_sensitive(true);
         }
@@ -67,7 +67,7 @@ where
 {
     pub(super) const fn rejected(response: Response<Full<Bytes>>) -> Self {
         Self {
-            guarded: Guarded::rejected(response),
+            future: AuthFuture::rejected(response),
         }
     }
 
@@ -82,7 +82,7 @@ where
             rejections,
         };
         Self {
-            guarded: Guarded::deciding(verifying, request, inner),
+            future: AuthFuture::authorizing(verifying, request, inner),
         }
     }
 }
@@ -95,7 +95,7 @@ where
     type Output = Result<Response<ResponseBody<ResBody>>, S::Error>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.project().guarded.poll(cx)
+        self.project().future.poll(cx)
     }
 }
 

@@ -7,15 +7,16 @@ use std::{
 };
 
 use tower_session_auth::{
-    MasterAuthLayer,
+    KeySet, MasterAuthLayer,
+    master_auth::TrustedProxies,
     session::SessionPolicy,
     store::RedisStoreConfig,
     token::{DEFAULT_ISSUER, DEFAULT_PREFIX},
 };
 use tracing_subscriber::EnvFilter;
 
-use super::{Config, ConfigErrors, Keys, Limits, Settings, Store, parse_key_file};
-use crate::{first_run, proxies::TrustedProxies};
+use super::{Config, ConfigErrors, Limits, Settings, Store};
+use crate::first_run;
 
 const DAY: u64 = 86_400;
 const TEN_YEARS: u64 = 10 * 365 * DAY;
@@ -250,7 +251,7 @@ fn master_password_hash(settings: &Settings, errors: &mut Errors) -> Option<Stri
         (Some(hash), None) => ("master_password_hash", hash),
         (None, Some(path)) => {
             let name = "master_password_hash_file";
-            (name, read(name, path, errors)?.trim().to_owned())
+            (name, read(name, path, errors)?)
         }
         (None, None) => return None,
     };
@@ -260,11 +261,10 @@ fn master_password_hash(settings: &Settings, errors: &mut Errors) -> Option<Stri
     Some(hash)
 }
 
-fn keys(settings: &Settings, errors: &mut Errors) -> Option<Keys> {
+fn keys(settings: &Settings, errors: &mut Errors) -> Option<KeySet> {
     let path = settings.key_file.as_deref()?;
-    let text = read("key_file", path, errors)?;
-    parse_key_file(&text)
-        .map_err(|error| errors.add(format!("key_file: {}: {error}", path.display())))
+    KeySet::from_file(path)
+        .map_err(|error| errors.add(format!("key_file: {error}")))
         .ok()
 }
 

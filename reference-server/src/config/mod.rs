@@ -1,17 +1,15 @@
 //! Configuration: what was set, checked as a whole.
 
 mod checks;
-mod keys;
 mod settings;
 
-pub use keys::{Keys, parse_key_file};
 pub use settings::Settings;
 
 use std::{fmt, net::SocketAddr, time::Duration};
 
-use tower_session_auth::{session::SessionPolicy, session_auth::Freshness, store::RedisStoreConfig};
+use tower_session_auth::{KeySet, master_auth::TrustedProxies, session::SessionPolicy, session_auth::Freshness, store::RedisStoreConfig};
 
-use crate::{first_run::Generated, proxies::TrustedProxies};
+use crate::first_run::Generated;
 
 /// A configuration that can work.
 #[derive(Debug, Clone)]
@@ -23,7 +21,7 @@ pub struct Config {
     /// The Argon2id PHC string of the master password.
     pub master_password_hash: String,
     /// What signs and verifies tokens.
-    pub keys: Keys,
+    pub keys: KeySet,
     /// What sessions are granted.
     pub policy: SessionPolicy,
     /// How sessions are asked about.
@@ -119,7 +117,7 @@ impl fmt::Display for Config {
         }
         // What services that verify need.
         self.keys
-            .accepted
+            .verifying_keys()
             .iter()
             .try_for_each(|key| write!(f, "\naccepted key {}: {}", key.id(), key.to_paserk()))
     }
