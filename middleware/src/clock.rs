@@ -1,7 +1,6 @@
-//! The one place that reads the time.
+//! Clocks and timestamps. No other module of the crate reads the system time.
 //!
-//! Everything else takes a [`Clock`] or a [`Timestamp`], so that every time-dependent rule can be tested at its exact
-//! boundary with a [`ManualClock`].
+//! All other code takes a [`Clock`] or a [`Timestamp`]. Tests use a [`ManualClock`] to check a rule at its exact boundary.
 
 use std::{
     fmt,
@@ -19,7 +18,7 @@ pub trait Clock: Send + Sync + 'static {
     /// Milliseconds since the Unix epoch.
     fn now_millis(&self) -> u64;
 
-    /// The current time in whole seconds, the unit of every rule about sessions.
+    /// The current time in whole seconds. All rules about sessions use this unit.
     fn now(&self) -> Timestamp {
         Timestamp::from_millis(self.now_millis())
     }
@@ -36,14 +35,14 @@ impl<C: Clock + ?Sized> Clock for Arc<C> {
 pub struct SystemClock;
 
 impl Clock for SystemClock {
-    #[expect(clippy::disallowed_methods, reason = "the one place that reads the time")]
+    #[expect(clippy::disallowed_methods, reason = "the only module that reads the time")]
     fn now_millis(&self) -> u64 {
         let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX)
     }
 }
 
-/// A clock that stands still until it is told to move. Clones share the same time.
+/// A clock for tests. Its time changes only by calls. Clones share the same time.
 ///
 /// ```
 /// use std::time::Duration;
@@ -59,7 +58,7 @@ pub struct ManualClock {
 }
 
 impl ManualClock {
-    /// A clock that stands at `now`.
+    /// Creates a clock that shows `now`.
     #[must_use]
     pub fn new(now: Timestamp) -> Self {
         Self {
@@ -73,7 +72,7 @@ impl ManualClock {
         self.millis.fetch_add(by, Ordering::SeqCst);
     }
 
-    /// Sets the clock, backwards too.
+    /// Sets the time, which may be earlier than the current one.
     pub fn set(&self, now: Timestamp) {
         self.millis.store(now.0.saturating_mul(1000), Ordering::SeqCst);
     }
@@ -91,19 +90,19 @@ impl Clock for ManualClock {
 pub struct Timestamp(pub u64);
 
 impl Timestamp {
-    /// Milliseconds since the epoch, cut off to whole seconds.
+    /// Converts milliseconds since the Unix epoch, rounded down to whole seconds.
     #[must_use]
     pub const fn from_millis(millis: u64) -> Self {
         Self(millis / 1000)
     }
 
-    /// This many seconds later; stops at the end of the range.
+    /// Adds seconds. Saturates at the maximum.
     #[must_use]
     pub const fn plus(self, seconds: u64) -> Self {
         Self(self.0.saturating_add(seconds))
     }
 
-    /// Seconds from `earlier` to `self`; 0 when `earlier` is not earlier.
+    /// Seconds from `earlier` to `self`, or 0 when `earlier` is later.
     #[must_use]
     pub const fn since(self, earlier: Self) -> u64 {
         self.0.saturating_sub(earlier.0)

@@ -47,9 +47,9 @@ impl AgentId {
 /// The ids that one process generates are strictly increasing, across agents and threads. The 58 bits between the timestamp
 /// and the bucket are a counter. It starts at a random value, and each id advances it by a random amount of 40 bits.
 ///
-/// The order survives a clock that stands still, or steps back by less than a second. After a larger step back, ids follow the
-/// clock again: new ids sort before those of the skipped time. When the counter overflows, after at least 131,072 ids, the
-/// timestamp advances by one millisecond.
+/// A clock that stands still, or steps back by less than a second, does not change the order. After a larger step back, new ids
+/// take the clock's time and sort before older ones. Otherwise their sessions would have a creation time far in the future and
+/// could not be renewed in time. When the counter overflows, after at least 131,072 ids, the timestamp advances by one millisecond.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String")]
 pub struct SessionId(Uuid);
@@ -87,7 +87,7 @@ impl SessionId {
 
     /// The session's creation time: the timestamp in the id's first 48 bits.
     ///
-    /// It is less than one second later than the time given to [`generate`](Self::generate), and never earlier.
+    /// It is never earlier than the time given to [`generate`](Self::generate), and at most one second later: see [`SessionId`].
     #[must_use]
     pub const fn created_at(&self) -> Timestamp {
         let bytes = self.0.as_bytes();
@@ -102,7 +102,7 @@ impl SessionId {
 pub struct InvalidId;
 
 /// Implements parsing and display of an id. Display writes lower case.
-macro_rules! textual {
+macro_rules! impl_text_form {
     ($id:ident) => {
         impl TryFrom<String> for $id {
             type Error = InvalidId;
@@ -128,8 +128,8 @@ macro_rules! textual {
     };
 }
 
-textual!(AgentId);
-textual!(SessionId);
+impl_text_form!(AgentId);
+impl_text_form!(SessionId);
 
 /// Accepts the hyphenated form only. `Uuid` itself also parses braces, URNs and bare digits.
 fn parse_hyphenated(text: &str) -> Result<Uuid, InvalidId> {

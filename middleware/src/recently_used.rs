@@ -5,18 +5,18 @@ use std::hash::Hash;
 use foldhash::fast::RandomState;
 use indexmap::IndexMap;
 
-/// Of so many entries, spread over the map, the one that was used the longest ago goes when there is no more room.
+/// Number of sampled entries per eviction. The least recently used of them is evicted.
 ///
-/// A list in order of use would find the very oldest one. It would also lead each lookup over pointers to places of which few
-/// are in the processor's caches when a server has other things to do in between.
+/// A linked list would find the least recently used entry of the whole map. Each lookup would then follow pointers that are
+/// rarely in the processor's caches.
 const SAMPLES: usize = 16;
 
-/// Room for a number of entries.
+/// A map of bounded size with approximate eviction of the least recently used entry.
 #[derive(Clone)]
 pub(crate) struct RecentlyUsed<K, V> {
     entries: IndexMap<K, Entry<V>, RandomState>,
     capacity: usize,
-    /// Counts lookups and insertions.
+    /// Number of lookups and insertions: the logical time of `used_at`.
     uses: u64,
 }
 
@@ -27,7 +27,7 @@ struct Entry<V> {
 }
 
 impl<K: Hash + Eq, V: Clone> RecentlyUsed<K, V> {
-    /// Nothing is allocated before it is needed.
+    /// Creates an empty map. It allocates on insertion only.
     pub(crate) fn new(capacity: usize) -> Self {
         Self {
             entries: IndexMap::default(),
@@ -48,20 +48,20 @@ impl<K: Hash + Eq, V: Clone> RecentlyUsed<K, V> {
         let used_at = self.uses;
         self.entries.insert(key, Entry { value, used_at });
         if self.entries.len() > self.capacity {
-            self.make_room();
+            self.evict();
         }
     }
 
-    fn make_room(&mut self) {
+    fn evict(&mut self) {
         let count = self.entries.len();
-        // Any place to begin at, but another one each time.
+        // A different start for each eviction, by Fibonacci hashing.
         let first = (self.uses.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as usize % count;
         let samples = SAMPLES.min(count);
         let oldest = (0..samples)
             .map(|sample| (first + sample * count / samples) % count)
-            .min_by_key(|&place| self.entries.get_index(place).map(|(_, entry)| entry.used_at));
-        if let Some(place) = oldest {
-            self.entries.swap_remove_index(place);
+            .min_by_key(|&index| self.entries.get_index(index).map(|(_, entry)| entry.used_at));
+        if let Some(index) = oldest {
+            self.entries.swap_remove_index(index);
         }
     }
 
@@ -91,7 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn of_a_few_the_least_recently_used_goes() {
+    fn a_small_map_evicts_its_least_recently_used_entry() {
         for used in 0..8 {
             let mut held = RecentlyUsed::new(8);
             (0..8).for_each(|number| held.put(number, ()));
@@ -101,31 +101,31 @@ mod tests {
             let left: Vec<_> = (0..9).filter(|number| *number != oldest).collect();
             let mut held: Vec<_> = held.iter().map(|(number, ())| *number).collect();
             held.sort_unstable();
-            assert_eq!(held, left, "{used} was used");
+            assert_eq!(held, left, "{used} was used last");
         }
     }
 
     #[test]
-    fn of_many_those_in_use_stay() {
+    fn a_large_map_keeps_the_entries_in_use() {
         const CAPACITY: usize = 1_000;
         const IN_USE: usize = 100;
         let mut held = RecentlyUsed::new(CAPACITY);
         (0..IN_USE).for_each(|number| held.put(number, ()));
         for number in IN_USE..10 * CAPACITY {
             held.put(number, ());
-            assert!(held.get(&(number % IN_USE)).is_some(), "gone after {number}");
+            assert!(held.get(&(number % IN_USE)).is_some(), "evicted after {number}");
         }
         assert_eq!(held.iter().count(), CAPACITY);
         let recent = 9 * CAPACITY + CAPACITY / 2;
         let kept = (recent..10 * CAPACITY).filter(|number| held.get(number).is_some());
         assert!(
             kept.count() > 9 * CAPACITY / 20,
-            "of the last half, more than nine in ten"
+            "more than nine in ten of the last half"
         );
     }
 
     #[test]
-    fn without_room_nothing_is_held() {
+    fn a_map_of_capacity_0_holds_nothing() {
         let mut held = RecentlyUsed::new(0);
         held.put(1, ());
         assert_eq!(held.get(&1), None);

@@ -15,14 +15,13 @@ use tower_session_auth::{
 };
 
 use crate::{
-    app,
     config::{Config, Settings, Store},
-    first_run, inspect,
+    first_run, inspect, service,
 };
 
 /// Sessions for agents and services: revocable, self-renewing, over HTTP.
 ///
-/// Without any setting it runs on an embedded store with fresh keys and a generated master password.
+/// Without any setting, it runs on an embedded store with a generated key and master password.
 #[derive(Debug, Parser)]
 #[command(name = "session-auth-server", version)]
 struct Cli {
@@ -36,30 +35,30 @@ struct Cli {
 enum Command {
     /// Run the server (the default).
     Serve,
-    /// Print a fresh signing key for the key file; its public key goes to standard error.
+    /// Print a new signing key for the key file. Its public key is printed to standard error.
     Keygen,
     /// Read a password from standard input and print its Argon2id hash.
     HashPassword,
-    /// Read a session's record in Redis and print it as JSON. Only redis_url is needed; store_timeout_ms is heeded.
+    /// Print a session's record in Redis as JSON. Needs redis_url, and uses store_timeout_ms.
     Inspect {
         /// The session's id.
         id: SessionId,
     },
-    /// Check the configuration and say what is wrong with it.
+    /// Check the configuration and print all mistakes in it.
     CheckConfig,
 }
 
-/// What a failed command says and how it exits.
+/// The message and the exit code of a failed command.
 enum Failure {
-    /// A configuration, or other input, that cannot work: exit code 2.
+    /// A mistake in the configuration or in other input: exit code 2.
     Input(String),
-    /// Anything else: exit code 1.
+    /// Any other failure: exit code 1.
     Other(String),
 }
 
 /// Runs the command.
 #[must_use]
-#[expect(clippy::print_stderr, reason = "the last word of a command that fails")]
+#[expect(clippy::print_stderr, reason = "the message of a failed command")]
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let outcome = match cli.command.unwrap_or(Command::Serve) {
@@ -82,7 +81,8 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// Names that look like settings and are none. No error: Kubernetes sets such variables for a service of that name.
+/// Environment variables that look like settings and are unknown. They are no error, since Kubernetes sets such variables for a
+/// service of that name.
 fn unknown_variables() -> Vec<String> {
     let cli = Cli::command();
     let is_known = |name: &str| {
@@ -123,12 +123,12 @@ fn serve(settings: Settings) -> Result<(), Failure> {
             );
         }
         if let (Store::Memory, Freshness::Bounded) = (&config.store, config.freshness) {
-            tracing::warn!("freshness is bounded, which makes no difference without a redis_url");
+            tracing::warn!("freshness is bounded, which has no effect without a redis_url");
         }
-        let rotation = config.policy.rotation;
-        if rotation.on_reuse == OnReuse::Revoke
-            && rotation.retry_window == 0
-            && rotation.previous_token_overlap == 0
+        let replaced = config.policy.replaced_tokens;
+        if replaced.on_reuse == OnReuse::Revoke
+            && replaced.retry_window == 0
+            && replaced.previous_token_overlap == 0
         {
             tracing::warn!(
                 "on_reuse is revoke, with no renewal_retry_window and no previous_token_overlap: \
@@ -136,16 +136,19 @@ fn serve(settings: Settings) -> Result<(), Failure> {
             );
         }
         for name in unknown_variables() {
-            tracing::warn!(name, "an environment variable that is no setting");
+            tracing::warn!(
+                name,
+                "this environment variable looks like a setting, but is unknown"
+            );
         }
         tracing::info!(%address, store = config.store.name(), "listening");
-        app::run(config, Arc::new(SystemClock), listener, stop_signal())
+        service::run(config, Arc::new(SystemClock), listener, stop_signal())
             .await
             .map_err(|error| Failure::Input(error.to_string()))
     })
 }
 
-/// Resolves at SIGINT or SIGTERM; a second one ends the process at once.
+/// Resolves at SIGINT or SIGTERM. A second signal ends the process at once.
 async fn stop_signal() {
     next_signal().await;
     tracing::info!("stopping");
@@ -170,7 +173,7 @@ async fn next_signal() {
     let _ = signal::ctrl_c().await;
 }
 
-#[expect(clippy::print_stderr, reason = "what is not the command's output proper")]
+#[expect(clippy::print_stderr, reason = "not part of the command's output")]
 fn keygen() -> Result<(), Failure> {
     let key = SigningKey::generate().map_err(|error| Failure::Other(error.to_string()))?;
     print(&key.to_paserk())?;
@@ -179,7 +182,7 @@ fn keygen() -> Result<(), Failure> {
     Ok(())
 }
 
-#[expect(clippy::print_stderr, reason = "what is not the command's output proper")]
+#[expect(clippy::print_stderr, reason = "not part of the command's output")]
 fn hash_password() -> Result<(), Failure> {
     let mut stdin = io::stdin();
     if stdin.is_terminal() {
@@ -191,7 +194,7 @@ fn hash_password() -> Result<(), Failure> {
         .map_err(|error| Failure::Input(format!("cannot read the password: {error}")))?;
     let password = input.strip_suffix('\n').unwrap_or(&input);
     let password = password.strip_suffix('\r').unwrap_or(password);
-    // What a header can carry: HTTP takes blanks off its ends.
+    // A header value cannot begin or end with blanks.
     let usable = !password.is_empty() && password.len() <= MAX_PASSWORD_LEN && password.trim() == password;
     if !usable || password.chars().any(char::is_control) {
         return Err(Failure::Input(format!(
@@ -215,7 +218,7 @@ fn inspect(settings: Settings, id: SessionId) -> Result<(), Failure> {
         .map_err(|errors| Failure::Input(errors.to_string()))?;
     let Store::Redis(store) = store else {
         return Err(Failure::Input(
-            "redis_url is missing: an embedded store ends with its process".into(),
+            "redis_url is missing: an embedded store cannot be inspected".into(),
         ));
     };
     let runtime = tokio::runtime::Runtime::new().map_err(|error| Failure::Other(error.to_string()))?;
@@ -223,11 +226,13 @@ fn inspect(settings: Settings, id: SessionId) -> Result<(), Failure> {
     print(&described.map_err(Failure::Other)?)
 }
 
-#[expect(clippy::print_stderr, reason = "what is not the command's output proper")]
+#[expect(clippy::print_stderr, reason = "not part of the command's output")]
 fn check_config(settings: Settings) -> Result<(), Failure> {
     let config = load(settings)?;
     for name in unknown_variables() {
-        eprintln!("warning: the environment variable {name} is no setting, and is ignored");
+        eprintln!(
+            "warning: the environment variable {name} looks like a setting, but is unknown and ignored"
+        );
     }
     print(&format!(
         "the configuration is good (nothing was contacted): {config}"

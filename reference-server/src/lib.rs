@@ -1,18 +1,17 @@
-//! The reference server of `tower-session-auth`: sessions for agents and services over HTTP.
+//! The reference server of `tower-session-auth`: configuration, listener, signals, and the endpoints of the crate.
 //!
-//! A request's way: `listen` (connections) → `stack` (what every request gets) → `routes` (path and method to an
-//! endpoint) → the layers of `tower-session-auth` → `endpoints`.
+//! The path of a request: [`listen`](mod@listen) (connections), [`stack`] (request id, log line, time and size limits), [`service`]
+//! (`/metrics`, or the endpoints of `tower-session-auth`).
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
-pub mod app;
 pub mod cli;
 pub mod config;
 pub mod first_run;
 mod inspect;
 mod listen;
 mod metrics;
-mod proxies;
+mod service;
 mod stack;
 
-pub use app::run;
 pub use config::Config;
+pub use service::run;

@@ -1,4 +1,4 @@
-//! Connections (HTTP/1.1): accepting them, bounding them, and letting them finish.
+//! Connections (HTTP/1.1): accepting, limiting and draining them.
 
 use std::{convert::Infallible, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
@@ -16,16 +16,15 @@ use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
     time::{sleep, timeout},
 };
-use tower::{BoxError, Service, ServiceExt};
-use tower_session_auth::master_auth::ClientAddr;
+use tower::{BoxError, Layer, Service};
+use tower_session_auth::master_auth::{ClientAddrLayer, TrustedProxies};
 
-use crate::{config::Limits, proxies::TrustedProxies};
+use crate::config::Limits;
 
-/// After a failed accept (too many open files, say), so that the loop does not spin.
+/// The pause after a failed accept, for example because of too many open files.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// Serves connections until `stop` resolves. Then it accepts no more, asks the open ones to finish, and leaves them behind
-/// when their time is over.
+/// Serves connections until `stop` resolves. Then it closes the listener and drains the open connections within their time limit.
 pub(crate) async fn listen<S, ResBody>(
     listener: TcpListener,
     service: S,
@@ -41,26 +40,20 @@ pub(crate) async fn listen<S, ResBody>(
 {
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(limits.head);
-    let room = Arc::new(Semaphore::new(limits.connections));
+    let places = Arc::new(Semaphore::new(limits.connections));
     let running = GracefulShutdown::new();
     let mut stop = pin!(stop);
 
     loop {
         let (permit, (stream, peer)) = tokio::select! {
             () = &mut stop => break,
-            accepted = accept(&listener, &room) => match accepted {
+            accepted = accept(&listener, &places) => match accepted {
                 Some(accepted) => accepted,
                 None => continue,
             },
         };
-        let proxies = proxies.clone();
-        let service = service
-            .clone()
-            .map_request(move |mut request: Request<Incoming>| {
-                let client = proxies.client(peer.ip(), request.headers());
-                request.extensions_mut().insert(ClientAddr(client));
-                request
-            });
+        let client_addr = ClientAddrLayer::new(peer.ip()).trusted_proxies(proxies.clone());
+        let service = client_addr.layer(service.clone());
         let http = http.clone();
         let watcher = running.watcher();
         tokio::spawn(async move {
@@ -80,12 +73,12 @@ pub(crate) async fn listen<S, ResBody>(
 
 type Accepted = (OwnedSemaphorePermit, (TcpStream, SocketAddr));
 
-/// The next connection, once there is room for it.
-async fn accept(listener: &TcpListener, room: &Arc<Semaphore>) -> Option<Accepted> {
-    let permit = room.clone().acquire_owned().await.ok()?;
+/// Accepts the next connection after a place is free.
+async fn accept(listener: &TcpListener, places: &Arc<Semaphore>) -> Option<Accepted> {
+    let permit = places.clone().acquire_owned().await.ok()?;
     match listener.accept().await {
         Ok((stream, peer)) => {
-            // Answers are small: do not let the kernel hold them back.
+            // Answers are small: the kernel must not delay them (Nagle's algorithm).
             let _ = stream.set_nodelay(true);
             Some((permit, (stream, peer)))
         }

@@ -1,4 +1,4 @@
-//! What this process counts, in the OpenMetrics text format.
+//! The metrics of this process, in the OpenMetrics text format.
 
 use std::fmt;
 
@@ -13,10 +13,10 @@ use tower_session_auth::{security::SecurityEvents, store::NearCacheStats};
 /// The media type of [`Metrics::text`].
 pub(crate) const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// Reads the counters of a near cache.
+/// Reads the counters of a near cache. `None` while the cache is not enabled.
 pub(crate) type CacheStats = Box<dyn Fn() -> Option<NearCacheStats> + Send + Sync>;
 
-/// Everything that is counted.
+/// All metrics.
 pub(crate) struct Metrics(Registry);
 
 impl Metrics {
@@ -33,7 +33,7 @@ impl Metrics {
     }
 }
 
-/// Asked when somebody wants to know.
+/// Reads the counters at each scrape.
 struct Counts {
     cache_stats: Option<CacheStats>,
     events: SecurityEvents,
@@ -44,12 +44,12 @@ impl Collector for Counts {
         let mut to = Encoder(encoder);
         to.counter(
             "token_reuse",
-            "Tokens presented long after they were replaced",
+            "Tokens that were presented long after a renewal replaced them",
             self.events.token_reuse(),
         )?;
         to.counter(
             "state_lost",
-            "Tokens presented of a later generation than the store knows of: it has lost writes",
+            "Tokens of a later generation than the record: the store has lost writes",
             self.events.state_lost(),
         )?;
         match self.cache_stats.as_ref().and_then(|stats| stats()) {
@@ -59,16 +59,16 @@ impl Collector for Counts {
     }
 }
 
-/// What [`NearCacheStats`] says, under the same names.
+/// The fields of [`NearCacheStats`], under the same names.
 #[rustfmt::skip]
 fn near_cache(to: &mut Encoder<'_>, stats: &NearCacheStats) -> fmt::Result {
-    to.gauge("near_cache_coherent", "1 while requests are answered from memory, 0 while none is", u64::from(stats.coherent))?;
-    to.gauge("near_cache_bound_seconds", "How long a revoked token may pass where Redis cannot be reached", stats.bound.as_secs_f64())?;
-    to.gauge("near_cache_entries", "Records in memory", stats.entries as u64)?;
-    to.counter("near_cache_hits", "Copies found in memory; a request that one would refuse asks Redis all the same", stats.hits)?;
-    to.counter("near_cache_misses", "Requests that asked Redis for a record to be kept", stats.misses)?;
-    to.counter("near_cache_bypassed", "Requests that were not answered from memory since the cache was of no use", stats.bypassed)?;
-    to.counter("near_cache_invalidations", "Changes that Redis pushed", stats.invalidations)?;
+    to.gauge("near_cache_coherent", "1 while cached records are used, else 0", u64::from(stats.coherent))?;
+    to.gauge("near_cache_bound_seconds", "How long a revoked token may be admitted while Redis cannot be reached", stats.bound.as_secs_f64())?;
+    to.gauge("near_cache_entries", "Cached records", stats.entries as u64)?;
+    to.counter("near_cache_hits", "Cache hits. A hit that would reject its request is confirmed by a read", stats.hits)?;
+    to.counter("near_cache_misses", "Cache misses that were read through the cache", stats.misses)?;
+    to.counter("near_cache_bypassed", "Requests that were read from Redis because the cache was not coherent", stats.bypassed)?;
+    to.counter("near_cache_invalidations", "Invalidations that Redis pushed", stats.invalidations)?;
     to.counter("near_cache_losses", "Tracking connections that were lost", stats.losses)
 }
 

@@ -1,4 +1,4 @@
-//! What every request gets: an id, a log line, a bound on time and size, and an answer even when a handler panics.
+//! The layers around every request: request id, log line, limits of time and size, and an answer even if a handler panics.
 
 use std::{convert::Infallible, time::Duration};
 
@@ -24,15 +24,15 @@ use tower_session_auth::{
 };
 use tracing::Level;
 
-use crate::app::{AnswerBody, REALM};
-
+/// The realm of challenges.
+pub(crate) const REALM: &str = "session";
 /// The largest request body, in bytes.
 const MAX_BODY: usize = 64 * 1024;
-/// The longest request id that is taken over from a client.
+/// The longest request id that is accepted from a client, in bytes.
 const MAX_REQUEST_ID: usize = 128;
 
-/// Wraps the routed service.
-pub(crate) fn around<S, B>(
+/// Wraps the service of the server.
+pub(crate) fn around<S, B, ResBody>(
     routed: S,
     timeout: Duration,
 ) -> impl Service<
@@ -42,11 +42,12 @@ pub(crate) fn around<S, B>(
     Future: Send,
 > + Clone
 where
-    S: Service<Request<Limited<B>>, Response = Response<AnswerBody>, Error = Infallible, Future: Send>
+    S: Service<Request<Limited<B>>, Response = Response<ResBody>, Error = Infallible, Future: Send>
         + Clone
         + Send
         + 'static,
     B: Body<Data = Bytes> + Send + 'static,
+    ResBody: Body<Data = Bytes, Error: Into<BoxError>> + Default + Send + 'static,
 {
     let bounded = ServiceBuilder::new()
         .layer(TimeoutLayer::with_status_code(
@@ -56,12 +57,12 @@ where
         .layer(RequestBodyLimitLayer::new(MAX_BODY))
         .layer(CatchPanicLayer::new())
         .service(routed);
-    let explained = service_fn(move |request: Request<B>| {
+    let with_problems = service_fn(move |request: Request<B>| {
         let bounded = bounded.clone();
         async move {
             let headers = request.headers().clone();
             let response = bounded.oneshot(request).await?;
-            Ok(match unexplained(&response) {
+            Ok(match bare_status(&response) {
                 Some(kind) => problem_response(&AuthError::new(kind), REALM, &headers)
                     .map(|body| body.map_err(|never| match never {}).boxed_unsync()),
                 None => response.map(|body| body.map_err(Into::into).boxed_unsync()),
@@ -69,7 +70,7 @@ where
         }
     });
     ServiceBuilder::new()
-        .map_request(without_unusable_id)
+        .map_request(remove_unusable_id)
         .layer(SetRequestIdLayer::new(X_REQUEST_ID, NewRequestId))
         .layer(PropagateRequestIdLayer::new(X_REQUEST_ID))
         .layer(SetSensitiveRequestHeadersLayer::new([
@@ -84,14 +85,14 @@ where
                         .level(Level::INFO)
                         .latency_unit(LatencyUnit::Micros),
                 )
-                // The line of the response has the status; a second one for each 503 would drown the log.
+                // The line of the response has the status. A second line for each 503 would flood the log.
                 .on_failure(()),
         )
-        .service(explained)
+        .service(with_problems)
 }
 
-/// The layers for panic, time and size answer with a bare status; what our own code refuses carries its error along.
-fn unexplained<B>(response: &Response<B>) -> Option<ErrorKind> {
+/// The layers for panics, time and size answer with a bare status. Responses of this crate carry their error as an extension.
+fn bare_status<B>(response: &Response<B>) -> Option<ErrorKind> {
     if response.extensions().get::<AuthError>().is_some() {
         return None;
     }
@@ -103,7 +104,7 @@ fn unexplained<B>(response: &Response<B>) -> Option<ErrorKind> {
     }
 }
 
-/// The query is left out, and a path that holds what looks like a token: they were put there by mistake.
+/// Leaves out the query, and a path that contains a token, since a token must not be logged.
 fn span<B>(request: &Request<B>) -> tracing::Span {
     let id = request.headers().get(X_REQUEST_ID);
     let path = request.uri().path();
@@ -115,8 +116,8 @@ fn span<B>(request: &Request<B>) -> tracing::Span {
     )
 }
 
-/// A client's request id is taken over when it is one short, visible word.
-fn without_unusable_id<B>(mut request: Request<B>) -> Request<B> {
+/// Keeps a client's request id if it is one short, visible word.
+fn remove_unusable_id<B>(mut request: Request<B>) -> Request<B> {
     let mut ids = request.headers().get_all(X_REQUEST_ID).iter();
     let usable = match (ids.next(), ids.next()) {
         (Some(id), None) => {
@@ -130,7 +131,7 @@ fn without_unusable_id<B>(mut request: Request<B>) -> Request<B> {
     request
 }
 
-/// Makes random ids (UUIDs).
+/// Makes random request ids (UUIDs).
 #[derive(Clone, Copy)]
 struct NewRequestId;
 

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use http::Method;
 use serde_json::json;
-use session_auth_server::config::{Config, Keys, Settings, Store, parse_key_file};
+use session_auth_server::config::{Config, Settings, Store};
 use session_auth_tests::{
     redis::TestRedis,
     server::{START, TestServer, cheap_hash},
@@ -23,11 +23,11 @@ fn clock() -> ManualClock {
 }
 
 /// Starts a server on this Redis with these keys.
-async fn server(url: &str, keys: Keys, clock: ManualClock) -> TestServer {
+async fn server(url: &str, keys: KeySet, clock: ManualClock) -> TestServer {
     server_with(Settings::default(), url, keys, clock).await
 }
 
-async fn server_with(mut settings: Settings, url: &str, keys: Keys, clock: ManualClock) -> TestServer {
+async fn server_with(mut settings: Settings, url: &str, keys: KeySet, clock: ManualClock) -> TestServer {
     settings.master_password_hash = Some(cheap_hash());
     let mut config = Config::resolve(settings).expect("a configuration");
     config.store = Store::Redis(RedisStoreConfig::new(url));
@@ -42,7 +42,7 @@ fn generate_key() -> SigningKey {
 #[tokio::test]
 async fn restarted_server_with_the_same_redis_and_keys_accepts_existing_sessions() {
     let redis = TestRedis::shared();
-    let (url, keys, clock) = (redis.fresh_database(), Keys::single(generate_key()), clock());
+    let (url, keys, clock) = (redis.fresh_database(), KeySet::single(generate_key()), clock());
     let before = server(&url, keys.clone(), clock.clone()).await;
     let agent = before.api.agent().await;
     let session = before.api.session(&agent).await;
@@ -67,7 +67,7 @@ async fn restarted_server_with_the_same_redis_and_keys_accepts_existing_sessions
 #[tokio::test]
 async fn servers_on_one_redis_see_changes_on_the_next_request() {
     let redis = TestRedis::shared();
-    let (url, keys, clock) = (redis.fresh_database(), Keys::single(generate_key()), clock());
+    let (url, keys, clock) = (redis.fresh_database(), KeySet::single(generate_key()), clock());
     let one = server(&url, keys.clone(), clock.clone()).await;
     let other = server(&url, keys, clock).await;
     let session = one.api.session(&one.api.agent().await).await;
@@ -95,7 +95,7 @@ async fn servers_on_one_redis_see_changes_on_the_next_request() {
 #[tokio::test]
 async fn servers_with_a_near_cache_see_changes_of_each_other() {
     let redis = TestRedis::start();
-    let (url, keys, clock) = (redis.url(), Keys::single(generate_key()), clock());
+    let (url, keys, clock) = (redis.url(), KeySet::single(generate_key()), clock());
     let settings = || Settings {
         freshness: Some(Freshness::Bounded),
         ..Settings::default()
@@ -148,7 +148,7 @@ async fn metrics_report_whether_the_near_cache_is_coherent() {
         freshness: Some(Freshness::Bounded),
         ..Settings::default()
     };
-    let server = server_with(settings, &redis.url(), Keys::single(generate_key()), clock()).await;
+    let server = server_with(settings, &redis.url(), KeySet::single(generate_key()), clock()).await;
     let near_cache = async |name: &str| {
         let name = format!("session_auth_near_cache_{name}");
         server.api.metric(&name).await
@@ -188,9 +188,9 @@ async fn key_rotation_keeps_sessions_and_rejects_removed_keys() {
     let (url, clock) = (redis.fresh_database(), clock());
     let (old, new) = (generate_key(), generate_key());
     let rotated = format!("{}\n{}\n", new.to_paserk(), old.verifying_key().to_paserk());
-    let rotated = parse_key_file(&rotated).expect("keys");
+    let rotated = KeySet::parse(&rotated).expect("keys");
 
-    let before = server(&url, Keys::single(old), clock.clone()).await;
+    let before = server(&url, KeySet::single(old), clock.clone()).await;
     let session = before.api.session(&before.api.agent().await).await;
     let during = server(&url, rotated, clock.clone()).await;
     during.api.access(&session.token).await.expect(200);
@@ -206,7 +206,7 @@ async fn key_rotation_keeps_sessions_and_rejects_removed_keys() {
         .access(&renewed.token)
         .await
         .refused(401, "INVALID_TOKEN");
-    let after = server(&url, Keys::single(new), clock).await;
+    let after = server(&url, KeySet::single(new), clock).await;
     after.api.access(&renewed.token).await.expect(200);
     after
         .api
@@ -218,7 +218,7 @@ async fn key_rotation_keeps_sessions_and_rejects_removed_keys() {
 #[tokio::test]
 async fn each_operation_sends_a_constant_number_of_commands() {
     let redis = TestRedis::start();
-    let server = server(&redis.url(), Keys::single(generate_key()), clock()).await;
+    let server = server(&redis.url(), KeySet::single(generate_key()), clock()).await;
     let agent = server.api.agent().await;
     // Loads the scripts.
     let warm_up = server.api.session(&agent).await;
@@ -267,7 +267,7 @@ async fn each_operation_sends_a_constant_number_of_commands() {
 #[tokio::test]
 async fn protected_requests_are_503_without_redis_and_recover_with_it() {
     let mut redis = TestRedis::start();
-    let server = server(&redis.url(), Keys::single(generate_key()), clock()).await;
+    let server = server(&redis.url(), KeySet::single(generate_key()), clock()).await;
     let agent = server.api.agent().await;
     let session = server.api.session(&agent).await;
     server.api.open(Method::GET, "/readyz").await.expect(200);
@@ -322,7 +322,7 @@ async fn protected_requests_are_503_without_redis_and_recover_with_it() {
 #[tokio::test]
 async fn server_with_a_clock_ahead_hides_no_session_from_list_or_revocation() {
     let redis = TestRedis::shared();
-    let (url, keys) = (redis.fresh_database(), Keys::single(generate_key()));
+    let (url, keys) = (redis.fresh_database(), KeySet::single(generate_key()));
     let right = server(&url, keys.clone(), clock()).await;
     let ahead = server(&url, keys, ManualClock::new(Timestamp(START + 86_400 + 3_000))).await;
     let agent = right.api.agent().await;
@@ -347,7 +347,7 @@ async fn server_with_a_clock_ahead_hides_no_session_from_list_or_revocation() {
 #[tokio::test]
 async fn demoted_redis_is_not_ready_and_not_read() {
     let redis = TestRedis::start();
-    let server = server(&redis.url(), Keys::single(generate_key()), clock()).await;
+    let server = server(&redis.url(), KeySet::single(generate_key()), clock()).await;
     let session = server.api.session(&server.api.agent().await).await;
     redis
         .command::<String>(&["REPLICAOF", "127.0.0.1", "1"])
@@ -379,7 +379,7 @@ async fn demoted_redis_is_not_ready_and_not_read() {
 #[tokio::test]
 async fn damaged_record_does_not_prevent_the_revocation_of_others() {
     let redis = TestRedis::start();
-    let server = server(&redis.url(), Keys::single(generate_key()), clock()).await;
+    let server = server(&redis.url(), KeySet::single(generate_key()), clock()).await;
     let agent = server.api.agent().await;
     let (damaged, sound) = (server.api.session(&agent).await, server.api.session(&agent).await);
     let digits = damaged.id.replace('-', "");

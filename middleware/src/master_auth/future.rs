@@ -29,7 +29,7 @@ pin_project! {
     }
 }
 
-/// What is left to be done about a password. Boxed where Argon2 runs: that is never the hot path.
+/// The remaining verification of a password. Argon2 is slow, so boxing its future costs nothing measurable.
 pub(super) enum Verification {
     Done,
     Argon2(Pin<Box<dyn Future<Output = Result<(), AuthError>> + Send>>),
@@ -46,7 +46,7 @@ impl Authorize for Verifying {
         cx: &mut Context<'_>,
         request: &mut Request<B>,
     ) -> Poll<Result<(), AuthError>> {
-        // A log line of an inner service must not show the password.
+        // The inner service may log its headers: the value prints as `Sensitive`.
         if let Some(password) = request.headers_mut().get_mut(X_MASTER_PASSWORD) {
             password.set_sensitive(true);
         }

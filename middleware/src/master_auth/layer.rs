@@ -5,20 +5,21 @@ use http::{HeaderMap, Response};
 use http_body_util::Full;
 use tower::Layer;
 
-use super::{MasterAuth, password::MasterPassword};
+use super::{
+    MasterAuth,
+    password::{InvalidPasswordHash, MasterPassword},
+};
 use crate::{clock::Clock, error::AuthError, response::Rejections};
 
-/// A text that is not a complete Argon2id PHC string. It is not repeated.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("not an Argon2id PHC string ($argon2id$v=19$…)")]
-pub struct InvalidPasswordHash;
-
-/// Lets requests pass that carry the master password. See [`master_auth`](crate::master_auth) for the rules.
+/// Admits requests that carry the master password. See [`master_auth`](crate::master_auth) for the rules.
+///
+/// It locks addresses only for requests with a [`ClientAddr`](super::ClientAddr) extension: add a
+/// [`ClientAddrLayer`](super::ClientAddrLayer) outside of this layer.
 ///
 /// ```
 /// use tower_session_auth::MasterAuthLayer;
 ///
-/// // As `session-auth-server hash-password` prints it.
+/// // The output of `session-auth-server hash-password`.
 /// let phc = "$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$\
 ///            WFXMnDdAUAWzKxjo4CUJEHe8hdlxZHJGIjAqAQFSRrE";
 /// let layer = MasterAuthLayer::new(phc)?;
@@ -32,10 +33,13 @@ pub struct MasterAuthLayer {
 }
 
 impl MasterAuthLayer {
-    /// A layer that verifies against an Argon2id PHC string. Clones, and the services made by them, count failures together.
+    /// Creates a layer that verifies passwords against an Argon2id PHC string.
+    ///
+    /// ASCII whitespace around the string and a UTF-8 byte order mark at the start are ignored, so the content of a file can be
+    /// passed as it is. All clones of the layer and all of their services share one count of failures.
     ///
     /// # Errors
-    /// When it is no complete Argon2id PHC string.
+    /// When the text is not a complete Argon2id PHC string.
     pub fn new(phc: &str) -> Result<Self, InvalidPasswordHash> {
         Ok(Self {
             password: MasterPassword::new(phc)?,
@@ -43,21 +47,25 @@ impl MasterAuthLayer {
         })
     }
 
-    /// Another clock than the system's.
+    /// Sets the clock. Default: the system's clock.
     #[must_use]
     pub fn clock(mut self, clock: impl Clock) -> Self {
         self.password.clock = Arc::new(clock);
         self
     }
 
-    /// The realm of the `WWW-Authenticate` challenge: `session` by default. Quotes, backslashes and what is not visible ASCII are left out.
+    /// Sets the realm of the `WWW-Authenticate` challenge. Default: `session`.
+    ///
+    /// Quotes, backslashes and characters other than visible ASCII are removed.
     #[must_use]
     pub fn realm(mut self, realm: &str) -> Self {
         Arc::make_mut(&mut self.rejections).set_realm(realm);
         self
     }
 
-    /// Answers refusals in another shape than problem documents. The error goes into the response's extensions all the same.
+    /// Sets the function that builds the response of a rejection. Default: a problem document.
+    ///
+    /// The [`AuthError`] is in the response's extensions in both cases.
     #[must_use]
     pub fn on_rejection(
         mut self,

@@ -1,4 +1,4 @@
-//! Which addresses have to wait, and how long.
+//! Locks the addresses of clients after repeated failures.
 
 use std::{
     collections::HashMap,
@@ -7,16 +7,17 @@ use std::{
 
 use crate::clock::Timestamp;
 
-/// Failures in a row before an address is locked.
-const FREE_FAILURES: u32 = 5;
+/// Number of failures in a row that lock an address.
+const LOCKING_FAILURES: u32 = 5;
+/// Maximum duration of a lock, in seconds.
 const LONGEST_LOCK: u64 = 300;
 const LONGER_THAN_ANY_LOCK: u64 = LONGEST_LOCK + 1;
-/// Failures are forgotten when nothing more was heard for this long after the lock's end.
+/// Seconds until failures are forgotten, counted from the end of the last lock, or from the first failure if there was none.
 const FORGET_AFTER: u64 = 900;
-/// Addresses remembered at most. Past it the one that failed longest ago is forgotten.
+/// Maximum number of addresses. When it is reached, the address with the oldest failure is forgotten.
 const MAX_ADDRESSES: usize = 10_000;
 
-/// Failures by client. All times are given.
+/// Failures by client address. The caller passes the current time.
 #[derive(Debug, Default)]
 pub(super) struct Lockout {
     failures: HashMap<IpAddr, Failures>,
@@ -30,16 +31,17 @@ struct Failures {
 }
 
 impl Lockout {
-    /// `Err` with the seconds to wait when the client is locked.
+    /// Returns `Err` with the remaining seconds when the client is locked.
     pub(super) fn check(&self, client: IpAddr, now: Timestamp) -> Result<(), u64> {
         let failures = self.failures.get(&network(client));
         match failures.map_or(0, |failures| failures.locked_until.since(now)) {
-            // A longer wait than any lock means that the clock was set back.
+            // More than the maximum: the clock was set back. The lock is ignored.
             0 | LONGER_THAN_ANY_LOCK.. => Ok(()),
             seconds => Err(seconds),
         }
     }
 
+    /// Counts a failure.
     pub(super) fn failed(&mut self, client: IpAddr, now: Timestamp) {
         let network = network(client);
         if self.failures.len() >= MAX_ADDRESSES && !self.failures.contains_key(&network) {
@@ -55,7 +57,7 @@ impl Lockout {
         }
         failures.count = failures.count.saturating_add(1);
         failures.last = now;
-        if let Some(doublings) = failures.count.checked_sub(FREE_FAILURES) {
+        if let Some(doublings) = failures.count.checked_sub(LOCKING_FAILURES) {
             let seconds = 1_u64
                 .checked_shl(doublings)
                 .unwrap_or(LONGEST_LOCK)
@@ -64,6 +66,7 @@ impl Lockout {
         }
     }
 
+    /// Resets the failures of a client.
     pub(super) fn succeeded(&mut self, client: IpAddr) {
         self.failures.remove(&network(client));
     }
@@ -86,7 +89,7 @@ impl Failures {
     }
 }
 
-/// Whoever has an IPv6 address has a /64 of them.
+/// The unit in which addresses are counted. The owner of an IPv6 address usually controls its whole /64 network.
 pub(super) fn network(client: IpAddr) -> IpAddr {
     match client.to_canonical() {
         IpAddr::V4(address) => IpAddr::V4(address),
@@ -109,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn the_fifth_failure_locks_and_each_further_one_for_longer() {
+    fn the_fifth_failure_locks_and_each_further_failure_doubles_the_lock() {
         let mut lockout = Lockout::default();
         let client = "192.0.2.1";
         fail(&mut lockout, client, 4, 1_000);
@@ -125,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn addresses_are_counted_apart_and_ipv6_by_network() {
+    fn ipv4_is_counted_by_address_and_ipv6_by_network() {
         let mut lockout = Lockout::default();
         fail(&mut lockout, "192.0.2.1", 9, 1_000);
         fail(&mut lockout, "2001:db8::1", 9, 1_000);
@@ -138,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn success_and_silence_both_forget() {
+    fn failures_are_forgotten_after_a_success_or_15_minutes() {
         let mut lockout = Lockout::default();
         let client = "192.0.2.1";
         fail(&mut lockout, client, 4, 1_000);
@@ -160,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_is_set_back_does_not_prolong_a_lock() {
+    fn a_clock_that_is_set_back_ends_a_lock() {
         let mut lockout = Lockout::default();
         fail(&mut lockout, "192.0.2.1", 5, 90_000);
         assert!(lockout.check(ip("192.0.2.1"), Timestamp(90_000)).is_err());
@@ -168,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn memory_is_bounded() {
+    fn the_number_of_addresses_is_bounded() {
         let mut lockout = Lockout::default();
         fail(&mut lockout, "192.0.2.1", 1, 999);
         for n in 0..u32::try_from(MAX_ADDRESSES).unwrap() {

@@ -1,8 +1,11 @@
-//! Verifying the master password without letting anybody make that expensive.
+//! Verifies the master password, and bounds the cost of wrong ones.
 
 use std::{
     net::IpAddr,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use argon2::{ARGON2ID_IDENT, Algorithm, Argon2, Block, Params, Version, password_hash::phc::PasswordHash};
@@ -11,18 +14,24 @@ use sha2::Sha256;
 use subtle::ConstantTimeEq;
 use tokio::sync::Semaphore;
 
-use super::{layer::InvalidPasswordHash, lockout::Lockout, queue::Queue};
+use super::{lockout::Lockout, queue::Queue};
 use crate::{
     clock::{Clock, SystemClock, Timestamp},
     error::{AuthError, ErrorKind},
+    file_text,
 };
 
-/// Seconds for which a verified password passes without Argon2.
-const REMEMBER_FOR: u64 = 60;
-/// Argon2 runs at once: it is as hungry for memory as for time.
+/// Seconds for which a verified password is admitted without Argon2.
+const CACHE_SECONDS: u64 = 60;
+/// Number of Argon2 computations at once. Each one takes a processor and many megabytes of memory.
 const PERMITS: usize = 2;
 
-/// What all services of a layer share.
+/// The error of a text that is not a complete Argon2id PHC string. It does not contain the text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not an Argon2id PHC string ($argon2id$v=19$…)")]
+pub struct InvalidPasswordHash;
+
+/// The verifier of a layer, shared by its clones and services.
 #[derive(Clone)]
 pub(super) struct MasterPassword {
     shared: Arc<Shared>,
@@ -32,30 +41,32 @@ pub(super) struct MasterPassword {
 struct Shared {
     hash: PasswordHash,
     argon2: Argon2<'static>,
-    /// Argon2's memory, kept: given back, it would stay with the allocator of each thread that ever ran it.
+    /// Argon2's memory, reused. Freed memory would stay in the allocator's arena of every thread that ran Argon2.
     blocks: Mutex<Vec<Vec<Block>>>,
     permits: Arc<Semaphore>,
     queue: Queue,
     lockout: Mutex<Lockout>,
-    memory_key: [u8; 32],
-    remembered: Mutex<Option<Remembered>>,
+    /// Key of the hash in `cached`, random per layer.
+    cache_key: [u8; 32],
+    cached: Mutex<Option<CachedPassword>>,
+    warned_without_client_addr: AtomicBool,
 }
 
-/// A verified password, as a keyed hash.
-struct Remembered {
+/// The password that was verified last, as a keyed hash.
+struct CachedPassword {
     tag: Hmac<Sha256>,
     until: Timestamp,
 }
 
-/// What is known without Argon2.
-pub(super) enum FirstLook {
-    Pass,
+/// The result of the checks that do not need Argon2.
+pub(super) enum Precheck {
+    Verified,
     NeedsArgon2,
 }
 
 impl MasterPassword {
     pub(super) fn new(phc: &str) -> Result<Self, InvalidPasswordHash> {
-        let hash = PasswordHash::new(phc).map_err(|_| InvalidPasswordHash)?;
+        let hash = PasswordHash::new(file_text::trim(phc)).map_err(|_| InvalidPasswordHash)?;
         let complete = hash.salt.is_some() && hash.hash.is_some();
         if hash.algorithm != ARGON2ID_IDENT || !complete {
             return Err(InvalidPasswordHash);
@@ -63,8 +74,8 @@ impl MasterPassword {
         let version = hash.version.map_or(Ok(Version::default()), Version::try_from);
         let version = version.map_err(|_| InvalidPasswordHash)?;
         let params = Params::try_from(&hash).map_err(|_| InvalidPasswordHash)?;
-        let mut memory_key = [0; 32];
-        getrandom::fill(&mut memory_key).map_err(|_| InvalidPasswordHash)?;
+        let mut cache_key = [0; 32];
+        getrandom::fill(&mut cache_key).map_err(|_| InvalidPasswordHash)?;
         Ok(Self {
             shared: Arc::new(Shared {
                 hash,
@@ -73,28 +84,41 @@ impl MasterPassword {
                 permits: Arc::new(Semaphore::new(PERMITS)),
                 queue: Queue::default(),
                 lockout: Mutex::default(),
-                memory_key,
-                remembered: Mutex::new(None),
+                cache_key,
+                cached: Mutex::new(None),
+                warned_without_client_addr: AtomicBool::new(false),
             }),
             clock: Arc::new(SystemClock),
         })
     }
 
+    /// Logs the missing address of a client, once per layer and its clones.
+    pub(super) fn warn_once_without_client_addr(&self) {
+        let warned = &self.shared.warned_without_client_addr;
+        // The load keeps the shared cache line clean on the hot path.
+        if !warned.load(Ordering::Relaxed) && !warned.swap(true, Ordering::Relaxed) {
+            tracing::warn!(
+                "a request has no ClientAddr extension: wrong master passwords lock no address; \
+                 add a ClientAddrLayer outside of MasterAuthLayer"
+            );
+        }
+    }
+
     /// Rules 2 and 3.
-    pub(super) fn first_look(&self, password: &[u8], client: Option<IpAddr>) -> Result<FirstLook, AuthError> {
+    pub(super) fn precheck(&self, password: &[u8], client: Option<IpAddr>) -> Result<Precheck, AuthError> {
         let now = self.clock.now();
         if let Some(client) = client {
             lock(&self.shared.lockout).check(client, now).map_err(|seconds| {
                 AuthError::new(ErrorKind::MasterPasswordLocked).with_retry_after(seconds)
             })?;
         }
-        if self.shared.remembers(password, now) {
+        if self.shared.is_cached(password, now) {
             if let Some(client) = client {
                 lock(&self.shared.lockout).succeeded(client);
             }
-            return Ok(FirstLook::Pass);
+            return Ok(Precheck::Verified);
         }
-        Ok(FirstLook::NeedsArgon2)
+        Ok(Precheck::NeedsArgon2)
     }
 
     /// Rules 4 and 5.
@@ -103,14 +127,15 @@ impl MasterPassword {
         let permit = self.shared.permits.clone().acquire_owned().await;
         let permit = permit.map_err(|_| ErrorKind::InternalError)?;
         drop(place);
-        // Others may have changed the picture during the wait.
-        if let FirstLook::Pass = self.first_look(&password, client)? {
+        // During the wait, another request may have locked the address or verified the password.
+        if let Precheck::Verified = self.precheck(&password, client)? {
             return Ok(());
         }
-        // The permit goes along: a client that disconnects must not free it while Argon2 still runs, nor escape the count.
+        // The task owns the permit and counts the failure, so a cancelled request neither frees the permit early nor escapes
+        // the count.
         let verified = tokio::task::spawn_blocking(move || {
             let _permit = permit;
-            self.verify_now(&password, client)
+            self.run_argon2(&password, client)
         });
         match verified.await {
             Ok(true) => Ok(()),
@@ -119,11 +144,11 @@ impl MasterPassword {
         }
     }
 
-    fn verify_now(&self, password: &[u8], client: Option<IpAddr>) -> bool {
+    fn run_argon2(&self, password: &[u8], client: Option<IpAddr>) -> bool {
         let verified = self.shared.matches(password);
         let now = self.clock.now();
         if verified {
-            self.shared.remember(password, now);
+            self.shared.cache(password, now);
         }
         if let Some(client) = client {
             let mut lockout = lock(&self.shared.lockout);
@@ -139,7 +164,7 @@ impl MasterPassword {
 }
 
 impl Shared {
-    /// Runs Argon2id in memory that is used again.
+    /// Runs Argon2id in reused memory.
     fn matches(&self, password: &[u8]) -> bool {
         let (Some(salt), Some(expected)) = (&self.hash.salt, &self.hash.hash) else {
             return false;
@@ -154,16 +179,17 @@ impl Shared {
         hashed.is_ok() && output.ct_eq(expected.as_bytes()).into()
     }
 
+    /// The keyed hash of a password.
     fn tag(&self, password: &[u8]) -> Option<Hmac<Sha256>> {
-        let mut mac = Hmac::<Sha256>::new_from_slice(&self.memory_key).ok()?;
+        let mut mac = Hmac::<Sha256>::new_from_slice(&self.cache_key).ok()?;
         mac.update(password);
         Some(mac)
     }
 
     /// Compares in constant time.
-    fn remembers(&self, password: &[u8], now: Timestamp) -> bool {
-        let remembered = lock(&self.remembered);
-        let Some(Remembered { tag, until }) = &*remembered else {
+    fn is_cached(&self, password: &[u8], now: Timestamp) -> bool {
+        let cached = lock(&self.cached);
+        let Some(CachedPassword { tag, until }) = &*cached else {
             return false;
         };
         let Some(given) = self.tag(password) else {
@@ -172,15 +198,15 @@ impl Shared {
         now < *until && given.verify(&tag.clone().finalize().into_bytes()).is_ok()
     }
 
-    fn remember(&self, password: &[u8], now: Timestamp) {
-        *lock(&self.remembered) = self.tag(password).map(|tag| Remembered {
+    fn cache(&self, password: &[u8], now: Timestamp) {
+        *lock(&self.cached) = self.tag(password).map(|tag| CachedPassword {
             tag,
-            until: now.plus(REMEMBER_FOR),
+            until: now.plus(CACHE_SECONDS),
         });
     }
 }
 
-/// No section under these locks can leave them half changed, so a poisoned lock is still good.
+/// Ignores poisoning: no critical section can panic halfway through a change.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,4 +1,4 @@
-//! Who may wait for Argon2: a bounded number, and no single client more than its share.
+//! The queue for Argon2: bounded in total and per client.
 
 use std::{
     collections::HashMap,
@@ -11,7 +11,7 @@ use super::lockout::network;
 const MAX_WAITING: usize = 64;
 const MAX_WAITING_PER_CLIENT: usize = 16;
 
-/// Counts those who wait.
+/// Counts the requests that wait for Argon2.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Queue {
     waiting: Arc<Mutex<Waiting>>,
@@ -23,7 +23,7 @@ struct Waiting {
     by_client: HashMap<IpAddr, usize>,
 }
 
-/// A place in the queue, free again when dropped.
+/// A place in the queue. Dropping it frees the place.
 #[derive(Debug)]
 pub(super) struct Place {
     queue: Queue,
@@ -31,7 +31,7 @@ pub(super) struct Place {
 }
 
 impl Queue {
-    /// `None` when the queue, or the client's share of it, is full.
+    /// Takes a place. Returns `None` when the queue or the client's share of it is full.
     pub(super) fn enter(&self, client: Option<IpAddr>) -> Option<Place> {
         let client = client.map(network);
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
@@ -73,22 +73,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_client_cannot_fill_the_queue_and_places_come_back() {
+    fn a_client_has_a_bounded_share_and_dropped_places_are_free() {
         let queue = Queue::default();
-        let stranger = Some("192.0.2.1".parse().unwrap());
-        let admin = Some("192.0.2.2".parse().unwrap());
+        let client = Some("192.0.2.1".parse().unwrap());
+        let other = Some("192.0.2.2".parse().unwrap());
         let places: Vec<_> = (0..MAX_WAITING_PER_CLIENT)
-            .map(|_| queue.enter(stranger).unwrap())
+            .map(|_| queue.enter(client).unwrap())
             .collect();
-        assert!(queue.enter(stranger).is_none());
-        assert!(queue.enter(admin).is_some());
+        assert!(queue.enter(client).is_none());
+        assert!(queue.enter(other).is_some());
         drop(places);
-        assert!(queue.enter(stranger).is_some());
+        assert!(queue.enter(client).is_some());
         assert!(queue.waiting.lock().unwrap().by_client.is_empty());
     }
 
     #[test]
-    fn the_whole_queue_is_bounded() {
+    fn the_queue_is_bounded_in_total() {
         let queue = Queue::default();
         let _places: Vec<_> = (0..MAX_WAITING).map(|_| queue.enter(None).unwrap()).collect();
         assert!(queue.enter(None).is_none());

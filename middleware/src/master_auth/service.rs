@@ -7,7 +7,7 @@ use tower::Service;
 
 use super::{
     ClientAddr, MAX_PASSWORD_LEN, MasterAuthLayer, ResponseFuture, X_MASTER_PASSWORD, future::Verification,
-    password::FirstLook,
+    password::Precheck,
 };
 use crate::{
     error::{AuthError, ErrorKind},
@@ -17,22 +17,30 @@ use crate::{
 /// The service of [`MasterAuthLayer`].
 #[derive(Clone)]
 pub struct MasterAuth<S> {
-    gate: MasterAuthLayer,
+    layer: MasterAuthLayer,
     inner: S,
 }
 
 impl<S> MasterAuth<S> {
-    pub(super) const fn new(gate: MasterAuthLayer, inner: S) -> Self {
-        Self { gate, inner }
+    pub(super) const fn new(layer: MasterAuthLayer, inner: S) -> Self {
+        Self { layer, inner }
     }
 
-    fn look(&self, headers: &HeaderMap, client: Option<ClientAddr>) -> Result<Verification, AuthError> {
+    /// Rules 1 to 3. Rules 4 and 5 are in the returned verification.
+    fn begin_verification(
+        &self,
+        headers: &HeaderMap,
+        client: Option<ClientAddr>,
+    ) -> Result<Verification, AuthError> {
         let password = sole_password(headers)?;
         let client = client.map(|ClientAddr(address)| address);
-        match self.gate.password.first_look(password, client)? {
-            FirstLook::Pass => Ok(Verification::Done),
-            FirstLook::NeedsArgon2 => {
-                let verify = self.gate.password.clone().verify(password.to_vec(), client);
+        if client.is_none() {
+            self.layer.password.warn_once_without_client_addr();
+        }
+        match self.layer.password.precheck(password, client)? {
+            Precheck::Verified => Ok(Verification::Done),
+            Precheck::NeedsArgon2 => {
+                let verify = self.layer.password.clone().verify(password.to_vec(), client);
                 Ok(Verification::Argon2(Box::pin(verify)))
             }
         }
@@ -48,26 +56,26 @@ where
     type Error = S::Error;
     type Future = ResponseFuture<S, ReqBody>;
 
-    /// Always ready: only requests that were let pass wait for the inner service.
+    /// Always ready. An admitted request waits for the inner service in its future.
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         Poll::Ready(Ok(()))
     }
 
     fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
         let client = request.extensions().get::<ClientAddr>().copied();
-        match self.look(request.headers(), client) {
+        match self.begin_verification(request.headers(), client) {
             Ok(verification) => ResponseFuture::verify(
                 verification,
-                self.gate.rejections.clone(),
+                self.layer.rejections.clone(),
                 request,
                 self.inner.clone(),
             ),
-            Err(error) => ResponseFuture::rejected(self.gate.rejections.respond(&error, request.headers())),
+            Err(error) => ResponseFuture::rejected(self.layer.rejections.respond(&error, request.headers())),
         }
     }
 }
 
-/// Rule 1.
+/// Rule 1: exactly one password.
 fn sole_password(headers: &HeaderMap) -> Result<&[u8], AuthError> {
     let mut values = headers.get_all(X_MASTER_PASSWORD).iter();
     match (values.next(), values.next()) {

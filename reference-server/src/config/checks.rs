@@ -1,4 +1,4 @@
-//! From settings to a configuration, or to everything that is wrong with them.
+//! Checking settings: from settings to a configuration, or to all mistakes in them.
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
@@ -6,16 +6,18 @@ use std::{
     time::Duration,
 };
 
+use http::{HeaderName, header};
 use tower_session_auth::{
-    MasterAuthLayer,
+    KeySet, MasterAuthLayer,
+    master_auth::TrustedProxies,
     session::SessionPolicy,
     store::RedisStoreConfig,
     token::{DEFAULT_ISSUER, DEFAULT_PREFIX},
 };
 use tracing_subscriber::EnvFilter;
 
-use super::{Config, ConfigErrors, Keys, Limits, Settings, Store, parse_key_file};
-use crate::{first_run, proxies::TrustedProxies};
+use super::generate::generate;
+use super::{Config, ConfigErrors, Limits, Settings, Store};
 
 const DAY: u64 = 86_400;
 const TEN_YEARS: u64 = 10 * 365 * DAY;
@@ -34,11 +36,11 @@ impl Store {
 }
 
 impl Config {
-    /// Checks settings as a whole. With Redis, keys and a master password hash must be set too; without, they are made up
-    /// where they are missing.
+    /// Checks settings as a whole. With Redis, keys and a master password hash must be set too. Without it, they are generated if
+    /// they are missing.
     ///
     /// # Errors
-    /// Everything that is wrong.
+    /// All mistakes.
     pub fn resolve(settings: Settings) -> Result<Self, ConfigErrors> {
         let mut errors = Errors::default();
         no_empty_text(&settings, &mut errors);
@@ -55,6 +57,7 @@ impl Config {
         if token_prefix.len() > 64 || !token_prefix.bytes().all(is_token_byte) {
             errors.add("token_prefix: at most 64 of the characters A-Z a-z 0-9 - . _ ~ + /");
         }
+        let token_header = token_header(&settings, &mut errors);
         let issuer = settings.issuer.clone().unwrap_or_else(|| DEFAULT_ISSUER.into());
         let audience = settings.audience.clone();
         for (name, value) in [("issuer", Some(&issuer)), ("audience", audience.as_ref())] {
@@ -78,7 +81,7 @@ impl Config {
                 errors.missing("key_file (make one with: session-auth-server keygen)");
             }
         } else if errors.none() && (master_password_hash.is_none() || keys.is_none()) {
-            match first_run::generate(master_password_hash.is_none(), keys.is_none()) {
+            match generate(master_password_hash.is_none(), keys.is_none()) {
                 Ok(fresh) => {
                     master_password_hash = master_password_hash.or(fresh.hash);
                     keys = keys.or(fresh.keys);
@@ -99,6 +102,7 @@ impl Config {
                 policy,
                 freshness: settings.freshness.unwrap_or_default(),
                 token_prefix,
+                token_header,
                 issuer,
                 audience,
                 trusted_proxies: TrustedProxies::new(settings.trusted_proxies.unwrap_or_default()),
@@ -111,7 +115,7 @@ impl Config {
     }
 }
 
-/// What is wrong so far. What a reader reported as wrong is not reported as missing too.
+/// The mistakes so far. A setting that is wrong is not reported as missing too.
 #[derive(Default)]
 struct Errors {
     wrong: Vec<String>,
@@ -174,13 +178,13 @@ fn policy(settings: &Settings, errors: &mut Errors) -> SessionPolicy {
         1000,
     );
     policy.on_session_limit = settings.on_session_limit.unwrap_or_default();
-    let rotation = &mut policy.rotation;
-    rotation.on_reuse = settings.on_reuse.unwrap_or_default();
-    let window = settings.renewal_retry_window.unwrap_or(rotation.retry_window);
-    rotation.retry_window = errors.within("renewal_retry_window", window, 0, DAY);
+    let replaced = &mut policy.replaced_tokens;
+    replaced.on_reuse = settings.on_reuse.unwrap_or_default();
+    let window = settings.renewal_retry_window.unwrap_or(replaced.retry_window);
+    replaced.retry_window = errors.within("renewal_retry_window", window, 0, DAY);
     let overlap = settings.previous_token_overlap;
-    let overlap = overlap.unwrap_or(rotation.previous_token_overlap);
-    rotation.previous_token_overlap = errors.within("previous_token_overlap", overlap, 0, DAY);
+    let overlap = overlap.unwrap_or(replaced.previous_token_overlap);
+    replaced.previous_token_overlap = errors.within("previous_token_overlap", overlap, 0, DAY);
     policy
 }
 
@@ -250,7 +254,7 @@ fn master_password_hash(settings: &Settings, errors: &mut Errors) -> Option<Stri
         (Some(hash), None) => ("master_password_hash", hash),
         (None, Some(path)) => {
             let name = "master_password_hash_file";
-            (name, read(name, path, errors)?.trim().to_owned())
+            (name, read(name, path, errors)?)
         }
         (None, None) => return None,
     };
@@ -260,11 +264,10 @@ fn master_password_hash(settings: &Settings, errors: &mut Errors) -> Option<Stri
     Some(hash)
 }
 
-fn keys(settings: &Settings, errors: &mut Errors) -> Option<Keys> {
+fn keys(settings: &Settings, errors: &mut Errors) -> Option<KeySet> {
     let path = settings.key_file.as_deref()?;
-    let text = read("key_file", path, errors)?;
-    parse_key_file(&text)
-        .map_err(|error| errors.add(format!("key_file: {}: {error}", path.display())))
+    KeySet::from_file(path)
+        .map_err(|error| errors.add(format!("key_file: {error}")))
         .ok()
 }
 
@@ -274,8 +277,15 @@ fn read(name: &str, path: &Path, errors: &mut Errors) -> Option<String> {
         .ok()
 }
 
-/// What is set but empty is most likely a variable that somebody forgot to fill. Without this, an empty `redis_url` would
-/// silently mean the embedded store.
+fn token_header(settings: &Settings, errors: &mut Errors) -> HeaderName {
+    let name = settings.token_header.as_deref().unwrap_or("authorization");
+    name.parse().unwrap_or_else(|_| {
+        errors.add("token_header: not the name of a header, such as x-session-token");
+        header::AUTHORIZATION
+    })
+}
+
+/// Reports settings that are set but empty. Otherwise an empty `redis_url` would silently mean the embedded store.
 fn no_empty_text(settings: &Settings, errors: &mut Errors) {
     for (name, value) in [
         ("redis_url", &settings.redis_url),
@@ -291,7 +301,7 @@ fn no_empty_text(settings: &Settings, errors: &mut Errors) {
     }
 }
 
-/// What may stand in a bearer token (RFC 6750, section 2.1).
+/// Whether a bearer token can have this byte (RFC 6750, section 2.1).
 const fn is_token_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'+' | b'/')
 }

@@ -1,77 +1,81 @@
-//! Configuration: what was set, checked as a whole.
+//! The configuration of the server: the settings, checked as a whole.
 
 mod checks;
-mod keys;
+mod generate;
 mod settings;
 
-pub use keys::{Keys, parse_key_file};
+pub use generate::Generated;
 pub use settings::Settings;
 
 use std::{fmt, net::SocketAddr, time::Duration};
 
-use tower_session_auth::{session::SessionPolicy, session_auth::Freshness, store::RedisStoreConfig};
-
-use crate::{first_run::Generated, proxies::TrustedProxies};
+use http::HeaderName;
+use tower_session_auth::{
+    KeySet, master_auth::TrustedProxies, session::SessionPolicy, session_auth::Freshness,
+    store::RedisStoreConfig,
+};
 
 /// A configuration that can work.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// Where to listen.
+    /// The address to listen on.
     pub listen: SocketAddr,
-    /// Where sessions are kept.
+    /// The store of the sessions.
     pub store: Store,
     /// The Argon2id PHC string of the master password.
     pub master_password_hash: String,
-    /// What signs and verifies tokens.
-    pub keys: Keys,
-    /// What sessions are granted.
+    /// The keys that sign and verify tokens.
+    pub keys: KeySet,
+    /// The limits of sessions.
     pub policy: SessionPolicy,
-    /// How sessions are asked about.
+    /// The freshness of session records.
     pub freshness: Freshness,
-    /// What tokens begin with.
+    /// The prefix of tokens.
     pub token_prefix: String,
+    /// The request header that carries the token.
+    pub token_header: HeaderName,
     /// The `iss` claim.
     pub issuer: String,
     /// The `aud` claim, if any.
     pub audience: Option<String>,
-    /// Whose `X-Forwarded-For` is believed.
+    /// The proxies whose `X-Forwarded-For` is trusted.
     pub trusted_proxies: TrustedProxies,
-    /// How much, and for how long.
+    /// The limits of connections and requests.
     pub limits: Limits,
-    /// What is logged: a filter in the form of `RUST_LOG`.
+    /// The log filter, in the form of `RUST_LOG`.
     pub log: String,
-    /// What was made up for a first run.
+    /// The parts that were generated for a first run.
     pub generated: Option<Generated>,
 }
 
-/// Where sessions are kept.
+/// The store of the sessions.
 #[derive(Debug, Clone)]
 pub enum Store {
-    /// In the process's own memory.
+    /// The memory of the process.
     Memory,
-    /// In Redis.
+    /// Redis.
     Redis(RedisStoreConfig),
 }
 
-/// How much, and for how long.
+/// The limits of connections and requests.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// Connections at once.
+    /// The number of connections at once.
     pub connections: usize,
-    /// The time for a request, its body included.
+    /// The time limit of a request, its body included.
     pub request: Duration,
-    /// The time in which a client sends the head of a request.
+    /// The time limit for the head of a request.
     pub head: Duration,
-    /// The time that running requests get when the server stops.
+    /// The time limit for draining connections when the server stops.
     pub shutdown: Duration,
 }
 
-/// Everything that is wrong with a configuration.
+/// All mistakes in a configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfigErrors(pub Vec<String>);
 
 impl Store {
-    /// The longest that a call of it takes.
+    /// The deadline of a call.
     #[must_use]
     pub const fn timeout(&self) -> Duration {
         match self {
@@ -80,7 +84,7 @@ impl Store {
         }
     }
 
-    /// Its name in logs.
+    /// The name of the store in logs.
     #[must_use]
     pub const fn name(&self) -> &'static str {
         match self {
@@ -110,16 +114,16 @@ impl fmt::Display for Config {
                 write!(f, "freshness bounded ({bound} ms)")?;
             }
             (Freshness::Bounded, Store::Memory) => {
-                f.write_str("freshness bounded (no difference without redis_url)")?;
+                f.write_str("freshness bounded (no effect without redis_url)")?;
             }
             _ => f.write_str("freshness strict")?,
         }
         if self.generated.as_ref().is_some_and(|generated| generated.key) {
-            return f.write_str("\nno key_file: each start makes up a key of its own");
+            return f.write_str("\nno key_file: each start generates a key of its own");
         }
-        // What services that verify need.
+        // Services that verify need these keys.
         self.keys
-            .accepted
+            .verifying_keys()
             .iter()
             .try_for_each(|key| write!(f, "\naccepted key {}: {}", key.id(), key.to_paserk()))
     }

@@ -1,14 +1,15 @@
-//! What was set: by flag, by environment or in a file, in that order of precedence. One name for each.
+//! The settings: by flag, environment or file, in that order of precedence, with one name for each.
 
 use std::{fmt, net::SocketAddr, path::PathBuf};
 
 use clap::Args;
-use ipnet::IpNet;
+
 use serde::{
     Deserialize,
     de::{DeserializeOwned, IntoDeserializer, value::Error as ValueError},
 };
 use tower_session_auth::{
+    master_auth::IpNet,
     session::{OnReuse, OnSessionLimit},
     session_auth::Freshness,
 };
@@ -17,7 +18,7 @@ use super::ConfigErrors;
 
 macro_rules! settings {
     ($($(#[$attr:meta])* $name:ident: $type:ty, $env:literal;)*) => {
-        /// The settings as they were given, `None` where they were not.
+        /// The settings. `None` means that a setting was not given.
         #[derive(Clone, Default, Args, Deserialize)]
         #[serde(deny_unknown_fields)]
         pub struct Settings {
@@ -29,7 +30,7 @@ macro_rules! settings {
         }
 
         impl Settings {
-            /// What is not set here is taken from `other`.
+            /// Takes the settings that are `None` here from `other`.
             fn or(self, other: Self) -> Self {
                 Self { config: self.config, $($name: self.$name.or(other.$name),)* }
             }
@@ -40,7 +41,7 @@ macro_rules! settings {
 settings! {
     /// The address to listen on (default: 127.0.0.1:3100).
     listen: SocketAddr, "SESSION_AUTH_LISTEN";
-    /// Keep sessions in this Redis: redis://HOST:PORT/DATABASE, with USER:PASSWORD@ before the host, or rediss:// (default: an embedded store).
+    /// Redis that keeps the sessions: redis://[USER:PASSWORD@]HOST:PORT[/DATABASE], or rediss:// for TLS (default: an embedded store).
     #[arg(hide_env_values = true)]
     redis_url: String, "SESSION_AUTH_REDIS_URL";
     /// The master password's Argon2id hash, as hash-password prints it.
@@ -48,9 +49,9 @@ settings! {
     master_password_hash: String, "SESSION_AUTH_MASTER_PASSWORD_HASH";
     /// A file with the master password's Argon2id hash.
     master_password_hash_file: PathBuf, "SESSION_AUTH_MASTER_PASSWORD_HASH_FILE";
-    /// A file with PASERK keys, one a line: the signing secret first, then further accepted keys.
+    /// A file with PASERK keys, one per line: the signing secret first, then further accepted keys.
     key_file: PathBuf, "SESSION_AUTH_KEY_FILE";
-    /// The lifetime of a token where a request names none, in seconds (default: 86400).
+    /// The lifetime of a token if the request names none, in seconds (default: 86400).
     session_ttl: u64, "SESSION_AUTH_SESSION_TTL";
     /// The shortest lifetime that a request may name, in seconds (default: 300).
     min_ttl: u64, "SESSION_AUTH_MIN_TTL";
@@ -58,67 +59,72 @@ settings! {
     max_ttl: u64, "SESSION_AUTH_MAX_TTL";
     /// How many active sessions an agent may have (default: 5).
     max_sessions_per_agent: u32, "SESSION_AUTH_MAX_SESSIONS_PER_AGENT";
-    /// What happens when an agent has them and another is to be opened: refuse, or evict_oldest (default: refuse).
+    /// The reaction to a request for one session more: refuse, or evict_oldest, which revokes the session that was renewed or created
+    /// the longest ago (default: refuse).
     #[arg(value_parser = word::<OnSessionLimit>)]
     on_session_limit: OnSessionLimit, "SESSION_AUTH_ON_SESSION_LIMIT";
-    /// How many times a session may be renewed (default: 30).
+    /// How many renewals a session may have (default: 30).
     max_renewals: u32, "SESSION_AUTH_MAX_RENEWALS";
-    /// When a session ends for good, in seconds from its creation (default: 2592000).
+    /// The longest life of a session, in seconds from its creation (default: 2592000).
     absolute_lifetime: u64, "SESSION_AUTH_ABSOLUTE_LIFETIME";
-    /// How long a renewal can be repeated with the same token and Idempotency-Key, in seconds; 0 is never (default: 60).
+    /// How long a renewal can be repeated with the same token and Idempotency-Key, in seconds; 0 turns it off (default: 60).
     renewal_retry_window: u64, "SESSION_AUTH_RENEWAL_RETRY_WINDOW";
-    /// How long the token before a renewal still passes for the API, in seconds (default: 0).
+    /// How long a replaced token is still admitted to the API, in seconds (default: 0).
     previous_token_overlap: u64, "SESSION_AUTH_PREVIOUS_TOKEN_OVERLAP";
-    /// What follows when a token is presented that was replaced before both of those: reject, or revoke, which revokes the
-    /// session (default: reject).
+    /// The reaction to a replaced token that is presented after both times: reject, or revoke, which also revokes the session
+    /// (default: reject).
     #[arg(value_parser = word::<OnReuse>)]
     on_reuse: OnReuse, "SESSION_AUTH_ON_REUSE";
-    /// How long an expired session is still listed, in seconds (default: 86400).
+    /// How long an expired session is listed, in seconds (default: 86400).
     expired_retention: u64, "SESSION_AUTH_EXPIRED_RETENTION";
-    /// What tokens begin with (default: wai_sess_).
+    /// The prefix of tokens (default: wai_sess_).
     token_prefix: String, "SESSION_AUTH_TOKEN_PREFIX";
+    /// The request header that carries the session token; any other than authorization may hold the bare token
+    /// (default: authorization).
+    token_header: String, "SESSION_AUTH_TOKEN_HEADER";
     /// The iss claim of tokens (default: tower-session-auth).
     issuer: String, "SESSION_AUTH_ISSUER";
     /// The aud claim of tokens (default: none).
     audience: String, "SESSION_AUTH_AUDIENCE";
     /// The deadline of a store call, in milliseconds (default: 250).
     store_timeout_ms: u64, "SESSION_AUTH_STORE_TIMEOUT_MS";
-    /// How a request's session is asked about: strict, in Redis each time, or bounded, in memory as far as Redis pushes what
-    /// changes (default: strict).
+    /// The freshness of session records: strict reads Redis for every request; bounded admits requests by cached records that
+    /// Redis invalidates (default: strict).
     #[arg(value_parser = word::<Freshness>)]
     freshness: Freshness, "SESSION_AUTH_FRESHNESS";
-    /// With bounded: how long a revocation may go unheard when Redis cannot be reached, in milliseconds, 50 to 60000 (default: 250).
+    /// With bounded: how long a revoked token may be admitted while Redis cannot be reached, in milliseconds, 50 to 60000
+    /// (default: 250).
     freshness_bound_ms: u64, "SESSION_AUTH_FRESHNESS_BOUND_MS";
-    /// The time for a request, its body included, in milliseconds (default: 10000).
+    /// The time limit of a request, its body included, in milliseconds (default: 10000).
     request_timeout_ms: u64, "SESSION_AUTH_REQUEST_TIMEOUT_MS";
-    /// The time that running requests get when the server stops, in milliseconds (default: 10000).
+    /// The time limit for draining connections when the server stops, in milliseconds (default: 10000).
     shutdown_timeout_ms: u64, "SESSION_AUTH_SHUTDOWN_TIMEOUT_MS";
-    /// Connections at once (default: 1024).
+    /// The number of connections at once (default: 1024).
     max_connections: usize, "SESSION_AUTH_MAX_CONNECTIONS";
-    /// Networks of proxies whose X-Forwarded-For is believed, such as 10.0.0.0/8 (default: none).
+    /// Networks of proxies whose X-Forwarded-For is trusted, such as 10.0.0.0/8 (default: none).
     #[arg(value_delimiter = ',')]
     trusted_proxies: Vec<IpNet>, "SESSION_AUTH_TRUSTED_PROXIES";
-    /// What is logged, in the form of RUST_LOG (default: info).
+    /// The log filter, in the form of RUST_LOG (default: info).
     log: String, "SESSION_AUTH_LOG";
 }
 
-/// One of the words that a type is written with.
+/// Parses one of the words of a type.
 fn word<T: DeserializeOwned>(text: &str) -> Result<T, ValueError> {
     T::deserialize(text.into_deserializer())
 }
 
 impl Settings {
-    /// Adds what the configuration file says, if there is one.
+    /// Adds the settings of the configuration file, if there is one.
     ///
     /// # Errors
-    /// When it cannot be read, or says what is no setting.
+    /// If the file cannot be read, or has an unknown setting.
     pub fn with_file(self) -> Result<Self, ConfigErrors> {
         let Some(path) = &self.config else {
             return Ok(self);
         };
         let wrong = |what: String| ConfigErrors(vec![format!("{}: {what}", path.display())]);
         let text = std::fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
-        // `message` leaves out the offending line, which may hold a secret.
+        // `message` leaves out the line, which may contain a secret.
         let file = toml::from_str(&text).map_err(|error| {
             let line = error
                 .span()
@@ -130,7 +136,7 @@ impl Settings {
 }
 
 impl fmt::Debug for Settings {
-    /// Settings hold secrets.
+    /// Leaves out the settings, since some are secrets.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Settings")
             .field("config", &self.config)

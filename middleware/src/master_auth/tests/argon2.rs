@@ -1,6 +1,6 @@
-//! When Argon2 runs, how much of it, and what is left when somebody gives up.
+//! Limits how many Argon2 computations run at once. A cancelled request keeps its permit until its computation ends.
 //!
-//! The runtime of these tests has a single thread for blocking work, and they can hold it: so they see who needs Argon2.
+//! The runtime of these tests has one thread for blocking work. A test that holds it sees which requests need Argon2.
 
 use std::{pin::Pin, sync::mpsc, task::Poll, time::Duration};
 
@@ -27,12 +27,12 @@ type Waiting = Pin<Box<ResponseFuture<Inner, ()>>>;
 fn run(test: impl Future<Output = ()>) {
     let mut runtime = Builder::new_current_thread();
     let runtime = runtime.max_blocking_threads(1).enable_time().build().unwrap();
-    // Only a test that fails needs it: one that waits for Argon2 while the thread is held.
+    // The deadline ends a failing test that waits for Argon2 while the thread is held.
     let finished = runtime.block_on(async { tokio::time::timeout(Duration::from_secs(10), test).await });
-    finished.expect("nobody waits for the held thread");
+    finished.expect("no request waits for the held thread");
 }
 
-/// Holds the only thread that Argon2 could run on, until it is dropped.
+/// Blocks the only thread that can run Argon2, until it is dropped.
 struct Hold {
     _release: mpsc::Sender<()>,
 }
@@ -45,7 +45,7 @@ impl Hold {
     }
 }
 
-/// Waits until all blocking work that was begun so far is done.
+/// Waits until all blocking work that was started before is done.
 fn blocking_work_is_done() -> JoinHandle<()> {
     spawn_blocking(|| ())
 }
@@ -55,7 +55,7 @@ fn service(layer: &MasterAuthLayer) -> (MasterAuth<Inner>, InnerHandle) {
     (layer.layer(inner), handle)
 }
 
-/// Begins a request: it waits, or it is refused at once.
+/// Sends a request. `Ok` when it waits, `Err` when it is rejected immediately.
 async fn begin(service: &mut MasterAuth<Inner>, request: Request<()>) -> Result<Waiting, ErrorKind> {
     let mut future = Box::pin(service.call(request));
     match poll_once(&mut future).await {
@@ -69,22 +69,22 @@ async fn finish(future: Waiting) -> Response<ResponseBody<Body>> {
 }
 
 #[test]
-fn a_verified_password_is_remembered_for_60_seconds() {
+fn a_verified_password_is_cached_for_60_seconds() {
     run(async {
         let clock = ManualClock::new(NOW);
         let layer = layer_at(&clock);
         pass(&layer, request(&[RIGHT])).await.unwrap();
         let (mut service, mut handle) = service(&layer);
         let hold = Hold::new();
-        // Being used does not prolong it: the last second counts from the verification.
+        // A cache hit does not extend the time: it counts from the verification.
         for advance in [0, 30, 29] {
             clock.advance(Duration::from_secs(advance));
             assert!(pass(&layer, request(&[RIGHT])).await.is_ok(), "{advance}");
         }
         let wrong = begin(&mut service, request(&[WRONG])).await.unwrap();
         clock.advance(Duration::from_secs(1));
-        let forgotten = begin(&mut service, request(&[RIGHT])).await.unwrap();
-        drop((wrong, forgotten, service));
+        let expired = begin(&mut service, request(&[RIGHT])).await.unwrap();
+        drop((wrong, expired, service));
         assert!(handle.next_request().await.is_none(), "both wait for Argon2");
         drop(hold);
 
@@ -94,7 +94,7 @@ fn a_verified_password_is_remembered_for_60_seconds() {
 }
 
 #[test]
-fn a_wrong_password_is_not_remembered_nor_does_it_displace_the_right_one() {
+fn a_wrong_password_is_not_cached_and_does_not_replace_the_right_one() {
     run(async {
         let layer = layer();
         pass(&layer, request(&[RIGHT])).await.unwrap();
@@ -109,7 +109,7 @@ fn a_wrong_password_is_not_remembered_nor_does_it_displace_the_right_one() {
 }
 
 #[test]
-fn past_the_waiting_limit_requests_are_refused_and_a_place_given_up_is_free_again() {
+fn a_full_queue_rejects_and_a_cancelled_request_frees_its_place() {
     run(async {
         let (mut service, _handle) = service(&layer());
         let hold = Hold::new();
@@ -117,13 +117,13 @@ fn past_the_waiting_limit_requests_are_refused_and_a_place_given_up_is_free_agai
         for _ in 0..PERMITS + MAX_WAITING {
             waiting.push(begin(&mut service, request(&[WRONG])).await.unwrap());
         }
-        let refused = begin(&mut service, request(&[RIGHT])).await;
-        assert_eq!(refused.map(drop), Err(ErrorKind::Overloaded));
+        let rejected = begin(&mut service, request(&[RIGHT])).await;
+        assert_eq!(rejected.map(drop), Err(ErrorKind::Overloaded));
 
         waiting.pop();
         waiting.push(begin(&mut service, request(&[WRONG])).await.unwrap());
-        let refused = begin(&mut service, request(&[RIGHT])).await;
-        assert_eq!(refused.map(drop), Err(ErrorKind::Overloaded));
+        let rejected = begin(&mut service, request(&[RIGHT])).await;
+        assert_eq!(rejected.map(drop), Err(ErrorKind::Overloaded));
 
         drop(hold);
         for future in waiting {
@@ -133,7 +133,7 @@ fn past_the_waiting_limit_requests_are_refused_and_a_place_given_up_is_free_agai
 }
 
 #[test]
-fn one_client_cannot_take_all_places_even_with_a_whole_ipv6_network() {
+fn one_client_or_ipv6_network_cannot_fill_the_queue() {
     run(async {
         for clients in [["192.0.2.1", "192.0.2.1"], ["2001:db8::1", "2001:db8::2"]] {
             let (mut service, _handle) = service(&layer());
@@ -143,8 +143,8 @@ fn one_client_cannot_take_all_places_even_with_a_whole_ipv6_network() {
             for request in requests.by_ref().take(PERMITS + 16) {
                 waiting.push(begin(&mut service, request).await.unwrap());
             }
-            let refused = begin(&mut service, requests.next().unwrap()).await;
-            assert_eq!(refused.map(drop), Err(ErrorKind::Overloaded));
+            let rejected = begin(&mut service, requests.next().unwrap()).await;
+            assert_eq!(rejected.map(drop), Err(ErrorKind::Overloaded));
             let other = request_from("192.0.2.2", WRONG);
             assert!(begin(&mut service, other).await.is_ok());
         }
@@ -152,20 +152,20 @@ fn one_client_cannot_take_all_places_even_with_a_whole_ipv6_network() {
 }
 
 #[test]
-fn argon2_under_way_keeps_its_permit_when_the_request_is_given_up() {
+fn a_cancelled_request_keeps_its_permit_until_argon2_ends() {
     run(async {
         let (mut service, _handle) = service(&layer());
         let hold = Hold::new();
         for _ in 0..PERMITS {
             drop(begin(&mut service, request(&[WRONG])).await.unwrap());
         }
-        // Had the permits come back, two of these would have left the queue, and all would find a place.
+        // If the permits were free, two of these requests would leave the queue, and all would find a place.
         let mut waiting = Vec::new();
         for _ in 0..MAX_WAITING {
             waiting.push(begin(&mut service, request(&[WRONG])).await.unwrap());
         }
-        let refused = begin(&mut service, request(&[WRONG])).await;
-        assert_eq!(refused.map(drop), Err(ErrorKind::Overloaded));
+        let rejected = begin(&mut service, request(&[WRONG])).await;
+        assert_eq!(rejected.map(drop), Err(ErrorKind::Overloaded));
 
         drop(hold);
         for future in waiting {
@@ -175,7 +175,7 @@ fn argon2_under_way_keeps_its_permit_when_the_request_is_given_up() {
 }
 
 #[test]
-fn a_guess_given_up_still_counts_against_its_address() {
+fn a_cancelled_guess_counts_against_its_address() {
     run(async {
         let layer = layer();
         let (mut service, _handle) = service(&layer);
@@ -186,13 +186,13 @@ fn a_guess_given_up_still_counts_against_its_address() {
             drop(hold);
             blocking_work_is_done().await.unwrap();
         }
-        let refused = begin(&mut service, request_from("192.0.2.1", RIGHT)).await;
-        assert_eq!(refused.map(drop), Err(ErrorKind::MasterPasswordLocked));
+        let rejected = begin(&mut service, request_from("192.0.2.1", RIGHT)).await;
+        assert_eq!(rejected.map(drop), Err(ErrorKind::MasterPasswordLocked));
     });
 }
 
 #[test]
-fn guesses_that_waited_are_not_verified_once_their_address_is_locked() {
+fn waiting_guesses_are_rejected_once_their_address_is_locked() {
     run(async {
         let (mut service, _handle) = service(&layer());
         let hold = Hold::new();
@@ -209,13 +209,13 @@ fn guesses_that_waited_are_not_verified_once_their_address_is_locked() {
                 other => assert_eq!(other, ErrorKind::MasterPasswordLocked),
             }
         }
-        // Those whose Argon2 was under way when the fifth failed may be one more for each other permit.
+        // When the fifth guess failed, the other permits may have been in use already.
         assert!((5..5 + PERMITS).contains(&wrong), "{wrong}");
     });
 }
 
 #[test]
-fn a_request_given_up_never_reaches_the_inner_service() {
+fn a_cancelled_request_does_not_reach_the_inner_service() {
     run(async {
         let (mut service, mut handle) = service(&layer());
         let hold = Hold::new();
@@ -228,7 +228,7 @@ fn a_request_given_up_never_reaches_the_inner_service() {
 }
 
 #[test]
-fn a_request_that_may_pass_waits_for_the_inner_service_to_become_ready() {
+fn an_admitted_request_waits_until_the_inner_service_is_ready() {
     run(async {
         let layer = layer();
         pass(&layer, request(&[RIGHT])).await.unwrap();

@@ -1,4 +1,5 @@
 mod argon2;
+mod client_addr;
 mod lock;
 mod verdicts;
 
@@ -11,7 +12,7 @@ use crate::{clock::ManualClock, testing::NOW};
 const RIGHT: &[u8] = b"correct horse battery staple";
 const WRONG: &[u8] = b"wrong";
 
-/// The PHC string of a password, with the cheapest parameters.
+/// The PHC string of a password, with the smallest Argon2 parameters.
 fn phc(password: &[u8]) -> String {
     let params = Params::new(8, 1, 1, None).unwrap();
     let hasher = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);

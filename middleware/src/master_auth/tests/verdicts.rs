@@ -7,8 +7,8 @@ use crate::{
 };
 
 #[tokio::test]
-async fn the_right_password_alone_passes() {
-    let rows: &[(&str, &[&[u8]], bool)] = &[
+async fn only_a_single_right_password_is_admitted() {
+    let cases: &[(&str, &[&[u8]], bool)] = &[
         ("right", &[RIGHT], true),
         ("wrong", &[WRONG], false),
         ("empty", &[b""], false),
@@ -19,22 +19,22 @@ async fn the_right_password_alone_passes() {
         ("twice", &[RIGHT, RIGHT], false),
         ("beside a wrong one", &[RIGHT, WRONG], false),
     ];
-    for (name, passwords, passes) in rows {
-        // Once as the first request of a layer, and once after the right password was verified.
+    for (name, passwords, passes) in cases {
+        // First on a new layer, then after the right password was verified.
         let layer = layer();
         for _ in 0..2 {
             match pass(&layer, request(passwords)).await {
                 Ok(_) => assert!(passes, "{name}"),
-                Err(refusal) => {
+                Err(rejection) => {
                     assert!(!passes, "{name}");
-                    assert_eq!(kind(&refusal), ErrorKind::InvalidMasterPassword, "{name}");
-                    assert_eq!(refusal.status(), 401, "{name}");
+                    assert_eq!(kind(&rejection), ErrorKind::InvalidMasterPassword, "{name}");
+                    assert_eq!(rejection.status(), 401, "{name}");
                     assert_eq!(
-                        header(&refusal, header::WWW_AUTHENTICATE),
+                        header(&rejection, header::WWW_AUTHENTICATE),
                         Some("MasterPassword realm=\"session\"")
                     );
-                    assert_eq!(header(&refusal, header::CACHE_CONTROL), Some("no-store"));
-                    assert_eq!(json(refusal).await["code"], "INVALID_MASTER_PASSWORD");
+                    assert_eq!(header(&rejection, header::CACHE_CONTROL), Some("no-store"));
+                    assert_eq!(json(rejection).await["code"], "INVALID_MASTER_PASSWORD");
                 }
             }
             assert!(pass(&layer, request(&[RIGHT])).await.is_ok(), "{name}");
@@ -52,7 +52,7 @@ async fn a_password_has_at_most_1024_bytes() {
 }
 
 #[tokio::test]
-async fn bearer_tokens_and_other_headers_are_no_password() {
+async fn other_headers_do_not_carry_the_password() {
     let mut request = Request::new(());
     for name in ["authorization", "x-password", "password"] {
         request
@@ -63,11 +63,11 @@ async fn bearer_tokens_and_other_headers_are_no_password() {
 }
 
 #[tokio::test]
-async fn refusals_may_have_another_shape_and_another_realm() {
+async fn realm_and_rejection_response_can_be_replaced() {
     let named = layer().realm("ad\"min");
-    let refusal = pass(&named, request(&[])).await.unwrap_err();
+    let rejection = pass(&named, request(&[])).await.unwrap_err();
     assert_eq!(
-        header(&refusal, header::WWW_AUTHENTICATE),
+        header(&rejection, header::WWW_AUTHENTICATE),
         Some("MasterPassword realm=\"admin\"")
     );
 
@@ -76,16 +76,16 @@ async fn refusals_may_have_another_shape_and_another_realm() {
         *response.status_mut() = StatusCode::IM_A_TEAPOT;
         response
     });
-    // One is refused at once, the other after Argon2.
+    // The first is rejected immediately, the second after Argon2.
     for passwords in [&[][..], &[WRONG]] {
-        let refusal = pass(&shaped, request(passwords)).await.unwrap_err();
-        assert_eq!(refusal.status(), StatusCode::IM_A_TEAPOT);
-        assert_eq!(kind(&refusal), ErrorKind::InvalidMasterPassword);
+        let rejection = pass(&shaped, request(passwords)).await.unwrap_err();
+        assert_eq!(rejection.status(), StatusCode::IM_A_TEAPOT);
+        assert_eq!(kind(&rejection), ErrorKind::InvalidMasterPassword);
     }
 }
 
 #[test]
-fn only_a_complete_argon2id_hash_makes_a_layer() {
+fn only_a_complete_argon2id_hash_is_accepted() {
     let phc = phc(RIGHT);
     assert!(MasterAuthLayer::new(&phc).is_ok());
     let (without_hash, _) = phc.rsplit_once('$').unwrap();
@@ -101,7 +101,8 @@ fn only_a_complete_argon2id_hash_makes_a_layer() {
         &phc.replace("argon2id", "scrypt"),
         &phc.replace("m=8", "m=7"),
         &phc.replace("t=1", "t=0"),
-        &format!("{phc}\n"),
+        &format!("{phc}\n{phc}"),
+        &format!("\u{a0}{phc}"),
         &format!("{phc}$x"),
     ] {
         assert_eq!(
@@ -112,14 +113,29 @@ fn only_a_complete_argon2id_hash_makes_a_layer() {
     }
 }
 
+#[tokio::test]
+async fn whitespace_around_a_hash_and_a_byte_order_mark_are_ignored() {
+    let phc = phc(RIGHT);
+    for text in [
+        format!("{phc}\n"),
+        format!("{phc}\r\n"),
+        format!("\u{feff}{phc}\n"),
+        format!(" \t{phc} \n\n"),
+    ] {
+        let layer = MasterAuthLayer::new(&text).unwrap();
+        assert!(pass(&layer, request(&[RIGHT])).await.is_ok(), "{text:?}");
+        assert!(pass(&layer, request(&[WRONG])).await.is_err(), "{text:?}");
+    }
+}
+
 #[test]
-fn debug_output_shows_no_hash() {
+fn debug_output_does_not_contain_the_hash() {
     let shown = format!("{:?} {:?}", layer(), tower::Layer::layer(&layer(), ()));
     assert!(!shown.contains('$') && !shown.contains("m=8"), "{shown}");
 }
 
 #[tokio::test]
-async fn what_the_inner_service_gets_does_not_show_the_password_in_a_log() {
+async fn the_inner_service_gets_the_password_as_a_sensitive_header() {
     let given = pass(&layer(), request(&[RIGHT])).await.unwrap();
     assert!(given.headers()[X_MASTER_PASSWORD].is_sensitive());
 }

@@ -2,14 +2,14 @@
 
 use std::{sync::Arc, time::Duration};
 
-use session_auth_server::config::{Config, Keys, Settings, Store};
+use session_auth_server::config::{Config, Settings, Store};
 use session_auth_tests::server::cheap_hash;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpListener,
 };
 use tower_session_auth::{
-    SigningKey,
+    KeySet, SigningKey,
     clock::{ManualClock, Timestamp},
     store::RedisStoreConfig,
 };
@@ -27,7 +27,7 @@ pub(super) async fn run(setup: &Setup) {
         ..Settings::default()
     };
     let mut config = Config::resolve(settings).expect("a configuration");
-    config.keys = Keys::single(SigningKey::from_paserk(&setup.secret_key).expect("a key"));
+    config.keys = KeySet::single(SigningKey::from_paserk(&setup.secret_key).expect("a key"));
     config.store = Store::Redis(RedisStoreConfig::new(&setup.redis));
 
     let clock = ManualClock::new(Timestamp(setup.now));

@@ -1,27 +1,45 @@
-//! Whose word about a client's address is believed.
+//! Client addresses behind trusted proxies.
 
 use std::net::{IpAddr, SocketAddr};
 
 use http::HeaderMap;
-use ipnet::IpNet;
+pub use ipnet::IpNet;
 
-/// The networks of proxies that set `X-Forwarded-For`.
+/// The networks of the proxies that are trusted to set `X-Forwarded-For`.
+///
+/// ```
+/// use tower_session_auth::master_auth::{IpNet, TrustedProxies};
+///
+/// let network: IpNet = "10.0.0.0/8".parse()?;
+/// let proxies = TrustedProxies::new(vec![network]);
+/// # let _ = proxies;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Default)]
 pub struct TrustedProxies(Vec<IpNet>);
 
 impl TrustedProxies {
-    /// These networks.
+    /// Trusts the proxies in these networks.
     #[must_use]
     pub const fn new(networks: Vec<IpNet>) -> Self {
         Self(networks)
+    }
+
+    /// Trusts no proxy: the client is the peer of the connection.
+    #[must_use]
+    pub const fn none() -> Self {
+        Self(Vec::new())
     }
 
     fn trusts(&self, address: IpAddr) -> bool {
         self.0.iter().any(|network| network.contains(&address))
     }
 
-    /// The client's address: the peer's own, or behind trusted proxies the last one in `X-Forwarded-For` that is none of
-    /// them. Where that one cannot be read, or is missing, the trusted proxy next to it stands in: somebody has to.
+    /// The client's address: the last address on the request's path that is not a trusted proxy.
+    ///
+    /// `peer` is the remote address of the connection. An untrusted peer is the client, and its `X-Forwarded-For` is ignored.
+    /// For a trusted peer, `X-Forwarded-For` is read from its end. At a missing or malformed entry, the result is the trusted
+    /// proxy that was reached last.
     #[must_use]
     pub fn client(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
         let mut nearest = peer.to_canonical();
@@ -31,7 +49,7 @@ impl TrustedProxies {
             .rev()
             .flat_map(|line| line.as_bytes().rsplit(|byte| *byte == b','));
         while self.trusts(nearest) {
-            match hops.next().and_then(address) {
+            match hops.next().and_then(parse_hop) {
                 Some(hop) => nearest = hop,
                 None => break,
             }
@@ -40,8 +58,8 @@ impl TrustedProxies {
     }
 }
 
-/// An address as proxies write it: some add brackets or the port.
-fn address(hop: &[u8]) -> Option<IpAddr> {
+/// Parses one entry of `X-Forwarded-For`. Some proxies add brackets or the port.
+fn parse_hop(hop: &[u8]) -> Option<IpAddr> {
     let hop = std::str::from_utf8(hop).ok()?.trim();
     let bare = hop
         .strip_prefix('[')
@@ -57,7 +75,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_trusted_proxies_are_believed() {
+    fn the_client_is_the_last_address_that_is_not_a_trusted_proxy() {
         let proxies = TrustedProxies::new(vec!["10.0.0.0/8".parse().unwrap()]);
         for (peer, forwarded, client) in [
             ("192.0.2.1", &[][..], "192.0.2.1"),

@@ -1,0 +1,171 @@
+//! The address of a request's client.
+
+use std::{
+    fmt,
+    net::IpAddr,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use http::{Request, request::Parts};
+use tower::{Layer, Service};
+
+use super::TrustedProxies;
+
+/// The address of a request's client, a request extension. [`MasterAuthLayer`](super::MasterAuthLayer) counts failures by it.
+///
+/// [`ClientAddrLayer`] sets it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClientAddr(pub IpAddr);
+
+/// Sets the [`ClientAddr`] of each request. It belongs outside of [`MasterAuthLayer`](super::MasterAuthLayer).
+///
+/// # hyper
+///
+/// Create one layer per accepted connection:
+///
+/// ```
+/// use std::net::SocketAddr;
+///
+/// use tower::Layer;
+/// use tower_session_auth::master_auth::ClientAddrLayer;
+///
+/// # let (service, peer) = ((), SocketAddr::from(([192, 0, 2, 1], 4711)));
+/// // let (stream, peer) = listener.accept().await?;
+/// let service = ClientAddrLayer::new(peer.ip()).layer(service);
+/// # let _ = service;
+/// ```
+///
+/// # axum
+///
+/// Serve the router with connect info, and read the address from it:
+///
+/// ```
+/// use std::net::SocketAddr;
+///
+/// use axum::{Router, extract::ConnectInfo, routing::get};
+/// use tower_session_auth::master_auth::ClientAddrLayer;
+///
+/// let client_addr = ClientAddrLayer::from_request(|request| {
+///     let peer = request.extensions.get::<ConnectInfo<SocketAddr>>();
+///     peer.map(|ConnectInfo(peer)| peer.ip())
+/// });
+/// let app = Router::<()>::new()
+///     .route("/admin", get(|| async { "admin" }))
+///     // .route_layer(MasterAuthLayer::new(&hash)?)
+///     .layer(client_addr);
+/// let make_service = app.into_make_service_with_connect_info::<SocketAddr>();
+/// // axum::serve(listener, make_service).await?;
+/// # let _ = make_service;
+/// ```
+///
+/// # Behind a proxy
+///
+/// The peer of the connection is then the proxy. [`trusted_proxies`](Self::trusted_proxies) takes the client's address from
+/// `X-Forwarded-For`. Without it all clients share the proxy's address, and wrong passwords of one lock out all of them.
+#[derive(Clone)]
+pub struct ClientAddrLayer {
+    peer: Peer,
+    proxies: TrustedProxies,
+}
+
+#[derive(Clone)]
+enum Peer {
+    Fixed(IpAddr),
+    FromRequest(Arc<dyn Fn(&Parts) -> Option<IpAddr> + Send + Sync>),
+}
+
+impl ClientAddrLayer {
+    /// Creates a layer for the requests of one connection. `peer` is the remote address of that connection.
+    #[must_use]
+    pub const fn new(peer: IpAddr) -> Self {
+        Self {
+            peer: Peer::Fixed(peer),
+            proxies: TrustedProxies::none(),
+        }
+    }
+
+    /// Creates a layer that finds the remote address in the request, for example in its extensions.
+    ///
+    /// When `peer` returns `None`, the request gets no [`ClientAddr`] from this layer.
+    #[must_use]
+    pub fn from_request(peer: impl Fn(&Parts) -> Option<IpAddr> + Send + Sync + 'static) -> Self {
+        Self {
+            peer: Peer::FromRequest(Arc::new(peer)),
+            proxies: TrustedProxies::none(),
+        }
+    }
+
+    /// Sets the proxies whose `X-Forwarded-For` is read. Default: none.
+    #[must_use]
+    pub fn trusted_proxies(mut self, proxies: TrustedProxies) -> Self {
+        self.proxies = proxies;
+        self
+    }
+
+    fn client(&self, request: &Parts) -> Option<ClientAddr> {
+        let peer = match &self.peer {
+            Peer::Fixed(peer) => *peer,
+            Peer::FromRequest(peer) => peer(request)?,
+        };
+        Some(ClientAddr(self.proxies.client(peer, &request.headers)))
+    }
+}
+
+impl<S> Layer<S> for ClientAddrLayer {
+    type Service = SetClientAddr<S>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        SetClientAddr {
+            layer: self.clone(),
+            inner,
+        }
+    }
+}
+
+/// The service of [`ClientAddrLayer`].
+#[derive(Clone)]
+pub struct SetClientAddr<S> {
+    layer: ClientAddrLayer,
+    inner: S,
+}
+
+impl<S, B> Service<Request<B>> for SetClientAddr<S>
+where
+    S: Service<Request<B>>,
+{
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = S::Future;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let (mut parts, body) = request.into_parts();
+        if let Some(client) = self.layer.client(&parts) {
+            parts.extensions.insert(client);
+        }
+        self.inner.call(Request::from_parts(parts, body))
+    }
+}
+
+impl fmt::Debug for ClientAddrLayer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let peer = match &self.peer {
+            Peer::Fixed(peer) => Some(peer),
+            Peer::FromRequest(_) => None,
+        };
+        f.debug_struct("ClientAddrLayer")
+            .field("peer", &peer)
+            .field("proxies", &self.proxies)
+            .finish()
+    }
+}
+
+impl<S> fmt::Debug for SetClientAddr<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SetClientAddr").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,52 @@
+//! The key and the master password that a first run generates.
+
+use argon2::{Argon2, PasswordHasher};
+use tower_session_auth::{KeySet, SigningKey};
+
+/// The parts of a configuration that were generated because they were not set.
+#[derive(Clone)]
+pub struct Generated {
+    /// The master password, if it was generated. It is printed once and not stored.
+    pub password: Option<String>,
+    /// Whether the signing key was generated.
+    pub key: bool,
+}
+
+impl std::fmt::Debug for Generated {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Generated(..)")
+    }
+}
+
+/// The result of [`generate`].
+pub(super) struct Fresh {
+    pub(super) hash: Option<String>,
+    pub(super) keys: Option<KeySet>,
+    pub(super) generated: Generated,
+}
+
+pub(super) fn generate(password: bool, key: bool) -> Result<Fresh, String> {
+    let no_randomness = "the operating system has no randomness for a key and a master password";
+    let keys = key.then(SigningKey::generate).transpose();
+    let keys = keys.map_err(|_| no_randomness)?.map(KeySet::single);
+    let password = password.then(random_password).transpose();
+    let password = password.map_err(|_| no_randomness)?;
+    let hash = password
+        .as_ref()
+        .map(|password| Argon2::default().hash_password(password.as_bytes()))
+        .transpose()
+        .map_err(|error| error.to_string())?
+        .map(|hash| hash.to_string());
+    Ok(Fresh {
+        hash,
+        keys,
+        generated: Generated { password, key },
+    })
+}
+
+/// 128 random bits in hex, which no shell changes.
+fn random_password() -> Result<String, getrandom::Error> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes)?;
+    Ok(format!("{:032x}", u128::from_be_bytes(bytes)))
+}
