@@ -32,8 +32,6 @@ fn alone() -> Alone {
 #[test]
 fn every_source_file_is_part_of_the_module_tree() {
     let _alone = alone();
-    assert_eq!(
-        session_auth_tests::module_tree::missing_files("isolated"),
-        [""; 0]
-    );
+    let missing = session_auth_tests::module_tree::missing_files("isolated");
+    assert!(missing.is_empty(), "no `mod` line declares {missing:?}");
 }

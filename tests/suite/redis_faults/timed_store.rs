@@ -5,6 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use session_auth_tests::fixtures::{NOW, agent, open, renewal, session};
 use tokio::time::sleep;
 use tower_session_auth::{
     RedisStore, SessionId,
@@ -12,8 +13,6 @@ use tower_session_auth::{
     session::SessionRecord,
     store::{CreateOutcome, NewSession, SessionStore as _, StoreError},
 };
-
-use session_auth_tests::fixtures::{NOW, agent, open, renewal, session};
 
 pub const DEADLINE: Duration = Duration::from_millis(250);
 /// The deadline, 100 ms, and a reserve for a loaded machine.
