@@ -1,45 +1,61 @@
 //! Tower middleware for the sessions of agents, services and other non-human API clients.
 //!
-//! An administrator opens a session for an agent and gets a token (PASETO v4.public). The agent sends the token with every
-//! request, renews it by itself within hard limits, and loses it the moment somebody revokes it. Revocation, rotation and
-//! limits live in a [store](SessionStore): Redis, or the process's own memory.
+//! An administrator opens a session for an agent and receives a token (PASETO v4.public). The agent sends the token with each
+//! request and renews its session by itself, within hard limits. The token is rejected as soon as an administrator revokes the
+//! session. Revocation, rotation and limits live in a [store](store::SessionStore): Redis, or the memory of the process.
+//!
+//! # Getting started
+//!
+//! - A server that issues sessions: [`SessionAuthority`] hands out layers, a [`SessionManager`] and, with the feature `endpoints`, the
+//!   whole HTTP API. All parts agree on keys, store, policy and clock.
+//! - A service that only verifies: [`SessionAuthLayer`] with a [`TokenVerifier`], which needs public keys and no secret.
+//! - An agent: the module `client` (feature `client`) attaches the token to requests and renews the session.
+//! - A test: the module `testing` (feature `testing`) has a fake session, a token, a store and a clock.
 //!
 //! # Rules
 //!
-//! 1. A request passes [`SessionAuthLayer`] only with a proven token that is the *current* one of a session that is neither
-//!    expired nor revoked. Which question is asked when stands in [`session_auth`].
-//! 2. A revoked token is refused from the next request on, everywhere, and so is a token that was replaced by a renewal. A layer
-//!    with [`Freshness::Bounded`] hears of both within a push of Redis, and where it cannot be reached, within the stated bound.
-//!    Either may read a master that was demoted without a word for a second or two more.
-//! 3. Renewing replaces the token by a compare-and-swap: of any number of concurrent renewals one wins. The winner can be
-//!    repeated for a while, and gives the same token again.
-//! 4. Renewal is refused when the session was revoked, the token is not the current one, the renewal limit or the absolute
-//!    lifetime is reached, or less than half of the token's lifetime has passed, in this order.
-//! 5. An agent has at most its maximum of active sessions, however many are opened at once.
-//! 6. Only hashes of tokens are stored, and only public keys are needed to verify.
-//! 7. What needs the master password goes through [`MasterAuthLayer`].
+//! 1. [`SessionAuthLayer`] admits a request only with a verified token that is the *current* token of a session that is neither
+//!    expired nor revoked. [`session_auth`] lists the checks in their order.
+//! 2. A revoked token is rejected from the next request on, in every process. So is a token that a renewal replaced. A
+//!    [bounded](SessionAuthLayer::bounded) layer learns of both by a push from Redis, and within the stated bound if Redis cannot be
+//!    reached. Both kinds of layers may read a master that was silently demoted, for one or two seconds.
+//! 3. A renewal replaces the token by a compare-and-swap. Of any number of concurrent renewals, one succeeds. With an idempotency
+//!    key it can be repeated for some time and gives the same token again.
+//! 4. A renewal is rejected if the session is revoked, the token is not the current one, the renewal limit or the absolute lifetime
+//!    is reached, or less than half of the token's lifetime has passed, in this order.
+//! 5. An agent has at most its maximum of active sessions, however many are created at once.
+//! 6. A store keeps only hashes of tokens. A verifier needs only public keys.
+//! 7. [`MasterAuthLayer`] protects what only an administrator may do.
 //!
-//! # When something fails
+//! # Failure modes
 //!
 //! | failure | answer |
 //! |---|---|
-//! | the store does not answer within its deadline, is read-only, full, or unreachable | 503 `STORE_UNAVAILABLE`, never a pass and never a 401 |
-//! | the same, [`Freshness::Bounded`] | what is in memory still passes, until the bound is over (250 ms by default; at once when the connection was cut); then the same |
-//! | a record in the store cannot be understood | the same, and an error in the log |
+//! | the store does not answer within its deadline, is read-only, full, or unreachable | 503 `STORE_UNAVAILABLE`: never an admission, never a 401 |
+//! | the same, in a bounded layer | cached records admit requests until the bound has passed (250 ms by default; at once if the connection was cut), then 503 |
+//! | a record in the store is malformed | 503 `STORE_UNAVAILABLE`, and an error in the log |
 //! | the store lost a session | 401 `SESSION_NOT_FOUND` |
-//! | the store lost its last writes (a failover, a restart without `appendfsync always`) | a revocation or renewal among them is undone; a token it no longer knows of is 401 `SESSION_STATE_LOST` |
-//! | a renewal's answer is lost on its way | sent again with the same token and `Idempotency-Key`, it gives the same new token: see [`renewal`] |
-//! | clocks of several servers differ | expiry is judged by each server's own clock; revocation does not depend on clocks |
+//! | the store lost its last writes (a failover, a restart without `appendfsync always`) | a lost revocation or renewal is undone; a token that is ahead of its record is 401 `SESSION_STATE_LOST` |
+//! | the answer to a renewal is lost | the same token and `Idempotency-Key` give the same new token again: see [`renewal`] |
+//! | the clocks of servers differ | each server judges expiry by its own clock; revocation does not depend on clocks |
 //!
 //! # Deployment
 //!
-//! Serve over TLS: whoever reads a token can use it until it is renewed or revoked. Keep the clocks of all servers in step.
-//! Run Redis with `maxmemory-policy noeviction`, and with `client-output-buffer-limit normal 64mb 16mb 60` for
-//! [`Freshness::Bounded`]. The layout in Redis is documented at [`RedisStore`].
+//! Serve over TLS: a token can be used by anyone who reads it. Keep the clocks of all servers in step. Run Redis with
+//! `maxmemory-policy noeviction`, and for bounded layers with `client-output-buffer-limit normal 64mb 16mb 60`. The stored layout is
+//! documented at [`RedisStore`].
 //!
 //! # Features
 //!
-//! `redis` (default): [`RedisStore`]. `tls`: `rediss://` URLs. `client`: the agent's side, [`client`].
+//! | feature | content |
+//! |---|---|
+//! | `redis` (default) | [`RedisStore`] |
+//! | `master-auth` (default) | [`MasterAuthLayer`], with Argon2id |
+//! | `tls` | `rediss://` URLs |
+//! | `endpoints` | the HTTP API as a tower service |
+//! | `axum` | [`AuthenticatedSession`] as an extractor, errors as responses |
+//! | `client` | the agent's side |
+//! | `testing` | tools for tests of your own code |
 #![cfg_attr(
     not(all(feature = "redis", feature = "client")),
     allow(rustdoc::broken_intra_doc_links)
@@ -55,6 +71,8 @@ pub mod clock;
 #[cfg(feature = "endpoints")]
 pub mod endpoints;
 pub mod error;
+#[cfg(feature = "axum")]
+pub mod extract;
 mod file_text;
 pub mod id;
 pub mod manager;

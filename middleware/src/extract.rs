@@ -1,0 +1,190 @@
+//! Extractors and responses for axum 0.8 (feature `axum`).
+//!
+//! ```
+//! use axum::{Router, routing::get};
+//! use tower_session_auth::{AuthenticatedSession, KeySet, MemoryStore, SessionAuthority, SigningKey};
+//!
+//! async fn hello(session: AuthenticatedSession) -> String {
+//!     format!("hello, agent {}", session.agent_id)
+//! }
+//!
+//! async fn front(session: Option<AuthenticatedSession>) -> &'static str {
+//!     if session.is_some() { "hello again" } else { "hello, stranger" }
+//! }
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let authority = SessionAuthority::builder(KeySet::single(SigningKey::generate()?), MemoryStore::new()).build()?;
+//! let app: Router = Router::new()
+//!     .route("/hello", get(hello))
+//!     .route_layer(authority.layer())
+//!     .merge(Router::new().route("/", get(front)).route_layer(authority.layer().optional()));
+//! # let _ = app;
+//! # Ok(())
+//! # }
+//! ```
+
+use axum_core::{
+    body::Body,
+    extract::{FromRequestParts, OptionalFromRequestParts},
+    response::{IntoResponse, Response},
+};
+use http::request::Parts;
+
+use crate::{
+    error::{AuthError, ErrorKind},
+    response::problem_response,
+    session_auth::{AuthenticatedSession, NoSession, PresentedSession},
+};
+
+/// The rejection of an extractor: it answers with a problem document.
+#[derive(Debug)]
+pub struct SessionRejection {
+    error: AuthError,
+    request_headers: http::HeaderMap,
+}
+
+impl SessionRejection {
+    fn new(error: AuthError, request: &Parts) -> Self {
+        Self {
+            error,
+            request_headers: request.headers.clone(),
+        }
+    }
+
+    /// The reason of the rejection.
+    #[must_use]
+    pub const fn error(&self) -> &AuthError {
+        &self.error
+    }
+}
+
+impl IntoResponse for SessionRejection {
+    fn into_response(self) -> Response {
+        respond(&self.error, &self.request_headers)
+    }
+}
+
+/// A problem document with the realm `session`. It does not repeat the request id: use
+/// [`problem_response`](crate::response::problem_response) for that.
+impl IntoResponse for AuthError {
+    fn into_response(self) -> Response {
+        respond(&self, &http::HeaderMap::new())
+    }
+}
+
+fn respond(error: &AuthError, request_headers: &http::HeaderMap) -> Response {
+    error.log_cause();
+    problem_response(error, "session", request_headers).map(Body::new)
+}
+
+/// The session of the request. Without one, the rejection is a 401 if an [optional](crate::SessionAuthLayer::optional) layer
+/// admitted the request, and a 500 if no layer is around the route.
+impl<S: Send + Sync> FromRequestParts<S> for AuthenticatedSession {
+    type Rejection = SessionRejection;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
+        match session(parts)? {
+            Some(session) => Ok(session),
+            None => Err(SessionRejection::new(AuthError::token_missing(), parts)),
+        }
+    }
+}
+
+/// The session of the request, if it has one. The rejection is a 500 if no layer is around the route.
+impl<S: Send + Sync> OptionalFromRequestParts<S> for AuthenticatedSession {
+    type Rejection = SessionRejection;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Option<Self>, Self::Rejection> {
+        session(parts)
+    }
+}
+
+/// The session that a [`RenewalLayer`](crate::session_auth::RenewalLayer) presents.
+impl<S: Send + Sync> FromRequestParts<S> for PresentedSession {
+    type Rejection = SessionRejection;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
+        parts
+            .extensions
+            .get()
+            .cloned()
+            .ok_or_else(|| missing_layer("RenewalLayer", parts))
+    }
+}
+
+fn session(parts: &Parts) -> Result<Option<AuthenticatedSession>, SessionRejection> {
+    match parts.extensions.get::<AuthenticatedSession>() {
+        Some(session) => Ok(Some(session.clone())),
+        None if parts.extensions.get::<NoSession>().is_some() => Ok(None),
+        None => Err(missing_layer("SessionAuthLayer", parts)),
+    }
+}
+
+fn missing_layer(layer: &'static str, parts: &Parts) -> SessionRejection {
+    let error = AuthError::new(ErrorKind::InternalError).with_defect(MissingLayer(layer));
+    SessionRejection::new(error, parts)
+}
+
+/// A route extracts a session, but the layer that sets it is not around the route.
+#[derive(Debug, thiserror::Error)]
+#[error("no {0} is around this route")]
+struct MissingLayer(&'static str);
+
+#[cfg(test)]
+mod tests {
+    use http::{Request, StatusCode};
+
+    use super::*;
+    use crate::testing::{claims, record};
+
+    fn parts() -> Parts {
+        Request::new(()).into_parts().0
+    }
+
+    async fn required(parts: &mut Parts) -> Result<AuthenticatedSession, StatusCode> {
+        <AuthenticatedSession as FromRequestParts<()>>::from_request_parts(parts, &())
+            .await
+            .map_err(|rejection| rejection.into_response().status())
+    }
+
+    async fn optional(parts: &mut Parts) -> Result<Option<AuthenticatedSession>, StatusCode> {
+        <AuthenticatedSession as OptionalFromRequestParts<()>>::from_request_parts(parts, &())
+            .await
+            .map_err(|rejection| rejection.into_response().status())
+    }
+
+    #[tokio::test]
+    async fn session_of_the_layer_is_extracted() {
+        let mut parts = parts();
+        let session = AuthenticatedSession::new(&record(&claims()), &claims());
+        parts.extensions.insert(session.clone());
+        assert_eq!(required(&mut parts).await, Ok(session.clone()));
+        assert_eq!(optional(&mut parts).await, Ok(Some(session)));
+    }
+
+    #[tokio::test]
+    async fn request_without_a_token_has_no_session() {
+        let mut parts = parts();
+        parts.extensions.insert(NoSession);
+        assert_eq!(optional(&mut parts).await, Ok(None));
+        assert_eq!(required(&mut parts).await, Err(StatusCode::UNAUTHORIZED));
+    }
+
+    #[tokio::test]
+    async fn route_without_the_layer_is_a_500_and_never_admits() {
+        assert_eq!(
+            required(&mut parts()).await,
+            Err(StatusCode::INTERNAL_SERVER_ERROR)
+        );
+        assert_eq!(
+            optional(&mut parts()).await,
+            Err(StatusCode::INTERNAL_SERVER_ERROR)
+        );
+        let presented =
+            <PresentedSession as FromRequestParts<()>>::from_request_parts(&mut parts(), &()).await;
+        assert_eq!(
+            presented.unwrap_err().into_response().status(),
+            StatusCode::INTERNAL_SERVER_ERROR
+        );
+    }
+}
