@@ -1,27 +1,51 @@
-//! What an administrator says about a session's use, for the application to enforce.
+//! Constraints: limits that the application enforces.
 
 use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::DeserializeOwned};
 use serde_json::value::RawValue;
 
-/// The longest constraints, in bytes of their JSON text.
+/// The largest constraints, in bytes of JSON text.
 pub const MAX_CONSTRAINTS_LEN: usize = 4096;
 
-/// A JSON object, kept exactly as it was written. This system does not look into it: the layer hands it to the inner service.
+/// A JSON object that an administrator gives to a session, kept exactly as it was written.
+///
+/// This crate does not interpret it. A layer hands it to the inner service in
+/// [`AuthenticatedSession::constraints`](crate::AuthenticatedSession::constraints). For a role:
+///
+/// ```
+/// use serde::Deserialize;
+/// use tower_session_auth::session::Constraints;
+///
+/// #[derive(Deserialize)]
+/// struct Limits {
+///     role: String,
+/// }
+///
+/// fn may_delete(constraints: Option<&Constraints>) -> bool {
+///     constraints.is_some_and(|constraints| {
+///         constraints.parse::<Limits>().is_ok_and(|limits| limits.role == "editor")
+///     })
+/// }
+///
+/// assert!(may_delete(Some(&Constraints::new(r#"{"role":"editor"}"#)?)));
+/// assert!(!may_delete(Some(&Constraints::new(r#"{"role":"reader"}"#)?)));
+/// assert!(!may_delete(None));
+/// # Ok::<(), tower_session_auth::session::InvalidConstraints>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Constraints(Arc<str>);
 
-/// A text that is not a JSON object of at most [`MAX_CONSTRAINTS_LEN`] bytes.
+/// The text is not a JSON object of at most [`MAX_CONSTRAINTS_LEN`] bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("must be a JSON object of at most 4096 bytes")]
 pub struct InvalidConstraints;
 
 impl Constraints {
-    /// Takes the text of a JSON object.
+    /// Parses the text of a JSON object.
     ///
     /// # Errors
-    /// When it is no JSON object, or too long.
+    /// If the text is not a JSON object, or is too long.
     pub fn new(json: &str) -> Result<Self, InvalidConstraints> {
         let json = json.trim_matches([' ', '\t', '\n', '\r']);
         if json.len() > MAX_CONSTRAINTS_LEN || !json.starts_with('{') {
@@ -37,10 +61,10 @@ impl Constraints {
         &self.0
     }
 
-    /// Reads the constraints as a type of the application.
+    /// Parses the constraints as a type of the application.
     ///
     /// # Errors
-    /// When they are no such type.
+    /// If they do not have the form of that type.
     pub fn parse<T: DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
         serde_json::from_str(&self.0)
     }
@@ -66,14 +90,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn are_kept_as_they_were_written() {
+    fn constraints_are_kept_as_they_were_written() {
         let text = r#"{"max":100000000000000000000.10,"b":1,"a":2}"#;
         let constraints: Constraints = serde_json::from_str(text).unwrap();
         assert_eq!(serde_json::to_string(&constraints).unwrap(), text);
     }
 
     #[test]
-    fn must_be_an_object_within_the_limit() {
+    fn constraints_must_be_an_object_within_the_limit() {
         let longest = format!("{{\"a\":\"{}\"}}", "x".repeat(MAX_CONSTRAINTS_LEN - 8));
         assert_eq!(longest.len(), MAX_CONSTRAINTS_LEN);
         assert!(Constraints::new(&longest).is_ok());

@@ -1,4 +1,4 @@
-//! What lets a renewal be repeated: the key that its client chose, and the hash that is kept of it.
+//! Idempotency keys: they make it safe to repeat a renewal.
 
 use std::{fmt, str::FromStr};
 
@@ -14,33 +14,34 @@ use crate::{
 /// The name of the header that carries an [`IdempotencyKey`].
 pub const IDEMPOTENCY_KEY: http::HeaderName = http::HeaderName::from_static("idempotency-key");
 
-/// A text that is not 8 to 255 visible ASCII characters.
+/// The text is not 8 to 255 visible ASCII characters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("must be 8 to 255 visible ASCII characters")]
 pub struct InvalidIdempotencyKey;
 
-/// Names a renewal, so that it can be repeated when its answer was lost (the header `Idempotency-Key`,
-/// draft-ietf-httpapi-idempotency-key-header). Whoever has it and the token can repeat the renewal: it should be random,
-/// and it does not print itself.
+/// The idempotency key of a renewal (header `Idempotency-Key`, draft-ietf-httpapi-idempotency-key-header).
+///
+/// A renewal whose answer was lost can be repeated with the same key and token. Both together are a secret: use a random key.
+/// `Debug` redacts it.
 #[derive(Clone, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub struct IdempotencyKey(String);
 
 impl IdempotencyKey {
-    /// A fresh key of 128 random bits.
+    /// Generates a key of 128 random bits.
     ///
     /// # Errors
-    /// When the operating system has no randomness.
+    /// If the operating system has no randomness.
     pub fn generate() -> Result<Self, getrandom::Error> {
         let mut random = [0; 16];
         getrandom::fill(&mut random)?;
         Ok(Self(uuid::Uuid::from_bytes(random).simple().to_string()))
     }
 
-    /// The key of a request, if it has one.
+    /// The key in the headers of a request, if there is one.
     ///
     /// # Errors
-    /// `ValidationFailed` when it is not a key, or there are several.
+    /// `ValidationFailed` if the value is not a key, or there are several.
     pub fn from_headers(headers: &HeaderMap) -> Result<Option<Self>, AuthError> {
         let mut values = headers.get_all(IDEMPOTENCY_KEY).iter();
         let Some(value) = values.next() else {
@@ -55,7 +56,7 @@ impl IdempotencyKey {
             .map_err(|error| AuthError::invalid("Idempotency-Key", error.to_string()))
     }
 
-    /// The key, to be sent.
+    /// The key, to send it.
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.0
@@ -74,8 +75,8 @@ impl TryFrom<String> for IdempotencyKey {
     type Error = InvalidIdempotencyKey;
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
-        let good = (8..=255).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
-        if good {
+        let is_valid = (8..=255).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
+        if is_valid {
             Ok(Self(text))
         } else {
             Err(InvalidIdempotencyKey)
@@ -90,13 +91,13 @@ impl fmt::Debug for IdempotencyKey {
 }
 
 secret_hash! {
-    /// SHA-256 over the hashes of the replaced token and of the one that replaced it, and the idempotency key of that renewal: all
-    /// that is kept of the key.
+    /// The proof that a request repeats a renewal: SHA-256 over the hash of the replaced token, the hash of the new token, and the
+    /// idempotency key. A store keeps this hash and never the key.
     RetryHash
 }
 
 impl RetryHash {
-    /// The hash of a renewal under `key` that put the token `new` in the place of `old`.
+    /// The hash of a renewal with `key` that replaced the token `old` by `new`.
     #[must_use]
     pub fn of(old: &TokenHash, new: &TokenHash, key: &IdempotencyKey) -> Self {
         let digest = Sha256::new()

@@ -5,34 +5,34 @@ use uuid::Uuid;
 
 use crate::id::{AgentId, SessionId};
 
-/// Which part of a list.
+/// A request for a page of a list.
 #[derive(Debug, Clone, Copy)]
 pub struct PageRequest<C> {
-    /// The position after which the page begins; `None` for the first page.
+    /// The position after which the page begins. `None` for the first page.
     pub after: Option<C>,
-    /// How many entries at most.
+    /// The maximum of items.
     pub limit: usize,
 }
 
-/// A part of a list.
+/// A page of a list.
 #[derive(Debug, Clone)]
 pub struct Page<T, C> {
-    /// The entries.
+    /// The items.
     pub items: Vec<T>,
-    /// The position after which the next page begins; `None` when this is the last.
+    /// The position after which the next page begins. `None` on the last page.
     pub next: Option<C>,
 }
 
 /// A position in the list of sessions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SessionCursor {
-    /// The agent that the page ended in.
+    /// The agent of the last item.
     pub agent: AgentId,
-    /// The last session of that agent that was passed; `None` when none was.
+    /// The last session of that agent on the page. `None` if the page had none of its sessions.
     pub session: Option<SessionId>,
 }
 
-/// A text that is not a cursor.
+/// The text is not a cursor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("must be a cursor from a Link header")]
 pub struct InvalidCursor;
@@ -48,10 +48,10 @@ impl SessionCursor {
         URL_SAFE_NO_PAD.encode(bytes)
     }
 
-    /// Reads the opaque form.
+    /// Parses the opaque form.
     ///
     /// # Errors
-    /// When the text is no cursor.
+    /// If the text is not a cursor.
     pub fn decode(text: &str) -> Result<Self, InvalidCursor> {
         let bytes = decode_uuids(text)?;
         match *bytes.as_slice() {
@@ -75,10 +75,10 @@ impl AgentId {
         URL_SAFE_NO_PAD.encode(self.as_uuid().as_bytes())
     }
 
-    /// Reads the opaque form.
+    /// Parses the opaque form.
     ///
     /// # Errors
-    /// When the text is no cursor.
+    /// If the text is not a cursor.
     pub fn decode_cursor(text: &str) -> Result<Self, InvalidCursor> {
         match *decode_uuids(text)?.as_slice() {
             [agent] => Ok(Self::from_uuid(agent)),
@@ -104,7 +104,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn cursors_survive_their_opaque_form() {
+    fn cursor_survives_its_opaque_form() {
         let agent = AgentId::from_uuid(Uuid::from_u128(7));
         let session = SessionId::from_uuid(Uuid::from_u128(9));
         for session in [None, Some(session)] {
@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn anything_else_is_refused() {
+    fn other_text_is_not_a_cursor() {
         for text in ["", "x", "AAAA", "AAAAAAAAAAAAAAAAAAAAAB", "????"] {
             assert_eq!(SessionCursor::decode(text), Err(InvalidCursor), "{text}");
             assert_eq!(AgentId::decode_cursor(text), Err(InvalidCursor), "{text}");

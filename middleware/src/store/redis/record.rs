@@ -32,10 +32,10 @@ mod head {
 mod extra {
     pub(super) const ROTATIONS: u8 = 1;
     pub(super) const ROTATED_GENERATION: u8 = 1 << 1;
-    pub(super) const PREVIOUS_TOKEN: u8 = 1 << 2;
-    pub(super) const RETRY: u8 = 1 << 3;
     /// The times of the replaced token's policy are not the defaults.
-    pub(super) const REPLACED_TIMES: u8 = 1 << 4;
+    pub(super) const REPLACED_TIMES: u8 = 1 << 2;
+    pub(super) const PREVIOUS_TOKEN: u8 = 1 << 3;
+    pub(super) const RETRY: u8 = 1 << 4;
     pub(super) const REVOKE_ON_REUSE: u8 = 1 << 5;
     pub(super) const KNOWN: u8 =
         ROTATIONS | ROTATED_GENERATION | PREVIOUS_TOKEN | RETRY | REPLACED_TIMES | REVOKE_ON_REUSE;
