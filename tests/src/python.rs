@@ -1,0 +1,74 @@
+//! Python programs of stock clients, in a virtual environment of the tests.
+
+use std::{
+    fs::{self, File},
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+/// The Python interpreter of a virtual environment with these packages (`name==version`), which it installs from PyPI if they are
+/// missing. The environment lies in the target folder and is shared by all tests.
+///
+/// # Panics
+/// If there is no `python3` with the module `venv`, or a package cannot be installed.
+#[must_use]
+pub fn with_packages(packages: &[&str]) -> PathBuf {
+    let root = target_folder().join("test-python");
+    fs::create_dir_all(&root).expect("a writable target folder");
+    // One process installs, the others wait.
+    let lock = File::create(root.join("lock")).expect("a lock file");
+    lock.lock().expect("the lock");
+    let python = root.join("venv/bin/python");
+    if !python.exists() {
+        run(Command::new("python3").args(["-m", "venv"]).arg(root.join("venv")));
+    }
+    let installed = root.join("installed");
+    let known = fs::read_to_string(&installed).unwrap_or_default();
+    let missing: Vec<_> = packages
+        .iter()
+        .filter(|package| !known.lines().any(|line| line == **package))
+        .collect();
+    if !missing.is_empty() {
+        run(Command::new(&python)
+            .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"])
+            .args(&missing));
+        let known = missing.iter().fold(known, |known, package| format!("{known}{package}\n"));
+        fs::write(installed, known).expect("a writable target folder");
+    }
+    python
+}
+
+/// Runs a Python program to its end and returns its standard output.
+///
+/// # Panics
+/// If it fails.
+#[must_use]
+pub fn output(python: &Path, program: &str, arguments: &[&str]) -> String {
+    let output = Command::new(python)
+        .args(["-c", program])
+        .args(arguments)
+        .output()
+        .expect("a Python interpreter");
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    String::from_utf8(output.stdout).expect("text")
+}
+
+fn run(command: &mut Command) {
+    let output = command.output().expect("python3");
+    assert!(
+        output.status.success(),
+        "{command:?}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
+
+/// The folder that holds the build profile of this test program.
+fn target_folder() -> PathBuf {
+    let program = std::env::current_exe().expect("the test program");
+    let folder = program.ancestors().nth(3).expect("a target folder");
+    folder.to_owned()
+}
