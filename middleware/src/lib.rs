@@ -89,7 +89,7 @@ pub use session::{
 };
 pub use session_auth::{AuthenticatedSession, Freshness, PresentedSession, SessionAuthLayer};
 pub use store::{
-    Agent, AgentDirectory, AgentStore, AnyAgent, CacheRead, CachedStore, CreateOutcome, InvalidCursor, MemoryStore,
+    Agent, AgentDirectory, AgentStore, AnyAgent, CachedStore, CreateOutcome, InvalidCursor, MemoryStore,
     NearCacheStats, NewSession, Page, PageRequest, RegisterOutcome, RegisteredAgents, SessionCursor, SessionStore,
     StoreError, SwapOutcome, TokenSwap,
 };

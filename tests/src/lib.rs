@@ -1,7 +1,6 @@
 //! What the integration tests share: a real Redis, the server in process with a clock of the test's, and an HTTP client.
 
 pub mod api;
-pub mod near;
 pub mod proxy;
 pub mod redis;
 pub mod relay;

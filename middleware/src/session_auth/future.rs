@@ -16,7 +16,7 @@ use crate::{
     error::AuthError,
     guarded::{Guarded, Verdict},
     response::ResponseBody,
-    store::{CacheRead, SessionStore},
+    store::SessionStore,
     token::VerifiedToken,
 };
 
@@ -42,8 +42,6 @@ pin_project! {
         read: R,
         gate: Arc<Gate<St>>,
         token: VerifiedToken,
-        // Whether the answer may be older than the request: good for letting it pass, not for refusing it.
-        shared: bool,
         // What is done about a suspicious token before it is refused.
         suspecting: Option<Pin<Box<dyn Future<Output = AuthError> + Send>>>,
     }
@@ -55,22 +53,12 @@ impl<St: SessionStore> Verdict for Reading<St, St::Read> {
         cx: &mut Context<'_>,
         request: &mut Request<B>,
     ) -> Poll<Result<(), AuthError>> {
-        let mut this = self.project();
+        let this = self.project();
         let suspecting = match this.suspecting {
             Some(suspecting) => suspecting,
             None => {
-                let answer = ready!(this.read.as_mut().poll(cx));
-                let once_more = *this.shared && answer.is_ok();
-                let mut admitted = this.gate.admit(*this.token, answer, request);
-                if once_more && admitted.is_err() {
-                    *this.shared = false;
-                    this.read
-                        .set(this.gate.store.read(this.token.claims().session_id));
-                    admitted = this
-                        .gate
-                        .admit(*this.token, ready!(this.read.as_mut().poll(cx)), request);
-                }
-                match admitted {
+                let answer = ready!(this.read.poll(cx));
+                match this.gate.admit(*this.token, answer, request) {
                     Ok(()) => return Poll::Ready(Ok(())),
                     Err(Stop::Refused(error)) => return Poll::Ready(Err(error)),
                     Err(Stop::Suspected(why)) => {
@@ -106,23 +94,18 @@ where
     }
 
     pub(super) fn deciding(
-        read: CacheRead<St::Read>,
+        read: St::Read,
         gate: Arc<Gate<St>>,
         token: VerifiedToken,
         request: Request<B>,
         inner: S,
     ) -> Self {
-        let (read, shared) = match read {
-            CacheRead::Own(read) => (read, false),
-            CacheRead::Shared(read) => (read, true),
-        };
         Self {
             guarded: Guarded::deciding(
                 Reading {
                     read,
                     gate,
                     token,
-                    shared,
                     suspecting: None,
                 },
                 request,

@@ -14,7 +14,7 @@ use crate::{
     response::Rejections,
     security::SecurityEvents,
     session::{ReplacedTokenPolicy, SessionRecord},
-    store::{CacheRead, CachedStore, SessionStore, StoreError},
+    store::{CachedStore, SessionStore, StoreError},
     token::TokenVerifier,
 };
 
@@ -67,7 +67,7 @@ pub(super) trait RecordCache<R>: Send + Sync {
     fn cached(&self, id: SessionId) -> Option<Arc<SessionRecord>>;
 
     /// See [`CachedStore::read_through`].
-    fn read_through(&self, id: SessionId) -> CacheRead<R>;
+    fn read_through(&self, id: SessionId) -> R;
 }
 
 impl<St: CachedStore> RecordCache<St::Read> for St {
@@ -75,7 +75,7 @@ impl<St: CachedStore> RecordCache<St::Read> for St {
         CachedStore::cached(self, id)
     }
 
-    fn read_through(&self, id: SessionId) -> CacheRead<St::Read> {
+    fn read_through(&self, id: SessionId) -> St::Read {
         CachedStore::read_through(self, id)
     }
 }

@@ -18,7 +18,7 @@ use crate::{
     response::ResponseBody,
     security,
     session::{self, MatchedToken, Rejection, SessionRecord},
-    store::{CacheRead, SessionStore, StoreError},
+    store::{SessionStore, StoreError},
     token::VerifiedToken,
 };
 
@@ -83,16 +83,16 @@ impl From<AuthError> for Stop {
 
 impl<St: SessionStore> Gate<St> {
     /// Rules 3 to 7, from memory: `None` lets the request pass. Else the read that has to decide, as about every refusal.
-    fn ask<B>(&self, token: &VerifiedToken, request: &mut Request<B>) -> Option<CacheRead<St::Read>> {
+    fn ask<B>(&self, token: &VerifiedToken, request: &mut Request<B>) -> Option<St::Read> {
         let id = token.claims().session_id;
         let Some(cache) = &self.cache else {
-            return Some(CacheRead::Own(self.store.read(id)));
+            return Some(self.store.read(id));
         };
         match cache.cached(id) {
             None => Some(cache.read_through(id)),
             Some(record) => {
                 let refused = self.pass(&record, token, request).is_err();
-                refused.then(|| CacheRead::Own(self.store.read(id)))
+                refused.then(|| self.store.read(id))
             }
         }
     }

@@ -11,7 +11,7 @@ mod page;
 mod redis;
 
 pub use agents::{Agent, AgentDirectory, AgentStore, AnyAgent, RegisterOutcome, RegisteredAgents};
-pub use cached::{CacheRead, CachedStore, NearCacheStats};
+pub use cached::{CachedStore, NearCacheStats};
 pub use memory::MemoryStore;
 pub use page::{InvalidCursor, Page, PageRequest, SessionCursor};
 #[cfg(feature = "redis")]

@@ -20,7 +20,6 @@ use std::{
 };
 
 use fixtures::{NOW, TTL, open, renewal, session};
-use session_auth_tests::near::either;
 use stress::{
     BOUND_MICROS, Counts, LANES, Name, PER_LANE, Report, STANDING, WRITERS, now_micros, session_id,
 };
@@ -154,7 +153,7 @@ async fn follow(store: &RedisStore, lane: usize, first: usize, last_good: &mut H
         let store = store.clone();
         reads.spawn(async move {
             let asked = now_micros();
-            let read = either(store.read_through(session_id(name))).await;
+            let read = store.read_through(session_id(name)).await;
             (name, asked, read.ok().flatten())
         });
     }

@@ -10,7 +10,7 @@ use std::{
 };
 
 use redis::Value;
-use session_auth_tests::{near::either, redis::TestRedis};
+use session_auth_tests::redis::TestRedis;
 use tokio::{task::JoinSet, time::sleep};
 use tower_session_auth::{
     AgentId, SessionId,
@@ -62,7 +62,7 @@ async fn nothing_staler_than_the_bound_is_answered_under_load() {
                 let asked = Instant::now();
                 let answer = match reader.cached(record.id) {
                     Some(near) => Some((*near).clone()),
-                    None => either(reader.read_through(record.id)).await.unwrap_or(None),
+                    None => reader.read_through(record.id).await.unwrap_or(None),
                 };
                 let good =
                     answer.is_some_and(|now| now.revoked_at.is_none() && now.token_hash == record.token_hash);

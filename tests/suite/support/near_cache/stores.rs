@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use redis::Value;
-use session_auth_tests::{near::either, redis::TestRedis};
+use session_auth_tests::redis::TestRedis;
 use tokio::time::sleep;
 use tower_session_auth::{
     RedisStore, SessionId,
@@ -59,7 +59,7 @@ pub async fn add(store: &RedisStore, session: NewSession) -> SessionRecord {
 /// Reads until the record is held: a push about another record of its shard may come in between.
 pub async fn hold(store: &RedisStore, id: SessionId) {
     for _ in 0..1_000 {
-        either(store.read_through(id)).await.unwrap();
+        store.read_through(id).await.unwrap();
         if store.cached(id).is_some() {
             return;
         }
