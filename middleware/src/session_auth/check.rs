@@ -22,7 +22,7 @@ use crate::{
         SessionRecord,
         decide::{self, MatchedToken, Rejection},
     },
-    store::{CacheRead, SessionStore},
+    store::SessionStore,
     token::VerifiedToken,
 };
 
@@ -36,8 +36,6 @@ pin_project! {
     {
         #[pin]
         read: St::Read,
-        // Whether the read was started for another request. Its record can admit this request, but not reject it.
-        shared: bool,
         config: Arc<SessionAuthConfig<St>>,
         token: VerifiedToken,
         // Handles a security event before the request is rejected.
@@ -58,22 +56,17 @@ impl<St: SessionStore> SessionAuthConfig<St> {
     pub(super) fn first_step(self: &Arc<Self>, token: VerifiedToken) -> FirstStep<St> {
         let id = token.claims().session_id;
         let read = match &self.cache {
-            None => CacheRead::Own(self.store.read(id)),
+            None => self.store.read(id),
             Some(cache) => match cache.cached(id) {
                 None => cache.read_through(id),
                 Some(record) => match self.decide(&record, &token) {
                     Ok(session) => return FirstStep::Admitted(session),
-                    Err(_) => CacheRead::Own(self.store.read(id)),
+                    Err(_) => self.store.read(id),
                 },
             },
         };
-        let (read, shared) = match read {
-            CacheRead::Own(read) => (read, false),
-            CacheRead::Shared(read) => (read, true),
-        };
         FirstStep::Read(SessionCheck {
             read,
-            shared,
             config: self.clone(),
             token,
             handling: None,
@@ -105,41 +98,29 @@ impl<St: SessionStore> Authorize for SessionCheck<St> {
         cx: &mut Context<'_>,
         request: &mut Request<B>,
     ) -> Poll<Result<(), AuthError>> {
-        let mut this = self.project();
-        loop {
-            if let Some(handling) = this.handling {
-                return handling.as_mut().poll(cx).map(Err);
-            }
-            let record = match ready!(this.read.as_mut().poll(cx)) {
-                Ok(record) => record,
-                Err(error) => return Poll::Ready(Err(error.into())),
-            };
-            let decision = record
-                .as_ref()
-                .map(|record| this.config.decide(record, this.token));
-            if let Some(Ok(session)) = decision {
+        let this = self.project();
+        if let Some(handling) = this.handling {
+            return handling.as_mut().poll(cx).map(Err);
+        }
+        let Some(record) = ready!(this.read.poll(cx))? else {
+            // A store removes a session some time after its expiry.
+            let expiry = this.token.check_expiry(this.config.clock.now());
+            let kind = expiry.err().unwrap_or(ErrorKind::SessionNotFound);
+            return Poll::Ready(Err(AuthError::token(kind)));
+        };
+        match this.config.decide(&record, this.token) {
+            Ok(session) => {
                 this.config.admit(request, session);
-                return Poll::Ready(Ok(()));
+                Poll::Ready(Ok(()))
             }
-            if std::mem::take(this.shared) {
-                let id = this.token.claims().session_id;
-                this.read.set(this.config.store.read(id));
-                continue;
-            }
-            match (record, decision) {
-                (Some(record), Some(Err(rejection))) if rejection.event.is_some() => {
-                    let (config, token) = (this.config.clone(), this.token.clone());
-                    *this.handling = Some(Box::pin(handle(config, rejection, record, token)));
-                }
-                (_, Some(Err(rejection))) => return Poll::Ready(Err(rejection.into())),
-                // A store removes a session some time after its expiry.
-                _ => {
-                    let kind = match this.token.check_expiry(this.config.clock.now()) {
-                        Ok(()) => ErrorKind::SessionNotFound,
-                        Err(kind) => kind,
-                    };
-                    return Poll::Ready(Err(AuthError::token(kind)));
-                }
+            Err(rejection) if rejection.event.is_none() => Poll::Ready(Err(rejection.into())),
+            Err(rejection) => {
+                let handling = handle(this.config.clone(), rejection, record, this.token.clone());
+                this.handling
+                    .insert(Box::pin(handling))
+                    .as_mut()
+                    .poll(cx)
+                    .map(Err)
             }
         }
     }

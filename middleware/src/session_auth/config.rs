@@ -10,7 +10,7 @@ use crate::{
     response::Rejections,
     security::SecurityEvents,
     session::SessionRecord,
-    store::{CacheRead, CachedStore, SessionStore},
+    store::{CachedStore, SessionStore},
     token::{TokenVerifier, VerifiedToken},
 };
 
@@ -36,7 +36,7 @@ pub(super) trait RecordCache<R>: Send + Sync {
     fn cached(&self, id: SessionId) -> Option<Arc<SessionRecord>>;
 
     /// See [`CachedStore::read_through`].
-    fn read_through(&self, id: SessionId) -> CacheRead<R>;
+    fn read_through(&self, id: SessionId) -> R;
 }
 
 impl<St: CachedStore> RecordCache<St::Read> for St {
@@ -44,7 +44,7 @@ impl<St: CachedStore> RecordCache<St::Read> for St {
         CachedStore::cached(self, id)
     }
 
-    fn read_through(&self, id: SessionId) -> CacheRead<St::Read> {
+    fn read_through(&self, id: SessionId) -> St::Read {
         CachedStore::read_through(self, id)
     }
 }

@@ -6,13 +6,11 @@ use crate::{id::SessionId, session::SessionRecord};
 /// A store with a near cache: session records held in process memory.
 ///
 /// [`SessionAuthLayer::bounded`](crate::SessionAuthLayer::bounded) needs one. A store that wraps another one implements this trait by forwarding
-/// all of its methods. The cache keeps three promises:
+/// all of its methods. The cache keeps two promises:
 ///
 /// 1. After a change through this store or a clone of it was answered, the cache holds no older record.
 /// 2. After a change elsewhere, an older record is dropped as soon as the invalidation arrives, and in any case within the
 ///    [bound](NearCacheStats::bound).
-/// 3. The result of a [shared](CacheRead::Shared) read was requested after its caller came, or less than the bound ago, and no
-///    invalidation of the record arrived before the result did.
 pub trait CachedStore: SessionStore {
     /// Starts the near cache. Idempotent: a running cache is left as it is, and a failed start can be retried.
     ///
@@ -26,21 +24,12 @@ pub trait CachedStore: SessionStore {
     /// each request, so it must not block.
     fn cached(&self, id: SessionId) -> Option<Arc<SessionRecord>>;
 
-    /// Reads a session after a cache miss, and may cache it.
-    fn read_through(&self, id: SessionId) -> CacheRead<Self::Read>;
+    /// Reads a session after a cache miss, and may cache it. The read is as fresh as a [`read`](SessionStore::read): it can admit and
+    /// reject.
+    fn read_through(&self, id: SessionId) -> Self::Read;
 
     /// Returns the counters of the cache; `None` until it is [enabled](Self::enable_cache).
     fn cache_stats(&self) -> Option<NearCacheStats>;
-}
-
-/// The read that follows a cache miss: see [`CachedStore::read_through`].
-#[derive(Debug)]
-#[must_use = "a read does nothing unless it is awaited"]
-pub enum CacheRead<R> {
-    /// A read that was started for this caller. It can admit and reject, as [`SessionStore::read`] can.
-    Own(R),
-    /// A read that was started earlier, for another caller. It can admit a request, but not reject it.
-    Shared(R),
 }
 
 /// The state and the counters of a near cache. Counters start at zero when the cache is enabled.

@@ -13,7 +13,7 @@ mod page;
 mod redis;
 
 pub use agents::{Agent, AgentDirectory, AgentStore, AnyAgent, RegisterOutcome, RegisteredAgents};
-pub use cached::{CacheRead, CachedStore, NearCacheStats};
+pub use cached::{CachedStore, NearCacheStats};
 pub use changes::{CreateOutcome, NewSession, SwapOutcome, TokenSwap};
 pub use error::StoreError;
 pub use memory::MemoryStore;

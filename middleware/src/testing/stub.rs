@@ -12,7 +12,7 @@ use crate::{
     clock::Timestamp,
     session::SessionRecord,
     store::{
-        CacheRead, CachedStore, CreateOutcome, NearCacheStats, NewSession, Page, PageRequest, SessionCursor,
+        CachedStore, CreateOutcome, NearCacheStats, NewSession, Page, PageRequest, SessionCursor,
         SessionStore, StoreError, SwapOutcome, TokenSwap,
     },
 };
@@ -30,8 +30,6 @@ struct State {
     failure: Option<StoreError>,
     held: Option<Arc<SessionRecord>>,
     cache_failure: Option<StoreError>,
-    /// What others' reads give.
-    shared: Option<Answer>,
     reads: Vec<SessionId>,
     waiting: Vec<oneshot::Sender<Answer>>,
 }
@@ -44,7 +42,6 @@ impl Stub {
                 failure: None,
                 held: None,
                 cache_failure: None,
-                shared: None,
                 reads: Vec::new(),
                 waiting: Vec::new(),
             })),
@@ -75,18 +72,12 @@ impl Stub {
         self
     }
 
-    /// Has a read of others under way, which gives this.
-    pub(crate) fn sharing(self, answer: Answer) -> Self {
-        self.state.lock().unwrap().shared = Some(answer);
-        self
-    }
-
     /// Leaves every read without an answer until [`release`](Self::release).
     pub(crate) fn silent() -> Self {
         Self::with(None)
     }
 
-    /// What was read so far, but for what others did.
+    /// The reads so far.
     pub(crate) fn reads(&self) -> Vec<SessionId> {
         self.state.lock().unwrap().reads.clone()
     }
@@ -168,12 +159,8 @@ impl CachedStore for Stub {
         held.filter(|held| held.id == id)
     }
 
-    fn read_through(&self, id: SessionId) -> CacheRead<Self::Read> {
-        let shared = self.state.lock().unwrap().shared.clone();
-        match shared {
-            Some(answer) => CacheRead::Shared(Box::pin(async { answer })),
-            None => CacheRead::Own(self.read(id)),
-        }
+    fn read_through(&self, id: SessionId) -> Self::Read {
+        self.read(id)
     }
 
     fn cache_stats(&self) -> Option<NearCacheStats> {

@@ -12,7 +12,6 @@ use std::{
 use futures_util::FutureExt as _;
 use http::{Extensions, Request, Response, header};
 use http_body_util::Full;
-use session_auth_tests::near::either;
 use sha2::{Digest as _, Sha256};
 use tokio::time::sleep;
 use tower::{Layer as _, Service, service_fn};
@@ -45,7 +44,7 @@ pub(crate) fn hash(token: &str) -> f64 {
 /// Waits until the store holds the session's record in this process.
 pub(crate) async fn hold(store: &RedisStore, session: SessionId) {
     while store.cached(session).is_none() {
-        either(store.read_through(session)).await.expect("a record");
+        store.read_through(session).await.expect("a record");
         sleep(Duration::from_millis(1)).await;
     }
 }

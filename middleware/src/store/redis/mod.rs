@@ -112,7 +112,7 @@ impl Near {
     /// Forgets what this process changes, or may have changed.
     fn forget(&self, ids: impl IntoIterator<Item = SessionId>) {
         if let Some(cache) = self.cache() {
-            ids.into_iter().for_each(|id| cache.forget(id));
+            ids.into_iter().for_each(|id| cache.invalidate(id));
         }
     }
 

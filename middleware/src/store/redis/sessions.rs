@@ -14,7 +14,7 @@ use redis::{Value, cmd};
 use super::{
     RedisStore,
     keys::{self, AgentKeys},
-    near, record,
+    record,
     script::{CREATE, REPLACE_TOKEN, REVOKE, ScriptCall, unknown_reply},
 };
 use crate::{
@@ -22,7 +22,7 @@ use crate::{
     id::{AgentId, SessionId},
     session::{OnSessionLimit, SessionRecord},
     store::{
-        CacheRead, CachedStore, CreateOutcome, NearCacheStats, NewSession, Page, PageRequest, SessionCursor,
+        CachedStore, CreateOutcome, NearCacheStats, NewSession, Page, PageRequest, SessionCursor,
         SessionStore, StoreError, SwapOutcome, TokenSwap,
     },
 };
@@ -165,25 +165,22 @@ impl CachedStore for RedisStore {
         self.shared.near.cache()?.get(id)
     }
 
-    fn read_through(&self, id: SessionId) -> CacheRead<Self::Read> {
-        let deadline = self.shared.connection.deadline();
-        let landing = self
-            .shared
-            .near
-            .cache()
-            .and_then(|cache| cache.read(id, deadline));
-        let read = |landing| {
-            let store = self.clone();
-            RedisRead(Box::pin(async move {
-                let read = near::landed(landing, store.read_session(id));
-                store.shared.connection.within(read).await
-            }))
+    fn read_through(&self, id: SessionId) -> Self::Read {
+        let Some(miss) = self.shared.near.cache().and_then(|cache| cache.miss(id)) else {
+            return self.read(id);
         };
-        match landing {
-            None => CacheRead::Own(self.read(id)),
-            Some(CacheRead::Own(landing)) => CacheRead::Own(read(landing)),
-            Some(CacheRead::Shared(landing)) => CacheRead::Shared(read(landing)),
-        }
+        let store = self.clone();
+        RedisRead(Box::pin(async move {
+            let connection = &store.shared.connection;
+            let read = async {
+                // The other half of the deadline is for the store's own connection.
+                match miss.read(connection.deadline() / 2).await {
+                    Some(read) => read,
+                    None => store.read_session(id).await,
+                }
+            };
+            connection.within(read).await
+        }))
     }
 
     fn cache_stats(&self) -> Option<NearCacheStats> {

@@ -1,10 +1,14 @@
-//! What is coherent by itself: some of the cached records, and what says whether they may be used.
+//! A shard: a part of the cached records, with the state that decides whether they may be used.
 //!
-//! Everything happens under the shard's lock, in this order of events: tracking begins with a new epoch ([`Shard::reset`]); pings
-//! that were answered extend the lease; a miss takes a [`Note`] before it sends its read, and may insert what it read only if
-//! nothing was invalidated in between; whatever may have been missed ends the epoch.
+//! All methods run under the shard's lock. The protocol:
+//!
+//! 1. A tracking connection begins a new epoch with an empty shard ([`Shard::begin_epoch`]).
+//! 2. Each answered ping extends the lease ([`Shard::extend_lease`]). Without a lease there are no hits and no insertions.
+//! 3. A miss takes the [`Version`] before it sends its read. It may insert the record only if the version is unchanged.
+//! 4. An invalidation changes the version ([`Shard::invalidate`]), so a read that was in flight is not cached.
+//! 5. If an invalidation may have been missed, a new epoch begins.
 
-use std::{collections::HashMap, hash::Hash, sync::Arc};
+use std::{hash::Hash, sync::Arc};
 
 use crate::recently_used::RecentlyUsed;
 
@@ -14,16 +18,14 @@ mod model;
 /// Nanoseconds since the cache was made.
 pub(super) type Nanos = u64;
 
-/// A part of the cache. `F` is a read under way, which others may wait for.
 #[cfg_attr(test, derive(Clone))]
-pub(super) struct Shard<K: Hash + Eq, V, F> {
+pub(super) struct Shard<K: Hash + Eq, V> {
     epoch: u64,
-    /// Counts invalidations.
+    /// The number of invalidations.
     generation: u64,
-    /// Until when a push that was lost or is late cannot be older than the bound. 0: no lease.
+    /// The end of the lease; 0 without one. Until then, an invalidation that was lost or delayed is younger than the bound.
     lease_until: Nanos,
     entries: RecentlyUsed<K, Entry<V>>,
-    flights: HashMap<K, Flight<F>>,
     hits: u64,
 }
 
@@ -41,48 +43,40 @@ impl<V> Clone for Entry<V> {
     }
 }
 
-#[cfg_attr(test, derive(Clone))]
-struct Flight<F> {
-    began: Nanos,
-    shared: F,
-}
-
-/// What has to be unchanged for an insertion.
+/// The state of a shard when a read is sent. An insertion requires that it is unchanged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Note {
+pub(super) struct Version {
     epoch: u64,
     generation: u64,
 }
 
-impl Note {
+impl Version {
     pub(super) const fn is_of(self, epoch: u64) -> bool {
         self.epoch == epoch
     }
 }
 
-impl<K: Hash + Eq + Copy, V, F: Clone> Shard<K, V, F> {
-    /// Room for so many entries.
+impl<K: Hash + Eq + Copy, V> Shard<K, V> {
+    /// A shard with room for `capacity` entries.
     pub(super) fn new(capacity: usize) -> Self {
         Self {
             epoch: 0,
             generation: 0,
             lease_until: 0,
             entries: RecentlyUsed::new(capacity),
-            flights: HashMap::new(),
             hits: 0,
         }
     }
 
-    /// Ends the epoch: what is held may be stale, and what is being read too.
-    pub(super) fn reset(&mut self, epoch: u64) {
+    /// Ends the epoch: cached records and reads in flight may be stale.
+    pub(super) fn begin_epoch(&mut self, epoch: u64) {
         self.epoch = epoch;
         self.lease_until = 0;
         self.entries.clear();
-        self.flights.clear();
     }
 
-    /// A ping that was sent in `epoch` was answered: what was invalidated before it was sent has been heard of.
-    pub(super) fn extend(&mut self, epoch: u64, until: Nanos) {
+    /// Extends the lease after a ping that was sent in `epoch` was answered: every invalidation before it was sent has arrived.
+    pub(super) fn extend_lease(&mut self, epoch: u64, until: Nanos) {
         if epoch == self.epoch {
             self.lease_until = self.lease_until.max(until);
         }
@@ -105,47 +99,25 @@ impl<K: Hash + Eq + Copy, V, F: Clone> Shard<K, V, F> {
         Some(entry.value)
     }
 
-    /// To be taken before the read is sent. `None` without a lease.
-    pub(super) fn note(&self, now: Nanos) -> Option<Note> {
-        self.has_lease(now).then_some(Note {
+    /// Returns the version, to be taken before a read is sent. `None` without a lease.
+    pub(super) fn version(&self, now: Nanos) -> Option<Version> {
+        self.has_lease(now).then_some(Version {
             epoch: self.epoch,
             generation: self.generation,
         })
     }
 
-    /// A read under way that began less than `age` ago, and that no invalidation has overtaken; and when it will have begun so long
-    /// ago.
-    pub(super) fn join(&self, key: &K, now: Nanos, age: Nanos) -> Option<(F, Nanos)> {
-        let flight = self.flights.get(key)?;
-        let until = flight.began.saturating_add(age);
-        (now < until).then(|| (flight.shared.clone(), until))
-    }
-
-    pub(super) fn depart(&mut self, key: K, now: Nanos, shared: F) {
-        self.flights.insert(key, Flight { began: now, shared });
-    }
-
-    /// The end of a read. `false` when an invalidation has overtaken it, or another one has taken its place.
-    pub(super) fn land(&mut self, key: &K, is_it: impl Fn(&F) -> bool) -> bool {
-        let is_current = self.flights.get(key).is_some_and(|flight| is_it(&flight.shared));
-        if is_current {
-            self.flights.remove(key);
-        }
-        is_current
-    }
-
-    /// Takes in what was read after `note`.
-    pub(super) fn insert(&mut self, note: Note, key: K, value: Arc<V>, now: Nanos, until: Nanos) {
-        if self.note(now) == Some(note) {
+    /// Caches a value that was read after `version` was taken, if the version is unchanged.
+    pub(super) fn insert(&mut self, version: Version, key: K, value: Arc<V>, now: Nanos, until: Nanos) {
+        if self.version(now) == Some(version) {
             self.entries.put(key, Entry { value, until });
         }
     }
 
-    /// The record changed, or vanished.
+    /// Drops the entry of a record that changed or expired, and keeps reads in flight from being cached.
     pub(super) fn invalidate(&mut self, key: &K) {
         self.generation += 1;
         self.entries.remove(key);
-        self.flights.remove(key);
     }
 
     pub(super) fn len(&self) -> usize {
@@ -161,47 +133,53 @@ impl<K: Hash + Eq + Copy, V, F: Clone> Shard<K, V, F> {
 mod tests {
     use super::*;
 
-    /// A shard with a read of key 1 under way since 100, which may be joined for 50.
-    fn shard() -> Shard<u8, &'static str, &'static str> {
+    /// A shard with a lease until 1,000.
+    fn shard() -> Shard<u8, &'static str> {
         let mut shard = Shard::new(4);
-        shard.reset(1);
-        shard.extend(1, 1_000);
-        shard.depart(1, 100, "first");
+        shard.begin_epoch(1);
+        shard.extend_lease(1, 1_000);
         shard
     }
 
     #[test]
-    fn a_read_is_joined_while_it_is_younger_than_the_bound() {
-        let shard = shard();
-        for (now, joined) in [(100, true), (149, true), (150, false), (151, false)] {
-            assert_eq!(shard.join(&1, now, 50).is_some(), joined, "{now}");
-        }
-        assert_eq!(shard.join(&1, 149, 50), Some(("first", 150)));
-        assert_eq!(shard.join(&2, 100, 50), None, "of another record");
-    }
-
-    #[test]
-    fn a_read_that_a_change_has_overtaken_is_not_joined() {
-        let mut changed = shard();
-        changed.invalidate(&2);
-        assert!(changed.join(&1, 120, 50).is_some(), "another record changed");
-        changed.invalidate(&1);
-        assert_eq!(changed.join(&1, 120, 50), None);
-        assert!(!changed.land(&1, |_| true));
-        let mut lost = shard();
-        lost.reset(2);
-        assert_eq!(lost.join(&1, 120, 50), None);
-        assert!(!lost.land(&1, |_| true));
-    }
-
-    #[test]
-    fn a_read_that_ends_ends_no_other() {
+    fn an_entry_is_used_before_its_age_and_the_lease_end_and_never_after() {
         let mut shard = shard();
-        shard.depart(1, 160, "second");
-        assert!(!shard.land(&1, |read| *read == "first"));
-        assert_eq!(shard.join(&1, 170, 50), Some(("second", 210)));
-        assert!(shard.land(&1, |read| *read == "second"));
-        assert_eq!(shard.join(&1, 170, 50), None);
-        assert!(shard.flights.is_empty());
+        let version = shard.version(0).unwrap();
+        for (until, now, hit) in [
+            (500, 499, true),
+            (500, 500, false),
+            (2_000, 999, true),
+            (2_000, 1_000, false),
+        ] {
+            shard.insert(version, 1, Arc::new("record"), 0, until);
+            assert_eq!(shard.get(&1, now).is_some(), hit, "until {until} at {now}");
+        }
+    }
+
+    #[test]
+    fn a_read_in_flight_is_not_cached_after_an_invalidation_or_a_new_epoch() {
+        let changes: [(&str, fn(&mut Shard<u8, &'static str>)); 3] = [
+            ("invalidation of the record", |shard| shard.invalidate(&1)),
+            ("invalidation of another record", |shard| shard.invalidate(&2)),
+            ("new epoch", |shard| {
+                shard.begin_epoch(2);
+                shard.extend_lease(2, 1_000);
+            }),
+        ];
+        for (name, change) in changes {
+            let mut shard = shard();
+            let version = shard.version(0).unwrap();
+            change(&mut shard);
+            shard.insert(version, 1, Arc::new("old"), 1, 500);
+            assert_eq!(shard.get(&1, 1), None, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_ping_of_an_earlier_epoch_extends_no_lease() {
+        let mut shard = shard();
+        shard.begin_epoch(2);
+        shard.extend_lease(1, 1_000);
+        assert!(!shard.has_lease(1));
     }
 }

@@ -15,8 +15,9 @@ use tokio::{
     time::{Instant, sleep, timeout},
 };
 
-use super::{super::keys, Shared, Tracked};
+use super::state::{CacheState, TrackingConnection};
 use crate::store::redis::{
+    keys,
     observer::Observer,
     role::{REPLICA, Role, describe, run_id},
     supervisor::{CONNECT_TIMEOUT, FIRST_BACKOFF, LAST_BACKOFF, Link, STABLE_AFTER},
@@ -31,7 +32,12 @@ const NO_ROLE: &str = "the server does not say whether it is a replica";
 const LAST_MOVED: Duration = Duration::from_secs(60);
 
 /// Keeps the cache coherent until `stop` is dropped, or the cache or the store's own connection is.
-pub(super) async fn run(cache: Weak<Shared>, client: Client, own: Observer, mut stop: oneshot::Receiver<()>) {
+pub(super) async fn run(
+    cache: Weak<CacheState>,
+    client: Client,
+    own: Observer,
+    mut stop: oneshot::Receiver<()>,
+) {
     let tracker = Tracker {
         cache,
         client,
@@ -45,7 +51,7 @@ pub(super) async fn run(cache: Weak<Shared>, client: Client, own: Observer, mut 
 }
 
 struct Tracker {
-    cache: Weak<Shared>,
+    cache: Weak<CacheState>,
     client: Client,
     /// Since when the connection has had a lease.
     coherent_since: Option<Instant>,
@@ -70,7 +76,7 @@ impl Tracker {
                 }
                 loss = self.track(number, link) => loss?,
             };
-            self.cache.upgrade()?.lose(number);
+            self.cache.upgrade()?.tracking_lost(number);
             self.tell_out_of_use(loss.reason());
             match loss {
                 Loss::Connection(_) => {}
@@ -122,10 +128,10 @@ impl Tracker {
             Ok(Err(loss)) => return Some(loss),
             Err(_) => return Some(Loss::connection("no answer while connecting")),
         };
-        self.cache.upgrade()?.begin(Tracked {
-            number,
+        self.cache.upgrade()?.tracking_began(TrackingConnection {
+            attempt: number,
             connection: connection.clone(),
-            own,
+            own_epoch: own,
         });
         self.keep(connection).await
     }
@@ -185,7 +191,7 @@ impl Tracker {
                 Ok(Role::Unknown) => return Some(Loss::connection(NO_ROLE)),
                 Err(error) => return Some(failed(error)),
             }
-            if !self.cache.upgrade()?.extend(epoch, sent) {
+            if !self.cache.upgrade()?.extend_lease(epoch, sent) {
                 self.tell_out_of_use("answers to pings take longer than the bound");
                 self.coherent_since = None;
             } else {
@@ -229,20 +235,20 @@ fn failed(error: RedisError) -> Loss {
 }
 
 /// Runs inline, between the bytes before and after the push.
-fn hear(cache: &Shared, number: u64, push: &PushInfo) {
+fn hear(cache: &CacheState, number: u64, push: &PushInfo) {
     match push.kind {
-        PushKind::Disconnection => cache.lose(number),
+        PushKind::Disconnection => cache.tracking_lost(number),
         PushKind::Invalidate => match push.data.first() {
             Some(Value::Array(keys)) => {
                 for key in keys {
                     match key {
                         Value::BulkString(key) => cache.invalidate_key(key),
-                        _ => cache.reset(),
+                        _ => cache.begin_epoch(),
                     }
                 }
             }
             // Everything was flushed; whatever else it may be is taken for the same.
-            _ => cache.reset(),
+            _ => cache.begin_epoch(),
         },
         _ => {}
     }

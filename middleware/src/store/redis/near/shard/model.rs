@@ -1,7 +1,8 @@
-//! Every order of events around one record: reads, pushes, pings, losses and revocations, over the real [`Shard`].
+//! A model of one record that checks every order of events (reads, pushes, pings, losses and revocations) over the real [`Shard`].
 //!
-//! A tracking connection carries requests one way, and answers and pushes the other way, each in order and with any delay. What it
-//! has delivered is acted upon at any time after that, as tasks are. Mutants take one safeguard away each, and must be found out.
+//! A tracking connection carries requests one way, and replies and pushes the other way. Each direction keeps its order and may delay
+//! messages. A delivered message is processed at any later time, as tasks are. Each mutant removes one safeguard, and the checker must
+//! find a violation.
 
 use std::{
     hash::{Hash, Hasher},
@@ -10,26 +11,26 @@ use std::{
 
 use stateright::{Checker, HasDiscoveries, Model, Property};
 
-use super::{Note, Shard};
+use super::{Shard, Version};
 
-/// Ticks: how long a lease lasts, and how long the world does.
+/// The length of a lease, and of the whole run, in ticks.
 const BOUND: u64 = 2;
 const END: u64 = 5;
 const READS: u8 = 2;
 
-/// The property that shows that the model is about something.
-const USED: &str = "something passes from memory";
+/// Shows that the model reaches cache hits at all.
+const USED: &str = "a cached record admits a request";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Mutant {
     InsertWithoutGeneration,
     InsertWithoutEpoch,
-    NoteTakenAfterTheRead,
+    VersionTakenAfterRead,
     ExtendWithoutEpoch,
-    LeaseFromTheAnswer,
-    PushesIgnored,
+    LeaseFromReply,
+    InvalidationIgnored,
     LossIgnored,
-    OwnChangesKept,
+    OwnChangeIgnored,
 }
 
 struct World(Option<Mutant>);
@@ -37,7 +38,7 @@ struct World(Option<Mutant>);
 #[derive(Clone)]
 struct State {
     now: u64,
-    shard: Shard<u8, bool, ()>,
+    shard: Shard<u8, bool>,
     connected: bool,
     requests: Vec<Request>,
     stream: Vec<Message>,
@@ -46,10 +47,11 @@ struct State {
     reads_left: u8,
     losses_left: u8,
     revoked_at: Option<u64>,
-    /// Whether the revocation is this process's own, and has been answered.
+    /// Whether this process revoked the session itself.
     own: bool,
+    /// Whether that revocation was answered.
     own_answered: bool,
-    /// Whether a ping of this epoch was answered.
+    /// Whether a ping of the current epoch was answered.
     confirmed: bool,
 }
 
@@ -62,7 +64,7 @@ enum Request {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Message {
     Pong,
-    /// With whether the session stands.
+    /// The read's name, and whether the session is active.
     Value(u8, bool),
     Push,
 }
@@ -77,8 +79,8 @@ struct Ping {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Read {
     name: u8,
-    note: Note,
-    stands: Option<bool>,
+    version: Version,
+    active: Option<bool>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,7 +96,7 @@ enum Event {
     Reconnect,
     RevokeElsewhere,
     RevokeHere,
-    HearOfOwn,
+    OwnAnswered,
 }
 
 impl State {
@@ -108,7 +110,14 @@ impl State {
         let reads: Vec<_> = self
             .reads
             .iter()
-            .map(|read| (read.name, read.note.epoch, read.note.generation, read.stands))
+            .map(|read| {
+                (
+                    read.name,
+                    read.version.epoch,
+                    read.version.generation,
+                    read.active,
+                )
+            })
             .collect();
         (
             (
@@ -136,9 +145,9 @@ impl State {
         )
     }
 
-    /// Whether a request would be let pass from memory now.
-    fn lets_pass(&self) -> bool {
-        self.shard.clone().get(&0, self.now).is_some_and(|stands| *stands)
+    /// Whether a cached record would admit a request now.
+    fn admits(&self) -> bool {
+        self.shard.clone().get(&0, self.now).is_some_and(|active| *active)
     }
 }
 
@@ -172,7 +181,7 @@ impl Model for World {
 
     fn init_states(&self) -> Vec<State> {
         let mut shard = Shard::new(8);
-        shard.reset(1);
+        shard.begin_epoch(1);
         vec![State {
             now: 1,
             shard,
@@ -198,7 +207,7 @@ impl Model for World {
             if state.ping.is_none() {
                 events.push(Event::SendPing);
             }
-            if state.reads_left > 0 && state.shard.note(state.now).is_some() {
+            if state.reads_left > 0 && state.shard.version(state.now).is_some() {
                 events.push(Event::SendRead);
             }
             if !state.requests.is_empty() {
@@ -216,12 +225,12 @@ impl Model for World {
         if state.ping.is_some_and(|ping| ping.answered.is_some()) {
             events.push(Event::Extend);
         }
-        let answered = |(_, read): &(usize, &Read)| read.stands.is_some();
+        let answered = |(_, read): &(usize, &Read)| read.active.is_some();
         let inserts = state.reads.iter().enumerate().filter(answered);
         events.extend(inserts.map(|(place, _)| Event::Insert(place)));
         match state.revoked_at {
             None => events.extend([Event::RevokeElsewhere, Event::RevokeHere]),
-            Some(_) if state.own && !state.own_answered => events.push(Event::HearOfOwn),
+            Some(_) if state.own && !state.own_answered => events.push(Event::OwnAnswered),
             Some(_) => {}
         }
     }
@@ -244,8 +253,8 @@ impl Model for World {
                 next.requests.push(Request::Get(next.reads_left));
                 next.reads.push(Read {
                     name: next.reads_left,
-                    note: next.shard.note(next.now)?,
-                    stands: None,
+                    version: next.shard.version(next.now)?,
+                    active: None,
                 });
             }
             Event::Serve => next.stream.push(match next.requests.remove(0) {
@@ -258,12 +267,12 @@ impl Model for World {
                         ping.answered = Some(next.now);
                     }
                 }
-                Message::Value(name, stands) => {
+                Message::Value(name, active) => {
                     for read in next.reads.iter_mut().filter(|read| read.name == name) {
-                        read.stands = Some(stands);
+                        read.active = Some(active);
                     }
                 }
-                Message::Push if is(Mutant::PushesIgnored) => {}
+                Message::Push if is(Mutant::InvalidationIgnored) => {}
                 Message::Push => next.shard.invalidate(&0),
             },
             Event::Extend => {
@@ -273,29 +282,29 @@ impl Model for World {
                 } else {
                     ping.epoch
                 };
-                let from = if is(Mutant::LeaseFromTheAnswer) {
+                let from = if is(Mutant::LeaseFromReply) {
                     ping.answered?
                 } else {
                     ping.sent
                 };
-                next.shard.extend(epoch, from + BOUND);
+                next.shard.extend_lease(epoch, from + BOUND);
                 next.confirmed |= ping.epoch == next.shard.epoch;
             }
             Event::Insert(place) => {
                 let read = next.reads.remove(place);
-                let mut note = read.note;
+                let mut version = read.version;
                 if is(Mutant::InsertWithoutGeneration) {
-                    note.generation = next.shard.generation;
+                    version.generation = next.shard.generation;
                 }
                 if is(Mutant::InsertWithoutEpoch) {
-                    note.epoch = next.shard.epoch;
+                    version.epoch = next.shard.epoch;
                 }
-                if is(Mutant::NoteTakenAfterTheRead) {
-                    note = next.shard.note(next.now)?;
+                if is(Mutant::VersionTakenAfterRead) {
+                    version = next.shard.version(next.now)?;
                 }
-                // Negative answers are not kept.
-                if read.stands? {
-                    next.shard.insert(note, 0, Arc::new(true), next.now, END + 1);
+                // Revoked and missing sessions are not cached.
+                if read.active? {
+                    next.shard.insert(version, 0, Arc::new(true), next.now, END + 1);
                 }
             }
             Event::Lose => {
@@ -305,16 +314,16 @@ impl Model for World {
                 next.requests.clear();
                 next.stream.clear();
                 next.ping = next.ping.filter(|ping| ping.answered.is_some());
-                next.reads.retain(|read| read.stands.is_some());
+                next.reads.retain(|read| read.active.is_some());
                 if !is(Mutant::LossIgnored) {
-                    next.shard.reset(next.shard.epoch + 1);
+                    next.shard.begin_epoch(next.shard.epoch + 1);
                 }
             }
             Event::Reconnect => {
                 next.confirmed = false;
                 next.connected = true;
                 if !is(Mutant::LossIgnored) {
-                    next.shard.reset(next.shard.epoch + 1);
+                    next.shard.begin_epoch(next.shard.epoch + 1);
                 }
             }
             Event::RevokeElsewhere | Event::RevokeHere => {
@@ -324,9 +333,9 @@ impl Model for World {
                     next.stream.push(Message::Push);
                 }
             }
-            Event::HearOfOwn => {
+            Event::OwnAnswered => {
                 next.own_answered = true;
-                if !is(Mutant::OwnChangesKept) {
+                if !is(Mutant::OwnChangeIgnored) {
                     next.shard.invalidate(&0);
                 }
             }
@@ -337,41 +346,42 @@ impl Model for World {
     fn properties(&self) -> Vec<Property<Self>> {
         vec![
             Property::always(
-                "a revoked token passes within the bound alone",
+                "a revoked session is admitted only within the bound",
                 |_, state: &State| {
-                    !state.lets_pass() || state.revoked_at.is_none_or(|at| state.now < at + BOUND)
+                    !state.admits() || state.revoked_at.is_none_or(|at| state.now < at + BOUND)
                 },
             ),
-            Property::always("what this process revoked passes no more", |_, state: &State| {
-                !(state.own_answered && state.lets_pass())
-            }),
             Property::always(
-                "no connection is believed before it has answered",
+                "a session that this process revoked is not admitted",
+                |_, state: &State| !(state.own_answered && state.admits()),
+            ),
+            Property::always(
+                "there is no lease before a ping was answered",
                 |_, state: &State| state.confirmed || !state.shard.has_lease(state.now),
             ),
-            Property::sometimes(USED, |_, state: &State| state.lets_pass()),
+            Property::sometimes(USED, |_, state: &State| state.admits()),
         ]
     }
 }
 
 #[test]
-fn a_revocation_holds_within_the_bound_in_every_order_of_events() {
+fn a_revoked_session_is_admitted_only_within_the_bound_in_every_order_of_events() {
     let checker = World(None).checker().threads(2).spawn_bfs().join();
     checker.assert_properties();
     assert!(checker.unique_state_count() > 10_000);
 }
 
 #[test]
-fn each_safeguard_is_needed() {
+fn without_any_one_safeguard_the_model_finds_a_violation() {
     for mutant in [
         Mutant::InsertWithoutGeneration,
         Mutant::InsertWithoutEpoch,
-        Mutant::NoteTakenAfterTheRead,
+        Mutant::VersionTakenAfterRead,
         Mutant::ExtendWithoutEpoch,
-        Mutant::LeaseFromTheAnswer,
-        Mutant::PushesIgnored,
+        Mutant::LeaseFromReply,
+        Mutant::InvalidationIgnored,
         Mutant::LossIgnored,
-        Mutant::OwnChangesKept,
+        Mutant::OwnChangeIgnored,
     ] {
         let failure = HasDiscoveries::AnyFailures;
         let checker = World(Some(mutant))
@@ -380,6 +390,6 @@ fn each_safeguard_is_needed() {
             .spawn_bfs()
             .join();
         let found = checker.discoveries().keys().any(|name| *name != USED);
-        assert!(found, "{mutant:?} goes unnoticed");
+        assert!(found, "{mutant:?} is not detected");
     }
 }

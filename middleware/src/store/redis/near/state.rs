@@ -1,0 +1,167 @@
+//! The state of the cache, shared by lookups and the tracking thread.
+
+use std::{
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use redis::aio::MultiplexedConnection;
+use tokio::time::Instant;
+
+use super::{
+    NearCacheConfig,
+    shard::{Nanos, Shard},
+};
+use crate::{
+    id::SessionId,
+    session::SessionRecord,
+    store::{
+        NearCacheStats,
+        redis::{keys, observer::Observer},
+    },
+};
+
+/// The number of shards. With this many, threads rarely wait for each other's lookups, and an invalidation discards few concurrent
+/// reads of other records. More of them would not stay in a processor's cache.
+const SHARDS: usize = 64;
+
+pub(super) struct CacheState {
+    pub(super) config: NearCacheConfig,
+    base: Instant,
+    shards: Vec<Mutex<Shard<SessionId, SessionRecord>>>,
+    epoch: AtomicU64,
+    tracking: Mutex<Option<TrackingConnection>>,
+    /// Set when a read misses its deadline; cleared by the next answered ping.
+    pub(super) slow: AtomicBool,
+    /// The store's own connection.
+    own: Observer,
+    pub(super) counts: Counts,
+}
+
+/// The connection on which Redis pushes invalidations. Misses are read over it.
+#[derive(Clone)]
+pub(super) struct TrackingConnection {
+    /// The number of the connection attempt.
+    pub(super) attempt: u64,
+    pub(super) connection: MultiplexedConnection,
+    /// The epoch of the store's own connection, which leads to the same server.
+    pub(super) own_epoch: u64,
+}
+
+#[derive(Default)]
+pub(super) struct Counts {
+    pub(super) misses: AtomicU64,
+    pub(super) bypassed: AtomicU64,
+    invalidations: AtomicU64,
+    losses: AtomicU64,
+}
+
+impl CacheState {
+    pub(super) fn new(config: NearCacheConfig, own: Observer) -> Self {
+        // Rounded up: each shard has room for at least one record.
+        let capacity = config.capacity.div_ceil(SHARDS);
+        Self {
+            config,
+            base: Instant::now(),
+            shards: (0..SHARDS).map(|_| Mutex::new(Shard::new(capacity))).collect(),
+            epoch: AtomicU64::new(0),
+            tracking: Mutex::new(None),
+            slow: AtomicBool::new(false),
+            own,
+            counts: Counts::default(),
+        }
+    }
+
+    pub(super) fn now(&self) -> Nanos {
+        nanos(self.base.elapsed())
+    }
+
+    pub(super) fn epoch(&self) -> u64 {
+        self.epoch.load(Ordering::SeqCst)
+    }
+
+    pub(super) fn shard(&self, id: SessionId) -> MutexGuard<'_, Shard<SessionId, SessionRecord>> {
+        // Byte 12 of a session id is random.
+        let place = usize::from(id.as_uuid().as_bytes()[12]) % SHARDS;
+        lock(&self.shards[place])
+    }
+
+    /// Returns the tracking connection if the store's own connection still leads to the same server: a process reads where it
+    /// writes.
+    pub(super) fn connection(&self) -> Option<MultiplexedConnection> {
+        let tracking = lock(&self.tracking);
+        let tracking = tracking.as_ref()?;
+        self.own
+            .is_up(tracking.own_epoch)
+            .then(|| tracking.connection.clone())
+    }
+
+    /// Uses a connection on which Redis has acknowledged that it tracks.
+    pub(super) fn tracking_began(&self, connection: TrackingConnection) {
+        self.begin_epoch();
+        *lock(&self.tracking) = Some(connection);
+    }
+
+    /// Drops the connection of this attempt, since invalidations may have been missed. A connection that has replaced it stays in use.
+    pub(super) fn tracking_lost(&self, attempt: u64) {
+        let lost = lock(&self.tracking).take_if(|tracking| tracking.attempt == attempt);
+        if lost.is_some() {
+            self.counts.losses.fetch_add(1, Ordering::Relaxed);
+            self.begin_epoch();
+        }
+    }
+
+    /// Begins a new epoch with an empty cache.
+    pub(super) fn begin_epoch(&self) {
+        let epoch = self.epoch.fetch_add(1, Ordering::SeqCst) + 1;
+        for shard in &self.shards {
+            lock(shard).begin_epoch(epoch);
+        }
+    }
+
+    /// Extends the lease after a ping was answered. Returns `false` when the answer came after the end of that lease.
+    pub(super) fn extend_lease(&self, epoch: u64, sent: Nanos) -> bool {
+        self.slow.store(false, Ordering::Relaxed);
+        let until = sent.saturating_add(nanos(self.config.bound));
+        for shard in &self.shards {
+            lock(shard).extend_lease(epoch, until);
+        }
+        self.now() < until
+    }
+
+    /// Drops the record that a pushed key names.
+    pub(super) fn invalidate_key(&self, key: &[u8]) {
+        self.counts.invalidations.fetch_add(1, Ordering::Relaxed);
+        // Other keys hold no session record.
+        if let Some(id) = keys::session_of_key(key) {
+            self.shard(id).invalidate(&id);
+        }
+    }
+
+    pub(super) fn stats(&self) -> NearCacheStats {
+        let now = self.now();
+        let count = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        NearCacheStats {
+            bound: self.config.bound,
+            coherent: self.connection().is_some()
+                && self.shards.iter().all(|shard| lock(shard).has_lease(now)),
+            entries: self.shards.iter().map(|shard| lock(shard).len()).sum(),
+            hits: self.shards.iter().map(|shard| lock(shard).hits()).sum(),
+            misses: count(&self.counts.misses),
+            bypassed: count(&self.counts.bypassed),
+            invalidations: count(&self.counts.invalidations),
+            losses: count(&self.counts.losses),
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+pub(super) fn nanos(duration: Duration) -> Nanos {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
