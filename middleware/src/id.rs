@@ -133,7 +133,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn carries_its_time_and_its_agents_bucket() {
+    fn session_id_has_its_time_and_the_bucket_of_its_agent() {
         let agent: AgentId = "6f1c7a52-2f39-4b0e-9c55-0b7f3e3d2a11".parse().unwrap();
         let id = SessionId::generate(agent, 1_760_000_000_999).unwrap();
         assert_eq!(id.bucket(), agent.bucket());
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn ids_of_a_later_time_sort_later() {
+    fn later_session_ids_sort_later() {
         let agent: AgentId = "6f1c7a52-2f39-4b0e-9c55-0b7f3e3d2a11".parse().unwrap();
         let earlier = SessionId::generate(agent, 1_760_000_000_000).unwrap();
         let later = SessionId::generate(agent, 1_760_000_000_001).unwrap();
@@ -151,14 +151,14 @@ mod tests {
     }
 
     #[test]
-    fn the_bucket_is_part_of_the_stored_layout() {
+    fn bucket_is_the_first_16_bits_of_the_agents_hash() {
         let agent: AgentId = "00000000-0000-0000-0000-000000000000".parse().unwrap();
         // SHA-256 of 16 zero bytes begins 37 47.
         assert_eq!(agent.bucket(), 0x3747);
     }
 
     #[test]
-    fn only_the_hyphenated_form_is_an_id() {
+    fn only_the_hyphenated_form_is_parsed() {
         for text in [
             "",
             "6f1c7a522f394b0e9c550b7f3e3d2a11",

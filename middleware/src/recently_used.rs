@@ -91,43 +91,43 @@ mod tests {
     use super::*;
 
     #[test]
-    fn of_a_few_the_least_recently_used_goes() {
+    fn small_cache_evicts_the_least_recently_used_entry() {
         for used in 0..8 {
-            let mut held = RecentlyUsed::new(8);
-            (0..8).for_each(|number| held.put(number, ()));
-            assert!(held.get(&used).is_some());
-            held.put(8, ());
+            let mut cache = RecentlyUsed::new(8);
+            (0..8).for_each(|number| cache.put(number, ()));
+            assert!(cache.get(&used).is_some());
+            cache.put(8, ());
             let oldest = usize::from(used == 0);
-            let left: Vec<_> = (0..9).filter(|number| *number != oldest).collect();
-            let mut held: Vec<_> = held.iter().map(|(number, ())| *number).collect();
-            held.sort_unstable();
-            assert_eq!(held, left, "{used} was used");
+            let expected: Vec<_> = (0..9).filter(|number| *number != oldest).collect();
+            let mut kept: Vec<_> = cache.iter().map(|(number, ())| *number).collect();
+            kept.sort_unstable();
+            assert_eq!(kept, expected, "{used} was used");
         }
     }
 
     #[test]
-    fn of_many_those_in_use_stay() {
+    fn large_cache_keeps_the_entries_in_use() {
         const CAPACITY: usize = 1_000;
         const IN_USE: usize = 100;
-        let mut held = RecentlyUsed::new(CAPACITY);
-        (0..IN_USE).for_each(|number| held.put(number, ()));
+        let mut cache = RecentlyUsed::new(CAPACITY);
+        (0..IN_USE).for_each(|number| cache.put(number, ()));
         for number in IN_USE..10 * CAPACITY {
-            held.put(number, ());
-            assert!(held.get(&(number % IN_USE)).is_some(), "gone after {number}");
+            cache.put(number, ());
+            assert!(cache.get(&(number % IN_USE)).is_some(), "evicted after {number}");
         }
-        assert_eq!(held.iter().count(), CAPACITY);
+        assert_eq!(cache.iter().count(), CAPACITY);
         let recent = 9 * CAPACITY + CAPACITY / 2;
-        let kept = (recent..10 * CAPACITY).filter(|number| held.get(number).is_some());
+        let kept = (recent..10 * CAPACITY).filter(|number| cache.get(number).is_some());
         assert!(
             kept.count() > 9 * CAPACITY / 20,
-            "of the last half, more than nine in ten"
+            "more than 90 % of the newest half"
         );
     }
 
     #[test]
-    fn without_room_nothing_is_held() {
-        let mut held = RecentlyUsed::new(0);
-        held.put(1, ());
-        assert_eq!(held.get(&1), None);
+    fn capacity_0_holds_nothing() {
+        let mut cache = RecentlyUsed::new(0);
+        cache.put(1, ());
+        assert_eq!(cache.get(&1), None);
     }
 }

@@ -1,4 +1,4 @@
-//! A store that answers reads as it is told to; asked for anything else it can only fail.
+//! [`Stub`]: a store with scripted answers to reads. Every other call fails.
 
 use std::{
     pin::Pin,
@@ -26,11 +26,11 @@ pub(crate) struct Stub {
 
 struct State {
     answer: Option<Answer>,
-    /// What everything but a read fails with, if not with the error of the reads.
+    /// The error of every call except reads. Without it, those calls fail with the error of the reads.
     failure: Option<StoreError>,
-    held: Option<Arc<SessionRecord>>,
+    cached: Option<Arc<SessionRecord>>,
     cache_failure: Option<StoreError>,
-    /// What others' reads give.
+    /// The answer of an in-flight read that another request started.
     shared: Option<Answer>,
     reads: Vec<SessionId>,
     waiting: Vec<oneshot::Sender<Answer>>,
@@ -42,7 +42,7 @@ impl Stub {
             state: Arc::new(Mutex::new(State {
                 answer,
                 failure: None,
-                held: None,
+                cached: None,
                 cache_failure: None,
                 shared: None,
                 reads: Vec::new(),
@@ -56,42 +56,42 @@ impl Stub {
         Self::with(Some(answer))
     }
 
-    /// Gives the same answer to every read and fails at everything else.
+    /// Gives the same answer to every read. Every other call fails with `failure`.
     pub(crate) fn failing_after(answer: Answer, failure: StoreError) -> Self {
         let stub = Self::with(Some(answer));
         stub.state.lock().unwrap().failure = Some(failure);
         stub
     }
 
-    /// Has a record in memory.
-    pub(crate) fn holding(self, record: SessionRecord) -> Self {
-        self.state.lock().unwrap().held = Some(Arc::new(record));
+    /// Puts a record into the near cache.
+    pub(crate) fn with_cached(self, record: SessionRecord) -> Self {
+        self.state.lock().unwrap().cached = Some(Arc::new(record));
         self
     }
 
-    /// Fails to start its cache.
-    pub(crate) fn without_cache(self, failure: StoreError) -> Self {
+    /// Makes `enable_cache` fail.
+    pub(crate) fn failing_to_enable_cache(self, failure: StoreError) -> Self {
         self.state.lock().unwrap().cache_failure = Some(failure);
         self
     }
 
-    /// Has a read of others under way, which gives this.
-    pub(crate) fn sharing(self, answer: Answer) -> Self {
+    /// Adds an in-flight read of another request, which gives this answer.
+    pub(crate) fn with_shared_read(self, answer: Answer) -> Self {
         self.state.lock().unwrap().shared = Some(answer);
         self
     }
 
-    /// Leaves every read without an answer until [`release`](Self::release).
+    /// Answers no read until [`release`](Self::release).
     pub(crate) fn silent() -> Self {
         Self::with(None)
     }
 
-    /// What was read so far, but for what others did.
+    /// The sessions that were read so far, without shared reads.
     pub(crate) fn reads(&self) -> Vec<SessionId> {
         self.state.lock().unwrap().reads.clone()
     }
 
-    /// How many reads somebody still waits for.
+    /// The number of reads whose caller still waits.
     pub(crate) fn waiting(&self) -> usize {
         let state = self.state.lock().unwrap();
         state.waiting.iter().filter(|sender| !sender.is_closed()).count()
@@ -101,10 +101,11 @@ impl Stub {
         let state = self.state.lock().unwrap();
         match (&state.failure, &state.answer) {
             (Some(error), _) | (None, Some(Err(error))) => Err(error.clone()),
-            _ => unreachable!("the layers only read"),
+            _ => unreachable!("a layer only reads"),
         }
     }
 
+    /// Answers all waiting reads.
     pub(crate) fn release(&self, answer: &Answer) {
         for sender in self.state.lock().unwrap().waiting.drain(..) {
             let _ = sender.send(answer.clone());
@@ -164,8 +165,8 @@ impl CachedStore for Stub {
     }
 
     fn cached(&self, id: SessionId) -> Option<Arc<SessionRecord>> {
-        let held = self.state.lock().unwrap().held.clone();
-        held.filter(|held| held.id == id)
+        let cached = self.state.lock().unwrap().cached.clone();
+        cached.filter(|record| record.id == id)
     }
 
     fn read_through(&self, id: SessionId) -> CacheRead<Self::Read> {

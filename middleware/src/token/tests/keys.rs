@@ -2,7 +2,7 @@ use super::*;
 use crate::testing::{PUBLIC, SECRET, key};
 
 #[test]
-fn keys_survive_their_paserk_form() {
+fn keys_round_trip_through_their_paserk_form() {
     assert_eq!(key().to_paserk(), SECRET);
     assert_eq!(key().verifying_key().to_paserk(), PUBLIC);
     let public = VerifyingKey::from_paserk(PUBLIC).unwrap();
@@ -12,7 +12,7 @@ fn keys_survive_their_paserk_form() {
 }
 
 #[test]
-fn no_two_keys_are_generated_alike() {
+fn generated_keys_differ() {
     let [one, other] = [(); 2].map(|()| SigningKey::generate().unwrap());
     assert_ne!(one.to_paserk(), other.to_paserk());
     assert_ne!(one.verifying_key().id(), other.verifying_key().id());
@@ -23,7 +23,7 @@ fn no_two_keys_are_generated_alike() {
 }
 
 #[test]
-fn only_a_paserk_string_of_its_kind_is_a_key() {
+fn only_a_paserk_string_of_the_right_type_is_a_key() {
     let cut = |text: &str| text[..text.len() - 1].to_owned();
     for text in [
         String::new(),
@@ -36,8 +36,8 @@ fn only_a_paserk_string_of_its_kind_is_a_key() {
         format!(" {SECRET}"),
         SECRET.replace("k4", "k2"),
     ] {
-        let refused = SigningKey::from_paserk(&text).unwrap_err();
-        assert_eq!(refused, KeyError::NotASecretKey, "{text}");
+        let rejected = SigningKey::from_paserk(&text).unwrap_err();
+        assert_eq!(rejected, KeyError::NotASecretKey, "{text}");
     }
     for text in [
         String::new(),
@@ -49,13 +49,13 @@ fn only_a_paserk_string_of_its_kind_is_a_key() {
         format!("{PUBLIC}\n"),
         PUBLIC.replace("k4", "k3"),
     ] {
-        let refused = VerifyingKey::from_paserk(&text).unwrap_err();
-        assert_eq!(refused, KeyError::NotAPublicKey, "{text}");
+        let rejected = VerifyingKey::from_paserk(&text).unwrap_err();
+        assert_eq!(rejected, KeyError::NotAPublicKey, "{text}");
     }
 }
 
 #[test]
-fn a_secret_key_whose_public_half_is_anothers_is_refused() {
+fn secret_key_with_the_public_half_of_another_key_is_rejected() {
     let other = SigningKey::generate().unwrap().to_paserk();
     let bytes = |paserk: &str| URL_SAFE_NO_PAD.decode(&paserk["k4.secret.".len()..]).unwrap();
     let mixed = [&bytes(SECRET)[..32], &bytes(&other)[32..]].concat();
@@ -67,7 +67,7 @@ fn a_secret_key_whose_public_half_is_anothers_is_refused() {
 }
 
 #[test]
-fn debug_output_shows_nothing_secret() {
+fn debug_output_has_no_secret() {
     let token = sign(&claims());
     for (shown, expected) in [
         (format!("{token:?}"), "SessionToken(..)".to_owned()),
