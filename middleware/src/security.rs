@@ -131,3 +131,6 @@ async fn revoke<S: SessionStore>(store: S, session: SessionId, now: Timestamp) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

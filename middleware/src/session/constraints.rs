@@ -90,14 +90,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn constraints_are_kept_as_they_were_written() {
+    fn constraints_keep_the_original_text() {
         let text = r#"{"max":100000000000000000000.10,"b":1,"a":2}"#;
         let constraints: Constraints = serde_json::from_str(text).unwrap();
         assert_eq!(serde_json::to_string(&constraints).unwrap(), text);
     }
 
     #[test]
-    fn constraints_must_be_an_object_within_the_limit() {
+    fn constraints_must_be_an_object_within_the_length_limit() {
         let longest = format!("{{\"a\":\"{}\"}}", "x".repeat(MAX_CONSTRAINTS_LEN - 8));
         assert_eq!(longest.len(), MAX_CONSTRAINTS_LEN);
         assert!(Constraints::new(&longest).is_ok());

@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn bounds_are_inclusive() {
+    fn bounds_of_the_policy_are_inclusive() {
         let policy = SessionPolicy::default();
         let now = Timestamp(1_000);
         for (request, bad) in [
@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn first_token_expires_with_the_session_at_the_latest() {
+    fn ttl_may_exceed_the_absolute_lifetime() {
         let limits = SessionPolicy::default()
             .grant(&request(Some(86_400), None, Some(3_600)), Timestamp(1_000))
             .unwrap();

@@ -104,7 +104,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn cursor_survives_its_opaque_form() {
+    fn cursors_round_trip_through_their_opaque_form() {
         let agent = AgentId::from_uuid(Uuid::from_u128(7));
         let session = SessionId::from_uuid(Uuid::from_u128(9));
         for session in [None, Some(session)] {
@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn other_text_is_not_a_cursor() {
+    fn malformed_cursor_is_rejected() {
         for text in ["", "x", "AAAA", "AAAAAAAAAAAAAAAAAAAAAB", "????"] {
             assert_eq!(SessionCursor::decode(text), Err(InvalidCursor), "{text}");
             assert_eq!(AgentId::decode_cursor(text), Err(InvalidCursor), "{text}");

@@ -1,5 +1,6 @@
-//! What the tests share: a key, an agent, a session and its token.
+//! Fixtures for the unit tests: a key, an agent, a session and its token, a store, and the captured log.
 
+mod logs;
 mod stub;
 
 use std::{fmt::Debug, future::poll_fn, pin::Pin, task::Poll};
@@ -7,6 +8,7 @@ use std::{fmt::Debug, future::poll_fn, pin::Pin, task::Poll};
 use bytes::Bytes;
 use http::{HeaderName, Request, Response};
 use http_body_util::{BodyExt, Full};
+pub(crate) use logs::CapturedLogs;
 use serde_json::Value;
 pub(crate) use stub::{Answer, Stub};
 use tower::{Layer, Service, ServiceExt};
@@ -16,7 +18,7 @@ use crate::{
     AgentId, AuthError, ErrorKind, SessionId, SigningKey, TokenVerifier,
     clock::Timestamp,
     response::ResponseBody,
-    session::SessionRecord,
+    session::{LastRenewal, ReplacedTokenPolicy, SessionLimits, SessionRecord},
     token::{Claims, SessionToken, TokenSigner},
 };
 
@@ -51,7 +53,7 @@ pub(crate) fn other_agent() -> AgentId {
     "00000000-0000-4000-8000-000000000000".parse().unwrap()
 }
 
-/// The claims of a session's first token, issued at `NOW` for `TTL` seconds.
+/// The claims of the first token of a session that was created at `NOW` with a ttl of `TTL` seconds.
 pub(crate) fn claims() -> Claims {
     let session_id: SessionId = "0199c82c-c000-7abc-8def-0123456789ab".parse().unwrap();
     Claims {
@@ -67,24 +69,25 @@ pub(crate) fn sign(claims: &Claims) -> SessionToken {
     signer().sign(claims).unwrap()
 }
 
-/// The session whose current token says `claims`.
+/// The session whose current token has these claims. A generation above 0 comes from as many renewals.
 pub(crate) fn record(claims: &Claims) -> SessionRecord {
+    let last_renewal = (claims.generation > 0).then(|| {
+        LastRenewal::new(
+            claims.issued_at,
+            claims.generation,
+            ReplacedTokenPolicy::default(),
+        )
+    });
+    let id = claims.session_id;
+    let ttl_started_at = last_renewal
+        .as_ref()
+        .map_or(id.created_at(), |renewal| renewal.at);
+    let ttl = claims.expires_at.since(ttl_started_at);
+    let limits = SessionLimits::new(ttl, 30, NOW.plus(LIFETIME));
     SessionRecord {
-        id: claims.session_id,
-        agent_id: claims.agent_id,
-        token_hash: sign(claims).hash(),
         generation: claims.generation,
-        renewal_count: claims.generation,
-        max_renewals: 30,
-        ttl: TTL,
-        expires_at: claims.expires_at,
-        absolute_expires_at: NOW.plus(LIFETIME),
-        last_renewed_at: None,
-        previous_token_hash: None,
-        retry_hash: None,
-        rotated_generation: None,
-        revoked_at: None,
-        constraints: None,
+        last_renewal,
+        ..SessionRecord::new(id, claims.agent_id, sign(claims).hash(), &limits)
     }
 }
 
@@ -98,8 +101,8 @@ pub(crate) type Body = Full<Bytes>;
 pub(crate) type Inner = Mock<Request<()>, Response<Body>>;
 pub(crate) type InnerHandle = Handle<Request<()>, Response<Body>>;
 
-/// Sends a request through a layer: `Ok` with what the inner service was given, `Err` with the refusal. In the second case
-/// the inner service was dropped uncalled.
+/// Sends a request through a layer. Returns the request that reached the inner service, or the rejection. A rejected request never
+/// reached the inner service.
 pub(crate) async fn pass<L>(
     layer: &L,
     request: Request<()>,
@@ -108,13 +111,13 @@ where
     L: Layer<Inner, Service: Service<Request<()>, Response = Response<ResponseBody<Body>>, Error: Debug>>,
 {
     let (inner, mut handle) = mock::pair();
-    let (response, given) = tokio::join!(layer.layer(inner).oneshot(request), async {
+    let (response, admitted) = tokio::join!(layer.layer(inner).oneshot(request), async {
         let (request, send) = handle.next_request().await?;
         send.send_response(Response::new(Full::from("from the inner service")));
         Some(request)
     });
     let response = response.unwrap();
-    match given {
+    match admitted {
         None => Err(response),
         Some(request) => {
             let body = response.into_body().collect().await.unwrap();
@@ -124,9 +127,14 @@ where
     }
 }
 
-/// The kind of a refusal, from the error in its extensions.
-pub(crate) fn kind<B>(refusal: &Response<B>) -> ErrorKind {
-    refusal.extensions().get::<AuthError>().unwrap().kind()
+/// The kind of a rejection, from the error in its extensions.
+pub(crate) fn kind<B>(rejection: &Response<B>) -> ErrorKind {
+    rejection.extensions().get::<AuthError>().unwrap().kind()
+}
+
+/// The detail of a rejection, from the error in its extensions.
+pub(crate) fn detail<B>(rejection: &Response<B>) -> &str {
+    rejection.extensions().get::<AuthError>().unwrap().detail()
 }
 
 /// A header of a response, as text.

@@ -1,4 +1,4 @@
-//! A store that answers reads as it is told to; asked for anything else it can only fail.
+//! [`Stub`]: a store with scripted answers to reads. Every other call fails.
 
 use std::{
     pin::Pin,
@@ -26,9 +26,9 @@ pub(crate) struct Stub {
 
 struct State {
     answer: Option<Answer>,
-    /// What everything but a read fails with, if not with the error of the reads.
+    /// The error of every call except reads. Without it, those calls fail with the error of the reads.
     failure: Option<StoreError>,
-    held: Option<Arc<SessionRecord>>,
+    cached: Option<Arc<SessionRecord>>,
     cache_failure: Option<StoreError>,
     reads: Vec<SessionId>,
     waiting: Vec<oneshot::Sender<Answer>>,
@@ -40,7 +40,7 @@ impl Stub {
             state: Arc::new(Mutex::new(State {
                 answer,
                 failure: None,
-                held: None,
+                cached: None,
                 cache_failure: None,
                 reads: Vec::new(),
                 waiting: Vec::new(),
@@ -53,26 +53,26 @@ impl Stub {
         Self::with(Some(answer))
     }
 
-    /// Gives the same answer to every read and fails at everything else.
+    /// Gives the same answer to every read. Every other call fails with `failure`.
     pub(crate) fn failing_after(answer: Answer, failure: StoreError) -> Self {
         let stub = Self::with(Some(answer));
         stub.state.lock().unwrap().failure = Some(failure);
         stub
     }
 
-    /// Has a record in memory.
-    pub(crate) fn holding(self, record: SessionRecord) -> Self {
-        self.state.lock().unwrap().held = Some(Arc::new(record));
+    /// Puts a record into the near cache.
+    pub(crate) fn with_cached(self, record: SessionRecord) -> Self {
+        self.state.lock().unwrap().cached = Some(Arc::new(record));
         self
     }
 
-    /// Fails to start its cache.
-    pub(crate) fn without_cache(self, failure: StoreError) -> Self {
+    /// Makes `enable_cache` fail.
+    pub(crate) fn failing_to_enable_cache(self, failure: StoreError) -> Self {
         self.state.lock().unwrap().cache_failure = Some(failure);
         self
     }
 
-    /// Leaves every read without an answer until [`release`](Self::release).
+    /// Answers no read until [`release`](Self::release).
     pub(crate) fn silent() -> Self {
         Self::with(None)
     }
@@ -82,7 +82,7 @@ impl Stub {
         self.state.lock().unwrap().reads.clone()
     }
 
-    /// How many reads somebody still waits for.
+    /// The number of reads whose caller still waits.
     pub(crate) fn waiting(&self) -> usize {
         let state = self.state.lock().unwrap();
         state.waiting.iter().filter(|sender| !sender.is_closed()).count()
@@ -92,10 +92,11 @@ impl Stub {
         let state = self.state.lock().unwrap();
         match (&state.failure, &state.answer) {
             (Some(error), _) | (None, Some(Err(error))) => Err(error.clone()),
-            _ => unreachable!("the layers only read"),
+            _ => unreachable!("a layer only reads"),
         }
     }
 
+    /// Answers all waiting reads.
     pub(crate) fn release(&self, answer: &Answer) {
         for sender in self.state.lock().unwrap().waiting.drain(..) {
             let _ = sender.send(answer.clone());
@@ -155,8 +156,8 @@ impl CachedStore for Stub {
     }
 
     fn cached(&self, id: SessionId) -> Option<Arc<SessionRecord>> {
-        let held = self.state.lock().unwrap().held.clone();
-        held.filter(|held| held.id == id)
+        let cached = self.state.lock().unwrap().cached.clone();
+        cached.filter(|record| record.id == id)
     }
 
     fn read_through(&self, id: SessionId) -> Self::Read {

@@ -9,7 +9,7 @@ async fn the_first_opened_of_six_sessions_is_evicted() {
     let mut policy = SessionPolicy::default();
     policy.on_session_limit = OnSessionLimit::EvictOldest;
     for trial in 0..200 {
-        let sessions = SessionManager::new(MemoryStore::new(), signer())
+        let sessions = SessionManager::for_any_agent(MemoryStore::new(), signer())
             .policy(policy.clone())
             .clock(clock.clone());
         let mut opened = Vec::new();

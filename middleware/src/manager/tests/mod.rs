@@ -1,9 +1,9 @@
-mod ending;
+mod create;
 mod eviction;
-mod opening;
-mod renewing;
-mod repeating;
-mod rotating;
+mod renew;
+mod repeat;
+mod revoke;
+mod rotate;
 
 use std::time::Duration;
 
@@ -14,8 +14,8 @@ use crate::{
     MemoryStore, SessionAuthLayer,
     clock::ManualClock,
     session::{Constraints, CreateSession, SessionStatus},
-    session_auth::PresentedSession,
-    store::{Agent, AgentStore, PageRequest, RegisteredAgents, SessionCursor, StoreError},
+    session_auth::{PresentedSession, RenewalLayer},
+    store::{Agent, AgentStore, PageRequest, SessionCursor, StoreError},
     testing::{self, NOW, Stub, other_agent, signer, verifier},
 };
 
@@ -25,12 +25,12 @@ const LIFETIME: u64 = 2_592_000;
 struct Setup {
     store: MemoryStore,
     clock: ManualClock,
-    sessions: SessionManager<MemoryStore>,
+    sessions: SessionManager<MemoryStore, AnyAgent>,
 }
 
 fn setup() -> Setup {
     let (store, clock) = (MemoryStore::new(), ManualClock::new(NOW));
-    let sessions = SessionManager::new(store.clone(), signer()).clock(clock.clone());
+    let sessions = SessionManager::for_any_agent(store.clone(), signer()).clock(clock.clone());
     Setup {
         store,
         clock,
@@ -51,26 +51,26 @@ impl Setup {
         self.clock.advance(Duration::from_secs(seconds));
     }
 
-    async fn open(&self) -> IssuedSession {
+    async fn create(&self) -> IssuedSession {
         self.sessions.create(request()).await.unwrap()
     }
 
-    /// What the renewal layer hands on for a token.
+    /// The session that the renewal layer presents for a token.
     async fn present(&self, token: &SessionToken) -> PresentedSession {
-        let layer = SessionAuthLayer::for_renewal(verifier(), self.store.clone());
-        let given = testing::pass(&layer, bearing(token)).await.unwrap();
-        given.extensions().get::<PresentedSession>().unwrap().clone()
+        let layer = RenewalLayer::new(verifier(), self.store.clone());
+        let admitted = testing::pass(&layer, bearing(token)).await.unwrap();
+        admitted.extensions().get::<PresentedSession>().unwrap().clone()
     }
 
     async fn renew(&self, token: &SessionToken) -> Result<IssuedSession, AuthError> {
         self.sessions.renew(&self.present(token).await, None).await
     }
 
-    /// `None` when the token passes for API access, else why not.
-    async fn refusal(&self, token: &SessionToken) -> Option<ErrorKind> {
+    /// The error with which the token is rejected for API access. `None` if it is admitted.
+    async fn rejection(&self, token: &SessionToken) -> Option<ErrorKind> {
         let layer = SessionAuthLayer::new(verifier(), self.store.clone()).clock(self.clock.clone());
-        let verdict = testing::pass(&layer, bearing(token)).await;
-        verdict.err().map(|refusal| testing::kind(&refusal))
+        let outcome = testing::pass(&layer, bearing(token)).await;
+        outcome.err().map(|rejection| testing::kind(&rejection))
     }
 }
 
@@ -88,10 +88,10 @@ fn assert_kind<T: std::fmt::Debug>(result: Result<T, AuthError>, expected: Error
 }
 
 #[tokio::test]
-async fn a_store_that_fails_is_said_to_fail_whatever_was_asked() {
+async fn store_error_of_every_operation_is_store_unavailable() {
     let setup = setup();
     let presented = {
-        let token = setup.open().await.token;
+        let token = setup.create().await.token;
         setup.advance(TTL / 2);
         setup.present(&token).await
     };
@@ -100,10 +100,11 @@ async fn a_store_that_fails_is_said_to_fail_whatever_was_asked() {
         StoreError::Unavailable("READONLY".into()),
         StoreError::Unexpected("?".into()),
     ] {
+        let cause = error.to_string();
         let store = Stub::answering(Err(error));
-        let sessions = SessionManager::new(store, signer()).clock(setup.clock.clone());
+        let sessions = SessionManager::for_any_agent(store, signer()).clock(setup.clock.clone());
         let id = presented.session_id();
-        for (asked, outcome) in [
+        for (operation, outcome) in [
             ("create", sessions.create(request()).await.map(drop)),
             ("renew", sessions.renew(&presented, None).await.map(drop)),
             ("rotate", sessions.rotate(id).await.map(drop)),
@@ -116,8 +117,10 @@ async fn a_store_that_fails_is_said_to_fail_whatever_was_asked() {
             ("list", sessions.list(None, first_page(1)).await.map(drop)),
         ] {
             let error = outcome.unwrap_err();
-            assert_eq!(error.kind(), ErrorKind::StoreUnavailable, "{asked}");
-            assert_eq!(error.retry_after(), Some(1), "{asked}");
+            assert_eq!(error.kind(), ErrorKind::StoreUnavailable, "{operation}");
+            assert_eq!(error.retry_after(), Some(1), "{operation}");
+            let source = std::error::Error::source(&error).map(ToString::to_string);
+            assert_eq!(source, Some(cause.clone()), "{operation}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Layers that ask a near cache first: it lets pass, and refuses nobody.
+//! Bounded layers: a cached record can only admit a request.
 
 use super::*;
 use crate::{
@@ -22,26 +22,26 @@ fn next() -> Claims {
 }
 
 #[tokio::test]
-async fn a_record_in_memory_lets_pass_without_a_read() {
-    let store = Stub::silent().holding(record(&claims()));
-    let given = pass(&bounded(&store), request(&claims())).await.unwrap();
-    let session: &AuthenticatedSession = given.extensions().get().unwrap();
+async fn cached_record_admits_without_a_read() {
+    let store = Stub::silent().with_cached(record(&claims()));
+    let admitted = pass(&bounded(&store), request(&claims())).await.unwrap();
+    let session: &AuthenticatedSession = admitted.extensions().get().unwrap();
     assert_eq!(session.session_id, claims().session_id);
-    assert!(given.headers()[header::AUTHORIZATION].is_sensitive());
+    assert!(admitted.headers()[header::AUTHORIZATION].is_sensitive());
     assert_eq!(store.reads(), []);
 }
 
 #[tokio::test]
-async fn a_strict_layer_does_not_ask_memory() {
-    let store = Stub::answering(Ok(Some(revoked()))).holding(record(&claims()));
-    let refusal = pass(&access(store), request(&claims())).await.unwrap_err();
-    assert_eq!(kind(&refusal), ErrorKind::SessionRevoked);
+async fn strict_layer_ignores_the_cache() {
+    let store = Stub::answering(Ok(Some(revoked()))).with_cached(record(&claims()));
+    let rejection = pass(&access(store), request(&claims())).await.unwrap_err();
+    assert_eq!(kind(&rejection), ErrorKind::SessionRevoked);
 }
 
-/// The record in memory is that of before a renewal which another process has answered.
+/// The cached record is older than a renewal in another process.
 #[tokio::test]
-async fn a_token_newer_than_memory_passes_and_raises_no_suspicion() {
-    let store = Stub::answering(Ok(Some(renewed()))).holding(record(&claims()));
+async fn token_newer_than_the_cached_record_is_admitted_without_a_security_event() {
+    let store = Stub::answering(Ok(Some(renewed()))).with_cached(record(&claims()));
     let events = SecurityEvents::new();
     let layer = bounded(&store).events(events.clone());
     pass(&layer, request(&next())).await.unwrap();
@@ -50,70 +50,52 @@ async fn a_token_newer_than_memory_passes_and_raises_no_suspicion() {
 }
 
 #[tokio::test]
-async fn a_refusal_is_always_that_of_a_read_of_its_own() {
+async fn every_rejection_is_confirmed_by_a_read() {
     let id = claims().session_id;
-    for (held, read, expected) in [
+    for (cached, read, expected) in [
         (record(&claims()), None, None),
         (renewed(), Some(renewed()), Some(ErrorKind::TokenSuperseded)),
         (renewed(), Some(revoked()), Some(ErrorKind::SessionRevoked)),
         (renewed(), None, Some(ErrorKind::SessionNotFound)),
     ] {
-        let of_others = Stub::answering(Ok(read.clone())).sharing(Ok(Some(held.clone())));
-        for store in [Stub::answering(Ok(read)).holding(held), of_others] {
-            let refusal = pass(&bounded(&store), request(&claims())).await.err();
-            assert_eq!(refusal.map(|refusal| kind(&refusal)), expected);
-            let reads = if expected.is_some() { vec![id] } else { vec![] };
-            assert_eq!(store.reads(), reads);
-        }
+        let store = Stub::answering(Ok(read)).with_cached(cached);
+        let rejection = pass(&bounded(&store), request(&claims())).await.err();
+        assert_eq!(rejection.map(|rejection| kind(&rejection)), expected);
+        let reads = if expected.is_some() { vec![id] } else { vec![] };
+        assert_eq!(store.reads(), reads);
     }
 }
 
 #[tokio::test]
-async fn what_others_did_not_find_is_looked_for_again() {
-    let store = Stub::answering(Ok(Some(record(&claims())))).sharing(Ok(None));
-    pass(&bounded(&store), request(&claims())).await.unwrap();
-    assert_eq!(store.reads(), [claims().session_id]);
-}
-
-#[tokio::test]
-async fn a_refusal_by_a_read_of_its_own_is_not_read_again() {
+async fn rejection_after_a_cache_miss_is_not_confirmed_again() {
     let store = Stub::answering(Ok(Some(revoked())));
-    let refusal = pass(&bounded(&store), request(&claims())).await.unwrap_err();
-    assert_eq!(kind(&refusal), ErrorKind::SessionRevoked);
+    let rejection = pass(&bounded(&store), request(&claims())).await.unwrap_err();
+    assert_eq!(kind(&rejection), ErrorKind::SessionRevoked);
     assert_eq!(store.reads(), [claims().session_id]);
 }
 
-/// A second read would cost a second deadline.
 #[tokio::test]
-async fn a_store_that_fails_is_not_asked_again() {
-    let store = Stub::answering(Ok(Some(record(&claims())))).sharing(Err(StoreError::Timeout));
-    let refusal = pass(&bounded(&store), request(&claims())).await.unwrap_err();
-    assert_eq!(kind(&refusal), ErrorKind::StoreUnavailable);
-    assert_eq!(store.reads(), []);
-}
-
-#[tokio::test]
-async fn a_token_that_expired_is_refused_whatever_is_held() {
-    let store = Stub::answering(Ok(Some(record(&claims())))).holding(record(&claims()));
+async fn expired_token_is_rejected_despite_a_cached_record() {
+    let store = Stub::answering(Ok(Some(record(&claims())))).with_cached(record(&claims()));
     let layer = bounded(&store).clock(ManualClock::new(claims().expires_at));
-    let refusal = pass(&layer, request(&claims())).await.unwrap_err();
-    assert_eq!(kind(&refusal), ErrorKind::TokenExpired);
+    let rejection = pass(&layer, request(&claims())).await.unwrap_err();
+    assert_eq!(kind(&rejection), ErrorKind::TokenExpired);
 }
 
 #[tokio::test]
-async fn a_strict_copy_of_a_bounded_layer_reads() {
-    let store = Stub::answering(Ok(Some(revoked()))).holding(record(&claims()));
-    let refusal = pass(&bounded(&store).strict(), request(&claims()))
+async fn strict_copy_of_a_bounded_layer_reads_the_store() {
+    let store = Stub::answering(Ok(Some(revoked()))).with_cached(record(&claims()));
+    let rejection = pass(&bounded(&store).strict(), request(&claims()))
         .await
         .unwrap_err();
-    assert_eq!(kind(&refusal), ErrorKind::SessionRevoked);
+    assert_eq!(kind(&rejection), ErrorKind::SessionRevoked);
     assert_eq!(store.reads().len(), 1);
 }
 
 #[test]
-fn no_bounded_layer_is_built_when_the_cache_cannot_start() {
+fn bounded_layer_is_not_built_if_the_cache_cannot_start() {
     let failure = StoreError::Unavailable("no thread".into());
-    let store = Stub::silent().without_cache(failure);
+    let store = Stub::silent().failing_to_enable_cache(failure);
     let error = SessionAuthLayer::bounded(verifier(), store).unwrap_err();
     assert!(error.to_string().contains("no thread"), "{error}");
 }

@@ -1,13 +1,10 @@
-//! Where a token may stand in a request, and how.
+//! The form of the `Authorization` header.
 
 use super::*;
 use crate::{
     ErrorKind,
-    testing::{header, kind, pass},
+    testing::{detail, kind, pass},
 };
-
-const INVALID: &str = "Bearer realm=\"session\", error=\"invalid_token\"";
-const MISSING: &str = "Bearer realm=\"session\"";
 
 fn layer() -> SessionAuthLayer<Stub> {
     access(Stub::answering(Ok(Some(record(&claims())))))
@@ -26,124 +23,141 @@ fn with_headers(values: &[&[u8]]) -> Request<()> {
     request
 }
 
+const DEFAULT: &str = "The session token is missing or not valid.";
+const TAB: &str = "A tab follows Bearer, where a space must be.";
+const COLON: &str = "A colon follows Bearer, where a space must be.";
+const NO_SPACE: &str = "A space is missing between Bearer and the token.";
+const NO_SCHEME: &str = "The scheme Bearer is missing before the token.";
+const QUOTES: &str = "The token stands in quotes or brackets. Send it without them.";
+const SEVERAL: &str = "The Authorization header must hold one token and nothing else.";
+const EMPTY: &str = "The Authorization header has no token after Bearer.";
+const NOT_ASCII: &str = "The Authorization header has characters outside ASCII.";
+
 #[tokio::test]
-async fn the_scheme_is_bearer_in_any_case() {
+async fn scheme_is_bearer_in_any_case_followed_by_spaces() {
     for scheme in ["Bearer", "bearer", "BEARER", "bEaReR", "Bearer ", "Bearer   "] {
-        let value = format!("{scheme} {}", token());
-        let verdict = pass(&layer(), with_headers(&[value.as_bytes()])).await;
-        assert!(verdict.is_ok(), "{scheme:?}");
+        for end in ["", " ", "  "] {
+            let value = format!("{scheme} {}{end}", token());
+            let outcome = pass(&layer(), with_headers(&[value.as_bytes()])).await;
+            assert!(outcome.is_ok(), "{value:?}");
+        }
     }
 }
 
 #[tokio::test]
-async fn any_other_header_is_refused_and_its_challenge_has_an_error_when_the_scheme_is_ours() {
+async fn malformed_credentials_are_invalid_and_the_detail_names_the_mistake() {
     let token = token();
-    for (value, ours) in [
-        ("Bearer".to_owned(), true),
-        ("Bearer ".to_owned(), true),
-        (format!("Bearer {token} {token}"), true),
-        (format!("Bearer {token},"), true),
-        (format!("Bearer \"{token}\""), true),
-        (format!("Bearer token={token}"), true),
-        (format!("Bearer Bearer {token}"), true),
-        (format!("Bearer {token}\u{e9}"), true),
-        (format!("Basic {token}"), false),
-        (format!("Token {token}"), false),
-        (format!("Bearer: {token}"), false),
-        (format!("Bearer\t{token}"), false),
-        (format!("Bearer{token}"), false),
-        (format!(" {token}"), false),
-        (token.clone(), false),
-        (String::new(), false),
+    for (value, expected) in [
+        ("Bearer".to_owned(), EMPTY),
+        ("Bearer ".to_owned(), EMPTY),
+        ("Bearer   ".to_owned(), EMPTY),
+        (format!("Bearer {token} {token}"), SEVERAL),
+        (format!("Bearer {token}, {token}"), SEVERAL),
+        (format!("Bearer {token},"), SEVERAL),
+        (format!("Bearer {token}\t"), SEVERAL),
+        (format!("Bearer \t{token}"), SEVERAL),
+        (format!("Bearer Bearer {token}"), SEVERAL),
+        (format!("Bearer \"{token}\""), QUOTES),
+        (format!("Bearer '{token}'"), QUOTES),
+        (format!("Bearer <{token}>"), QUOTES),
+        (format!("Bearer token={token}"), DEFAULT),
+        ("Bearer x".to_owned(), DEFAULT),
+        (format!("Bearer {token}x"), DEFAULT),
+        (format!("Bearer {token}\u{e9}"), NOT_ASCII),
+        (format!("Bearer: {token}"), COLON),
+        (format!("bearer:{token}"), COLON),
+        ("Bearer:".to_owned(), COLON),
+        (format!("Bearer\t{token}"), TAB),
+        ("BEARER\tx".to_owned(), TAB),
+        (format!("Bearer{token}"), NO_SPACE),
+        (format!("Bearer={token}"), NO_SPACE),
+        (token.clone(), NO_SCHEME),
+        (format!(" {token}"), NO_SCHEME),
+        (format!("\"{token}\""), NO_SCHEME),
+        (format!("Basic {token}"), NO_SCHEME),
+        (format!("Token {token}"), NO_SCHEME),
     ] {
-        let refusal = pass(&layer(), with_headers(&[value.as_bytes()]))
+        let rejection = pass(&layer(), with_headers(&[value.as_bytes()]))
             .await
             .unwrap_err();
-        assert_eq!(refusal.status(), 401, "{value}");
-        assert_eq!(kind(&refusal), ErrorKind::InvalidToken, "{value}");
-        let challenge = if ours { INVALID } else { MISSING };
+        assert_eq!(rejection.status(), 401, "{value}");
+        assert_eq!(kind(&rejection), ErrorKind::InvalidToken, "{value}");
+        assert_eq!(challenge(&rejection), CHALLENGE_INVALID, "{value}");
+        assert_eq!(detail(&rejection), expected, "{value}");
+    }
+}
+
+#[tokio::test]
+async fn credentials_of_another_scheme_count_as_a_missing_token() {
+    for value in [
+        "",
+        "Basic dXNlcjpwYXNz",
+        "Basic",
+        "Token x",
+        "Digest username=\"a\", realm=\"b\"",
+        "Bearerx",
+        "BearerToken x",
+        "Bear x",
+        "Basic v4.public.x",
+    ] {
+        let rejection = pass(&layer(), with_headers(&[value.as_bytes()]))
+            .await
+            .unwrap_err();
+        assert_eq!(rejection.status(), 401, "{value}");
+        assert_eq!(kind(&rejection), ErrorKind::InvalidToken, "{value}");
+        assert_eq!(challenge(&rejection), CHALLENGE_MISSING, "{value}");
         assert_eq!(
-            header(&refusal, header::WWW_AUTHENTICATE),
-            Some(challenge),
+            detail(&rejection),
+            "This request needs a session token: Authorization: Bearer …",
             "{value}"
         );
     }
 }
 
 #[tokio::test]
-async fn there_is_one_header_even_where_each_of_several_would_do() {
-    let good = format!("Bearer {}", token());
+async fn several_headers_are_invalid_even_if_each_one_is_valid() {
+    let valid = format!("Bearer {}", token());
     for values in [
-        [good.as_bytes(), good.as_bytes()],
-        [good.as_bytes(), b"Basic x"],
-        [b"", good.as_bytes()],
+        [valid.as_bytes(), valid.as_bytes()],
+        [valid.as_bytes(), b"Basic x"],
+        [b"", valid.as_bytes()],
     ] {
-        let refusal = pass(&layer(), with_headers(&values)).await.unwrap_err();
-        assert_eq!(kind(&refusal), ErrorKind::InvalidToken);
-        assert_eq!(header(&refusal, header::WWW_AUTHENTICATE), Some(INVALID));
+        let rejection = pass(&layer(), with_headers(&values)).await.unwrap_err();
+        assert_eq!(kind(&rejection), ErrorKind::InvalidToken);
+        assert_eq!(challenge(&rejection), CHALLENGE_INVALID);
+        assert_eq!(detail(&rejection), "There is more than one Authorization header.");
     }
 }
 
 #[tokio::test]
-async fn a_request_without_a_token_is_challenged_without_an_error() {
-    let refusal = pass(&layer(), Request::new(())).await.unwrap_err();
-    assert_eq!(refusal.status(), 401);
-    assert_eq!(kind(&refusal), ErrorKind::InvalidToken);
-    assert_eq!(header(&refusal, header::WWW_AUTHENTICATE), Some(MISSING));
+async fn request_without_a_token_is_challenged_without_an_error() {
+    let rejection = pass(&layer(), Request::new(())).await.unwrap_err();
+    assert_eq!(rejection.status(), 401);
+    assert_eq!(kind(&rejection), ErrorKind::InvalidToken);
+    assert_eq!(challenge(&rejection), CHALLENGE_MISSING);
 }
 
 #[tokio::test]
-async fn a_token_in_the_query_is_refused_even_beside_a_good_header() {
+async fn no_detail_repeats_the_token() {
     let token = token();
-    for (query, passes) in [
-        (format!("access_token={token}"), false),
-        ("access_token=x".to_owned(), false),
-        ("access_token=".to_owned(), false),
-        ("a=b&access_token=x&c=d".to_owned(), false),
-        (format!("x={token}"), false),
-        (token.clone(), false),
-        ("access_token".to_owned(), false),
-        (format!("a=b&x={token}"), false),
-        ("x=wai_sess_v4.public.".to_owned(), false),
-        ("x=wai_sess_".to_owned(), true),
-        ("x=v4.public.abc".to_owned(), true),
-        ("token=abc&my_access_token=x".to_owned(), true),
-        (String::new(), true),
+    for value in [
+        format!("Bearer\t{token}"),
+        format!("Bearer{token}"),
+        format!("Bearer \"{token}\""),
+        format!("Bearer {token} {token}"),
+        format!("Bearer {token}x"),
+        token.clone(),
     ] {
-        let mut request = request(&claims());
-        *request.uri_mut() = format!("/path?{query}").parse().unwrap();
-        let verdict = pass(&layer(), request).await.map_err(|refusal| {
-            let challenge = header(&refusal, header::WWW_AUTHENTICATE);
-            assert_eq!(challenge, Some(INVALID), "{query}");
-            kind(&refusal)
-        });
-        let expected = if passes {
-            Ok(())
-        } else {
-            Err(ErrorKind::InvalidToken)
-        };
-        assert_eq!(verdict.map(drop), expected, "{query}");
+        let rejection = pass(&layer(), with_headers(&[value.as_bytes()])).await;
+        let rejection = rejection.unwrap_err();
+        assert!(!detail(&rejection).contains("v4.public"), "{value}");
     }
 }
 
 #[tokio::test]
-async fn a_token_with_the_configured_prefix_is_found_in_the_query() {
-    let layer = SessionAuthLayer::new(verifier().prefix("key_"), Stub::silent());
-    let detail = |query: &str| {
-        let uri = format!("/?x={query}").parse().unwrap();
-        let request = Request::builder().uri::<http::Uri>(uri).body(()).unwrap();
-        async { pass(&layer, request).await.unwrap_err() }
-    };
-    let found = detail("key_v4.public.x").await;
-    assert_eq!(header(&found, header::WWW_AUTHENTICATE), Some(INVALID));
-    let missing = detail("wai_sess_v4.public.x").await;
-    assert_ne!(header(&missing, header::WWW_AUTHENTICATE), Some(INVALID));
-}
-
-#[tokio::test]
-async fn a_header_has_at_most_4096_bytes() {
+async fn header_has_at_most_4096_bytes() {
     let rest = "Bearer ".len() + token().len() - crate::token::DEFAULT_PREFIX.len();
-    for (len, passes) in [(4096, true), (4097, false)] {
+    for (len, admitted) in [(4096, true), (4097, false)] {
         let prefix = "p".repeat(len - rest);
         let signer = crate::testing::signer().prefix(prefix.as_str());
         let token = signer.sign(&claims()).unwrap();
@@ -155,7 +169,12 @@ async fn a_header_has_at_most_4096_bytes() {
             .clock(ManualClock::new(NOW));
         let value = format!("Bearer {}", token.expose());
         assert_eq!(value.len(), len);
-        let verdict = pass(&layer, with_headers(&[value.as_bytes()])).await;
-        assert_eq!(verdict.is_ok(), passes, "{len}");
+        let outcome = pass(&layer, with_headers(&[value.as_bytes()])).await;
+        assert_eq!(outcome.is_ok(), admitted, "{len}");
+        if let Err(rejection) = outcome {
+            assert_eq!(challenge(&rejection), CHALLENGE_INVALID);
+            let expected = "The Authorization header is longer than 4096 bytes.";
+            assert_eq!(detail(&rejection), expected);
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! First the verdict, then the inner service's readiness, then the call; and what is left when somebody gives up.
+//! The order of the steps: authorization, readiness of the inner service, call. Also cancellation at each step.
 
 use std::{
     convert::Infallible,
@@ -28,7 +28,7 @@ fn good_store() -> Stub {
     Stub::answering(Ok(Some(record(&claims()))))
 }
 
-/// The next request of the inner service, which must be there already or come as soon as everybody had a chance to run.
+/// Waits for the next request of the inner service. Returns the handle for its response.
 async fn arrival(handle: &mut InnerHandle) -> SendResponse<Response<Body>> {
     let next = tokio::time::timeout(Duration::from_secs(1), handle.next_request());
     next.await
@@ -38,7 +38,7 @@ async fn arrival(handle: &mut InnerHandle) -> SendResponse<Response<Body>> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_request_that_may_pass_waits_for_the_inner_service_to_become_ready() {
+async fn admitted_request_waits_until_the_inner_service_is_ready() {
     let (mut service, mut handle) = service(good_store());
     handle.allow(0);
     let future = tokio::spawn(service.call(request(&claims())));
@@ -51,7 +51,7 @@ async fn a_request_that_may_pass_waits_for_the_inner_service_to_become_ready() {
     assert_eq!(future.await.unwrap().unwrap().status(), 200);
 }
 
-/// A service that must not even be asked whether it is ready.
+/// A service that panics on every call, `poll_ready` included.
 #[derive(Clone)]
 struct Untouchable;
 
@@ -61,16 +61,16 @@ impl Service<Request<()>> for Untouchable {
     type Future = Ready<Result<Self::Response, Infallible>>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        panic!("asked for capacity before the verdict")
+        panic!("polled for readiness before the authorization")
     }
 
     fn call(&mut self, _: Request<()>) -> Self::Future {
-        panic!("called before the verdict")
+        panic!("called before the authorization")
     }
 }
 
 #[tokio::test]
-async fn nobody_asks_for_the_inner_services_capacity_before_the_verdict() {
+async fn rejected_request_never_polls_the_inner_service_for_readiness() {
     let store = Stub::silent();
     let mut service = access(store.clone()).layer(Untouchable);
     let missing = service.ready().await.unwrap().call(Request::new(()));
@@ -83,7 +83,7 @@ async fn nobody_asks_for_the_inner_services_capacity_before_the_verdict() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_layer_is_always_ready_and_takes_no_capacity_for_that() {
+async fn layer_is_always_ready_and_reserves_no_capacity() {
     let (mut service, mut handle) = service(good_store());
     handle.allow(0);
     for _ in 0..3 {
@@ -98,8 +98,8 @@ async fn the_layer_is_always_ready_and_takes_no_capacity_for_that() {
             poll_once(&mut service.ready()).await,
             Poll::Ready(Ok(_))
         ));
-        let refusal = service.call(Request::new(())).await.unwrap();
-        assert_eq!(refusal.status(), 401);
+        let rejection = service.call(Request::new(())).await.unwrap();
+        assert_eq!(rejection.status(), 401);
     }
     let mut last = Box::pin(service.call(request(&claims())));
     assert!(poll_once(&mut last).await.is_pending());
@@ -110,7 +110,7 @@ async fn the_layer_is_always_ready_and_takes_no_capacity_for_that() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_request_given_up_during_the_read_is_never_made() {
+async fn request_cancelled_during_the_read_never_reaches_the_inner_service() {
     let store = Stub::silent();
     let (mut service, mut handle) = service(store.clone());
     let mut future = Box::pin(service.call(request(&claims())));
@@ -119,13 +119,13 @@ async fn a_request_given_up_during_the_read_is_never_made() {
     }
     assert_eq!(store.waiting(), 1);
     drop(future);
-    assert_eq!(store.waiting(), 0, "nobody waits for the store any more");
+    assert_eq!(store.waiting(), 0, "the read is cancelled too");
     drop(service);
     assert!(handle.next_request().await.is_none());
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_request_given_up_before_the_inner_service_was_ready_takes_no_place() {
+async fn request_cancelled_before_readiness_reserves_no_capacity() {
     let (mut service, mut handle) = service(good_store());
     handle.allow(0);
     let mut future = Box::pin(service.call(request(&claims())));
@@ -142,12 +142,12 @@ async fn a_request_given_up_before_the_inner_service_was_ready_takes_no_place() 
     drop(service);
     assert!(
         handle.next_request().await.is_none(),
-        "the first one was never made"
+        "the cancelled request is never sent"
     );
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_token_that_expires_while_the_store_is_read_is_refused() {
+async fn token_that_expires_during_the_read_is_rejected() {
     let (store, clock) = (Stub::silent(), ManualClock::new(NOW));
     let (inner, mut handle): (Inner, _) = mock::pair();
     let mut service = access(store.clone()).clock(clock.clone()).layer(inner);
@@ -155,17 +155,17 @@ async fn a_token_that_expires_while_the_store_is_read_is_refused() {
     assert!(poll_once(&mut future).await.is_pending());
     clock.set(clock.now().plus(TTL));
     store.release(&Ok(Some(record(&claims()))));
-    let Poll::Ready(refusal) = poll_once(&mut future).await else {
-        panic!("waits for the inner service")
+    let Poll::Ready(rejection) = poll_once(&mut future).await else {
+        panic!("the request was admitted")
     };
-    assert_eq!(kind(&refusal.unwrap()), ErrorKind::TokenExpired);
+    assert_eq!(kind(&rejection.unwrap()), ErrorKind::TokenExpired);
     drop(future);
     drop(service);
     assert!(handle.next_request().await.is_none());
 }
 
 #[tokio::test(start_paused = true)]
-async fn errors_of_the_inner_service_are_its_own() {
+async fn errors_of_the_inner_service_are_passed_on_unchanged() {
     let (mut service, mut handle) = service(good_store());
     let mut future = Box::pin(service.call(request(&claims())));
     assert!(poll_once(&mut future).await.is_pending());
@@ -178,7 +178,7 @@ async fn errors_of_the_inner_service_are_its_own() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn requests_at_once_are_judged_apart() {
+async fn concurrent_requests_are_authorized_independently() {
     let store = Stub::silent();
     let (mut service, mut handle) = service(store.clone());
     let good = tokio::spawn(service.call(request(&claims())));

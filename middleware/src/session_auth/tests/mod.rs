@@ -1,8 +1,12 @@
 mod bounded;
 mod credentials;
 mod flow;
+
+mod optional;
+mod query;
 mod renewal;
 mod replaced;
+mod token_header;
 mod verdicts;
 
 use http::{HeaderValue, Request, header};
@@ -11,10 +15,14 @@ use super::*;
 use crate::{
     clock::ManualClock,
     session::SessionRecord,
-    testing::{NOW, Stub, claims, record, sign, verifier},
+    testing::{NOW, Stub, claims, header, record, sign, verifier},
     token::Claims,
 };
 
+const CHALLENGE_INVALID: Option<&str> = Some("Bearer realm=\"session\", error=\"invalid_token\"");
+const CHALLENGE_MISSING: Option<&str> = Some("Bearer realm=\"session\"");
+
+/// A strict layer at `NOW`.
 fn access(store: Stub) -> SessionAuthLayer<Stub> {
     SessionAuthLayer::new(verifier(), store).clock(ManualClock::new(NOW))
 }
@@ -28,12 +36,17 @@ fn request(claims: &Claims) -> Request<()> {
         .unwrap()
 }
 
-/// The record after a renewal: the token of `claims()` is no longer its current one.
+/// The session after a renewal: its current token is not that of `claims()`.
 fn renewed() -> SessionRecord {
     record(&Claims {
         generation: 1,
         ..claims()
     })
+}
+
+/// The `WWW-Authenticate` header of a rejection.
+fn challenge<B>(rejection: &http::Response<B>) -> Option<&str> {
+    header(rejection, header::WWW_AUTHENTICATE)
 }
 
 fn revoked() -> SessionRecord {

@@ -1,4 +1,4 @@
-//! Who passes, who does not, and what both are told.
+//! Admission and rejection: the extensions of admitted requests, and the responses to rejected ones.
 
 use super::*;
 use crate::{
@@ -6,10 +6,8 @@ use crate::{
     clock::Timestamp,
     session::Constraints,
     store::StoreError,
-    testing::{Answer, LIFETIME, TTL, header, json, kind, other_agent, pass},
+    testing::{Answer, CapturedLogs, LIFETIME, TTL, json, kind, other_agent, pass},
 };
-
-const CHALLENGE: Option<&str> = Some("Bearer realm=\"session\", error=\"invalid_token\"");
 
 fn expired() -> Claims {
     Claims {
@@ -19,21 +17,36 @@ fn expired() -> Claims {
 }
 
 #[tokio::test]
-async fn every_reason_is_told_apart_and_keeps_the_request_from_the_inner_service() {
+async fn each_reason_has_its_own_error_and_keeps_the_request_from_the_inner_service() {
     let other_agents = SessionRecord {
         agent_id: other_agent(),
         ..record(&claims())
     };
-    let cut_short = SessionRecord {
-        expires_at: NOW,
+    let expired = SessionRecord {
+        ttl: 0,
         ..record(&claims())
     };
     let rows: Vec<(Answer, ErrorKind, u16, Option<&str>)> = vec![
-        (Ok(None), ErrorKind::SessionNotFound, 401, CHALLENGE),
-        (Ok(Some(revoked())), ErrorKind::SessionRevoked, 401, CHALLENGE),
-        (Ok(Some(renewed())), ErrorKind::TokenSuperseded, 401, CHALLENGE),
-        (Ok(Some(other_agents)), ErrorKind::InvalidToken, 401, CHALLENGE),
-        (Ok(Some(cut_short)), ErrorKind::TokenExpired, 401, CHALLENGE),
+        (Ok(None), ErrorKind::SessionNotFound, 401, CHALLENGE_INVALID),
+        (
+            Ok(Some(revoked())),
+            ErrorKind::SessionRevoked,
+            401,
+            CHALLENGE_INVALID,
+        ),
+        (
+            Ok(Some(renewed())),
+            ErrorKind::TokenSuperseded,
+            401,
+            CHALLENGE_INVALID,
+        ),
+        (
+            Ok(Some(other_agents)),
+            ErrorKind::InvalidToken,
+            401,
+            CHALLENGE_INVALID,
+        ),
+        (Ok(Some(expired)), ErrorKind::TokenExpired, 401, CHALLENGE_INVALID),
         (Err(StoreError::Timeout), ErrorKind::StoreUnavailable, 503, None),
         (
             Err(StoreError::Unavailable("OOM".into())),
@@ -49,49 +62,50 @@ async fn every_reason_is_told_apart_and_keeps_the_request_from_the_inner_service
         ),
     ];
     for (answer, expected, status, challenge) in rows {
-        let refusal = pass(&access(Stub::answering(answer)), request(&claims()))
+        let rejection = pass(&access(Stub::answering(answer)), request(&claims()))
             .await
             .unwrap_err();
-        assert_eq!(kind(&refusal), expected);
-        assert_eq!(refusal.status(), status, "{expected:?}");
+        assert_eq!(kind(&rejection), expected);
+        assert_eq!(rejection.status(), status, "{expected:?}");
         assert_eq!(
-            header(&refusal, header::WWW_AUTHENTICATE),
+            header(&rejection, header::WWW_AUTHENTICATE),
             challenge,
             "{expected:?}"
         );
         assert_eq!(
-            header(&refusal, header::CACHE_CONTROL),
+            header(&rejection, header::CACHE_CONTROL),
             Some("no-store"),
             "{expected:?}"
         );
         let retry_after = (expected == ErrorKind::StoreUnavailable).then_some("1");
-        assert_eq!(header(&refusal, header::RETRY_AFTER), retry_after, "{expected:?}");
-        assert_eq!(json(refusal).await["code"], expected.code());
+        assert_eq!(
+            header(&rejection, header::RETRY_AFTER),
+            retry_after,
+            "{expected:?}"
+        );
+        assert_eq!(json(rejection).await["code"], expected.code());
     }
 }
 
 #[tokio::test]
-async fn an_unproven_token_is_refused_without_a_question_to_the_store() {
+async fn token_that_is_not_verified_is_rejected_without_a_read() {
     let foreign = crate::token::TokenSigner::new(crate::SigningKey::generate().unwrap());
     let foreign = foreign.sign(&claims()).unwrap();
     let mut forged = request(&claims());
     let bearer = HeaderValue::try_from(format!("Bearer {}", foreign.expose())).unwrap();
     forged.headers_mut().insert(header::AUTHORIZATION, bearer);
-    for (request, challenge) in [
-        (forged, CHALLENGE),
-        (Request::new(()), Some("Bearer realm=\"session\"")),
-    ] {
+    for (request, challenge) in [(forged, CHALLENGE_INVALID), (Request::new(()), CHALLENGE_MISSING)] {
         let store = Stub::answering(Ok(Some(record(&claims()))));
-        let refusal = pass(&access(store.clone()), request).await.unwrap_err();
-        assert_eq!(kind(&refusal), ErrorKind::InvalidToken);
-        assert_eq!(refusal.status(), 401);
-        assert_eq!(header(&refusal, header::WWW_AUTHENTICATE), challenge);
+        let rejection = pass(&access(store.clone()), request).await.unwrap_err();
+        assert_eq!(kind(&rejection), ErrorKind::InvalidToken);
+        assert_eq!(rejection.status(), 401);
+        assert_eq!(header(&rejection, header::WWW_AUTHENTICATE), challenge);
         assert_eq!(store.reads(), []);
     }
 }
 
 #[tokio::test]
-async fn an_expired_token_is_told_so_unless_its_session_was_revoked() {
+async fn expired_token_is_rejected_as_expired_unless_its_session_was_revoked() {
     for (answer, expected) in [
         (Ok(None), ErrorKind::TokenExpired),
         (Ok(Some(record(&expired()))), ErrorKind::TokenExpired),
@@ -99,45 +113,44 @@ async fn an_expired_token_is_told_so_unless_its_session_was_revoked() {
         (Ok(Some(revoked())), ErrorKind::SessionRevoked),
         (Err(StoreError::Timeout), ErrorKind::StoreUnavailable),
     ] {
-        let refusal = pass(&access(Stub::answering(answer)), request(&expired()))
+        let rejection = pass(&access(Stub::answering(answer)), request(&expired()))
             .await
             .unwrap_err();
-        assert_eq!(kind(&refusal), expected);
+        assert_eq!(kind(&rejection), expected);
     }
 }
 
 #[tokio::test]
-async fn a_token_passes_until_the_second_before_its_expiry() {
+async fn token_is_admitted_until_the_second_before_its_expiry() {
     let layer = SessionAuthLayer::new(verifier(), Stub::answering(Ok(Some(record(&claims())))));
-    for (now, passes) in [(TTL - 1, true), (TTL, false), (TTL + 1, false)] {
+    for (now, admitted) in [(TTL - 1, true), (TTL, false), (TTL + 1, false)] {
         let layer = layer.clone().clock(ManualClock::new(NOW.plus(now)));
-        let verdict = pass(&layer, request(&claims())).await;
-        assert_eq!(verdict.is_ok(), passes, "{now}");
+        let outcome = pass(&layer, request(&claims())).await;
+        assert_eq!(outcome.is_ok(), admitted, "{now}");
     }
 }
 
 #[tokio::test]
-async fn the_store_is_asked_once_for_the_tokens_session() {
+async fn admission_reads_the_tokens_session_once() {
     let store = Stub::answering(Ok(Some(record(&claims()))));
     pass(&access(store.clone()), request(&claims())).await.unwrap();
     assert_eq!(store.reads(), [claims().session_id]);
 }
 
 #[tokio::test]
-async fn the_inner_service_finds_the_session_and_its_constraints() {
+async fn admitted_request_carries_the_session_and_its_constraints() {
     let claims = Claims {
         generation: 3,
         issued_at: Timestamp(NOW.0 - 7),
         ..claims()
     };
     let constraints = Constraints::new(r#"{"paths":["/a"],"max":1.10}"#).unwrap();
-    let record = SessionRecord {
-        renewal_count: 2,
-        last_renewed_at: Some(claims.issued_at),
+    let mut record = SessionRecord {
         constraints: Some(constraints.clone()),
         ..record(&claims)
     };
-    let given = pass(&access(Stub::answering(Ok(Some(record)))), request(&claims))
+    record.last_renewal.as_mut().unwrap().count = 2;
+    let admitted = pass(&access(Stub::answering(Ok(Some(record)))), request(&claims))
         .await
         .unwrap();
     let expected = AuthenticatedSession {
@@ -153,57 +166,57 @@ async fn the_inner_service_finds_the_session_and_its_constraints() {
         last_renewed_at: Some(claims.issued_at),
         constraints: Some(constraints),
     };
-    assert_eq!(given.extensions().get(), Some(&expected));
-    assert!(given.extensions().get::<PresentedSession>().is_none());
+    assert_eq!(admitted.extensions().get(), Some(&expected));
+    assert!(admitted.extensions().get::<PresentedSession>().is_none());
 }
 
 #[tokio::test]
-async fn the_request_reaches_the_inner_service_as_it_was_sent() {
+async fn admitted_request_reaches_the_inner_service_unchanged() {
     let mut sent = request(&claims());
     *sent.method_mut() = http::Method::PATCH;
     *sent.uri_mut() = "/a?b=c".parse().unwrap();
     sent.headers_mut().insert("x-b", HeaderValue::from_static("d"));
     sent.extensions_mut().insert("an extension");
     let headers = sent.headers().clone();
-    let given = pass(&access(Stub::answering(Ok(Some(record(&claims()))))), sent)
+    let admitted = pass(&access(Stub::answering(Ok(Some(record(&claims()))))), sent)
         .await
         .unwrap();
-    assert_eq!(given.method(), http::Method::PATCH);
-    assert_eq!(given.uri(), "/a?b=c");
-    assert_eq!(*given.headers(), headers);
-    assert_eq!(given.extensions().get(), Some(&"an extension"));
+    assert_eq!(admitted.method(), http::Method::PATCH);
+    assert_eq!(admitted.uri(), "/a?b=c");
+    assert_eq!(*admitted.headers(), headers);
+    assert_eq!(admitted.extensions().get(), Some(&"an extension"));
 }
 
 #[tokio::test]
-async fn a_refusal_repeats_the_request_id_and_names_the_realm() {
+async fn rejection_repeats_the_request_id_and_names_the_realm() {
     let mut sent = request(&claims());
     sent.headers_mut()
         .insert("x-request-id", HeaderValue::from_static("req-1"));
     let layer = access(Stub::answering(Ok(None))).realm("my\"api");
-    let refusal = pass(&layer, sent).await.unwrap_err();
+    let rejection = pass(&layer, sent).await.unwrap_err();
     assert_eq!(
-        header(&refusal, header::WWW_AUTHENTICATE),
+        header(&rejection, header::WWW_AUTHENTICATE),
         Some("Bearer realm=\"myapi\", error=\"invalid_token\"")
     );
-    assert_eq!(json(refusal).await["requestId"], "req-1");
+    assert_eq!(json(rejection).await["requestId"], "req-1");
 }
 
 #[tokio::test]
-async fn refusals_may_have_another_shape_and_still_carry_the_error() {
+async fn on_rejection_replaces_the_response_and_keeps_the_error_in_its_extensions() {
     let layer = access(Stub::answering(Ok(None))).on_rejection(|error: &AuthError, _| {
         let mut response = http::Response::new(error.kind().code().into());
         *response.status_mut() = http::StatusCode::IM_A_TEAPOT;
         response
     });
-    // One refusal comes before the store was asked, one after it.
+    // The first request is rejected before the store is read, the second one afterwards.
     for (request, expected) in [
         (Request::new(()), ErrorKind::InvalidToken),
         (request(&claims()), ErrorKind::SessionNotFound),
     ] {
-        let refusal = pass(&layer, request).await.unwrap_err();
-        assert_eq!(refusal.status(), http::StatusCode::IM_A_TEAPOT);
-        assert_eq!(kind(&refusal), expected);
-        let body = http_body_util::BodyExt::collect(refusal.into_body())
+        let rejection = pass(&layer, request).await.unwrap_err();
+        assert_eq!(rejection.status(), http::StatusCode::IM_A_TEAPOT);
+        assert_eq!(kind(&rejection), expected);
+        let body = http_body_util::BodyExt::collect(rejection.into_body())
             .await
             .unwrap();
         assert_eq!(body.to_bytes(), expected.code());
@@ -211,12 +224,33 @@ async fn refusals_may_have_another_shape_and_still_carry_the_error() {
 }
 
 #[tokio::test]
-async fn what_the_inner_service_gets_does_not_show_the_token_in_a_log() {
-    let given = pass(
+async fn authorization_header_of_an_admitted_request_is_marked_sensitive() {
+    let admitted = pass(
         &access(Stub::answering(Ok(Some(record(&claims()))))),
         request(&claims()),
     )
     .await
     .unwrap();
-    assert!(given.headers()[header::AUTHORIZATION].is_sensitive());
+    assert!(admitted.headers()[header::AUTHORIZATION].is_sensitive());
+}
+
+#[tokio::test]
+async fn store_error_of_a_rejected_request_is_logged_once() {
+    for (error, level) in [
+        (StoreError::Timeout, tracing::Level::WARN),
+        (StoreError::Unavailable("OOM".into()), tracing::Level::WARN),
+        (StoreError::Unexpected("?".into()), tracing::Level::ERROR),
+    ] {
+        let cause = error.to_string();
+        let logs = CapturedLogs::start();
+        let layer = access(Stub::answering(Err(error)));
+        let rejection = pass(&layer, request(&claims())).await.unwrap_err();
+        assert_eq!(kind(&rejection), ErrorKind::StoreUnavailable);
+        let events = logs.containing(&cause);
+        assert_eq!(events.len(), 1, "{events:?}");
+        assert_eq!(events[0].0, level, "{events:?}");
+        assert!(events[0].1.contains("STORE_UNAVAILABLE"), "{events:?}");
+        let body = json(rejection).await.to_string();
+        assert!(!body.contains(&cause), "the cause is not sent: {body}");
+    }
 }

@@ -1,4 +1,4 @@
-//! Another PASETO library reads our tokens, and this crate reads the ones that it builds.
+//! Interoperability: another PASETO library verifies our tokens, and this crate verifies its tokens.
 
 use rusty_paseto::core::{
     Footer, ImplicitAssertion, Key, Paseto, PasetoAsymmetricPrivateKey, PasetoAsymmetricPublicKey, Payload,
@@ -13,7 +13,7 @@ fn decode(paserk: &str) -> Vec<u8> {
     URL_SAFE_NO_PAD.decode(bytes).unwrap()
 }
 
-/// A token of the tests' key with any content, prefix included.
+/// A token with any content, signed by the test key, with the prefix.
 pub(super) fn build(payload: &str, footer: Option<&str>, implicit_assertion: Option<&str>) -> String {
     let key = decode(SECRET);
     let key = PasetoAsymmetricPrivateKey::<V4, Public>::try_from(key.as_slice()).unwrap();
@@ -32,13 +32,13 @@ pub(super) fn footer() -> String {
     json!({ "kid": KID }).to_string()
 }
 
-/// The payload of the tests' claims.
+/// The payload of the test claims.
 pub(super) fn payload() -> Value {
     contents(sign(&claims()).expose()).0
 }
 
 #[test]
-fn it_reads_our_tokens() {
+fn other_library_verifies_our_tokens() {
     let token = sign(&claims());
     let paseto = token.expose().strip_prefix(DEFAULT_PREFIX).unwrap();
     let key = Key::<32>::try_from(decode(PUBLIC).as_slice()).unwrap();
@@ -49,12 +49,12 @@ fn it_reads_our_tokens() {
 }
 
 #[test]
-fn we_read_its_tokens() {
+fn this_crate_verifies_tokens_of_the_other_library() {
     let token = build(&payload().to_string(), Some(&footer()), None);
     assert_eq!(*verifier().verify(&token).unwrap().claims(), claims());
 }
 
-/// One member of the payload changed to a value, or left out.
+/// A token with one claim set to a value, or without that claim.
 fn with(member: &str, value: Option<Value>) -> String {
     let mut payload = payload();
     let members = payload.as_object_mut().unwrap();
@@ -66,30 +66,30 @@ fn with(member: &str, value: Option<Value>) -> String {
 }
 
 #[test]
-fn times_may_have_an_offset_or_a_fraction_which_is_cut_off() {
+fn times_may_have_an_offset_and_a_fraction_is_truncated() {
     for exp in [
         "2025-10-09T08:55:00Z",
         "2025-10-09T08:55:00+00:00",
         "2025-10-09T10:55:00+02:00",
         "2025-10-09T08:55:00.999Z",
     ] {
-        let proven = verifier().verify(&with("exp", Some(json!(exp)))).unwrap();
-        assert_eq!(proven.claims().expires_at, claims().expires_at, "{exp}");
+        let verified = verifier().verify(&with("exp", Some(json!(exp)))).unwrap();
+        assert_eq!(verified.claims().expires_at, claims().expires_at, "{exp}");
     }
 }
 
 #[test]
-fn a_token_is_not_valid_before_its_nbf() {
+fn token_is_not_valid_before_its_nbf() {
     let token = with("nbf", Some(json!("2025-10-09T08:53:30Z")));
-    let proven = verifier().verify(&token).unwrap();
+    let verified = verifier().verify(&token).unwrap();
     let invalid = Err(ErrorKind::InvalidToken);
-    for (now, verdict) in [(9, invalid), (10, Ok(())), (11, Ok(()))] {
-        assert_eq!(proven.check_expiry(NOW.plus(now)), verdict, "{now}");
+    for (now, expected) in [(9, invalid), (10, Ok(())), (11, Ok(()))] {
+        assert_eq!(verified.check_expiry(NOW.plus(now)), expected, "{now}");
     }
 }
 
 #[test]
-fn members_that_this_crate_does_not_know_are_passed_over() {
+fn unknown_members_are_ignored() {
     let token = with("jti", Some(json!("x")));
     assert!(verifier().verify(&token).is_ok());
     let footer = json!({ "kid": KID, "wpk": "x" }).to_string();
@@ -98,7 +98,7 @@ fn members_that_this_crate_does_not_know_are_passed_over() {
 }
 
 #[test]
-fn a_well_signed_payload_without_sense_is_refused() {
+fn signed_payload_with_a_missing_or_malformed_claim_is_rejected() {
     for member in ["iss", "sub", "agt", "gen", "iat", "exp"] {
         for value in [
             None,
@@ -107,9 +107,9 @@ fn a_well_signed_payload_without_sense_is_refused() {
             Some(json!("x")),
             Some(json!(-1)),
         ] {
-            let refused = verifier().verify(&with(member, value.clone()));
+            let rejected = verifier().verify(&with(member, value.clone()));
             assert_eq!(
-                refused.unwrap_err(),
+                rejected.unwrap_err(),
                 ErrorKind::InvalidToken,
                 "{member}: {value:?}"
             );
@@ -125,8 +125,12 @@ fn a_well_signed_payload_without_sense_is_refused() {
         ("sub", json!("0199c82cc0007abc8def0123456789ab")),
         ("aud", json!(["api"])),
     ] {
-        let refused = verifier().verify(&with(member, Some(value.clone())));
-        assert_eq!(refused.unwrap_err(), ErrorKind::InvalidToken, "{member}: {value}");
+        let rejected = verifier().verify(&with(member, Some(value.clone())));
+        assert_eq!(
+            rejected.unwrap_err(),
+            ErrorKind::InvalidToken,
+            "{member}: {value}"
+        );
     }
     for payload in ["", "null", "[]", "{}", "x"] {
         let token = build(payload, Some(&footer()), None);

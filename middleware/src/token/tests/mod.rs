@@ -1,6 +1,6 @@
 mod interop;
 mod keys;
-mod refusals;
+mod rejections;
 mod signature_cache;
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -13,12 +13,12 @@ use crate::{
     testing::{KID, NOW, claims, sign, signer, verifier},
 };
 
-/// The last second of the year 9999, and so of RFC 3339.
+/// The last second of the year 9999, the end of the range of RFC 3339.
 const LAST_SECOND: Timestamp = Timestamp(253_402_300_799);
 
 const SIGNATURE_LEN: usize = 64;
 
-/// The token of the tests' claims and key.
+/// The token of the test claims, signed by the test key.
 const GOLDEN: &str = "wai_sess_v4.public.eyJpc3MiOiJ0b3dlci1zZXNzaW9uLWF1dGgiLCJzdWIiOiIwMTk5YzgyYy1jMDAwLTdhYmMtOGRlZi0wM\
     TIzNDU2Nzg5YWIiLCJhZ3QiOiI2ZjFjN2E1Mi0yZjM5LTRiMGUtOWM1NS0wYjdmM2UzZDJhMTEiLCJnZW4iOjAsImlhdCI6IjIwM\
     jUtMTAtMDlUMDg6NTM6MjBaIiwiZXhwIjoiMjAyNS0xMC0wOVQwODo1NTowMFoifW73ZFW3ZtdyLIEtZWP-Y1H7aIzdzjeQI06J1\
@@ -39,15 +39,15 @@ fn contents(bearer: &str) -> (Value, Value) {
 }
 
 #[test]
-fn the_same_claims_give_the_same_token_byte_for_byte() {
+fn same_claims_give_the_same_token_byte_for_byte() {
     let token = sign(&claims());
     assert_eq!(token.expose(), sign(&claims()).expose());
-    // Written down, since renewal answers of an earlier process or version can be given again only while this holds.
+    // A constant, since a repeated renewal may need the token of an earlier process or version.
     assert_eq!(token.expose(), GOLDEN);
 }
 
 #[test]
-fn any_other_claim_gives_another_token_and_another_hash() {
+fn other_claims_give_another_token_and_another_hash() {
     let first = sign(&claims());
     let next = sign(&Claims {
         generation: 1,
@@ -58,7 +58,7 @@ fn any_other_claim_gives_another_token_and_another_hash() {
 }
 
 #[test]
-fn the_hash_is_sha_256_of_the_whole_bearer_string() {
+fn hash_is_sha_256_of_the_whole_bearer_string() {
     let sha_256_of_abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
     let hex: String = TokenHash::of("abc")
         .as_bytes()
@@ -68,13 +68,13 @@ fn the_hash_is_sha_256_of_the_whole_bearer_string() {
     assert_eq!(hex, sha_256_of_abc);
 
     let token = sign(&claims());
-    let proven = verifier().verify(token.expose()).unwrap();
+    let verified = verifier().verify(token.expose()).unwrap();
     assert_eq!(token.hash(), TokenHash::of(token.expose()));
-    assert_eq!(*proven.hash(), token.hash());
+    assert_eq!(*verified.hash(), token.hash());
 }
 
 #[test]
-fn claims_survive_the_token() {
+fn verified_token_has_the_signed_claims() {
     for claims in [
         claims(),
         Claims {
@@ -87,13 +87,13 @@ fn claims_survive_the_token() {
             ..claims()
         },
     ] {
-        let proven = verifier().verify(sign(&claims).expose()).unwrap();
-        assert_eq!(*proven.claims(), claims);
+        let verified = verifier().verify(sign(&claims).expose()).unwrap();
+        assert_eq!(*verified.claims(), claims);
     }
 }
 
 #[test]
-fn a_time_that_rfc_3339_cannot_write_is_not_signed() {
+fn time_outside_rfc_3339_is_not_signed() {
     for expires_at in [LAST_SECOND.plus(1), Timestamp(u64::MAX)] {
         let claims = Claims {
             expires_at,
@@ -104,7 +104,7 @@ fn a_time_that_rfc_3339_cannot_write_is_not_signed() {
 }
 
 #[test]
-fn the_payload_says_what_the_design_says_and_nothing_else() {
+fn payload_has_the_documented_claims_and_no_others() {
     let without_audience = json!({
         "iss": "tower-session-auth",
         "sub": "0199c82c-c000-7abc-8def-0123456789ab",
@@ -129,10 +129,10 @@ fn the_payload_says_what_the_design_says_and_nothing_else() {
 }
 
 #[test]
-fn a_token_expires_at_the_very_second_of_exp() {
+fn token_expires_at_the_second_of_exp() {
     let expired = Err(ErrorKind::TokenExpired);
-    let proven = verifier().verify(sign(&claims()).expose()).unwrap();
-    for (now, verdict) in [(0, Ok(())), (99, Ok(())), (100, expired), (101, expired)] {
-        assert_eq!(proven.check_expiry(NOW.plus(now)), verdict, "{now}");
+    let verified = verifier().verify(sign(&claims()).expose()).unwrap();
+    for (now, expected) in [(0, Ok(())), (99, Ok(())), (100, expired), (101, expired)] {
+        assert_eq!(verified.check_expiry(NOW.plus(now)), expected, "{now}");
     }
 }

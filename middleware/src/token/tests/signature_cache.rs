@@ -1,48 +1,48 @@
 use super::*;
 use crate::testing::{self, key};
 
-fn remembers(verifier: &TokenVerifier, token: &SessionToken) -> bool {
-    verifier.remembers(&token.hash())
+fn has_cached(verifier: &TokenVerifier, token: &SessionToken) -> bool {
+    verifier.has_cached(&token.hash())
 }
 
 #[test]
-fn a_token_is_remembered_once_it_was_proven_and_gives_the_same_again() {
+fn verified_token_is_cached_with_its_claims_and_hash() {
     let (verifier, token) = (verifier(), sign(&claims()));
-    assert!(!remembers(&verifier, &token));
+    assert!(!has_cached(&verifier, &token));
     let first = verifier.verify(token.expose()).unwrap();
-    assert!(remembers(&verifier.clone(), &token), "clones share it");
+    assert!(has_cached(&verifier.clone(), &token), "clones share the cache");
     let again = verifier.verify(token.expose()).unwrap();
     assert_eq!(again.claims(), first.claims());
     assert_eq!(again.hash(), first.hash());
 }
 
 #[test]
-fn what_was_refused_is_not_remembered() {
+fn rejected_token_is_not_cached() {
     let (verifier, token) = (verifier(), sign(&claims()));
     let forged = SessionToken::from_bearer(token.expose().replace(".eyJp", ".eyJq"));
     assert_eq!(verifier.verify(forged.expose()), Err(ErrorKind::InvalidToken));
-    assert!(!remembers(&verifier, &forged));
+    assert!(!has_cached(&verifier, &forged));
 }
 
 #[test]
-fn a_key_that_is_retired_takes_its_proven_tokens_along() {
+fn replaced_keys_invalidate_the_tokens_that_they_verified() {
     let (verifier, token) = (verifier(), sign(&claims()));
     let clone = verifier.clone();
     clone.verify(token.expose()).unwrap();
     verifier.set_keys([SigningKey::generate().unwrap().verifying_key().clone()]);
     assert_eq!(clone.verify(token.expose()), Err(ErrorKind::InvalidToken));
     verifier.set_keys([key().verifying_key().clone()]);
-    assert!(!remembers(&clone, &token), "it has to prove itself again");
+    assert!(!has_cached(&clone, &token), "the token must be verified again");
     clone.verify(token.expose()).unwrap();
 }
 
 #[test]
-fn other_rules_remember_nothing_of_these() {
+fn verifier_with_other_rules_has_a_cache_of_its_own() {
     let (verifier, token) = (verifier(), sign(&claims()));
     verifier.verify(token.expose()).unwrap();
     for other in [
-        verifier.clone().issuer("somebody else"),
-        verifier.clone().audience("somebody else"),
+        verifier.clone().issuer("other"),
+        verifier.clone().audience("other"),
         verifier.clone().prefix("other_"),
     ] {
         assert_eq!(other.verify(token.expose()), Err(ErrorKind::InvalidToken));
@@ -51,7 +51,7 @@ fn other_rules_remember_nothing_of_these() {
 }
 
 #[test]
-fn the_least_recently_used_tokens_go() {
+fn full_cache_evicts_the_least_recently_used_tokens() {
     let verifier = verifier().signature_cache_capacity(32);
     let tokens: Vec<_> = (0..200)
         .map(|generation| {
@@ -65,41 +65,41 @@ fn the_least_recently_used_tokens_go() {
         verifier.verify(token.expose()).unwrap();
         verifier.verify(tokens[0].expose()).unwrap();
     }
-    let kept = tokens.iter().filter(|token| remembers(&verifier, token)).count();
-    assert!(kept <= 32 && kept > 16, "{kept}");
-    assert!(remembers(&verifier, &tokens[0]), "used all the time");
-    assert!(remembers(&verifier, &tokens[199]), "the last one");
+    let cached = tokens.iter().filter(|token| has_cached(&verifier, token)).count();
+    assert!(cached <= 32 && cached > 16, "{cached}");
+    assert!(has_cached(&verifier, &tokens[0]), "the token in constant use");
+    assert!(has_cached(&verifier, &tokens[199]), "the most recent token");
 }
 
 #[test]
-fn a_memory_of_0_keeps_nothing() {
+fn capacity_0_turns_the_cache_off() {
     let verifier = verifier().signature_cache_capacity(0);
     let token = sign(&claims());
     verifier.verify(token.expose()).unwrap();
-    assert!(!remembers(&verifier, &token));
+    assert!(!has_cached(&verifier, &token));
 }
 
 #[test]
-fn what_a_signer_makes_is_known_to_its_verifier_at_once() {
+fn signer_adds_new_tokens_to_the_cache_of_its_verifier() {
     let verifier = verifier();
-    let known = signer().cache_in(&verifier).sign(&claims()).unwrap();
-    assert!(remembers(&verifier, &known));
-    let known = verifier.verify(known.expose()).unwrap();
-    let proven = testing::verifier().verify(sign(&claims()).expose()).unwrap();
-    assert_eq!(known, proven, "as if its signature had been checked");
+    let signed = signer().cache_in(&verifier).sign(&claims()).unwrap();
+    assert!(has_cached(&verifier, &signed));
+    let cached = verifier.verify(signed.expose()).unwrap();
+    let verified = testing::verifier().verify(sign(&claims()).expose()).unwrap();
+    assert_eq!(cached, verified, "the same as with a signature check");
 }
 
 #[test]
-fn what_a_verifier_would_refuse_is_not_known_to_it() {
+fn signer_adds_no_token_that_the_verifier_rejects() {
     let verifier = verifier();
     for other in [
         TokenSigner::new(SigningKey::generate().unwrap()),
-        signer().issuer("somebody else"),
-        signer().audience("somebody else"),
+        signer().issuer("other"),
+        signer().audience("other"),
         signer().prefix("other_"),
     ] {
         let token = other.cache_in(&verifier).sign(&claims()).unwrap();
-        assert!(!remembers(&verifier, &token));
+        assert!(!has_cached(&verifier, &token));
         assert_eq!(verifier.verify(token.expose()), Err(ErrorKind::InvalidToken));
     }
 

@@ -1,29 +1,29 @@
-mod rotation;
+mod replaced;
 mod times;
 
 use super::*;
 use crate::{
-    session::{IdempotencyKey, OnReuse, RetryHash},
+    session::{IdempotencyKey, LastRenewal, OnReuse, ReplacedTokenPolicy, RetryHash},
     testing::{LIFETIME, NOW, TTL, claims, other_agent, record, sign, verifier},
     token::{Claims, TokenHash},
 };
 
-/// What a decision is made of.
+/// The inputs of a decision.
 struct Case {
     record: SessionRecord,
     claims: Claims,
     superseded: bool,
     key: Option<IdempotencyKey>,
-    rotation: ReplacedTokenPolicy,
     now: Timestamp,
 }
 
 type Change = fn(&mut Case);
+/// A change that makes a decision fail, with the expected error.
 type Fault = (ErrorKind, Change);
 
 impl Case {
-    /// A session that was renewed once, with its current token, at a time at which that can be renewed again.
-    fn sound() -> Self {
+    /// A session that was renewed once, at `NOW`, and its current token. It can be renewed again.
+    fn valid() -> Self {
         let claims = Claims {
             generation: 1,
             ..claims()
@@ -33,31 +33,27 @@ impl Case {
             claims,
             superseded: false,
             key: None,
-            rotation: ReplacedTokenPolicy::default(),
             now: NOW.plus(TTL / 2),
         }
     }
 
     fn with<'a>(changes: impl IntoIterator<Item = &'a Change>) -> Self {
-        let mut case = Self::sound();
+        let mut case = Self::valid();
         changes.into_iter().for_each(|change| change(&mut case));
         case
     }
 
-    /// A session whose token has this lifetime.
-    fn of_ttl(ttl: u64) -> Self {
+    /// A new session with this ttl, and its first token.
+    fn with_ttl(ttl: u64) -> Self {
         let claims = Claims {
             expires_at: NOW.plus(ttl),
             ..claims()
         };
-        let mut record = record(&claims);
-        record.ttl = ttl;
         Self {
-            record,
+            record: record(&claims),
             claims,
             superseded: false,
             key: None,
-            rotation: ReplacedTokenPolicy::default(),
             now: NOW,
         }
     }
@@ -69,35 +65,49 @@ impl Case {
         }
     }
 
+    fn last_renewal(&mut self) -> &mut LastRenewal {
+        self.record.last_renewal.as_mut().unwrap()
+    }
+
+    /// The rules for the token that the last renewal replaced.
+    fn replaced(&mut self) -> &mut ReplacedTokenPolicy {
+        &mut self.last_renewal().replaced
+    }
+
     fn decide<T>(&self, decide: impl Fn(&SessionRecord, &VerifiedToken) -> T) -> T {
         let token = sign(&self.claims);
         let mut record = self.record.clone();
         record.token_hash = match self.superseded {
-            true => TokenHash::of("the token after"),
+            true => next_token_hash(),
             false => token.hash(),
         };
         decide(&record, &verifier().verify(token.expose()).unwrap())
     }
 
-    fn stands(&self) -> Result<(), ErrorKind> {
+    fn check_session(&self) -> Result<(), ErrorKind> {
         self.decide(check_session)
     }
 
     fn try_admit(&self) -> Result<MatchedToken, Rejection> {
-        self.decide(|record, token| admit(record, token, &self.rotation, self.now))
+        self.decide(|record, token| admit(record, token, self.now))
     }
 
     fn admit(&self) -> Result<(), ErrorKind> {
-        self.try_admit().map(drop).map_err(|refusal| refusal.kind)
+        self.try_admit().map(drop).map_err(|rejection| rejection.kind)
     }
 
-    fn renew(&self) -> Result<Renewal, Rejection> {
-        self.decide(|record, token| renew(record, token, self.key.as_ref(), &self.rotation, self.now))
+    fn renew(&self) -> Result<RenewalDecision, Rejection> {
+        self.decide(|record, token| renew(record, token, self.key.as_ref(), self.now))
     }
 
     fn renew_kind(&self) -> Result<(), ErrorKind> {
-        self.renew().map(drop).map_err(|refusal| refusal.kind)
+        self.renew().map(drop).map_err(|rejection| rejection.kind)
     }
+}
+
+/// The hash of the current token in a case with a superseded one.
+fn next_token_hash() -> TokenHash {
+    TokenHash::of("the next token")
 }
 
 const REVOKED: Fault = (ErrorKind::SessionRevoked, |case| {
@@ -112,33 +122,32 @@ const MISMATCH: Fault = (ErrorKind::SessionRenewalMismatch, SUPERSEDED);
 const LIMIT: Fault = (ErrorKind::RenewalLimitReached, |case| {
     case.record.max_renewals = 1;
 });
-const LIFETIME_OVER: Fault = (ErrorKind::SessionAbsoluteLifetimeExceeded, |case| {
+const LIFETIME_EXCEEDED: Fault = (ErrorKind::SessionAbsoluteLifetimeExceeded, |case| {
     case.record.absolute_expires_at = case.now;
 });
 const TOO_EARLY: Fault = (ErrorKind::RenewalTooEarly, |case| {
-    case.record.last_renewed_at = Some(case.now);
-    case.record.expires_at = case.now.plus(TTL);
+    case.last_renewal().at = case.now;
     case.claims.expires_at = case.now.plus(TTL);
 });
 
-/// Each fault alone is named, and of several the first.
+/// Asserts that each fault gives its error, alone and together with all later ones.
 fn assert_order(faults: &[Fault], decide: fn(&Case) -> Result<(), ErrorKind>) {
-    assert_eq!(decide(&Case::sound()), Ok(()));
+    assert_eq!(decide(&Case::valid()), Ok(()));
     for (first, (kind, change)) in faults.iter().enumerate() {
         assert_eq!(decide(&Case::with([change])), Err(*kind), "alone");
         let all = faults[first..].iter().map(|(_, change)| change);
-        assert_eq!(decide(&Case::with(all)), Err(*kind), "with all that follow");
+        assert_eq!(decide(&Case::with(all)), Err(*kind), "with all later faults");
     }
 }
 
 #[test]
-fn admission_asks_revoked_then_agent_then_expiry_then_current_token() {
+fn admit_checks_revoked_then_agent_then_expiry_then_current_token() {
     let superseded = (ErrorKind::TokenSuperseded, SUPERSEDED);
     assert_order(&[REVOKED, OTHER_AGENT, EXPIRED, superseded], Case::admit);
 }
 
 #[test]
-fn renewal_asks_revoked_then_current_token_then_expiry_then_limit() {
+fn renew_checks_revoked_then_agent_then_current_token_then_expiry_then_limit() {
     assert_order(
         &[REVOKED, OTHER_AGENT, MISMATCH, EXPIRED, LIMIT],
         Case::renew_kind,
@@ -146,31 +155,38 @@ fn renewal_asks_revoked_then_current_token_then_expiry_then_limit() {
 }
 
 #[test]
-fn renewal_asks_limit_then_absolute_lifetime_then_half_of_the_ttl() {
+fn renew_checks_limit_then_absolute_lifetime_then_half_of_the_ttl() {
     assert_order(
-        &[REVOKED, OTHER_AGENT, MISMATCH, LIMIT, LIFETIME_OVER, TOO_EARLY],
+        &[
+            REVOKED,
+            OTHER_AGENT,
+            MISMATCH,
+            LIMIT,
+            LIFETIME_EXCEEDED,
+            TOO_EARLY,
+        ],
         Case::renew_kind,
     );
 }
 
 #[test]
-fn once_the_absolute_lifetime_is_over_the_tokens_expiry_is_not_asked() {
-    const BOTH_OVER: Fault = (ErrorKind::SessionAbsoluteLifetimeExceeded, |case| {
+fn expiry_of_the_token_is_not_checked_after_the_absolute_lifetime() {
+    const BOTH_EXCEEDED: Fault = (ErrorKind::SessionAbsoluteLifetimeExceeded, |case| {
         case.now = case.claims.expires_at;
         case.record.absolute_expires_at = case.now;
     });
     assert_order(
-        &[REVOKED, OTHER_AGENT, MISMATCH, LIMIT, BOTH_OVER],
+        &[REVOKED, OTHER_AGENT, MISMATCH, LIMIT, BOTH_EXCEEDED],
         Case::renew_kind,
     );
 }
 
 #[test]
-fn a_session_stands_whatever_became_of_the_token() {
-    for change in [SUPERSEDED, EXPIRED.1, LIMIT.1, LIFETIME_OVER.1] {
-        assert_eq!(Case::with([&change]).stands(), Ok(()));
+fn check_session_checks_only_revoked_and_agent() {
+    for change in [SUPERSEDED, EXPIRED.1, LIMIT.1, LIFETIME_EXCEEDED.1] {
+        assert_eq!(Case::with([&change]).check_session(), Ok(()));
     }
     for (kind, change) in [REVOKED, OTHER_AGENT] {
-        assert_eq!(Case::with([&change]).stands(), Err(kind));
+        assert_eq!(Case::with([&change]).check_session(), Err(kind));
     }
 }

@@ -1,12 +1,16 @@
-//! Every rule at the second before its boundary, at it, and after it.
+//! Each time limit, tested in the second before it, at it, and after it.
 
 use super::*;
 
+fn renewal(at: Timestamp, count: u32) -> LastRenewal {
+    LastRenewal::new(at, count, ReplacedTokenPolicy::default())
+}
+
 #[test]
-fn a_token_is_admitted_until_the_second_before_its_expiry() {
+fn token_is_admitted_until_the_second_before_the_earlier_expiry() {
     let expired = Err(ErrorKind::TokenExpired);
-    // (the record's expiry, the token's, now, verdict), all in seconds after NOW: the earlier expiry counts.
-    for (record_expiry, token_expiry, now, verdict) in [
+    // The expiry of the record, the expiry of the token, and the time of the decision, in seconds after `NOW`.
+    for (record_expiry, token_expiry, now, expected) in [
         (100, 100, 0, Ok(())),
         (100, 100, 99, Ok(())),
         (100, 100, 100, expired),
@@ -18,14 +22,23 @@ fn a_token_is_admitted_until_the_second_before_its_expiry() {
         (100, 80, 80, expired),
         (100, 80, 81, expired),
     ] {
-        let mut case = Case::of_ttl(token_expiry).at(now);
-        case.record.expires_at = NOW.plus(record_expiry);
-        assert_eq!(case.admit(), verdict, "{record_expiry} {token_expiry} {now}");
+        let case = || Case::with_ttl(token_expiry).at(now);
+        let mut by_ttl = case();
+        by_ttl.record.ttl = record_expiry;
+        let mut by_lifetime = case();
+        by_lifetime.record.ttl = LIFETIME;
+        by_lifetime.record.absolute_expires_at = NOW.plus(record_expiry);
+        let mut by_renewal = case();
+        by_renewal.record.ttl = record_expiry;
+        by_renewal.record.last_renewal = Some(renewal(NOW, 1));
+        for case in [by_ttl, by_lifetime, by_renewal] {
+            assert_eq!(case.admit(), expected, "{record_expiry} {token_expiry} {now}");
+        }
     }
 }
 
 #[test]
-fn a_renewal_is_granted_from_half_of_the_ttl_until_the_expiry() {
+fn renewal_is_granted_from_half_of_the_ttl_until_the_expiry() {
     let too_early = |seconds| {
         Err(Rejection {
             retry_after: Some(seconds),
@@ -33,7 +46,7 @@ fn a_renewal_is_granted_from_half_of_the_ttl_until_the_expiry() {
         })
     };
     let expired = Err(ErrorKind::TokenExpired.into());
-    for (ttl, now, verdict) in [
+    for (ttl, now, expected) in [
         (100, 0, too_early(50)),
         (100, 49, too_early(1)),
         (100, 50, Ok(())),
@@ -45,48 +58,51 @@ fn a_renewal_is_granted_from_half_of_the_ttl_until_the_expiry() {
         (101, 50, too_early(1)),
         (101, 51, Ok(())),
         (101, 52, Ok(())),
-        // Nothing is left of a ttl of one second.
+        // Half of one second is rounded up to the whole ttl.
         (1, 0, too_early(1)),
         (1, 1, expired),
     ] {
-        let renewal = Case::of_ttl(ttl).at(now).renew();
-        assert_eq!(renewal.map(drop), verdict, "ttl {ttl}, at {now}");
+        let decision = Case::with_ttl(ttl).at(now).renew();
+        assert_eq!(decision.map(drop), expected, "ttl {ttl}, at {now}");
     }
 }
 
 #[test]
-fn the_half_is_that_of_this_term_even_where_the_session_grants_longer_ones() {
-    let mut case = Case::of_ttl(100);
-    case.record.ttl = 1_000;
-    assert!(case.at(50).renew().is_ok());
+fn renewal_is_granted_from_half_of_a_lifetime_that_the_end_of_the_session_cuts_short() {
+    for (now, granted) in [(49, false), (50, true)] {
+        let mut case = Case::with_ttl(100).at(now);
+        case.record.ttl = 1_000;
+        case.record.absolute_expires_at = NOW.plus(100);
+        assert_eq!(case.renew().is_ok(), granted, "{now}");
+    }
 }
 
 #[test]
-fn a_rotation_by_an_administrator_does_not_put_renewals_off() {
-    let mut case = Case::of_ttl(100).at(50);
+fn rotation_does_not_delay_the_next_renewal() {
+    let mut case = Case::with_ttl(100).at(50);
     case.claims.issued_at = NOW.plus(49);
     case.record.rotated_generation = Some(0);
     assert!(case.renew().is_ok());
 }
 
 #[test]
-fn a_session_is_renewable_from_half_of_its_term_rounded_up() {
+fn renewable_from_is_half_of_the_lifetime_rounded_up() {
     for (lifetime, after) in [(0, 0), (1, 1), (2, 1), (3, 2), (100, 50), (101, 51)] {
-        let mut record = Case::of_ttl(lifetime).record;
+        let mut record = Case::with_ttl(lifetime).record;
         assert_eq!(renewable_from(&record), NOW.plus(after), "{lifetime}");
-        record.last_renewed_at = Some(NOW.plus(7));
-        record.expires_at = NOW.plus(7 + lifetime);
+        record.last_renewal = Some(renewal(NOW.plus(7), 1));
         assert_eq!(renewable_from(&record), NOW.plus(7 + after), "{lifetime}");
-        record.expires_at = NOW;
-        assert_eq!(renewable_from(&record), NOW.plus(7), "backwards");
+        record.absolute_expires_at = NOW;
+        assert_eq!(renewable_from(&record), NOW.plus(7), "expiry before the renewal");
     }
 }
 
 #[test]
-fn an_agent_is_to_renew_between_half_and_four_fifths_of_the_term() {
+fn renew_after_lies_between_half_and_four_fifths_of_the_lifetime() {
     let with_hash = |lifetime, first: u8, second: u8| {
         let mut record = record(&claims());
-        record.expires_at = NOW.plus(lifetime);
+        record.ttl = lifetime;
+        record.absolute_expires_at = Timestamp(u64::MAX);
         let mut hash = [7; 32];
         (hash[0], hash[1]) = (first, second);
         record.token_hash = TokenHash::from_bytes(hash);
@@ -104,7 +120,7 @@ fn an_agent_is_to_renew_between_half_and_four_fifths_of_the_term() {
         assert_eq!(with_hash(lifetime, 0, 0), first, "{lifetime}");
         assert_eq!(with_hash(lifetime, 255, 255), last, "{lifetime}");
     }
-    // Evenly, and as far as the token's hash alone decides.
+    // The token's hash alone decides, and spreads the times evenly.
     assert_eq!(with_hash(100, 128, 0), 65);
     assert_eq!(with_hash(100, 128, 0), with_hash(100, 128, 1));
     let spread: std::collections::BTreeSet<_> = (0..=255).map(|first| with_hash(86_400, first, 0)).collect();
@@ -113,19 +129,19 @@ fn an_agent_is_to_renew_between_half_and_four_fifths_of_the_term() {
 }
 
 #[test]
-fn the_absolute_lifetime_ends_renewals_at_its_very_second() {
-    let over = Err(ErrorKind::SessionAbsoluteLifetimeExceeded);
-    for (now, verdict) in [(79, Ok(())), (80, over), (81, over)] {
-        let mut case = Case::of_ttl(80).at(now);
+fn renewal_is_rejected_from_the_second_of_the_absolute_expiry() {
+    let exceeded = Err(ErrorKind::SessionAbsoluteLifetimeExceeded);
+    for (now, expected) in [(79, Ok(())), (80, exceeded), (81, exceeded)] {
+        let mut case = Case::with_ttl(80).at(now);
         case.record.absolute_expires_at = NOW.plus(80);
-        assert_eq!(case.renew_kind(), verdict, "{now}");
+        assert_eq!(case.renew_kind(), expected, "{now}");
     }
 }
 
 #[test]
-fn a_session_is_renewed_as_often_as_it_may_be() {
+fn renewal_is_granted_until_the_renewal_limit() {
     let limit = Err(ErrorKind::RenewalLimitReached);
-    for (count, max, verdict) in [
+    for (count, max, expected) in [
         (0, 0, limit),
         (0, 1, Ok(())),
         (29, 30, Ok(())),
@@ -133,20 +149,20 @@ fn a_session_is_renewed_as_often_as_it_may_be() {
         (31, 30, limit),
         (u32::MAX, u32::MAX, limit),
     ] {
-        let mut case = Case::sound();
-        case.record.renewal_count = count;
+        let mut case = Case::valid();
+        case.record.last_renewal = (count > 0).then(|| renewal(NOW, count));
         case.record.max_renewals = max;
-        assert_eq!(case.renew_kind(), verdict, "{count} of {max}");
+        assert_eq!(case.renew_kind(), expected, "{count} of {max}");
     }
 }
 
 #[test]
-fn a_renewal_lasts_for_the_sessions_ttl_and_never_beyond_the_absolute_lifetime() {
+fn renewed_token_expires_after_one_ttl_and_never_after_the_session() {
     for (absolute, expires) in [(149, 149), (150, 150), (151, 150), (LIFETIME, 150)] {
-        let mut case = Case::sound();
+        let mut case = Case::valid();
         case.record.absolute_expires_at = NOW.plus(absolute);
-        case.record.renewal_count = 3;
-        let grant = NextToken {
+        case.last_renewal().count = 3;
+        let next = NextToken {
             claims: Claims {
                 generation: 2,
                 issued_at: NOW.plus(50),
@@ -155,6 +171,6 @@ fn a_renewal_lasts_for_the_sessions_ttl_and_never_beyond_the_absolute_lifetime()
             },
             renewal_count: 4,
         };
-        assert_eq!(case.renew(), Ok(Renewal::NextToken(grant)), "{absolute}");
+        assert_eq!(case.renew(), Ok(RenewalDecision::Replace(next)), "{absolute}");
     }
 }

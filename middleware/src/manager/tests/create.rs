@@ -3,7 +3,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use super::*;
 
 #[tokio::test]
-async fn a_session_is_what_was_wished_for_and_what_the_policy_says() {
+async fn session_has_the_requested_limits_and_else_those_of_the_policy() {
     let setup = setup();
     let constraints = Constraints::new(r#"{"paths":["/a"]}"#).unwrap();
     let request = CreateSession {
@@ -19,47 +19,46 @@ async fn a_session_is_what_was_wished_for_and_what_the_policy_says() {
         agent_id: testing::agent(),
         token_hash: issued.token.hash(),
         generation: 0,
-        renewal_count: 0,
         max_renewals: 3,
         ttl: 1_001,
-        expires_at: NOW.plus(1_001),
         absolute_expires_at: NOW.plus(5_000),
-        last_renewed_at: None,
-        previous_token_hash: None,
-        retry_hash: None,
+        last_renewal: None,
         rotated_generation: None,
         revoked_at: None,
         constraints: Some(constraints),
     };
     assert_eq!(issued.record, expected);
     assert_eq!(issued.record.created_at(), NOW);
+    assert_eq!(issued.record.expires_at(), NOW.plus(1_001));
+    assert_eq!(issued.record.renewal_count(), 0);
+    assert_eq!(issued.record.last_renewed_at(), None);
     assert!((NOW.plus(501)..=NOW.plus(800)).contains(&issued.renew_after));
     assert_eq!(setup.sessions.get(issued.record.id).await.unwrap(), expected);
 
-    let default = setup.open().await.record;
+    let default = setup.create().await.record;
     assert_eq!((default.ttl, default.max_renewals), (TTL, 30));
-    assert_eq!(default.expires_at, NOW.plus(TTL));
+    assert_eq!(default.expires_at(), NOW.plus(TTL));
     assert_eq!(default.absolute_expires_at, NOW.plus(LIFETIME));
 }
 
 #[tokio::test]
-async fn the_token_says_what_the_record_says_and_is_accepted() {
+async fn token_has_the_claims_of_the_record_and_is_admitted() {
     let setup = setup();
-    let issued = setup.open().await;
-    let proven = verifier().verify(issued.token.expose()).unwrap();
+    let issued = setup.create().await;
+    let verified = verifier().verify(issued.token.expose()).unwrap();
     let claims = Claims {
         session_id: issued.record.id,
         agent_id: testing::agent(),
         generation: 0,
         issued_at: NOW,
-        expires_at: issued.record.expires_at,
+        expires_at: issued.record.expires_at(),
     };
-    assert_eq!(*proven.claims(), claims);
-    assert_eq!(setup.refusal(&issued.token).await, None);
+    assert_eq!(*verified.claims(), claims);
+    assert_eq!(setup.rejection(&issued.token).await, None);
 }
 
 #[tokio::test]
-async fn a_wish_outside_the_policy_opens_nothing() {
+async fn request_outside_the_policy_creates_nothing() {
     let setup = setup();
     let request = CreateSession {
         ttl: Some(299),
@@ -71,7 +70,7 @@ async fn a_wish_outside_the_policy_opens_nothing() {
 }
 
 #[tokio::test]
-async fn an_agent_has_its_maximum_of_sessions_that_are_active() {
+async fn session_limit_counts_only_active_sessions_of_the_agent() {
     let setup = setup();
     let policy = SessionPolicy {
         max_sessions_per_agent: 2,
@@ -81,8 +80,8 @@ async fn an_agent_has_its_maximum_of_sessions_that_are_active() {
         sessions: setup.sessions.clone().policy(policy),
         ..setup
     };
-    let first = setup.open().await;
-    setup.open().await;
+    let first = setup.create().await;
+    setup.create().await;
     assert_kind(
         setup.sessions.create(request()).await,
         ErrorKind::SessionLimitExceeded,
@@ -94,7 +93,7 @@ async fn an_agent_has_its_maximum_of_sessions_that_are_active() {
         .unwrap();
 
     setup.sessions.revoke(first.record.id).await.unwrap();
-    setup.open().await;
+    setup.create().await;
     assert_kind(
         setup.sessions.create(request()).await,
         ErrorKind::SessionLimitExceeded,
@@ -106,47 +105,64 @@ async fn an_agent_has_its_maximum_of_sessions_that_are_active() {
         ErrorKind::SessionLimitExceeded,
     );
     setup.advance(1);
-    setup.open().await;
+    setup.create().await;
 }
 
 #[tokio::test]
-async fn any_agent_is_accepted_unless_a_directory_knows_them() {
+async fn session_is_created_only_for_an_agent_that_is_registered_in_the_store() {
+    let store = MemoryStore::new();
+    let sessions = SessionManager::new(store.clone(), signer()).clock(ManualClock::new(NOW));
+    assert_kind(sessions.create(request()).await, ErrorKind::AgentNotFound);
+    let page = sessions.list(None, first_page(10)).await.unwrap();
+    assert!(page.items.is_empty());
+
+    let agent = Agent::new(testing::agent(), NOW);
+    store.register(&agent).await.unwrap();
+    sessions.create(request()).await.unwrap();
+    let other = sessions.create(CreateSession::new(other_agent())).await;
+    assert_kind(other, ErrorKind::AgentNotFound);
+
+    store.delete_agent(agent.id, NOW).await.unwrap();
+    assert_kind(sessions.create(request()).await, ErrorKind::AgentNotFound);
+}
+
+#[tokio::test]
+async fn manager_for_any_agent_creates_a_session_for_an_unregistered_agent() {
     let setup = setup();
-    setup.open().await;
+    setup.create().await;
     assert!(AnyAgent.contains(other_agent()).await.unwrap());
-
-    let registered = setup
-        .sessions
-        .clone()
-        .directory(RegisteredAgents(setup.store.clone()));
-    assert_kind(registered.create(request()).await, ErrorKind::AgentNotFound);
-    let agent = Agent {
-        id: testing::agent(),
-        name: None,
-        created_at: NOW,
-    };
-    setup.store.register(&agent).await.unwrap();
-    registered.create(request()).await.unwrap();
-    let stranger = registered.create(CreateSession::new(other_agent())).await;
-    assert_kind(stranger, ErrorKind::AgentNotFound);
 }
 
 #[tokio::test]
-async fn an_agent_that_was_deleted_meanwhile_gets_no_session() {
+async fn session_is_created_only_for_an_agent_of_the_given_directory() {
+    /// Contains one agent, independent of the store.
+    struct Only(crate::AgentId);
+
+    impl AgentDirectory for Only {
+        async fn contains(&self, agent: crate::AgentId) -> Result<bool, StoreError> {
+            Ok(agent == self.0)
+        }
+    }
+
+    let store = MemoryStore::new();
+    store.register(&Agent::new(testing::agent(), NOW)).await.unwrap();
+    let sessions = SessionManager::with_directory(store, signer(), Only(other_agent()));
+    assert_kind(sessions.create(request()).await, ErrorKind::AgentNotFound);
+    sessions.create(CreateSession::new(other_agent())).await.unwrap();
+}
+
+#[tokio::test]
+async fn session_of_a_deleted_agent_is_refused_by_the_store_itself() {
     let setup = setup();
-    let agent = Agent {
-        id: testing::agent(),
-        name: None,
-        created_at: NOW,
-    };
+    let agent = Agent::new(testing::agent(), NOW);
     setup.store.register(&agent).await.unwrap();
     setup.store.delete_agent(agent.id, NOW).await.unwrap();
-    // This manager's directory still knows the agent: the store alone knows better.
+    // The directory of this manager contains every agent. Only the store remembers the deletion.
     assert_kind(setup.sessions.create(request()).await, ErrorKind::AgentNotFound);
 }
 
 #[tokio::test]
-async fn a_session_opened_while_the_second_turns_has_one_time_of_creation() {
+async fn creation_reads_the_clock_once() {
     struct Turning(AtomicU64);
 
     impl Clock for Turning {

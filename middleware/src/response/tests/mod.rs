@@ -1,10 +1,15 @@
-use http::StatusCode;
-use http_body_util::BodyExt;
+mod cause;
+mod grpc;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
+use http_body::Body;
+use http_body_util::{BodyExt, Full};
 use serde_json::{Value, json};
 
 use super::*;
 use crate::{
-    error::ErrorKind,
+    error::{AuthError, ErrorKind, ValidationIssue},
     testing::{self, header},
 };
 
@@ -28,7 +33,7 @@ struct Row(
     Option<u64>,
 );
 
-/// The table of the wire contract: kind, how the error is made, code, status, retryable, `WWW-Authenticate`, `Retry-After`.
+/// The table of the wire contract: kind, constructor of the error, code, status, retryable, `WWW-Authenticate`, `Retry-After`.
 #[rustfmt::skip]
 const CONTRACT: &[Row] = &[
     Row(ErrorKind::InvalidToken, TOKEN, "INVALID_TOKEN", 401, false, BEARER_INVALID, None),
@@ -67,14 +72,14 @@ async fn problem(error: &AuthError, request_headers: &HeaderMap) -> Value {
 }
 
 #[test]
-fn the_contract_names_every_kind() {
+fn contract_has_every_kind() {
     for kind in ErrorKind::ALL {
         assert!(CONTRACT.iter().any(|row| row.0 == *kind), "{kind:?}");
     }
 }
 
 #[tokio::test]
-async fn every_row_of_the_contract_is_kept() {
+async fn problem_response_follows_the_contract() {
     for Row(kind, make, code, status, retryable, challenge, retry_after) in CONTRACT {
         let error = make(*kind);
         let response = answer(&error);
@@ -107,7 +112,7 @@ async fn every_row_of_the_contract_is_kept() {
 }
 
 #[tokio::test]
-async fn a_problem_has_the_members_of_rfc_9457_and_ours_and_no_others() {
+async fn problem_has_the_members_of_rfc_9457_and_the_extension_members() {
     let body = problem(&AuthError::token(ErrorKind::SessionRevoked), &HeaderMap::new()).await;
     let expected = json!({
         "type": "urn:tower-session-auth:problem:session-revoked",
@@ -134,7 +139,7 @@ async fn details_name_every_issue() {
 }
 
 #[tokio::test]
-async fn the_request_id_is_repeated_when_it_is_text() {
+async fn request_id_is_repeated_if_it_is_text() {
     for (id, repeated) in [
         (None, None),
         (Some(&b"req-1"[..]), Some("req-1")),
@@ -148,7 +153,7 @@ async fn the_request_id_is_repeated_when_it_is_text() {
 }
 
 #[tokio::test]
-async fn a_detail_and_a_wait_are_said_as_given() {
+async fn detail_and_retry_after_are_sent_as_given() {
     let error = AuthError::new(ErrorKind::MasterPasswordLocked)
         .with_detail("Wait for it.")
         .with_retry_after(300);
@@ -158,7 +163,7 @@ async fn a_detail_and_a_wait_are_said_as_given() {
 }
 
 #[test]
-fn an_error_that_is_not_about_a_token_carries_no_bearer_challenge() {
+fn only_an_error_about_a_token_has_a_bearer_challenge() {
     for kind in ErrorKind::ALL {
         let about_a_token = CONTRACT
             .iter()
@@ -171,8 +176,8 @@ fn an_error_that_is_not_about_a_token_carries_no_bearer_challenge() {
 }
 
 #[test]
-fn a_realm_cannot_break_out_of_its_quotes_nor_do_away_with_the_challenge() {
-    for (realm, said) in [
+fn realm_is_reduced_to_characters_that_need_no_escape() {
+    for (realm, sent) in [
         (r#"a"b\c", error="x"#, "abc, error=x"),
         ("a\r\nb\0", "ab"),
         ("caf\u{e9}", "caf"),
@@ -181,7 +186,7 @@ fn a_realm_cannot_break_out_of_its_quotes_nor_do_away_with_the_challenge() {
         let mut rejections = Rejections::default();
         rejections.set_realm(realm);
         let error = AuthError::token_missing();
-        let expected = format!("Bearer realm=\"{said}\"");
+        let expected = format!("Bearer realm=\"{sent}\"");
         for response in [
             rejections.respond(&error, &HeaderMap::new()),
             problem_response(&error, realm, &HeaderMap::new()),
@@ -192,7 +197,7 @@ fn a_realm_cannot_break_out_of_its_quotes_nor_do_away_with_the_challenge() {
 }
 
 #[test]
-fn the_realm_is_session_unless_another_is_set() {
+fn default_realm_is_session() {
     let response = Rejections::default().respond(&AuthError::token_missing(), &HeaderMap::new());
     assert_eq!(
         header(&response, header::WWW_AUTHENTICATE),
@@ -201,7 +206,7 @@ fn the_realm_is_session_unless_another_is_set() {
 }
 
 #[test]
-fn another_shape_still_carries_the_error_and_sees_the_requests_headers() {
+fn on_rejection_sees_the_request_headers_and_keeps_the_error_in_the_extensions() {
     let mut rejections = Rejections::default();
     rejections.replace(|error, headers| {
         let mut response = Response::new(Full::default());
@@ -222,7 +227,7 @@ fn another_shape_still_carries_the_error_and_sees_the_requests_headers() {
 }
 
 #[tokio::test]
-async fn a_response_body_is_its_inner_one_or_the_rejections() {
+async fn response_body_is_that_of_the_inner_service_or_of_the_rejection() {
     for body in [
         ResponseBody::inner(Full::from("body")),
         ResponseBody::rejection(Full::from("body")),

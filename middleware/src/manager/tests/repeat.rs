@@ -1,4 +1,4 @@
-//! Renewals whose answer was lost.
+//! Repeated renewals: the response to the first one was lost.
 
 use super::*;
 use crate::{SigningKey, TokenVerifier, session::IdempotencyKey, token::TokenSigner};
@@ -15,9 +15,9 @@ impl Setup {
 }
 
 #[tokio::test]
-async fn a_repeated_renewal_gives_the_same_token_and_changes_nothing() {
+async fn repeated_renewal_gives_the_same_token_and_changes_nothing() {
     let setup = setup();
-    let first = setup.open().await;
+    let first = setup.create().await;
     setup.advance(TTL / 2);
     let second = setup.renew_with(&first.token, "key-number-1").await.unwrap();
     for later in [0, 30, 29] {
@@ -34,13 +34,13 @@ async fn a_repeated_renewal_gives_the_same_token_and_changes_nothing() {
     setup.advance(1);
     let late = setup.renew_with(&first.token, "key-number-1").await;
     assert_kind(late, ErrorKind::SessionRenewalMismatch);
-    assert_eq!(setup.refusal(&second.token).await, None);
+    assert_eq!(setup.rejection(&second.token).await, None);
 }
 
 #[tokio::test]
-async fn without_the_key_or_with_another_one_nothing_is_repeated() {
+async fn renewal_is_not_repeated_without_its_key() {
     let setup = setup();
-    let first = setup.open().await;
+    let first = setup.create().await;
     setup.advance(TTL / 2);
     setup.renew_with(&first.token, "key-number-1").await.unwrap();
     let mismatch = ErrorKind::SessionRenewalMismatch;
@@ -51,7 +51,7 @@ async fn without_the_key_or_with_another_one_nothing_is_repeated() {
 #[tokio::test]
 async fn a_renewal_without_a_key_cannot_be_repeated() {
     let setup = setup();
-    let first = setup.open().await;
+    let first = setup.create().await;
     setup.advance(TTL / 2);
     setup.renew(&first.token).await.unwrap();
     let repeated = setup.renew_with(&first.token, "key-number-1").await;
@@ -59,13 +59,13 @@ async fn a_renewal_without_a_key_cannot_be_repeated() {
 }
 
 #[tokio::test]
-async fn the_window_closes_when_the_new_token_is_renewed_or_rotated() {
+async fn retry_window_ends_with_the_next_renewal_or_rotation() {
     let request = || CreateSession {
         ttl: Some(300),
         ..request()
     };
     let mut setup = setup();
-    setup.sessions.policy.rotation.retry_window = 1_000;
+    setup.sessions.policy.replaced_tokens.retry_window = 1_000;
     let first = setup.sessions.create(request()).await.unwrap();
     setup.advance(150);
     let second = setup.renew_with(&first.token, "key-number-1").await.unwrap();
@@ -73,7 +73,7 @@ async fn the_window_closes_when_the_new_token_is_renewed_or_rotated() {
     assert!(setup.renew_with(&first.token, "key-number-1").await.is_ok());
     let second_again = setup.renew_with(&first.token, "key-number-1").await.unwrap();
     setup.clock.set(NOW.plus(300));
-    // With the same key: the two renewals have nothing to do with each other.
+    // The same key for another token is another renewal.
     let third = setup.renew_with(&second.token, "key-number-1").await.unwrap();
     assert_ne!(third.token.expose(), second_again.token.expose());
     setup.clock.set(NOW.plus(299));
@@ -88,11 +88,11 @@ async fn the_window_closes_when_the_new_token_is_renewed_or_rotated() {
 }
 
 #[tokio::test]
-async fn the_same_renewal_sent_twice_at_once_is_made_once() {
+async fn concurrent_repetition_renews_once() {
     let setup = setup();
-    let first = setup.open().await;
+    let first = setup.create().await;
     setup.advance(TTL / 2);
-    // Both have read the session before either has renewed it, and their clocks differ.
+    // Both read the session before either renews it, and their clocks differ.
     let presented = setup.present(&first.token).await;
     let winner = setup.sessions.renew(&presented, Some(&key("key-number-1"))).await;
     setup.advance(1);
@@ -101,16 +101,16 @@ async fn the_same_renewal_sent_twice_at_once_is_made_once() {
     let other = setup.sessions.renew(&presented, Some(&key("key-number-2"))).await;
     assert_kind(other, ErrorKind::SessionRenewalMismatch);
     assert_eq!(
-        setup.sessions.get(first.record.id).await.unwrap().renewal_count,
+        setup.sessions.get(first.record.id).await.unwrap().renewal_count(),
         1
     );
 }
 
 #[tokio::test]
-async fn revoked_or_expired_beats_a_repetition() {
+async fn repetition_is_rejected_after_expiry_or_revocation() {
     let mut setup = setup();
-    setup.sessions.policy.rotation.retry_window = TTL;
-    let first = setup.open().await;
+    setup.sessions.policy.replaced_tokens.retry_window = TTL;
+    let first = setup.create().await;
     setup.advance(TTL - 1);
     setup.renew_with(&first.token, "key-number-1").await.unwrap();
     assert!(setup.renew_with(&first.token, "key-number-1").await.is_ok());
@@ -119,27 +119,32 @@ async fn revoked_or_expired_beats_a_repetition() {
     let expired = setup.renew_with(&first.token, "key-number-1").await;
     assert_kind(expired, ErrorKind::TokenExpired);
     setup.sessions.revoke(first.record.id).await.unwrap();
-    // It was revoked after it was read.
+    // The session was revoked after this record was read.
     setup.clock.set(NOW.plus(TTL - 1));
     let read_before = setup.sessions.renew(&presented, Some(&key("key-number-1"))).await;
     assert!(
         read_before.is_ok(),
-        "as any answer that was on its way when the session was revoked"
+        "the response was in flight when the session was revoked"
     );
-    assert_eq!(setup.refusal(&first.token).await, Some(ErrorKind::SessionRevoked));
+    assert_eq!(
+        setup.rejection(&first.token).await,
+        Some(ErrorKind::SessionRevoked)
+    );
 }
 
 #[tokio::test]
-async fn a_repetition_survives_a_rotation_of_the_signing_key_as_long_as_the_secret_is_there() {
+async fn repetition_survives_a_change_of_the_signing_key_if_the_previous_key_is_configured() {
     let setup = setup();
-    let first = setup.open().await;
+    let first = setup.create().await;
     setup.advance(TTL / 2);
     let second = setup.renew_with(&first.token, "key-number-1").await.unwrap();
     let presented = setup.present(&first.token).await;
 
     let fresh = SigningKey::generate().unwrap();
-    let manager = |signer| SessionManager::new(setup.store.clone(), signer).clock(setup.clock.clone());
-    let rotated = TokenSigner::new(fresh.clone()).retired([SigningKey::generate().unwrap(), testing::key()]);
+    let manager =
+        |signer| SessionManager::for_any_agent(setup.store.clone(), signer).clock(setup.clock.clone());
+    let rotated =
+        TokenSigner::new(fresh.clone()).previous_keys([SigningKey::generate().unwrap(), testing::key()]);
     let accepted = TokenVerifier::new(rotated.verifying_keys());
     assert!(accepted.verify(second.token.expose()).is_ok());
     let again = manager(rotated)

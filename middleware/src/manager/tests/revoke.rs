@@ -1,9 +1,10 @@
 use super::*;
+use crate::store::RegisteredAgents;
 
 #[tokio::test]
-async fn a_revoked_token_is_refused_and_the_first_revocation_counts() {
+async fn revoked_session_is_rejected_and_keeps_the_time_of_its_first_revocation() {
     let setup = setup();
-    let issued = setup.open().await;
+    let issued = setup.create().await;
     for _ in 0..2 {
         setup.sessions.revoke(issued.record.id).await.unwrap();
         setup.advance(1);
@@ -12,13 +13,13 @@ async fn a_revoked_token_is_refused_and_the_first_revocation_counts() {
     assert_eq!(record.revoked_at, Some(NOW));
     assert_eq!(record.status(NOW), SessionStatus::Revoked);
     assert_eq!(
-        setup.refusal(&issued.token).await,
+        setup.rejection(&issued.token).await,
         Some(ErrorKind::SessionRevoked)
     );
 }
 
 #[tokio::test]
-async fn a_session_that_never_was_cannot_be_found_or_revoked() {
+async fn unknown_session_is_not_found() {
     let setup = setup();
     let id = testing::claims().session_id;
     for error in [
@@ -33,9 +34,9 @@ async fn a_session_that_never_was_cannot_be_found_or_revoked() {
 }
 
 #[tokio::test]
-async fn an_agents_sessions_end_together_and_active_ones_are_counted() {
+async fn revoke_agent_revokes_all_its_sessions_and_counts_the_active_ones() {
     let setup = setup();
-    let [first, second] = [setup.open().await, setup.open().await];
+    let [first, second] = [setup.create().await, setup.create().await];
     let others = setup
         .sessions
         .create(CreateSession::new(other_agent()))
@@ -44,34 +45,33 @@ async fn an_agents_sessions_end_together_and_active_ones_are_counted() {
     setup.sessions.revoke(first.record.id).await.unwrap();
     assert_eq!(setup.sessions.revoke_agent(testing::agent()).await.unwrap(), 1);
     assert_eq!(setup.sessions.revoke_agent(testing::agent()).await.unwrap(), 0);
-    for (token, refusal) in [
+    for (token, rejection) in [
         (first.token, Some(ErrorKind::SessionRevoked)),
         (second.token, Some(ErrorKind::SessionRevoked)),
         (others.token, None),
     ] {
-        assert_eq!(setup.refusal(&token).await, refusal);
+        assert_eq!(setup.rejection(&token).await, rejection);
     }
 }
 
 #[tokio::test]
-async fn an_agent_that_the_directory_forgot_can_still_be_cut_off() {
+async fn sessions_of_an_agent_outside_the_directory_can_be_revoked() {
     let setup = setup();
-    setup.open().await;
-    let registered = setup
-        .sessions
-        .clone()
-        .directory(RegisteredAgents(setup.store.clone()));
+    setup.create().await;
+    let directory = RegisteredAgents(setup.store.clone());
+    let registered =
+        SessionManager::with_directory(setup.store.clone(), signer(), directory).clock(setup.clock.clone());
     assert_eq!(registered.revoke_agent(testing::agent()).await.unwrap(), 1);
     let again = registered.revoke_agent(testing::agent()).await;
     assert_kind(again, ErrorKind::AgentNotFound);
 }
 
 #[tokio::test]
-async fn sessions_come_newest_first_by_page_without_revoked_ones() {
+async fn list_pages_through_unrevoked_sessions_newest_first() {
     let setup = setup();
     let mut ids = Vec::new();
     for _ in 0..4 {
-        ids.push(setup.open().await.record.id);
+        ids.push(setup.create().await.record.id);
         setup.advance(1);
     }
     let other = setup

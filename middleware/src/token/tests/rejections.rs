@@ -11,12 +11,12 @@ fn golden() -> String {
 }
 
 #[track_caller]
-fn assert_refused(bearer: &str) {
-    let verdict = verifier().verify(bearer);
-    assert_eq!(verdict.map(drop), Err(ErrorKind::InvalidToken), "{bearer}");
+fn assert_rejected(bearer: &str) {
+    let outcome = verifier().verify(bearer);
+    assert_eq!(outcome.map(drop), Err(ErrorKind::InvalidToken), "{bearer}");
 }
 
-/// The token with the character at a position replaced.
+/// The token with one character replaced.
 fn replaced(token: &str, at: usize, by: char) -> String {
     let mut mutated = token.to_owned();
     mutated.replace_range(at..=at, by.encode_utf8(&mut [0; 4]));
@@ -24,52 +24,52 @@ fn replaced(token: &str, at: usize, by: char) -> String {
 }
 
 #[test]
-fn a_character_changed_anywhere_invalidates_the_token() {
+fn changed_character_anywhere_invalidates_the_token() {
     let token = golden();
     for (at, before) in token.char_indices() {
         let neighbour = char::from(before as u8 ^ 1);
         for by in [neighbour, '.', ' ', 'é'] {
             if by != before {
-                assert_refused(&replaced(&token, at, by));
+                assert_rejected(&replaced(&token, at, by));
             }
         }
     }
 }
 
 #[test]
-fn the_last_character_of_each_part_has_one_form_only() {
+fn last_character_of_each_part_has_one_valid_form() {
     let token = golden();
     let ends = token.match_indices('.').skip(2).map(|(dot, _)| dot - 1);
     for at in ends.chain([token.len() - 1]) {
         for by in BASE64_URL.chars().filter(|by| !token[at..].starts_with(*by)) {
-            assert_refused(&replaced(&token, at, by));
+            assert_rejected(&replaced(&token, at, by));
         }
     }
 }
 
 #[test]
-fn a_character_added_anywhere_invalidates_the_token() {
+fn added_character_anywhere_invalidates_the_token() {
     let token = golden();
     for at in 0..=token.len() {
         for added in ['A', '.', '=', '\0'] {
             let mut mutated = token.clone();
             mutated.insert(at, added);
-            assert_refused(&mutated);
+            assert_rejected(&mutated);
         }
     }
 }
 
 #[test]
-fn a_part_of_a_token_is_none() {
+fn truncated_token_is_rejected() {
     let token = golden();
     for at in 0..token.len() {
-        assert_refused(&token[..at]);
-        assert_refused(&token[at + 1..]);
+        assert_rejected(&token[..at]);
+        assert_rejected(&token[at + 1..]);
     }
 }
 
 #[test]
-fn another_form_is_refused_even_when_it_is_well_signed() {
+fn token_of_another_form_is_rejected_despite_a_valid_signature() {
     let token = golden();
     let body = token.strip_prefix("wai_sess_v4.public.").unwrap();
     let (body, footer_part) = body.split_once('.').unwrap();
@@ -89,18 +89,18 @@ fn another_form_is_refused_even_when_it_is_well_signed() {
         build(&payload().to_string(), None, None),
         build(&payload().to_string(), Some(&footer()), Some("implicit")),
     ] {
-        assert_refused(&bearer);
+        assert_rejected(&bearer);
     }
 }
 
 #[test]
-fn a_footer_must_name_the_key_in_few_bytes() {
+fn footer_must_name_the_key_within_256_characters() {
     let escaped = KID.replacen('k', "\\u006b", 1);
     let of_len = |len: usize| {
         let short = json!({ "kid": KID, "x": "" }).to_string();
         json!({ "kid": KID, "x": "x".repeat(len - short.len()) }).to_string()
     };
-    // 192 bytes are 256 characters of base64.
+    // 192 bytes have 256 characters in base64.
     let accepted = build(&payload().to_string(), Some(&of_len(192)), None);
     assert!(verifier().verify(&accepted).is_ok());
     for footer in [
@@ -116,7 +116,7 @@ fn a_footer_must_name_the_key_in_few_bytes() {
         format!("{{\"kid\":\"{KID}\",\"kid\":\"{KID}\"}}"),
         "[".repeat(192),
     ] {
-        assert_refused(&build(&payload().to_string(), Some(&footer), None));
+        assert_rejected(&build(&payload().to_string(), Some(&footer), None));
     }
 }
 
@@ -134,7 +134,7 @@ fn only_tokens_of_the_accepted_keys_verify() {
 }
 
 #[test]
-fn a_token_of_one_accepted_key_cannot_name_another() {
+fn token_that_names_another_accepted_key_is_rejected() {
     let other = SigningKey::generate().unwrap();
     let verifier = TokenVerifier::new([&key(), &other].map(|key| key.verifying_key().clone()));
     let footer = json!({ "kid": other.verifying_key().id() }).to_string();
@@ -144,9 +144,9 @@ fn a_token_of_one_accepted_key_cannot_name_another() {
 }
 
 #[test]
-fn prefix_issuer_and_audience_must_be_the_verifiers_own() {
-    type Dress = fn(TokenSigner, TokenVerifier) -> (TokenSigner, TokenVerifier);
-    let rows: &[(&str, bool, Dress)] = &[
+fn prefix_issuer_and_audience_must_match_the_verifier() {
+    type Configure = fn(TokenSigner, TokenVerifier) -> (TokenSigner, TokenVerifier);
+    let rows: &[(&str, bool, Configure)] = &[
         ("as they are", true, |s, v| (s, v)),
         ("same prefix", true, |s, v| (s.prefix("a_"), v.prefix("a_"))),
         ("no prefix", true, |s, v| (s.prefix(""), v.prefix(""))),
@@ -171,21 +171,21 @@ fn prefix_issuer_and_audience_must_be_the_verifiers_own() {
             (s.audience("a".to_owned()), v)
         }),
     ];
-    for (name, accepted, dress) in rows {
-        let (signer, verifier) = dress(signer(), verifier());
-        let verdict = verifier.verify(signer.sign(&claims()).unwrap().expose());
-        assert_eq!(verdict.is_ok(), *accepted, "{name}");
+    for (name, accepted, configure) in rows {
+        let (signer, verifier) = configure(signer(), verifier());
+        let outcome = verifier.verify(signer.sign(&claims()).unwrap().expose());
+        assert_eq!(outcome.is_ok(), *accepted, "{name}");
     }
 }
 
 #[test]
-fn a_token_has_at_most_4096_bytes() {
+fn token_has_at_most_4096_bytes() {
     let bare = signer().prefix("").sign(&claims()).unwrap().expose().len();
     for (len, accepted) in [(4096, true), (4097, false)] {
         let prefix = "p".repeat(len - bare);
         let token = signer().prefix(prefix.as_str()).sign(&claims()).unwrap();
         assert_eq!(token.expose().len(), len);
-        let verdict = verifier().prefix(prefix).verify(token.expose());
-        assert_eq!(verdict.is_ok(), accepted, "{len}");
+        let outcome = verifier().prefix(prefix).verify(token.expose());
+        assert_eq!(outcome.is_ok(), accepted, "{len}");
     }
 }

@@ -1,45 +1,52 @@
-//! Rotation by an administrator, and reuse as the manager sees it.
+//! Rotation by an administrator, and reuse of a token at the renewal.
 
 use super::*;
-use crate::{security::SecurityEvents, session::OnReuse};
+use crate::{
+    security::SecurityEvents,
+    session::{LastRenewal, OnReuse},
+};
 
 #[tokio::test]
-async fn a_rotation_replaces_the_token_and_nothing_else() {
+async fn rotation_replaces_the_token_and_keeps_the_rest() {
     let mut setup = setup();
-    setup.sessions.policy.rotation.previous_token_overlap = 60;
-    let first = setup.open().await;
+    setup.sessions.policy.replaced_tokens.previous_token_overlap = 60;
+    let first = setup.create().await;
     setup.advance(TTL / 2);
     let second = setup.renew(&first.token).await.unwrap();
-    assert_eq!(second.record.previous_token_hash, Some(first.token.hash()));
+    let renewal = second.record.last_renewal.clone().unwrap();
+    assert_eq!(renewal.previous_token_hash, Some(first.token.hash()));
     setup.advance(100);
     let rotated = setup.sessions.rotate(first.record.id).await.unwrap();
     let expected = SessionRecord {
         token_hash: rotated.token.hash(),
         generation: 2,
-        previous_token_hash: None,
+        last_renewal: Some(LastRenewal {
+            previous_token_hash: None,
+            ..renewal
+        }),
         rotated_generation: Some(2),
         ..second.record.clone()
     };
     assert_eq!(rotated.record, expected);
     assert_eq!(setup.sessions.get(first.record.id).await.unwrap(), expected);
 
-    for dead in [&first.token, &second.token] {
-        assert_eq!(setup.refusal(dead).await, Some(ErrorKind::TokenSuperseded));
-        assert_kind(setup.renew(dead).await, ErrorKind::SessionRenewalMismatch);
+    for replaced in [&first.token, &second.token] {
+        assert_eq!(setup.rejection(replaced).await, Some(ErrorKind::TokenSuperseded));
+        assert_kind(setup.renew(replaced).await, ErrorKind::SessionRenewalMismatch);
     }
-    assert_eq!(setup.refusal(&rotated.token).await, None);
-    // It can be renewed when the one before could have been.
+    assert_eq!(setup.rejection(&rotated.token).await, None);
+    // The rotation does not delay the next renewal.
     setup.advance(TTL / 2 - 101);
     assert_kind(setup.renew(&rotated.token).await, ErrorKind::RenewalTooEarly);
     setup.advance(1);
     let third = setup.renew(&rotated.token).await.unwrap();
-    assert_eq!((third.record.generation, third.record.renewal_count), (3, 2));
+    assert_eq!((third.record.generation, third.record.renewal_count()), (3, 2));
 }
 
 #[tokio::test]
-async fn only_a_live_session_is_rotated() {
+async fn only_an_active_session_is_rotated() {
     let setup = setup();
-    let id = setup.open().await.record.id;
+    let id = setup.create().await.record.id;
     let unknown = "0199c82c-c000-7abc-8def-0123456789ab".parse().unwrap();
     let error = setup.sessions.rotate(unknown).await.unwrap_err();
     assert_eq!(
@@ -55,9 +62,9 @@ async fn only_a_live_session_is_rotated() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_many_rotations_at_once_each_gives_a_token_and_the_last_one_counts() {
+async fn each_concurrent_rotation_gives_a_token_and_the_last_one_is_current() {
     let setup = setup();
-    let id = setup.open().await.record.id;
+    let id = setup.create().await.record.id;
     let rotations: Vec<_> = (0..64)
         .map(|_| {
             let sessions = setup.sessions.clone();
@@ -70,35 +77,35 @@ async fn of_many_rotations_at_once_each_gives_a_token_and_the_last_one_counts() 
     }
     let mut current = 0;
     for issued in tokens {
-        current += u32::from(setup.refusal(&issued.token).await.is_none());
+        current += u32::from(setup.rejection(&issued.token).await.is_none());
     }
     assert_eq!(current, 1);
     assert_eq!(setup.sessions.get(id).await.unwrap().generation, 64);
 }
 
 #[tokio::test]
-async fn a_reused_token_at_the_renewal_is_counted_and_revokes_when_it_is_to() {
+async fn reuse_at_the_renewal_is_counted_and_revokes_if_the_record_says_so() {
     for (on_reuse, revoked) in [(OnReuse::Reject, false), (OnReuse::Revoke, true)] {
         let events = SecurityEvents::new();
         let mut setup = setup();
         setup.sessions = setup.sessions.events(events.clone());
-        setup.sessions.policy.rotation.on_reuse = on_reuse;
-        let first = setup.open().await;
+        setup.sessions.policy.replaced_tokens.on_reuse = on_reuse;
+        let first = setup.create().await;
         setup.advance(TTL / 2);
         let presented = setup.present(&first.token).await;
         let second = setup.renew(&first.token).await.unwrap();
-        // Lost races: one that read the session before, one that read it after, within the retry window.
+        // Two lost races within the retry window: one read the session before the renewal, one after it.
         let lost = setup.sessions.renew(&presented, None).await;
         assert_kind(lost, ErrorKind::SessionRenewalMismatch);
         setup.advance(59);
         assert_kind(setup.renew(&first.token).await, ErrorKind::SessionRenewalMismatch);
         assert_eq!(events.token_reuse(), 0);
-        assert_eq!(setup.refusal(&second.token).await, None);
+        assert_eq!(setup.rejection(&second.token).await, None);
 
         setup.advance(1);
         assert_kind(setup.renew(&first.token).await, ErrorKind::SessionRenewalMismatch);
         assert_eq!(events.token_reuse(), 1);
-        let after = setup.refusal(&second.token).await;
+        let after = setup.rejection(&second.token).await;
         assert_eq!(
             after,
             revoked.then_some(ErrorKind::SessionRevoked),
