@@ -49,7 +49,9 @@ impl AgentId {
 ///
 /// A clock that stands still, or steps back by less than a second, does not change the order. After a larger step back, new ids
 /// take the clock's time and sort before older ones. Otherwise their sessions would have a creation time far in the future and
-/// could not be renewed in time. When the counter overflows, after at least 131,072 ids, the timestamp advances by one millisecond.
+/// could not be renewed in time.
+///
+/// When the counter overflows, after at least 131,072 ids, the timestamp advances by one millisecond.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String")]
 pub struct SessionId(Uuid);

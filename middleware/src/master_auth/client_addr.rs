@@ -72,8 +72,10 @@ pub struct ClientAddrLayer {
 #[derive(Clone)]
 enum Peer {
     Fixed(IpAddr),
-    FromRequest(Arc<dyn Fn(&Parts) -> Option<IpAddr> + Send + Sync>),
+    FromRequest(Arc<PeerOfRequest>),
 }
+
+type PeerOfRequest = dyn Fn(&Parts) -> Option<IpAddr> + Send + Sync;
 
 impl ClientAddrLayer {
     /// Creates a layer for the requests of one connection. `peer` is the remote address of that connection.

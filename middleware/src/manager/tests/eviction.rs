@@ -6,8 +6,10 @@ use crate::session::{OnSessionLimit, SessionPolicy};
 async fn the_first_opened_of_six_sessions_is_evicted() {
     // Other tests generate ids at other times in this process. This date is far from theirs.
     let clock = ManualClock::new(NOW.plus(20 * 365 * 86_400));
-    let mut policy = SessionPolicy::default();
-    policy.on_session_limit = OnSessionLimit::EvictOldest;
+    let policy = SessionPolicy {
+        on_session_limit: OnSessionLimit::EvictOldest,
+        ..SessionPolicy::default()
+    };
     for trial in 0..200 {
         let sessions = SessionManager::for_any_agent(MemoryStore::new(), signer())
             .policy(policy.clone())
