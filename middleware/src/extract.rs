@@ -135,7 +135,7 @@ mod tests {
     use http::{Request, StatusCode};
 
     use super::*;
-    use crate::testing::{claims, record};
+    use crate::test_support::{claims, record};
 
     fn parts() -> Parts {
         Request::new(()).into_parts().0

@@ -85,7 +85,9 @@ pub mod session;
 pub mod session_auth;
 pub mod store;
 #[cfg(test)]
-mod testing;
+mod test_support;
+#[cfg(feature = "testing")]
+pub mod testing;
 pub mod token;
 
 #[doc = include_str!("../RENEWAL.md")]

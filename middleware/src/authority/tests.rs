@@ -5,7 +5,7 @@ use crate::{
     session::CreateSession,
     session_auth::{AuthenticatedSession, PresentedSession},
     store::{Agent, AgentStore as _, MemoryStore},
-    testing::{self, NOW, agent, key, kind, pass},
+    test_support::{self, NOW, agent, key, kind, pass},
 };
 
 fn builder() -> SessionAuthorityBuilder<MemoryStore, RegisteredAgents<MemoryStore>> {
@@ -48,7 +48,7 @@ async fn all_parts_agree_on_keys_token_settings_store_clock_and_header() {
 
 #[tokio::test]
 async fn sessions_are_created_only_for_registered_agents_by_default() {
-    let request = || CreateSession::new(testing::other_agent());
+    let request = || CreateSession::new(test_support::other_agent());
     let registered = builder().build().unwrap();
     let error = registered.manager().create(request()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::AgentNotFound);

@@ -18,7 +18,7 @@ use crate::{
     AuthError, ErrorKind,
     clock::{ManualClock, Timestamp},
     response::problem_response,
-    testing::{NOW, claims},
+    test_support::{NOW, claims},
     token::SessionToken,
 };
 

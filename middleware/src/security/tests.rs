@@ -10,7 +10,7 @@ use crate::{
     ErrorKind, MemoryStore,
     session::{SessionPolicy, decide},
     store::{NewSession, StoreError},
-    testing::{CapturedLogs, NOW, Stub, claims, record, sign, verifier},
+    test_support::{CapturedLogs, NOW, Stub, claims, record, sign, verifier},
     token::Claims,
 };
 

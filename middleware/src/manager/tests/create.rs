@@ -16,7 +16,7 @@ async fn session_has_the_requested_limits_and_else_those_of_the_policy() {
     let issued = setup.sessions.create(request).await.unwrap();
     let expected = SessionRecord {
         id: issued.record.id,
-        agent_id: testing::agent(),
+        agent_id: test_support::agent(),
         token_hash: issued.token.hash(),
         generation: 0,
         max_renewals: 3,
@@ -48,7 +48,7 @@ async fn token_has_the_claims_of_the_record_and_is_admitted() {
     let verified = verifier().verify(issued.token.expose()).unwrap();
     let claims = Claims {
         session_id: issued.record.id,
-        agent_id: testing::agent(),
+        agent_id: test_support::agent(),
         generation: 0,
         issued_at: NOW,
         expires_at: issued.record.expires_at(),
@@ -116,7 +116,7 @@ async fn session_is_created_only_for_an_agent_that_is_registered_in_the_store() 
     let page = sessions.list(None, first_page(10)).await.unwrap();
     assert!(page.items.is_empty());
 
-    let agent = Agent::new(testing::agent(), NOW);
+    let agent = Agent::new(test_support::agent(), NOW);
     store.register(&agent).await.unwrap();
     sessions.create(request()).await.unwrap();
     let other = sessions.create(CreateSession::new(other_agent())).await;
@@ -145,7 +145,10 @@ async fn session_is_created_only_for_an_agent_of_the_given_directory() {
     }
 
     let store = MemoryStore::new();
-    store.register(&Agent::new(testing::agent(), NOW)).await.unwrap();
+    store
+        .register(&Agent::new(test_support::agent(), NOW))
+        .await
+        .unwrap();
     let sessions = SessionManager::with_directory(store, signer(), Only(other_agent()));
     assert_kind(sessions.create(request()).await, ErrorKind::AgentNotFound);
     sessions.create(CreateSession::new(other_agent())).await.unwrap();
@@ -154,7 +157,7 @@ async fn session_is_created_only_for_an_agent_of_the_given_directory() {
 #[tokio::test]
 async fn session_of_a_deleted_agent_is_refused_by_the_store_itself() {
     let setup = setup();
-    let agent = Agent::new(testing::agent(), NOW);
+    let agent = Agent::new(test_support::agent(), NOW);
     setup.store.register(&agent).await.unwrap();
     setup.store.delete_agent(agent.id, NOW).await.unwrap();
     // The directory of this manager contains every agent. Only the store remembers the deletion.

@@ -21,7 +21,7 @@ async fn the_first_opened_of_six_sessions_is_evicted() {
         let first = opened[0].record.id;
         assert_eq!(opened[5].evicted, [first], "trial {trial}");
         let listed = sessions
-            .list(Some(testing::agent()), first_page(10))
+            .list(Some(test_support::agent()), first_page(10))
             .await
             .unwrap();
         let listed: Vec<_> = listed.items.iter().map(|record| record.id).collect();

@@ -16,7 +16,7 @@ use crate::{
     session::{Constraints, CreateSession, SessionStatus},
     session_auth::{PresentedSession, RenewalLayer},
     store::{Agent, AgentStore, PageRequest, SessionCursor, StoreError},
-    testing::{self, NOW, Stub, other_agent, signer, verifier},
+    test_support::{self, NOW, Stub, other_agent, signer, verifier},
 };
 
 const TTL: u64 = 86_400;
@@ -39,7 +39,7 @@ fn setup() -> Setup {
 }
 
 fn request() -> CreateSession {
-    CreateSession::new(testing::agent())
+    CreateSession::new(test_support::agent())
 }
 
 fn first_page(limit: usize) -> PageRequest<SessionCursor> {
@@ -58,7 +58,7 @@ impl Setup {
     /// The session that the renewal layer presents for a token.
     async fn present(&self, token: &SessionToken) -> PresentedSession {
         let layer = RenewalLayer::new(verifier(), self.store.clone());
-        let admitted = testing::pass(&layer, bearing(token)).await.unwrap();
+        let admitted = test_support::pass(&layer, bearing(token)).await.unwrap();
         admitted.extensions().get::<PresentedSession>().unwrap().clone()
     }
 
@@ -69,8 +69,8 @@ impl Setup {
     /// The error with which the token is rejected for API access. `None` if it is admitted.
     async fn rejection(&self, token: &SessionToken) -> Option<ErrorKind> {
         let layer = SessionAuthLayer::new(verifier(), self.store.clone()).clock(self.clock.clone());
-        let outcome = testing::pass(&layer, bearing(token)).await;
-        outcome.err().map(|rejection| testing::kind(&rejection))
+        let outcome = test_support::pass(&layer, bearing(token)).await;
+        outcome.err().map(|rejection| test_support::kind(&rejection))
     }
 }
 
@@ -111,7 +111,7 @@ async fn store_error_of_every_operation_is_store_unavailable() {
             ("revoke", sessions.revoke(id).await),
             (
                 "revoke_agent",
-                sessions.revoke_agent(testing::agent()).await.map(drop),
+                sessions.revoke_agent(test_support::agent()).await.map(drop),
             ),
             ("get", sessions.get(id).await.map(drop)),
             ("list", sessions.list(None, first_page(1)).await.map(drop)),

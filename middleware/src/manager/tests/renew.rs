@@ -84,7 +84,7 @@ async fn rejected_renewal_names_the_reason_and_the_wait() {
     assert_eq!(expired.retry_after(), None);
     let answer = crate::response::problem_response(&expired, "api", &http::HeaderMap::new());
     assert_eq!(
-        testing::header(&answer, header::WWW_AUTHENTICATE),
+        test_support::header(&answer, header::WWW_AUTHENTICATE),
         Some("Bearer realm=\"api\", error=\"invalid_token\"")
     );
     setup.advance(LIFETIME);

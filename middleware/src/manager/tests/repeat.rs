@@ -144,7 +144,7 @@ async fn repetition_survives_a_change_of_the_signing_key_if_the_previous_key_is_
     let manager =
         |signer| SessionManager::for_any_agent(setup.store.clone(), signer).clock(setup.clock.clone());
     let rotated =
-        TokenSigner::new(fresh.clone()).previous_keys([SigningKey::generate().unwrap(), testing::key()]);
+        TokenSigner::new(fresh.clone()).previous_keys([SigningKey::generate().unwrap(), test_support::key()]);
     let accepted = TokenVerifier::new(rotated.verifying_keys());
     assert!(accepted.verify(second.token.expose()).is_ok());
     let again = manager(rotated)
@@ -155,7 +155,7 @@ async fn repetition_survives_a_change_of_the_signing_key_if_the_previous_key_is_
 
     for without in [
         TokenSigner::new(fresh),
-        TokenSigner::new(testing::key()).issuer("another"),
+        TokenSigner::new(test_support::key()).issuer("another"),
     ] {
         let answer = manager(without)
             .renew(&presented, Some(&key("key-number-1")))

@@ -21,7 +21,7 @@ async fn revoked_session_is_rejected_and_keeps_the_time_of_its_first_revocation(
 #[tokio::test]
 async fn unknown_session_is_not_found() {
     let setup = setup();
-    let id = testing::claims().session_id;
+    let id = test_support::claims().session_id;
     for error in [
         setup.sessions.get(id).await.unwrap_err(),
         setup.sessions.revoke(id).await.unwrap_err(),
@@ -43,8 +43,14 @@ async fn revoke_agent_revokes_all_its_sessions_and_counts_the_active_ones() {
         .await
         .unwrap();
     setup.sessions.revoke(first.record.id).await.unwrap();
-    assert_eq!(setup.sessions.revoke_agent(testing::agent()).await.unwrap(), 1);
-    assert_eq!(setup.sessions.revoke_agent(testing::agent()).await.unwrap(), 0);
+    assert_eq!(
+        setup.sessions.revoke_agent(test_support::agent()).await.unwrap(),
+        1
+    );
+    assert_eq!(
+        setup.sessions.revoke_agent(test_support::agent()).await.unwrap(),
+        0
+    );
     for (token, rejection) in [
         (first.token, Some(ErrorKind::SessionRevoked)),
         (second.token, Some(ErrorKind::SessionRevoked)),
@@ -61,8 +67,8 @@ async fn sessions_of_an_agent_outside_the_directory_can_be_revoked() {
     let directory = RegisteredAgents(setup.store.clone());
     let registered =
         SessionManager::with_directory(setup.store.clone(), signer(), directory).clock(setup.clock.clone());
-    assert_eq!(registered.revoke_agent(testing::agent()).await.unwrap(), 1);
-    let again = registered.revoke_agent(testing::agent()).await;
+    assert_eq!(registered.revoke_agent(test_support::agent()).await.unwrap(), 1);
+    let again = registered.revoke_agent(test_support::agent()).await;
     assert_kind(again, ErrorKind::AgentNotFound);
 }
 
@@ -87,7 +93,7 @@ async fn list_pages_through_unrevoked_sessions_newest_first() {
         let ids: Vec<_> = page.items.iter().map(|record| record.id).collect();
         (ids, page.next)
     };
-    let agent = Some(testing::agent());
+    let agent = Some(test_support::agent());
     let (first, next) = list(agent, first_page(2)).await;
     assert_eq!(first, ids[..2]);
     let page = PageRequest {

@@ -16,7 +16,7 @@ use super::*;
 use crate::{
     ErrorKind,
     response::ResponseBody,
-    testing::{Body, Inner, InnerHandle, kind, pass, poll_once},
+    test_support::{Body, Inner, InnerHandle, kind, pass, poll_once},
 };
 
 const PERMITS: usize = 2;

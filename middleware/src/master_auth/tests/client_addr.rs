@@ -12,7 +12,7 @@ use axum::extract::ConnectInfo;
 use tracing::{Event, Level, Metadata, Subscriber, span};
 
 use super::*;
-use crate::testing::pass;
+use crate::test_support::pass;
 
 fn forwarded_for(client: &str) -> Request<()> {
     let mut request = Request::new(());

@@ -7,7 +7,7 @@ use http::header;
 use super::*;
 use crate::{
     ErrorKind,
-    testing::{header, kind, pass},
+    test_support::{header, kind, pass},
 };
 
 const STRANGER: &str = "192.0.2.1";

@@ -7,7 +7,7 @@ use ::argon2::{Algorithm, Argon2, Params, PasswordHasher, Version};
 use http::{HeaderValue, Request};
 
 use super::*;
-use crate::{clock::ManualClock, testing::NOW};
+use crate::{clock::ManualClock, test_support::NOW};
 
 const RIGHT: &[u8] = b"correct horse battery staple";
 const WRONG: &[u8] = b"wrong";

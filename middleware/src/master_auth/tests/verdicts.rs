@@ -3,7 +3,7 @@ use http::{Response, StatusCode, header};
 use super::*;
 use crate::{
     ErrorKind,
-    testing::{header, json, kind, pass},
+    test_support::{header, json, kind, pass},
 };
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use std::error::Error;
 use tracing::Level;
 
 use super::*;
-use crate::{store::StoreError, testing::CapturedLogs};
+use crate::{store::StoreError, test_support::CapturedLogs};
 
 const CAUSE: &str = "the-cause-of-the-error";
 

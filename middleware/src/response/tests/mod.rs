@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::{
     error::{AuthError, ErrorKind, ValidationIssue},
-    testing::{self, header},
+    test_support::{self, header},
 };
 
 type Make = fn(ErrorKind) -> AuthError;
@@ -68,7 +68,7 @@ fn answer(error: &AuthError) -> Response<Full<Bytes>> {
 }
 
 async fn problem(error: &AuthError, request_headers: &HeaderMap) -> Value {
-    testing::json(problem_response(error, "api", request_headers)).await
+    test_support::json(problem_response(error, "api", request_headers)).await
 }
 
 #[test]
@@ -104,7 +104,7 @@ async fn problem_response_follows_the_contract() {
         let in_extensions = response.extensions().get::<AuthError>();
         assert_eq!(in_extensions.map(AuthError::kind), Some(*kind), "{code}");
 
-        let body = testing::json(response).await;
+        let body = test_support::json(response).await;
         assert_eq!(body["code"], *code);
         assert_eq!(body["status"], *status, "{code}");
         assert_eq!(body["retryable"], *retryable, "{code}");

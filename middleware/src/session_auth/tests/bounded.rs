@@ -5,7 +5,7 @@ use crate::{
     ErrorKind,
     security::SecurityEvents,
     store::StoreError,
-    testing::{kind, pass},
+    test_support::{kind, pass},
 };
 
 fn bounded(store: &Stub) -> SessionAuthLayer<Stub> {

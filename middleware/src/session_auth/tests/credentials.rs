@@ -3,7 +3,7 @@
 use super::*;
 use crate::{
     ErrorKind,
-    testing::{detail, kind, pass},
+    test_support::{detail, kind, pass},
 };
 
 fn layer() -> SessionAuthLayer<Stub> {
@@ -159,7 +159,7 @@ async fn header_has_at_most_4096_bytes() {
     let rest = "Bearer ".len() + token().len() - crate::token::DEFAULT_PREFIX.len();
     for (len, admitted) in [(4096, true), (4097, false)] {
         let prefix = "p".repeat(len - rest);
-        let signer = crate::testing::signer().prefix(prefix.as_str());
+        let signer = crate::test_support::signer().prefix(prefix.as_str());
         let token = signer.sign(&claims()).unwrap();
         let record = SessionRecord {
             token_hash: token.hash(),

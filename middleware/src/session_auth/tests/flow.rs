@@ -16,7 +16,7 @@ use super::*;
 use crate::{
     ErrorKind,
     clock::Clock,
-    testing::{Body, Inner, InnerHandle, TTL, kind, poll_once},
+    test_support::{Body, Inner, InnerHandle, TTL, kind, poll_once},
 };
 
 fn service(store: Stub) -> (SessionAuth<Stub, Inner>, InnerHandle) {

@@ -15,7 +15,7 @@ use super::*;
 use crate::{
     clock::ManualClock,
     session::SessionRecord,
-    testing::{NOW, Stub, claims, header, record, sign, verifier},
+    test_support::{NOW, Stub, claims, header, record, sign, verifier},
     token::Claims,
 };
 

@@ -4,7 +4,7 @@ use super::*;
 use crate::{
     ErrorKind,
     store::StoreError,
-    testing::{Answer, kind, pass},
+    test_support::{Answer, kind, pass},
 };
 
 fn optional(answer: Answer) -> (SessionAuthLayer<Stub>, Stub) {

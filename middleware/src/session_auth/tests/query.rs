@@ -3,7 +3,7 @@
 use super::*;
 use crate::{
     ErrorKind,
-    testing::{detail, kind, pass},
+    test_support::{detail, kind, pass},
 };
 
 #[tokio::test]

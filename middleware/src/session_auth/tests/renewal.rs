@@ -4,7 +4,7 @@ use super::*;
 use crate::{
     ErrorKind,
     store::StoreError,
-    testing::{Answer, LIFETIME, detail, json, kind, other_agent, pass},
+    test_support::{Answer, LIFETIME, detail, json, kind, other_agent, pass},
 };
 
 const ID: &str = "0199c82c-c000-7abc-8def-0123456789ab";

@@ -6,7 +6,7 @@ use crate::{
     security::SecurityEvents,
     session::{OnReuse, ReplacedTokenPolicy, SessionPolicy},
     store::{CreateOutcome, NewSession, SessionStore, StoreError},
-    testing::{kind, pass},
+    test_support::{kind, pass},
 };
 
 /// A session that was renewed at `NOW` from the token of `claims()`, under these rules.

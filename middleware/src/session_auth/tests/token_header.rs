@@ -5,7 +5,7 @@ use http::HeaderName;
 use super::*;
 use crate::{
     ErrorKind,
-    testing::{detail, kind, pass},
+    test_support::{detail, kind, pass},
 };
 
 const NAME: HeaderName = HeaderName::from_static("x-session-token");
@@ -45,7 +45,7 @@ async fn other_header_holds_the_token_with_or_without_the_scheme() {
 
 #[tokio::test]
 async fn bare_token_with_a_prefix_that_begins_like_the_scheme_is_admitted() {
-    let signer = crate::testing::signer().prefix("bearer_");
+    let signer = crate::test_support::signer().prefix("bearer_");
     let token = signer.sign(&claims()).unwrap();
     let record = SessionRecord {
         token_hash: token.hash(),

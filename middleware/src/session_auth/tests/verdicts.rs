@@ -6,7 +6,7 @@ use crate::{
     clock::Timestamp,
     session::Constraints,
     store::StoreError,
-    testing::{Answer, CapturedLogs, LIFETIME, TTL, json, kind, other_agent, pass},
+    test_support::{Answer, CapturedLogs, LIFETIME, TTL, json, kind, other_agent, pass},
 };
 
 fn expired() -> Claims {

@@ -6,7 +6,7 @@ use rusty_paseto::core::{
 };
 
 use super::*;
-use crate::testing::{PUBLIC, SECRET};
+use crate::test_support::{PUBLIC, SECRET};
 
 fn decode(paserk: &str) -> Vec<u8> {
     let (_, bytes) = paserk.rsplit_once('.').unwrap();

@@ -1,5 +1,5 @@
 use super::*;
-use crate::testing::{PUBLIC, SECRET, key};
+use crate::test_support::{PUBLIC, SECRET, key};
 
 #[test]
 fn keys_survive_their_paserk_form() {

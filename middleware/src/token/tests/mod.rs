@@ -10,7 +10,7 @@ use super::*;
 use crate::{
     ErrorKind,
     clock::Timestamp,
-    testing::{KID, NOW, claims, sign, signer, verifier},
+    test_support::{KID, NOW, claims, sign, signer, verifier},
 };
 
 /// The last second of the year 9999, the end of the range of RFC 3339.

@@ -2,7 +2,7 @@ use super::{
     interop::{build, footer, payload},
     *,
 };
-use crate::testing::key;
+use crate::test_support::key;
 
 const BASE64_URL: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 

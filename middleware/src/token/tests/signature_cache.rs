@@ -1,5 +1,5 @@
 use super::*;
-use crate::testing::{self, key};
+use crate::test_support::{self, key};
 
 fn has_cached(verifier: &TokenVerifier, token: &SessionToken) -> bool {
     verifier.has_cached(&token.hash())
@@ -85,7 +85,7 @@ fn signer_adds_new_tokens_to_the_cache_of_its_verifier() {
     let signed = signer().cache_in(&verifier).sign(&claims()).unwrap();
     assert!(has_cached(&verifier, &signed));
     let cached = verifier.verify(signed.expose()).unwrap();
-    let verified = testing::verifier().verify(sign(&claims()).expose()).unwrap();
+    let verified = test_support::verifier().verify(sign(&claims()).expose()).unwrap();
     assert_eq!(cached, verified, "the same as with a signature check");
 }
 

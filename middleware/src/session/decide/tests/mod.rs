@@ -4,7 +4,7 @@ mod times;
 use super::*;
 use crate::{
     session::{IdempotencyKey, LastRenewal, OnReuse, ReplacedTokenPolicy, RetryHash},
-    testing::{LIFETIME, NOW, TTL, claims, other_agent, record, sign, verifier},
+    test_support::{LIFETIME, NOW, TTL, claims, other_agent, record, sign, verifier},
     token::{Claims, TokenHash},
 };
 

@@ -1,11 +1,11 @@
 use super::*;
-use crate::testing::{self, NOW, TTL};
+use crate::test_support::{self, NOW, TTL};
 
 /// The record of a new session under the default policy.
 fn fresh() -> SessionRecord {
-    let id = SessionId::generate(testing::agent(), NOW.0 * 1000 + 999).unwrap();
+    let id = SessionId::generate(test_support::agent(), NOW.0 * 1000 + 999).unwrap();
     let limits = SessionLimits::new(86_400, 30, NOW.plus(2_592_000));
-    SessionRecord::new(id, testing::agent(), TokenHash::of("current"), &limits)
+    SessionRecord::new(id, test_support::agent(), TokenHash::of("current"), &limits)
 }
 
 fn renewed() -> SessionRecord {
