@@ -1,6 +1,10 @@
 //! The server put together: configuration, store, layers, endpoints.
 
-use std::{convert::Infallible, sync::Arc};
+use std::{
+    convert::Infallible,
+    sync::Arc,
+    time::{Duration, UNIX_EPOCH},
+};
 
 use bytes::Bytes;
 use http::{HeaderValue, Request, Response, header};
@@ -68,9 +72,21 @@ async fn serve<S: SessionStore + AgentStore>(
     listener: TcpListener,
     stop: impl Future<Output = ()>,
 ) -> Result<(), ConfigErrors> {
-    let service = stack::around(service(config, store, clock)?, config.limits.request);
+    let service = stack::around(service(config, store, clock.clone())?, config.limits.request);
+    let service = service.map_response(move |response| with_date(response, &*clock));
     listen(listener, service, &config.trusted_proxies, config.limits, stop).await;
     Ok(())
+}
+
+/// Sets `Date` by the clock that expiry is judged by, since agents schedule their renewals by it.
+fn with_date<B>(mut response: Response<B>, clock: &dyn Clock) -> Response<B> {
+    /// The end of the year 9999: a later time has no HTTP date.
+    const LAST: u64 = 253_402_300_799;
+    let now = UNIX_EPOCH + Duration::from_secs(clock.now().0.min(LAST));
+    if let Ok(date) = HeaderValue::try_from(httpdate::fmt_http_date(now)) {
+        response.headers_mut().insert(header::DATE, date);
+    }
+    response
 }
 
 /// Routing, authentication and endpoints as one service.
