@@ -1,4 +1,4 @@
-//! An agent that keeps its session over a network that loses answers.
+//! An agent that renews its session over a network that loses answers.
 //!
 //! Start the reference server with short tokens, and give the example its address and the master password that it prints:
 //!
@@ -7,9 +7,9 @@
 //! cargo run -p session-auth-examples --example agent_client http://127.0.0.1:3100 PASSWORD
 //! ```
 //!
-//! It opens a session, then works with it until it was renewed ten times, which takes some 40 seconds. Every third answer to a
-//! renewal, at random, is dropped on purpose: the server has renewed the session, and the agent does not know. In the end the session is
-//! revoked, and the agent is told so.
+//! The example opens a session and sends requests until the session was renewed ten times, which takes some 40 seconds. A third of the
+//! server's answers to renewals are dropped at random: the server has renewed the session, and the agent does not have its new token yet.
+//! At the end the session is revoked, and the agent's next request fails with `SessionOver`.
 
 use std::{
     env,
@@ -45,7 +45,7 @@ async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
         password,
     };
 
-    // What an administrator does: the answer goes into a file that belongs to the agent.
+    // The administrator opens a session. The answer goes into a file of the agent.
     let agent = admin
         .send(Method::POST, "/v1/agents", json!({ "name": "example" }))
         .await?;
@@ -55,18 +55,19 @@ async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
     let storage = FileStorage::new(&file);
     storage.save(&serde_json::from_value(opened)?).await?;
 
-    // What the agent does: it holds the session, and sends its requests through the session's layer.
+    // The agent opens the file, and sends its requests through the session's layer.
     let dropped = Arc::new(AtomicU32::new(0));
     let session = ClientSession::builder(
         losing_answers(admin.http.clone(), dropped.clone()),
         server.parse::<Uri>()?,
     )
-    // Tokens that live for seconds leave no time for long pauses; the default ones are for hours.
+    // The default pauses are too long for tokens that expire within seconds.
     .backoff(Duration::from_millis(50), Duration::from_millis(100))
     .open(storage)
     .await?;
     println!("Session {} is in {}.", session.id(), file.display());
-    let mut api = session.layer().layer(admin.http.clone());
+    // The bodies here are `Clone`: a request that is rejected during a renewal is sent again.
+    let mut api = session.layer().resend_cloned().layer(admin.http.clone());
 
     let (mut requests, mut renewals) = (0, 0);
     while renewals < 10 {
@@ -77,7 +78,7 @@ async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
         requests += 1;
         let count = body["renewalCount"]
             .as_u64()
-            .ok_or_else(|| format!("refused: {body}"))?;
+            .ok_or_else(|| format!("the request was rejected: {body}"))?;
         if count > renewals {
             renewals = count;
             let dropped = dropped.load(Ordering::Relaxed);
@@ -98,15 +99,15 @@ async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
             Some(over) => println!("Session over: {over}."),
             None => return Err(error),
         },
-        Ok(response) => return Err(format!("a revoked session is answered {}", response.status()).into()),
+        Ok(response) => return Err(format!("a revoked session got a {}", response.status()).into()),
     }
-    for beside in ["", ".lock"] {
-        std::fs::remove_file(format!("{}{beside}", file.display()))?;
+    for extension in ["", ".lock"] {
+        std::fs::remove_file(format!("{}{extension}", file.display()))?;
     }
     Ok(())
 }
 
-/// An HTTP client whose answers get lost at random: the first one, and a third of the others.
+/// An HTTP client that drops the first answer to a renewal, and a third of the others at random. It drops no other answers.
 fn losing_answers(
     http: Http,
     dropped: Arc<AtomicU32>,
@@ -114,14 +115,14 @@ fn losing_answers(
 + Clone
 + Send
 + Sync {
-    service_fn(move |request| {
+    service_fn(move |request: Request<Full<Bytes>>| {
         let (http, dropped) = (http.clone(), dropped.clone());
         async move {
+            let renews = request.method() == Method::PUT;
             let response = http.request(request).await?;
             let mut random = [0];
             getrandom::fill(&mut random)?;
-            // The first one for certain, so that there is something to see.
-            if dropped.load(Ordering::Relaxed) == 0 || random[0] % 3 == 0 {
+            if renews && (dropped.load(Ordering::Relaxed) == 0 || random[0] % 3 == 0) {
                 dropped.fetch_add(1, Ordering::Relaxed);
                 return Err("the answer was lost".into());
             }

@@ -175,6 +175,20 @@ fn tonic_api() {
 }
 
 #[test]
+fn tonic_client() {
+    let mut example = Example::start("tonic_client");
+    for (when, outcome) in [
+        ("With the session's token", "Serving"),
+        ("With the replaced token", "Unauthenticated"),
+        ("With the adopted token", "Serving"),
+        ("After the revocation", "the session was revoked"),
+    ] {
+        assert_eq!(example.line(when), format!("{when}: {outcome}"));
+    }
+    assert!(example.process.wait().unwrap().success());
+}
+
+#[test]
 fn agent_client() {
     let server = Example::run(&server(), &["--listen", "127.0.0.1:0", "--min-ttl", "6"]);
     let base = server.line("BASE=").replace("BASE=", "");

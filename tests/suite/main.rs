@@ -3,6 +3,7 @@
 
 mod bad_input;
 mod client;
+mod client_opening;
 mod concurrency;
 mod connections;
 mod deployment;

@@ -1,20 +1,22 @@
+//! The pauses between attempts.
+
 use std::time::Duration;
 
-/// How often it is tried once the token has expired by this process's clock: the server's is what counts.
-const LATE_ATTEMPTS: u32 = 6;
+/// The number of attempts after the token has expired by the estimate of the server's time. The server decides, so it is asked again.
+const ATTEMPTS_AFTER_EXPIRY: u32 = 6;
 
-/// How the pauses between attempts grow.
+/// The first pause between attempts, and the longest.
 #[derive(Clone, Copy)]
 pub(super) struct Backoff {
     pub(super) initial: Duration,
     pub(super) max: Duration,
 }
 
-/// The attempts at one piece of work.
+/// The attempts of one operation.
 pub(super) struct Attempts {
     pause: Duration,
     max: Duration,
-    late: u32,
+    after_expiry: u32,
 }
 
 impl Attempts {
@@ -22,14 +24,14 @@ impl Attempts {
         Self {
             pause: backoff.initial,
             max: backoff.max,
-            late: LATE_ATTEMPTS,
+            after_expiry: ATTEMPTS_AFTER_EXPIRY,
         }
     }
 
-    /// The pause before the next attempt; `None` when there is no use in another, the token having `expired`.
+    /// The pause before the next attempt. `None` after the last one, which exists only once the token has `expired`.
     pub(super) fn next(&mut self, expired: bool) -> Option<Duration> {
         if expired {
-            self.late = self.late.checked_sub(1)?;
+            self.after_expiry = self.after_expiry.checked_sub(1)?;
         }
         let pause = self.pause.min(self.max);
         self.pause = pause.saturating_mul(2);
@@ -37,7 +39,7 @@ impl Attempts {
     }
 }
 
-/// Between half of a pause and all of it, so that clients that failed together do not come back together.
+/// Between half of a pause and all of it, so that clients that failed together do not retry together.
 fn jittered(pause: Duration) -> Duration {
     let mut random = [0; 4];
     // Without randomness it is the whole pause.

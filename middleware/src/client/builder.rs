@@ -1,76 +1,178 @@
-//! Opening the session that a process holds.
+//! Opening a session.
 
 use std::{fmt, sync::Arc, time::Duration};
 
+use bytes::Bytes;
+use http::{HeaderName, Request, Response, Uri};
+use http_body::Body;
+use http_body_util::Full;
 use tokio::sync::watch;
-use tower::BoxError;
+use tower::{BoxError, Service};
 
 use super::{
-    ClientSession, SessionStorage,
     backoff::Backoff,
-    endpoint::Endpoint,
-    renewal::State,
-    session::{Shared, keep},
+    error::OpenError,
+    header::TokenHeader,
+    renewal::{TOKEN_NOT_ACCEPTED, renew_when_due},
+    server::{CheckAnswer, Http, SessionServer, reading_answers},
+    server_clock::ServerClock,
+    session::ClientSession,
+    state::{Shared, State},
+    storage::{SavedSession, SessionStorage},
+    token_times::TokenTimes,
 };
 use crate::clock::{Clock, SystemClock};
 
-/// What a [`ClientSession`] is made of.
+/// The settings of a [`ClientSession`], and the HTTP client that renews it.
 pub struct ClientSessionBuilder {
-    endpoint: Endpoint,
+    http: Http,
+    server: Uri,
+    header: Result<TokenHeader, http::Error>,
     clock: Arc<dyn Clock>,
     backoff: Backoff,
     attempt_timeout: Duration,
+    check_server: bool,
 }
 
-impl ClientSessionBuilder {
-    pub(super) fn new(endpoint: Endpoint) -> Self {
-        Self {
-            endpoint,
+impl ClientSession {
+    /// Starts with the HTTP client that renews the session, and the session server's base URI, such as
+    /// `https://sessions.example`.
+    ///
+    /// The client must not follow redirects, since it would take the token along.
+    pub fn builder<S, B>(http: S, server: Uri) -> ClientSessionBuilder
+    where
+        S: Service<Request<Full<Bytes>>, Response = Response<B>, Error: Into<BoxError>, Future: Send>
+            + Clone
+            + Send
+            + Sync
+            + 'static,
+        B: Body<Data = Bytes, Error: Into<BoxError>> + Send,
+    {
+        ClientSessionBuilder {
+            http: reading_answers(http),
+            server,
+            header: Ok(TokenHeader::default()),
             clock: Arc::new(SystemClock),
             backoff: Backoff {
                 initial: Duration::from_millis(100),
                 max: Duration::from_secs(5),
             },
             attempt_timeout: Duration::from_secs(5),
+            check_server: true,
         }
     }
+}
 
-    /// Another clock than the system's.
+impl ClientSessionBuilder {
+    /// Sends the token as `Bearer <token>` in this header, for deployments in which a proxy uses `Authorization` for itself. The
+    /// layer then leaves the `Authorization` of requests as it is. The servers need the same setting.
+    ///
+    /// ```no_run
+    /// # async fn example(http: impl tower::Service<
+    /// #     http::Request<http_body_util::Full<bytes::Bytes>>,
+    /// #     Response = http::Response<http_body_util::Full<bytes::Bytes>>,
+    /// #     Error = tower::BoxError,
+    /// #     Future: Send,
+    /// # > + Clone + Send + Sync + 'static) -> Result<(), tower::BoxError> {
+    /// use tower_session_auth::client::{ClientSession, FileStorage};
+    ///
+    /// let session = ClientSession::builder(http, "https://sessions.example".parse()?)
+    ///     .header("x-session-token")
+    ///     .open(FileStorage::new("session.json"))
+    ///     .await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn header<H: TryInto<HeaderName, Error: Into<http::Error>>>(self, name: H) -> Self {
+        self.header_with(name, true)
+    }
+
+    /// Like [`header`](Self::header), but sends the token alone, without the `Bearer` scheme.
+    #[must_use]
+    pub fn header_without_scheme<H: TryInto<HeaderName, Error: Into<http::Error>>>(self, name: H) -> Self {
+        self.header_with(name, false)
+    }
+
+    fn header_with<H: TryInto<HeaderName, Error: Into<http::Error>>>(
+        mut self,
+        name: H,
+        scheme: bool,
+    ) -> Self {
+        self.header = name
+            .try_into()
+            .map(|name| TokenHeader { name, scheme })
+            .map_err(Into::into);
+        self
+    }
+
+    /// Replaces the system's clock.
     #[must_use]
     pub fn clock(mut self, clock: impl Clock) -> Self {
         self.clock = Arc::new(clock);
         self
     }
 
-    /// The pauses between attempts at a renewal: at most `initial`, then twice as long each time, up to `max`; between half of that
-    /// and all of it, at random. 100 ms and 5 s by default: several attempts must fit into the server's retry window.
+    /// The pauses between attempts at a renewal. The first is at most `initial`, and each further one twice as long, up to `max`.
+    /// Each pause is between half of that and all of it, at random.
+    ///
+    /// The default is 100 ms and 5 s. Several attempts must fit into the server's retry window.
     #[must_use]
     pub const fn backoff(mut self, initial: Duration, max: Duration) -> Self {
         self.backoff = Backoff { initial, max };
         self
     }
 
-    /// For how long an attempt at a renewal waits for its answer: 5 s by default.
+    /// The time limit for one answer of the session server or the storage: 5 s by default.
     #[must_use]
     pub const fn attempt_timeout(mut self, timeout: Duration) -> Self {
         self.attempt_timeout = timeout;
         self
     }
 
-    /// Takes the session from its storage and begins to keep it. A renewal that an earlier process left under way is gone on
-    /// with at once. Needs a Tokio runtime.
+    /// Opens the session without asking the server for it, for servers that have the renewal endpoint alone. A wrong URI then
+    /// shows at the first renewal. And if the local clock is wrong, the session knows the server's time only from then on.
+    #[must_use]
+    pub const fn without_server_check(mut self) -> Self {
+        self.check_server = false;
+        self
+    }
+
+    /// Loads the session from its storage, and starts to renew it in the background. A renewal that an earlier process has
+    /// begun continues at once. Needs a Tokio runtime.
+    ///
+    /// It first checks that a renewed session could be saved, and that the server is this session's server
+    /// (`GET /v1/session`). A server that cannot be reached or answers 5xx is only logged: it may start later than the agent.
     ///
     /// # Errors
-    /// Those of the storage; and when the server's base URI has no scheme and host, or the saved token is none.
-    pub async fn open(self, storage: impl SessionStorage) -> Result<ClientSession, BoxError> {
-        let saved = storage.load().await?;
-        self.endpoint.check(&saved)?;
+    /// See [`OpenError`].
+    pub async fn open(self, storage: impl SessionStorage) -> Result<ClientSession, OpenError> {
+        let saved = storage.load().await.map_err(OpenError::Load)?;
+        let header = self.header.map_err(OpenError::Header)?;
+        header.value(&saved.token).map_err(|_| OpenError::Token)?;
+        storage.check().await.map_err(OpenError::Save)?;
+
+        let clock = Arc::new(ServerClock::new(self.clock));
+        if let Some(times) = TokenTimes::read(&saved.token) {
+            clock.advance_to(times.issued_at);
+        }
+        let server = SessionServer::new(
+            self.http,
+            self.server,
+            header.clone(),
+            clock.clone(),
+            self.attempt_timeout,
+        )?;
+        // The token of an interrupted renewal may be replaced already. Only the renewal itself may send it.
         let interrupted = saved.pending_key.is_some();
+        let unchecked = self.check_server && !interrupted && !is_confirmed(&server, &saved).await?;
+
         let handle = Arc::new(());
         let shared = Arc::new(Shared {
             storage: Box::new(storage),
-            endpoint: self.endpoint,
-            clock: self.clock,
+            server,
+            header,
+            clock,
             backoff: self.backoff,
             attempt_timeout: self.attempt_timeout,
             state: watch::Sender::new(State::new(saved)),
@@ -79,11 +181,26 @@ impl ClientSessionBuilder {
         if interrupted {
             shared.start_renewal();
         }
-        tokio::spawn(keep(Arc::downgrade(&shared)));
+        tokio::spawn(renew_when_due(Arc::downgrade(&shared), unchecked));
         Ok(ClientSession {
             shared,
             _handle: handle,
         })
+    }
+}
+
+/// Asks the server for the session. Returns false if no session server has answered.
+async fn is_confirmed(server: &SessionServer, saved: &SavedSession) -> Result<bool, OpenError> {
+    match server.check(saved).await? {
+        CheckAnswer::Confirmed => Ok(true),
+        CheckAnswer::TokenNotAccepted => {
+            tracing::warn!(TOKEN_NOT_ACCEPTED);
+            Ok(true)
+        }
+        CheckAnswer::Unavailable(reason) => {
+            tracing::warn!(reason, "the session server does not answer yet");
+            Ok(false)
+        }
     }
 }
 

@@ -1,7 +1,7 @@
-//! The agent's side: attaches a session's token to requests and renews the session, whatever the network does.
+//! The agent's side: adds a session's token to requests, and renews the session over an unreliable network.
 //!
-//! A [`ClientSession`] holds the session of a process. Its [layer](ClientSession::layer) goes around any HTTP client that is a
-//! tower service:
+//! A [`ClientSession`] is the session of one process. Its [layer](ClientSession::layer) wraps any HTTP client that is a tower
+//! service:
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), tower::BoxError> {
@@ -11,16 +11,16 @@
 //! use tower::{Layer, Service, ServiceExt};
 //! use tower_session_auth::client::{ClientSession, FileStorage, SessionOver};
 //!
-//! // What `POST /v1/sessions` answered, in a file that only the agent can read.
+//! // The answer to `POST /v1/sessions`, in a file that only the agent can read.
 //! let storage = FileStorage::new("/var/lib/agent/session.json");
 //! let http = Client::builder(TokioExecutor::new()).build_http();
-//! // For https, a client with a connector that speaks it, such as hyper-rustls.
+//! // For https, use a client with a TLS connector, such as hyper-rustls.
 //! let session = ClientSession::builder(http, "http://127.0.0.1:3100".parse()?)
 //!     .open(storage)
 //!     .await?;
 //!
 //! let http = Client::builder(TokioExecutor::new()).build_http();
-//! let mut api = session.layer().layer(http);
+//! let mut api = session.layer().resend_cloned().layer(http);
 //! let request = Request::get("http://127.0.0.1:3000/orders").body(Full::<bytes::Bytes>::default())?;
 //! match api.ready().await?.call(request).await {
 //!     Ok(response) => println!("{}", response.status()),
@@ -35,39 +35,52 @@
 //!
 //! # Rules
 //!
-//! 1. Every request carries the current token, in place of any `Authorization` header it had. So put the layer only around
-//!    clients of services that are to see the token, and let none of them follow redirects elsewhere.
-//! 2. The session is renewed in the background, from `renewAfter` on, whether there are requests or not. However many requests
-//!    there are, one renewal runs at a time.
-//! 3. A renewal that gets no final answer is sent again, with growing pauses and the same idempotency key.
-//! 4. The key is saved before it is sent, the new token before it is used: see [`SessionStorage`]. A process that crashed goes on
-//!    where it was, as long as it is back inside the server's retry window (60 seconds by default).
-//! 5. Processes that share a storage share the session: what one of them has saved, the others pick up; a renewal that one began,
-//!    any of them can end.
-//!    A process that slept looks there before it sends a token that should have been renewed meanwhile.
-//! 6. A request that is refused because its token was replaced meanwhile is sent again with the new one, which is safe: the
-//!    service behind the refusal has not seen it. That is why request bodies must be `Clone`.
-//! 7. When the session is over, every request fails with a [`SessionOver`] that says why. Put a new session into the storage and
-//!    call [`ClientSession::reload`] to go on. That it was revoked is believed of any service; everything else is for the session
-//!    server to say, since another service may look into another store.
-//!
-//! Keep the clock in step with the server's: a session whose token has expired cannot be renewed.
+//! 1. Each request carries the current token, in place of any `Authorization` header that it has. Wrap only clients of services that
+//!    may see the token, and configure them to follow no redirects. With another [header](ClientSessionBuilder::header), the
+//!    request's `Authorization` stays.
+//! 2. The session is renewed in the background from `renewAfter` on, with or without requests. One renewal runs at a time.
+//! 3. A renewal without a final answer is sent again with the same idempotency key, after growing pauses.
+//! 4. The key is saved before it is sent, and the new token before it is used: see [`SessionStorage`]. A process that crashed
+//!    continues its renewal, if it starts again within the server's retry window (60 seconds by default).
+//! 5. Processes that share a storage share the session. Each adopts the token that another has saved, and can finish a renewal that
+//!    another has begun. A process that was asleep reloads the storage before it sends an old token.
+//! 6. A service may reject a request because its token was just replaced. The next request then has the new token. The rejected one is
+//!    sent again only [on demand](ClientSessionLayer#sending-again), since a copy of its body is needed. A token is rejected by a 401 whose
+//!    challenge has `error="invalid_token"`, or by the gRPC status UNAUTHENTICATED in a response of trailers only.
+//! 7. When the session is over, each request fails with a [`SessionOver`]. To continue, store a new session and call
+//!    [`ClientSession::reload`]. Any service may report that the session was revoked. For everything else the session server is
+//!    asked, since another service may read another store.
+//! 8. The schedule follows the session server's clock. It is estimated from the `Date` of its answers, from the token's `iat` and `exp`,
+//!    and from `RENEWAL_TOO_EARLY` answers. So the local clock may be wrong by hours. The token's signature is not checked for this,
+//!    and its times are used for nothing else.
+//! 9. [`open`](ClientSessionBuilder::open) fails with an [`OpenError`] if a renewed session could not be saved, or if the URI is not
+//!    that of this session's server. A token is never sent to the target of a redirect.
 
+mod attempt;
 mod backoff;
 mod builder;
-mod endpoint;
+mod challenge;
 mod error;
 mod file;
+mod header;
+mod http_time;
+mod rejection;
 mod renewal;
-mod saved;
+mod resend;
+mod server;
+mod server_clock;
 mod service;
 mod session;
+mod state;
+mod storage;
 #[cfg(test)]
 mod tests;
+mod token_times;
 
 pub use builder::ClientSessionBuilder;
-pub use error::SessionOver;
+pub use error::{OpenError, SessionOver};
 pub use file::FileStorage;
-pub use saved::{MemoryStorage, SavedSession, SessionStorage};
+pub use resend::{CloneBody, CopyBody, CopyWith, SendOnce};
 pub use service::{ClientSessionLayer, ClientSessionService, ResponseFuture};
 pub use session::ClientSession;
+pub use storage::{MemoryStorage, SavedSession, SessionStorage};

@@ -7,59 +7,116 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, Request, Response, StatusCode, header};
+use http::{Request, Response};
 use http_body::Body;
-use http_body_util::{BodyExt, Full};
 use tower::{BoxError, Layer, Service, ServiceExt};
 
 use super::{
-    ClientSession,
-    endpoint::{MAX_ANSWER, bearer, problem},
+    rejection::examine,
+    resend::{CloneBody, CopyBody, CopyWith, SendOnce},
+    session::ClientSession,
 };
-use crate::{error::ErrorKind, response::ResponseBody};
+use crate::response::ResponseBody;
 
-/// How often a request is sent again because its token was replaced.
-const RESENDS: u32 = 3;
+/// How often a request is sent again at most because its token was replaced.
+const MAX_RESENDS: u32 = 3;
 
-/// Attaches a session's token to requests. See [`client`](super) for the rules.
+/// Adds a session's token to requests. See [`client`](super) for the rules.
+///
+/// # Sending again
+///
+/// A renewal may replace the token while a request is on its way, and the service then rejects the request. The layer adopts the new
+/// token or renews the session, so that the next request passes. What happens with the rejected one is a choice:
+///
+/// | layer | bodies | a rejected request |
+/// |---|---|---|
+/// | `session.layer()` | any | its response, mostly a 401, goes to the caller |
+/// | `….resend_cloned()` | `Clone`, such as `Full<Bytes>` | is sent again with the new token |
+/// | `….resend_with(copy)` | those that `copy` copies | is sent again if there is a copy |
+///
+/// The first is the default because it works with every client, and because a stream cannot be read twice. Sending again is safe: the
+/// service behind the rejection has not seen the request.
 #[derive(Debug, Clone)]
-pub struct ClientSessionLayer {
+pub struct ClientSessionLayer<C = SendOnce> {
     session: ClientSession,
+    copy: C,
 }
 
 /// The service of [`ClientSessionLayer`].
 ///
-/// Its error is a [`SessionOver`](super::SessionOver) when the session is over, else that of the inner service.
+/// Its error is a [`SessionOver`](super::SessionOver) if the session is over, and otherwise the inner service's error.
 #[derive(Debug, Clone)]
-pub struct ClientSessionService<S> {
+pub struct ClientSessionService<S, C = SendOnce> {
     session: ClientSession,
+    copy: C,
     inner: S,
 }
 
-impl ClientSessionLayer {
-    pub(super) const fn new(session: ClientSession) -> Self {
-        Self { session }
+impl ClientSession {
+    /// A layer for HTTP clients that adds the token to requests.
+    #[must_use]
+    pub fn layer(&self) -> ClientSessionLayer {
+        ClientSessionLayer {
+            session: self.clone(),
+            copy: SendOnce,
+        }
     }
 }
 
-impl<S> Layer<S> for ClientSessionLayer {
-    type Service = ClientSessionService<S>;
+impl<C> ClientSessionLayer<C> {
+    /// Sends rejected requests again, with a clone of their body. The body is cloned before each request.
+    #[must_use]
+    pub fn resend_cloned(self) -> ClientSessionLayer<CloneBody> {
+        ClientSessionLayer {
+            session: self.session,
+            copy: CloneBody,
+        }
+    }
+
+    /// Sends rejected requests again if `copy` returns a copy of their body. It is called before each request.
+    ///
+    /// ```
+    /// # use tower_session_auth::client::ClientSession;
+    /// # fn example(session: &ClientSession) {
+    /// use axum::body::Body;
+    /// use http_body::Body as _;
+    ///
+    /// // A body of axum, tonic or reqwest is not `Clone`, but an empty one is easily made again.
+    /// let layer = session
+    ///     .layer()
+    ///     .resend_with(|body: &Body| body.is_end_stream().then(Body::empty));
+    /// # drop(layer);
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn resend_with<B, F: Fn(&B) -> Option<B>>(self, copy: F) -> ClientSessionLayer<CopyWith<F>> {
+        ClientSessionLayer {
+            session: self.session,
+            copy: CopyWith(copy),
+        }
+    }
+}
+
+impl<S, C: Clone> Layer<S> for ClientSessionLayer<C> {
+    type Service = ClientSessionService<S, C>;
 
     fn layer(&self, inner: S) -> Self::Service {
         ClientSessionService {
             session: self.session.clone(),
+            copy: self.copy.clone(),
             inner,
         }
     }
 }
 
-impl<S, ReqBody, ResBody> Service<Request<ReqBody>> for ClientSessionService<S>
+impl<S, C, ReqBody, ResBody> Service<Request<ReqBody>> for ClientSessionService<S, C>
 where
     S: Service<Request<ReqBody>, Response = Response<ResBody>, Error: Into<BoxError>, Future: Send>
         + Clone
         + Send
         + 'static,
-    ReqBody: Clone + Send + 'static,
+    C: CopyBody<ReqBody> + Clone + Send + 'static,
+    ReqBody: Send + 'static,
     ResBody: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
 {
     type Response = Response<ResponseBody<ResBody>>;
@@ -72,23 +129,25 @@ where
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, mut request: Request<ReqBody>) -> Self::Future {
-        let (session, inner) = (self.session.clone(), self.inner.clone());
+    fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
+        let Self { session, copy, inner } = self.clone();
         ResponseFuture(Box::pin(async move {
-            let mut resends = 0..RESENDS;
+            let (parts, mut body) = request.into_parts();
+            let mut resends = 0..MAX_RESENDS;
             loop {
                 let token = session.token().await?;
-                request
-                    .headers_mut()
-                    .insert(header::AUTHORIZATION, bearer(&token)?);
-                let response = inner.clone().oneshot(request.clone()).await.map_err(Into::into)?;
-                let (response, refusal) = examine(response).await?;
-                let send_again = match refusal {
-                    Some(kind) => session.refused(&token, kind).await?,
-                    None => false,
-                };
-                if !send_again || resends.next().is_none() {
+                let next_body = resends.next().and_then(|_| copy.copy(&body));
+                let mut request = Request::from_parts(parts.clone(), body);
+                session.shared.header.insert(request.headers_mut(), &token)?;
+                let response = inner.clone().oneshot(request).await.map_err(Into::into)?;
+                let (response, rejection) = examine(response).await?;
+                let Some(kind) = rejection else {
                     return Ok(response);
+                };
+                let replaced = session.token_rejected(&token, kind).await?;
+                match next_body {
+                    Some(next) if replaced => body = next,
+                    _ => return Ok(response),
                 }
             }
         }))
@@ -110,50 +169,4 @@ impl<R> fmt::Debug for ResponseFuture<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("ResponseFuture(..)")
     }
-}
-
-/// Finds out whether a response is a refusal of the token, and why. It reads no other response than a short problem document
-/// with the status 401, and hands that on as it was. Where the length is not said, as behind a layer that compresses, it
-/// assumes that the token was replaced, which the session server then confirms or not.
-async fn examine<B>(response: Response<B>) -> Result<(Response<ResponseBody<B>>, Option<ErrorKind>), BoxError>
-where
-    B: Body<Data = Bytes, Error: Into<BoxError>>,
-{
-    let about_token = response.status() == StatusCode::UNAUTHORIZED
-        && says(response.headers(), header::WWW_AUTHENTICATE, "invalid_token")
-        && says(
-            response.headers(),
-            header::CONTENT_TYPE,
-            "application/problem+json",
-        );
-    let length = response.body().size_hint().exact();
-    if !about_token || length.is_none_or(|length| length > MAX_ANSWER as u64) {
-        let assumed = about_token.then_some(ErrorKind::TokenSuperseded);
-        return Ok((response.map(ResponseBody::inner), assumed));
-    }
-    let (parts, body) = response.into_parts();
-    let body = body.collect().await.map_err(Into::into)?.to_bytes();
-    let kind = problem(&body).filter(|kind| is_about_the_session(*kind));
-    let body = ResponseBody::rejection(Full::from(body));
-    Ok((Response::from_parts(parts, body), kind))
-}
-
-fn says(headers: &HeaderMap, name: HeaderName, text: &str) -> bool {
-    let values = headers.get_all(name).iter();
-    values
-        .filter_map(|value| value.to_str().ok())
-        .any(|value| value.contains(text))
-}
-
-/// What a renewal or a sibling's token may mend, or what ends the session. `INVALID_TOKEN` does neither: it may be about this one
-/// service, which does not accept the key, the issuer or the audience.
-const fn is_about_the_session(kind: ErrorKind) -> bool {
-    matches!(
-        kind,
-        ErrorKind::TokenSuperseded
-            | ErrorKind::TokenExpired
-            | ErrorKind::SessionRevoked
-            | ErrorKind::SessionNotFound
-            | ErrorKind::SessionStateLost
-    )
 }

@@ -13,6 +13,7 @@
 //! 404. The server around it bounds time and connections; a body is limited to 64 KiB here.
 
 mod agents;
+mod date;
 mod health;
 mod input;
 mod output;
@@ -105,8 +106,9 @@ where
         let state = self.state.clone();
         EndpointsFuture(Box::pin(async move {
             let id = request_id::ensure(request.headers_mut());
-            let mut response = authenticate(state, request).await?;
+            let mut response = authenticate(state.clone(), request).await?;
             request_id::set(&mut response, id);
+            date::set(&mut response, state.clock.now());
             Ok(response)
         }))
     }

@@ -1,4 +1,4 @@
-//! What an agent must not forget, and where it keeps it.
+//! The session as its agent stores it, and the storages.
 
 use std::{
     pin::Pin,
@@ -10,22 +10,24 @@ use tower::BoxError;
 
 use crate::{clock::Timestamp, id::SessionId, session::IdempotencyKey, token::SessionToken};
 
-/// A session as its agent keeps it. In JSON it is what the server answers to `POST /v1/sessions`, with a `pendingKey` while a
-/// renewal is under way; further members do not count. It holds the token: keep it where nobody else can read it.
+/// A session as its agent stores it.
+///
+/// Its JSON form is the server's answer to `POST /v1/sessions`. A `pendingKey` is added while a renewal is under way, and other
+/// members are ignored. It contains the token: store it where nobody else can read it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct SavedSession {
-    /// The session.
+    /// The session's id.
     pub id: SessionId,
-    /// Its current token, as far as its agent knows.
+    /// The last token that the agent received.
     #[serde(serialize_with = "expose", deserialize_with = "receive")]
     pub token: SessionToken,
     /// When the token expires.
     pub expires_at: Timestamp,
-    /// When to renew it.
+    /// When the agent should renew the session.
     pub renew_after: Timestamp,
-    /// The key of the renewal that is under way.
+    /// The idempotency key of the renewal that is under way.
     #[serde(
         default,
         skip_serializing_if = "Option::is_none",
@@ -65,32 +67,39 @@ fn receive<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SessionToken, D
     String::deserialize(deserializer).map(SessionToken::from_bearer)
 }
 
-/// Keeps a session, so that a crash at any point loses nothing. [`FileStorage`](super::FileStorage) does; for a database it is
-/// one row.
+/// Stores a session, so that a crash at any point loses nothing.
 ///
-/// A [`ClientSession`](super::ClientSession) saves the key of a renewal before it sends it, and the new token before it uses
-/// it. What fails is tried again; nothing is sent or used before it is saved.
+/// [`FileStorage`](super::FileStorage) stores it in a file, [`MemoryStorage`] in memory. In a database it is one row.
+///
+/// A [`ClientSession`](super::ClientSession) saves the key of a renewal before it sends it, and the new token before it uses it. It
+/// repeats a call that fails.
 pub trait SessionStorage: Send + Sync + 'static {
-    /// Reads what was saved last, here or by a sibling process.
+    /// Reads the session that this process or a sibling saved last.
     fn load(&self) -> impl Future<Output = Result<SavedSession, BoxError>> + Send;
 
-    /// Saves `next` if what is saved still equals `expected`, in one atomic step, and answers what is saved then: `next`, or what
-    /// a sibling has saved. When it returns, `next` must survive a crash.
+    /// Saves `next` if the stored session still equals `expected`, in one atomic step. Returns the session that is stored
+    /// afterwards: `next`, or the one that a sibling has saved. `next` must survive a crash once the call returns.
     ///
-    /// The comparison matters only where several processes share the session.
+    /// The comparison matters only if several processes share the session.
     fn replace(
         &self,
         expected: &SavedSession,
         next: &SavedSession,
     ) -> impl Future<Output = Result<SavedSession, BoxError>> + Send;
+
+    /// Finds out whether [`replace`](Self::replace) can work, and leaves the stored session as it is.
+    /// [`ClientSessionBuilder::open`](super::ClientSessionBuilder::open) calls it once. By default it checks nothing.
+    fn check(&self) -> impl Future<Output = Result<(), BoxError>> + Send {
+        async { Ok(()) }
+    }
 }
 
-/// Keeps a session in memory, for processes that may lose it when they stop. Clones share it.
+/// Stores a session in memory, for processes that may lose it when they stop. Clones share it.
 #[derive(Debug, Clone)]
 pub struct MemoryStorage(Arc<Mutex<SavedSession>>);
 
 impl MemoryStorage {
-    /// Keeps this session.
+    /// Stores this session.
     #[must_use]
     pub fn new(session: SavedSession) -> Self {
         Self(Arc::new(Mutex::new(session)))
@@ -111,20 +120,28 @@ impl SessionStorage for MemoryStorage {
     }
 }
 
-type Pending<'a> = Pin<Box<dyn Future<Output = Result<SavedSession, BoxError>> + Send + 'a>>;
+type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, BoxError>> + Send + 'a>>;
 
-/// A [`SessionStorage`] whose type does not matter.
-pub(super) trait Storage: Send + Sync {
-    fn load(&self) -> Pending<'_>;
-    fn replace<'a>(&'a self, expected: &'a SavedSession, next: &'a SavedSession) -> Pending<'a>;
+/// [`SessionStorage`] with boxed futures, so that the session's type does not depend on its storage.
+pub(super) trait DynStorage: Send + Sync {
+    fn load(&self) -> BoxFuture<'_, SavedSession>;
+    fn replace<'a>(
+        &'a self,
+        expected: &'a SavedSession,
+        next: &'a SavedSession,
+    ) -> BoxFuture<'a, SavedSession>;
 }
 
-impl<S: SessionStorage> Storage for S {
-    fn load(&self) -> Pending<'_> {
+impl<S: SessionStorage> DynStorage for S {
+    fn load(&self) -> BoxFuture<'_, SavedSession> {
         Box::pin(SessionStorage::load(self))
     }
 
-    fn replace<'a>(&'a self, expected: &'a SavedSession, next: &'a SavedSession) -> Pending<'a> {
+    fn replace<'a>(
+        &'a self,
+        expected: &'a SavedSession,
+        next: &'a SavedSession,
+    ) -> BoxFuture<'a, SavedSession> {
         Box::pin(SessionStorage::replace(self, expected, next))
     }
 }

@@ -1,0 +1,134 @@
+//! A session in a file.
+
+mod lock;
+#[cfg(all(test, unix))]
+mod tests;
+mod write;
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use tower::BoxError;
+
+use super::storage::{SavedSession, SessionStorage};
+
+/// Stores a session in a JSON file, which several processes of one machine may share.
+///
+/// Put the server's answer to `POST /v1/sessions` there first. A new file can be read by its owner alone. An existing one keeps its
+/// mode and its group, and its owner if the process may set it.
+///
+/// # How it writes
+///
+/// 1. Writers take turns by a lock (`flock`) on a file beside it, `session.json.lock`. So the directory must be writable, and its
+///    file system must have locks.
+/// 2. The new content goes into `session.json.new` and is synced. Then that file replaces `session.json`.
+/// 3. A file that is mounted by itself, as containers do, cannot be replaced. It is locked and overwritten, then synced. If a crash
+///    interrupts that, the content is read from `session.json.new`. Mount the directory rather than the file, so that both files
+///    outlive the container.
+#[derive(Debug, Clone)]
+pub struct FileStorage {
+    path: Arc<Path>,
+}
+
+impl FileStorage {
+    /// Stores the session at this path.
+    #[must_use]
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self {
+            path: path.into().into(),
+        }
+    }
+
+    /// Stores a session, in place of any other. An open [`ClientSession`](super::ClientSession) uses it after
+    /// [`reload`](super::ClientSession::reload).
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub async fn save(&self, session: &SavedSession) -> Result<(), BoxError> {
+        let session = session.clone();
+        self.blocking(move |path| {
+            let _lock = lock::acquire(path)?;
+            write::write(path, session, None)
+        })
+        .await
+        .map(drop)
+    }
+
+    /// Runs file operations on a thread for blocking work. A symbolic link stays as it is: the operations use its target.
+    async fn blocking<T: Send + 'static>(
+        &self,
+        operation: impl FnOnce(&Path) -> Result<T, BoxError> + Send + 'static,
+    ) -> Result<T, BoxError> {
+        let path = self.path.clone();
+        tokio::task::spawn_blocking(move || {
+            let target = fs::canonicalize(&path).unwrap_or_else(|_| path.to_path_buf());
+            operation(&target)
+        })
+        .await?
+    }
+}
+
+impl SessionStorage for FileStorage {
+    async fn load(&self) -> Result<SavedSession, BoxError> {
+        self.blocking(read).await
+    }
+
+    async fn replace(&self, expected: &SavedSession, next: &SavedSession) -> Result<SavedSession, BoxError> {
+        let (expected, next) = (expected.clone(), next.clone());
+        self.blocking(move |path| {
+            let _lock = lock::acquire(path)?;
+            write::finish_interrupted(path)?;
+            let saved = read(path)?;
+            if saved != expected {
+                return Ok(saved);
+            }
+            write::write(path, next, Some(&expected))
+        })
+        .await
+    }
+
+    /// Takes the lock and writes the file `.new`, then removes it.
+    async fn check(&self) -> Result<(), BoxError> {
+        self.blocking(|path| {
+            let _lock = lock::acquire(path)?;
+            write::finish_interrupted(path)?;
+            write::check(path, &read(path)?)
+        })
+        .await
+    }
+}
+
+/// Reads a session. While another process overwrites the file, or after a crash, its content is in the file `.new`.
+fn read(path: &Path) -> Result<SavedSession, BoxError> {
+    let content = read_file(path)?;
+    parse(path, &content).or_else(|_| {
+        let new = beside(path, "new");
+        let recovered = read_file(&new).and_then(|content| parse(&new, &content));
+        // The other process may have finished meanwhile.
+        recovered.or_else(|_| parse(path, &read_file(path)?))
+    })
+}
+
+fn read_file(path: &Path) -> Result<Vec<u8>, BoxError> {
+    fs::read(path).map_err(|error| format!("{}: {error}", path.display()).into())
+}
+
+/// Errors name the file and the place in it, and contain nothing of its content.
+fn parse(path: &Path, content: &[u8]) -> Result<SavedSession, BoxError> {
+    serde_json::from_slice(content).map_err(|error| {
+        let (line, column) = (error.line(), error.column());
+        let path = path.display();
+        format!("{path}: not a saved session (line {line}, column {column})").into()
+    })
+}
+
+/// The path of a file beside the session's: `session.json.lock`, for example.
+fn beside(path: &Path, extension: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".");
+    name.push(extension);
+    name.into()
+}
