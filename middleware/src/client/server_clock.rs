@@ -9,11 +9,11 @@ use tokio::time::Instant;
 
 use crate::clock::{Clock, Timestamp};
 
-/// The session server's clock, as far as this process knows it.
+/// An estimate of the session server's clock.
 ///
-/// Until the first answer it is the local clock. Afterwards it is the server's last known time plus the time since. The estimate may
-/// run ahead of the server by one round trip. It does not run behind: an early renewal is refused and repeated, a late one loses the
-/// session.
+/// Until the first answer it is the local clock. Afterwards it is the server's last known time plus the time since. The estimate is
+/// ahead of the server by one round trip at most, and behind by the fraction of a second that `Date` leaves out. If the elapsed time is
+/// in doubt, it takes the longer one: an early renewal is refused and repeated, and a late one loses the session.
 pub(super) struct ServerClock {
     local: Arc<dyn Clock>,
     anchor: Mutex<Option<Anchor>>,
