@@ -108,7 +108,7 @@ impl RedisStore {
             for id in &ids {
                 call = call.arg(*id.as_uuid().as_bytes());
             }
-            let _forgetting = self.shared.near.forgetting(ids);
+            let _invalidate = self.shared.near.invalidate_on_drop(ids);
             match self.shared.connection.script::<i64>(&REVOKE_AGENT, &call).await? {
                 -1 => {}
                 -2 => return Ok(None),

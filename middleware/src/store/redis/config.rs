@@ -1,24 +1,27 @@
-//! How to reach Redis.
+//! The configuration of a store.
 
 use std::{fmt, time::Duration};
 
-use super::NearCacheConfig;
 use redis::{Client, IntoConnectionInfo, ProtocolVersion};
 
-/// How to reach Redis.
+use super::{NearCacheConfig, endpoint::Endpoint};
+
+/// The configuration of a [`RedisStore`](super::RedisStore): address, deadline and near cache.
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct RedisStoreConfig {
     url: String,
     /// The deadline of every call: 250 ms by default.
     pub timeout: Duration,
-    /// What is held in memory for layers with [`Freshness::Bounded`](crate::session_auth::Freshness).
+    /// The near cache, used by [bounded](crate::SessionAuthLayer::bounded) layers.
     pub near_cache: NearCacheConfig,
 }
 
 impl RedisStoreConfig {
-    /// The server at `redis://[user:password@]host[:port][/database]`, or `rediss://` with the feature `tls`, with the
-    /// default deadline.
+    /// The server at `redis://[user:password@]host[:port][/database]`, with the default deadline.
+    ///
+    /// `rediss://` needs the feature `tls`. The server's certificate is verified with the system's root certificates, or with those that
+    /// `SSL_CERT_FILE` and `SSL_CERT_DIR` name. A root certificate that cannot be parsed is skipped.
     #[must_use]
     pub fn new(url: impl Into<String>) -> Self {
         Self {
@@ -28,28 +31,29 @@ impl RedisStoreConfig {
         }
     }
 
-    /// Whether the URL is usable. Nothing is sent.
+    /// Checks the URL. Nothing is sent.
     ///
     /// # Errors
-    /// When it is not.
+    /// When the URL is not usable.
     pub fn check(&self) -> Result<(), RedisStoreError> {
-        self.client().map(drop)
+        self.endpoint().map(drop)
     }
 
-    pub(super) fn client(&self) -> Result<Client, RedisStoreError> {
-        // The library's messages name what is wrong with a URL, never the URL.
+    pub(super) fn endpoint(&self) -> Result<Endpoint, RedisStoreError> {
+        // The library's messages name the fault of a URL, never the URL.
         let invalid = |error: redis::RedisError| RedisStoreError(error.to_string());
         let info = self.url.as_str().into_connection_info().map_err(invalid)?;
         let tcp = info.tcp_settings().clone().set_nodelay(true);
-        // The disconnection push, which lets the connection heal before the next request, needs RESP3.
+        // RESP3 has the disconnection push: the connection is replaced before the next request needs it.
         let protocol = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
         let info = info.set_tcp_settings(tcp).set_redis_settings(protocol);
-        Client::open(info).map_err(invalid)
+        let client = Client::open(info).map_err(invalid)?;
+        Endpoint::new(client).map_err(RedisStoreError)
     }
 }
 
 impl fmt::Debug for RedisStoreConfig {
-    /// The URL may hold a password.
+    /// Leaves the URL out: it may contain a password.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RedisStoreConfig")
             .field("timeout", &self.timeout)
@@ -58,7 +62,7 @@ impl fmt::Debug for RedisStoreConfig {
     }
 }
 
-/// A configuration that cannot work.
+/// The configuration cannot work.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("not a usable Redis URL: {0}")]
 pub struct RedisStoreError(String);

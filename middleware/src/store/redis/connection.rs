@@ -1,12 +1,12 @@
-//! One multiplexed connection that is replaced, in the background, as soon as it fails.
+//! A handle to the supervised connection: deadlines, commands, scripts and error classification.
 //!
-//! A supervisor task owns the connection and is the only one that connects. Callers take what it published: a connection,
-//! or the news that there is none, at once. It learns of a loss from the disconnection push of the client library, and of a
-//! hung connection or a demoted server by asking for its role: when a caller's deadline passed, and once a second. Every failure to
-//! connect, of whatever kind (refused, wrong password, loading), is followed by another attempt.
+//! The [`Supervisor`] task owns the connection and is the only one that connects. It publishes a connection, or the reason why there is
+//! none, and callers never wait for a second attempt. It learns of a loss from the client library's disconnection push. It detects a hung
+//! connection or a demoted server by health checks: once a second, and after a call missed its deadline. After any failure to connect
+//! (refused, wrong password, loading) it tries again.
 //!
-//! The library's `ConnectionManager` is not used: it stays broken after a reconnection that failed with anything but an I/O
-//! error, and ignores its response timeout while it reconnects.
+//! The library's `ConnectionManager` is not used. It stays broken after a reconnection that failed with anything but an I/O error, and
+//! it ignores its response timeout while it reconnects.
 
 use std::{
     future::Future,
@@ -16,56 +16,58 @@ use std::{
 };
 
 use pin_project_lite::pin_project;
-use redis::{Client, Cmd, ErrorKind, FromRedisValue, Pipeline, RedisError, Script, ServerErrorKind, Value};
+use redis::{Cmd, ErrorKind, FromRedisValue, Pipeline, RedisError, Script, ServerErrorKind, Value};
 use tokio::{
     sync::{mpsc, watch},
     time::{Timeout, timeout},
 };
 
 use super::{
+    background::AbortOnDrop,
+    endpoint::Endpoint,
     observer::Observer,
     role::{REPLICA, Role, describe},
     script::ScriptCall,
-    supervisor::{AbortOnDrop, Link, State, Supervisor, Trouble, TroubleKind},
+    supervisor::{ConnectionFault, FaultKind, Link, State, Supervisor},
 };
 use crate::store::StoreError;
 
-/// The error code of a command for another type of value than the key holds.
+/// The error code of a command that does not fit the type of the key's value.
 const WRONG_TYPE: &str = "WRONGTYPE";
 
-/// How much later than its deadline a timely script may still run: what the two clocks may drift apart.
-const LATENESS: Duration = Duration::from_secs(1);
+/// How long after its deadline a timely script may still run: the drift between the two clocks that is tolerated.
+const CLOCK_DRIFT: Duration = Duration::from_secs(1);
 
-/// A handle to the supervised connection, which ends with it.
+/// A handle to the supervised connection. The supervisor ends when it is dropped.
 pub(super) struct Connection {
     state: watch::Receiver<State>,
-    troubles: mpsc::Sender<Trouble>,
+    faults: mpsc::Sender<ConnectionFault>,
     deadline: Duration,
     _supervisor: AbortOnDrop,
 }
 
 impl Connection {
     /// Starts to connect. Must be called inside a Tokio runtime.
-    pub(super) fn open(client: Client, deadline: Duration) -> Self {
-        let (state, troubles, supervisor) = Supervisor::start(client, deadline);
+    pub(super) fn open(endpoint: Endpoint, deadline: Duration) -> Self {
+        let (state, faults, supervisor) = Supervisor::start(endpoint, deadline);
         Self {
             state,
-            troubles,
+            faults,
             deadline,
             _supervisor: supervisor,
         }
     }
 
     pub(super) fn observer(&self) -> Observer {
-        Observer::new(self.state.clone(), self.troubles.downgrade())
+        Observer::new(self.state.clone(), self.faults.downgrade())
     }
 
-    /// How long a store call may take.
+    /// The deadline of a store call.
     pub(super) const fn deadline(&self) -> Duration {
         self.deadline
     }
 
-    /// Gives a store call its deadline. What was sent may still run on the server later.
+    /// Applies the deadline to a store call. A command that was sent may still run after it.
     pub(super) fn within<F: Future>(&self, call: F) -> Within<'_, F> {
         Within {
             call: timeout(self.deadline, call),
@@ -78,39 +80,39 @@ impl Connection {
         let reply = link.connection.send_packed_command(command).await;
         reply
             .and_then(|reply| Ok(T::from_redis_value(reply.extract_error()?)?))
-            .map_err(|error| self.judge(link.epoch, &error))
+            .map_err(|error| self.classify_error(link.epoch, &error))
     }
 
-    /// Asks whether the server answers, and may be read: a replica gives its connection up.
+    /// Checks that the server answers and is not a replica. The connection to a replica is replaced.
     pub(super) async fn probe(&self) -> Result<(), StoreError> {
         let mut link = self.link().await?;
         match Role::ask(&mut link.connection).await {
-            Err(error) => Err(self.judge(link.epoch, &error)),
+            Err(error) => Err(self.classify_error(link.epoch, &error)),
             Ok(Role::Replica) => {
-                self.report(link.epoch, TroubleKind::Broken);
+                self.report(link.epoch, FaultKind::Broken);
                 Err(StoreError::Unavailable(REPLICA.into()))
             }
             Ok(Role::Master | Role::Unknown) => Ok(()),
         }
     }
 
-    /// Sends commands at once. A reply that says WRONGTYPE stays among the others, for whoever reads that record.
+    /// Sends commands in one round trip. A WRONGTYPE error is returned among the replies, so that one record does not fail the others.
     pub(super) async fn pipeline(&self, pipeline: &Pipeline) -> Result<Vec<Value>, StoreError> {
         let mut link = self.link().await?;
-        let judge = |error: RedisError| self.judge(link.epoch, &error);
+        let classify = |error: RedisError| self.classify_error(link.epoch, &error);
         let replies = link.connection.send_packed_commands(pipeline, 0, pipeline.len());
-        let replies = replies.await.map_err(judge)?;
+        let replies = replies.await.map_err(classify)?;
         let failed = replies.iter().find_map(|reply| match reply {
             Value::ServerError(error) if error.code() != WRONG_TYPE => Some(error.clone()),
             _ => None,
         });
         match failed {
-            Some(error) => Err(judge(error.into())),
+            Some(error) => Err(classify(error.into())),
             None => Ok(replies),
         }
     }
 
-    /// Runs a script by its hash, and by its text when the server does not know it (any more).
+    /// Runs a script by its hash, or by its text if the server has not cached it.
     pub(super) async fn script<T: FromRedisValue>(
         &self,
         script: &Script,
@@ -124,32 +126,33 @@ impl Connection {
         if call.timely {
             let latest = link
                 .server_time
-                .map(|time| time.now_millis().saturating_add(self.latest_after()));
+                .map(|time| time.now_millis().saturating_add(self.timely_millis()));
             invocation.arg(latest.map_or_else(String::new, |latest| latest.to_string()));
         }
         for arg in &call.args {
             invocation.arg(arg.as_slice());
         }
         invocation
-            .invoke_async(&mut link.connection)
+            .invoke_async(&mut *link.connection)
             .await
-            .map_err(|error| self.judge(link.epoch, &error))
+            .map_err(|error| self.classify_error(link.epoch, &error))
     }
 
-    /// Milliseconds after which a timely script must not run any more.
-    fn latest_after(&self) -> u64 {
-        u64::try_from(self.deadline.saturating_add(LATENESS).as_millis()).unwrap_or(u64::MAX)
+    /// Milliseconds until a timely script must no longer run.
+    fn timely_millis(&self) -> u64 {
+        u64::try_from(self.deadline.saturating_add(CLOCK_DRIFT).as_millis()).unwrap_or(u64::MAX)
     }
 
-    /// What a timely script that came too late means. It may also be the server's clock that was set: it is asked again.
+    /// The error of a timely script that ran too late. The server's clock may have been set, so the connection is replaced to read its time
+    /// again.
     pub(super) fn too_late(&self) -> StoreError {
         if let State::Up(link) = &*self.state.borrow() {
-            self.report(link.epoch, TroubleKind::Broken);
+            self.report(link.epoch, FaultKind::Broken);
         }
         StoreError::Timeout
     }
 
-    /// The connection; an error at once when there is none and the last attempt failed.
+    /// Returns the connection. Waits during the first attempt, and fails at once if the last attempt failed.
     async fn link(&self) -> Result<Link, StoreError> {
         if let State::Up(link) = &*self.state.borrow() {
             return Ok(link.clone());
@@ -166,22 +169,23 @@ impl Connection {
         }
     }
 
-    fn judge(&self, epoch: u64, error: &RedisError) -> StoreError {
+    /// Converts an error, and reports the connection if the error shows that it is broken.
+    fn classify_error(&self, epoch: u64, error: &RedisError) -> StoreError {
         let demoted = error.kind() == ErrorKind::Server(ServerErrorKind::ReadOnly);
         if error.is_unrecoverable_error() || error.is_io_error() || demoted {
-            self.report(epoch, TroubleKind::Broken);
+            self.report(epoch, FaultKind::Broken);
         }
         StoreError::from(error)
     }
 
-    fn report(&self, epoch: u64, kind: TroubleKind) {
-        // A full queue means that the supervisor is busy with others' reports.
-        let _ = self.troubles.try_send(Trouble { epoch, kind });
+    fn report(&self, epoch: u64, kind: FaultKind) {
+        // A full queue means that the supervisor has reports to act on already.
+        let _ = self.faults.try_send(ConnectionFault { epoch, kind });
     }
 }
 
 pin_project! {
-    /// A store call with its deadline. An `async fn` would have room for the call twice.
+    /// A store call with its deadline. It is no `async fn`, because that would hold the call twice.
     pub(super) struct Within<'a, F> {
         #[pin]
         call: Timeout<F>,
@@ -196,7 +200,7 @@ impl<T, F: Future<Output = Result<T, StoreError>>> Future for Within<'_, F> {
         let this = self.project();
         Poll::Ready(ready!(this.call.poll(cx)).unwrap_or_else(|_| {
             if let State::Up(link) = &*this.connection.state.borrow() {
-                this.connection.report(link.epoch, TroubleKind::Suspect);
+                this.connection.report(link.epoch, FaultKind::DeadlineMissed);
             }
             Err(StoreError::Timeout)
         }))

@@ -1,4 +1,4 @@
-//! The names of keys, what stands in them beside session records, and how it is read.
+//! The names of keys, and the values of keys that are not session records.
 
 use redis::{Cmd, FromRedisValue, ParsingError, Value};
 use uuid::Uuid;
@@ -9,10 +9,10 @@ use crate::{
     store::{Agent, StoreError},
 };
 
-/// The registry of agents, outside every bucket.
+/// The key of the registry of agents. It belongs to no bucket.
 pub(super) const REGISTRY: &str = "agents";
 
-/// The names of the keys that hold an agent's state.
+/// The keys of an agent's state.
 pub(super) struct AgentKeys {
     pub(super) agent: String,
     pub(super) index: String,
@@ -24,16 +24,16 @@ impl AgentKeys {
         let id = agent.as_uuid().as_simple();
         Self {
             agent: format!("agent:{{{bucket:04x}}}:{id}"),
-            // As `index:…` it would take the next size of the allocator: 16 bytes more for each agent.
+            // Not `index:…`: that needs the allocator's next size, 16 bytes more for each agent.
             index: format!("idx:{{{bucket:04x}}}:{id}"),
         }
     }
 }
 
-/// What the keys of session records begin with.
+/// The prefix of the keys of session records.
 pub(super) const SESSION_PREFIX: &str = "session:{";
 
-/// The bucket stands in the tag, so the last four of the id's 32 digits are left out behind it.
+/// The key of a session record. The tag holds the last four of the id's 32 digits; the other 28 follow.
 pub(super) fn session_key(id: SessionId) -> String {
     let mut digits = [0; 32];
     let digits = &*id.as_uuid().as_simple().encode_lower(&mut digits);
@@ -43,13 +43,13 @@ pub(super) fn session_key(id: SessionId) -> String {
 /// `GET` of a session's record.
 pub(super) fn get_session(id: SessionId) -> Cmd {
     let key = session_key(id);
-    // Nothing grows while it is written.
+    // Sized up front, so that the buffer does not grow.
     let mut get = Cmd::with_capacity(2, "GET".len() + key.len());
     get.arg("GET").arg(key);
     get
 }
 
-/// The session whose record a key holds; `None` for any other key.
+/// Returns the session of a record's key; `None` for any other key.
 pub(super) fn session_of_key(key: &[u8]) -> Option<SessionId> {
     let key = std::str::from_utf8(key).ok()?.strip_prefix(SESSION_PREFIX)?;
     let (bucket, digits) = key.split_once("}:")?;
@@ -71,7 +71,7 @@ pub(super) fn agent_fields(agent: &Agent) -> Vec<(&'static str, Vec<u8>)> {
     fields
 }
 
-/// Reads the reply of `HMGET` with [`AGENT_FIELDS`].
+/// Parses the reply to `HMGET` with [`AGENT_FIELDS`].
 pub(super) fn agent(id: AgentId, reply: Value) -> Result<Option<Agent>, StoreError> {
     let (created, name): (Option<Vec<u8>>, Option<String>) =
         FromRedisValue::from_redis_value(reply).map_err(unexpected)?;
@@ -82,7 +82,7 @@ pub(super) fn agent(id: AgentId, reply: Value) -> Result<Option<Agent>, StoreErr
     }))
 }
 
-/// Reads members of an index.
+/// Parses members of an index.
 pub(super) fn session_ids(members: Vec<Value>) -> Result<Vec<SessionId>, StoreError> {
     let ids = members.into_iter().map(|member| {
         let id = Vec::<u8>::from_redis_value(member).map_err(unexpected)?;
@@ -92,7 +92,7 @@ pub(super) fn session_ids(members: Vec<Value>) -> Result<Vec<SessionId>, StoreEr
 }
 
 pub(super) fn uuid(bytes: &[u8]) -> Result<Uuid, StoreError> {
-    Uuid::from_slice(bytes).map_err(|_| StoreError::Unexpected("an id of another length".into()))
+    Uuid::from_slice(bytes).map_err(|_| StoreError::Unexpected("an id is not 16 bytes long".into()))
 }
 
 pub(super) fn number<T: std::str::FromStr>(
@@ -118,7 +118,7 @@ pub(super) fn missing(field: &str) -> StoreError {
 }
 
 pub(super) fn unexpected_record() -> StoreError {
-    StoreError::Unexpected("a session record is not of this version's layout".into())
+    StoreError::Unexpected("a session record has another layout than this version's".into())
 }
 
 pub(super) fn unexpected(error: ParsingError) -> StoreError {

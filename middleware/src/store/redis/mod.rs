@@ -1,8 +1,10 @@
 //! Sessions in Redis (7.0 or later) or Valkey.
 
 mod agents;
+mod background;
 mod config;
 mod connection;
+mod endpoint;
 mod keys;
 mod list;
 mod near;
@@ -12,6 +14,10 @@ mod role;
 mod script;
 mod sessions;
 mod supervisor;
+#[cfg(test)]
+mod tests;
+#[cfg(feature = "tls")]
+mod tls;
 
 pub use config::{RedisStoreConfig, RedisStoreError};
 pub use near::NearCacheConfig;
@@ -22,14 +28,13 @@ use std::{
     sync::{Arc, Mutex, OnceLock, PoisonError},
 };
 
-use redis::Client;
-
-use self::{connection::Connection, near::NearCache, observer::Observer};
+use self::{connection::Connection, endpoint::Endpoint, near::NearCache, observer::Observer};
 use crate::{id::SessionId, store::StoreError};
 
 /// A store on a single Redis or Valkey server. Clones share one multiplexed connection.
 ///
-/// Every call has a deadline and fails closed with a [`StoreError`](super::StoreError). The connection heals by itself, from whatever failure.
+/// Every call has a deadline and fails closed with a [`StoreError`](super::StoreError). A connection that fails is replaced in the
+/// background.
 ///
 #[doc = include_str!("LAYOUT.md")]
 #[derive(Clone)]
@@ -37,7 +42,7 @@ pub struct RedisStore {
     shared: Arc<Shared>,
 }
 
-/// What the clones share.
+/// The state that clones share.
 struct Shared {
     connection: Connection,
     near: Near,
@@ -45,7 +50,8 @@ struct Shared {
 
 /// The near cache, once it is enabled.
 struct Near {
-    client: Client,
+    endpoint: Endpoint,
+    /// The store's own connection.
     own: Observer,
     config: NearCacheConfig,
     cache: OnceLock<NearCache>,
@@ -60,7 +66,7 @@ impl fmt::Debug for RedisStore {
 }
 
 impl RedisStore {
-    /// Opens the store and starts to connect in the background; a server that does not answer yet is no error.
+    /// Opens the store and connects in the background. A server that does not answer yet is not an error.
     ///
     /// # Errors
     /// When the URL is not usable.
@@ -68,12 +74,15 @@ impl RedisStore {
     /// # Panics
     /// Outside a Tokio runtime.
     pub fn open(config: &RedisStoreConfig) -> Result<Self, RedisStoreError> {
-        let client = config.client()?;
-        let connection = Connection::open(client.clone(), config.timeout);
-        Ok(Self {
+        Ok(Self::connect(config, config.endpoint()?))
+    }
+
+    fn connect(config: &RedisStoreConfig, endpoint: Endpoint) -> Self {
+        let connection = Connection::open(endpoint.clone(), config.timeout);
+        Self {
             shared: Arc::new(Shared {
                 near: Near {
-                    client,
+                    endpoint,
                     own: connection.observer(),
                     config: config.near_cache,
                     cache: OnceLock::new(),
@@ -81,7 +90,7 @@ impl RedisStore {
                 },
                 connection,
             }),
-        })
+        }
     }
 
     /// The key of a session's record.
@@ -103,32 +112,28 @@ impl Near {
         if self.cache.get().is_some() {
             return Ok(());
         }
-        let cache = NearCache::start(self.client.clone(), self.own.clone(), self.config)
+        let cache = NearCache::start(self.endpoint.clone(), self.own.clone(), self.config)
             .map_err(|error| StoreError::Unavailable(format!("cannot start the near cache: {error}")))?;
         self.cache.get_or_init(|| cache);
         Ok(())
     }
 
-    /// Forgets what this process changes, or may have changed.
-    fn forget(&self, ids: impl IntoIterator<Item = SessionId>) {
-        if let Some(cache) = self.cache() {
-            ids.into_iter().for_each(|id| cache.invalidate(id));
-        }
-    }
-
-    /// Forgets sessions when it is dropped: once a change is answered, and also when its answer is not waited for.
-    fn forgetting(&self, ids: Vec<SessionId>) -> Forgetting<'_> {
-        Forgetting { near: self, ids }
+    /// Drops the cached records of these sessions when the returned guard is dropped: after a change was answered, and also if its
+    /// caller does not wait for the answer.
+    fn invalidate_on_drop(&self, ids: Vec<SessionId>) -> InvalidateOnDrop<'_> {
+        InvalidateOnDrop { near: self, ids }
     }
 }
 
-struct Forgetting<'a> {
+struct InvalidateOnDrop<'a> {
     near: &'a Near,
     ids: Vec<SessionId>,
 }
 
-impl Drop for Forgetting<'_> {
+impl Drop for InvalidateOnDrop<'_> {
     fn drop(&mut self) {
-        self.near.forget(self.ids.drain(..));
+        if let Some(cache) = self.near.cache() {
+            self.ids.iter().for_each(|id| cache.invalidate(*id));
+        }
     }
 }

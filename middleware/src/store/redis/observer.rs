@@ -1,29 +1,32 @@
-//! The store's own connection, as another task sees it.
+//! The store's own connection, as the tracking thread sees it.
 
 use tokio::sync::{mpsc, watch};
 
-use super::supervisor::{Link, State, Trouble, TroubleKind};
+use super::supervisor::{ConnectionFault, FaultKind, Link, State};
 
-/// Follows the connection and may have it replaced. Does not keep it alive.
+/// Follows the state of the connection and can ask for its replacement. It does not keep the connection open.
 #[derive(Clone)]
 pub(super) struct Observer {
     state: watch::Receiver<State>,
-    troubles: mpsc::WeakSender<Trouble>,
+    faults: mpsc::WeakSender<ConnectionFault>,
 }
 
 impl Observer {
-    pub(super) const fn new(state: watch::Receiver<State>, troubles: mpsc::WeakSender<Trouble>) -> Self {
-        Self { state, troubles }
+    pub(super) const fn new(
+        state: watch::Receiver<State>,
+        faults: mpsc::WeakSender<ConnectionFault>,
+    ) -> Self {
+        Self { state, faults }
     }
 
-    /// Whether the connection of this epoch is in use now.
+    /// Whether the connection of this epoch is in use.
     pub(super) fn is_up(&self, epoch: u64) -> bool {
         is_up(&self.state.borrow(), epoch)
     }
 
-    /// Waits for the connection. `None` when there will be none any more.
-    pub(super) async fn connected(&mut self) -> Option<Link> {
-        // A value stays readable when nobody publishes any more.
+    /// Waits for a connection. `None` once the store is dropped.
+    pub(super) async fn wait_connected(&mut self) -> Option<Link> {
+        // The last state stays readable after the supervisor has ended, so that is checked first.
         self.state.has_changed().ok()?;
         let state = self.state.wait_for(|state| matches!(state, State::Up(_)));
         match &*state.await.ok()? {
@@ -32,8 +35,8 @@ impl Observer {
         }
     }
 
-    /// Waits until the connection of this epoch is not in use any more. `None` when there will be none any more.
-    pub(super) async fn replaced(&mut self, epoch: u64) -> Option<()> {
+    /// Waits until the connection of this epoch is no longer in use. `None` once the store is dropped.
+    pub(super) async fn wait_replaced(&mut self, epoch: u64) -> Option<()> {
         self.state
             .wait_for(|state| !is_up(state, epoch))
             .await
@@ -41,11 +44,11 @@ impl Observer {
             .map(drop)
     }
 
-    /// The server behind the connection of this epoch is not the one to ask.
-    pub(super) fn give_up(&self, epoch: u64) {
-        if let Some(troubles) = self.troubles.upgrade() {
-            let kind = TroubleKind::Broken;
-            let _ = troubles.try_send(Trouble { epoch, kind });
+    /// Asks the supervisor to replace the connection of this epoch: it leads to the wrong server.
+    pub(super) fn request_replacement(&self, epoch: u64) {
+        if let Some(faults) = self.faults.upgrade() {
+            let kind = FaultKind::Broken;
+            let _ = faults.try_send(ConnectionFault { epoch, kind });
         }
     }
 }

@@ -1,23 +1,23 @@
-//! What a server says of itself: whether it may be read, and which one it is.
+//! The role and the identity of a server, and the text of its errors.
 
 use redis::{InfoDict, RedisError, RedisResult, Value, aio::MultiplexedConnection};
 
-/// Why a replica is not asked.
+/// The reason in errors when a server is a replica.
 pub(super) const REPLICA: &str = "the server is a replica";
 
-/// What a server says it is.
+/// The role that a server reports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Role {
     Master,
-    /// It may not have heard of a revocation yet, so it is not read.
+    /// A replica may lag behind a revocation, so it is not read.
     Replica,
-    /// It does not say. The first write tells.
+    /// The server does not report its role. A replica then refuses the first write.
     Unknown,
 }
 
 impl Role {
-    /// By `HELLO`, which changes nothing without arguments. Every connection began with it, and it is forbidden to nobody, unlike
-    /// `ROLE`.
+    /// Asks with `HELLO`, which changes nothing without arguments. Unlike `ROLE`, every user may call it, since every connection
+    /// begins with it.
     pub(super) async fn ask(connection: &mut MultiplexedConnection) -> RedisResult<Self> {
         let hello: Value = redis::cmd("HELLO").query_async(connection).await?;
         Ok(Self::of(&hello))
@@ -44,7 +44,7 @@ fn is_text(value: &Value, text: &str) -> bool {
     }
 }
 
-/// Which server it is; `None` where that may not be asked.
+/// Returns the server's run id. `None` if the user may not call `INFO`.
 pub(super) async fn run_id(connection: &mut MultiplexedConnection) -> RedisResult<Option<String>> {
     let info: RedisResult<InfoDict> = redis::cmd("INFO").arg("server").query_async(connection).await;
     match info {
@@ -54,7 +54,7 @@ pub(super) async fn run_id(connection: &mut MultiplexedConnection) -> RedisResul
     }
 }
 
-/// Whether the user may not give this command, or nobody may, since it was renamed.
+/// Whether the user may not call this command, or the command was renamed.
 fn is_forbidden(error: &RedisError) -> bool {
     let unknown = || {
         error
@@ -68,8 +68,7 @@ fn is_forbidden(error: &RedisError) -> bool {
     }
 }
 
-/// What an error says, without the arguments of a command that the server, or what stands in front of it, does not know: a password
-/// may be among them.
+/// The text of an error, cut off before the arguments of a rejected command. A server or proxy may quote a password there.
 pub(super) fn describe(error: &RedisError) -> String {
     let mut text = error.to_string();
     let arguments = [", with args", " AUTH ", "'AUTH'", "\"AUTH\""];
@@ -92,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_master_is_a_master() {
+    fn only_the_reported_role_master_counts_as_master() {
         let hello = |role| Value::Map(vec![(text("server"), text("redis")), (text("role"), role)]);
         for (answer, role) in [
             (hello(text("master")), Role::Master),
@@ -108,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_user_may_not_ask_is_told_from_what_goes_wrong() {
+    fn a_forbidden_command_is_told_from_other_errors_and_no_error_shows_a_password() {
         let error = |line: &str| {
             let reply = redis::parse_redis_value(format!("-{line}\r\n").as_bytes()).unwrap();
             reply.extract_error().unwrap_err()

@@ -1,4 +1,4 @@
-//! The Lua scripts, and what they are called with.
+//! The Lua scripts, and their calls.
 
 use std::sync::LazyLock;
 
@@ -22,14 +22,14 @@ script!(REGISTER_AGENT, "register_agent");
 /// The keys and arguments of a script.
 #[derive(Default)]
 pub(super) struct ScriptCall {
-    /// Whether the first argument says until when it may run.
+    /// Whether the first argument is the time after which the script does nothing.
     pub(super) timely: bool,
     pub(super) keys: Vec<String>,
     pub(super) args: Vec<Vec<u8>>,
 }
 
 impl ScriptCall {
-    /// A call that does nothing when it runs much later than it was sent.
+    /// A call that does nothing if it runs long after it was sent.
     pub(super) fn timely() -> Self {
         Self {
             timely: true,
@@ -60,7 +60,7 @@ impl ScriptCall {
     }
 }
 
-/// Every reply that a script's header does not name.
+/// The error for a reply that the script's header does not list.
 pub(super) fn unknown_reply(script: &str, reply: impl std::fmt::Debug) -> StoreError {
     StoreError::Unexpected(format!("{script}.lua answered {reply:?}"))
 }

@@ -97,7 +97,7 @@ impl SessionStore for RedisStore {
             .number(next.expires_at())
             .number(keep_for)
             .arg(record::pack(next));
-        let _forgetting = self.shared.near.forgetting(vec![next.id]);
+        let _invalidate = self.shared.near.invalidate_on_drop(vec![next.id]);
         let reply = self.shared.connection.script(&REPLACE_TOKEN, &call);
         match self.shared.connection.within(reply).await? {
             Value::Int(1) => Ok(SwapOutcome::Replaced),
@@ -113,7 +113,7 @@ impl SessionStore for RedisStore {
     }
 
     async fn revoke(&self, id: SessionId, now: Timestamp) -> Result<bool, StoreError> {
-        let _forgetting = self.shared.near.forgetting(vec![id]);
+        let _invalidate = self.shared.near.invalidate_on_drop(vec![id]);
         let revoke = async {
             let Some(agent) = self.agent_of(id).await? else {
                 return Ok(false);
@@ -201,7 +201,7 @@ impl RedisStore {
         let mut giving_way = Vec::new();
         loop {
             let call = creation(session, &giving_way);
-            let _forgetting = self.shared.near.forgetting(giving_way.clone());
+            let _invalidate = self.shared.near.invalidate_on_drop(giving_way.clone());
             return match self.shared.connection.script(&CREATE, &call).await? {
                 Value::Int(1) => Ok(Some(CreateOutcome::Created { evicted: Vec::new() })),
                 Value::Int(0) => Ok(Some(CreateOutcome::LimitReached)),
@@ -232,7 +232,7 @@ impl RedisStore {
             return;
         };
         runtime.spawn(async move {
-            let _forgetting = store.shared.near.forgetting(vec![id]);
+            let _invalidate = store.shared.near.invalidate_on_drop(vec![id]);
             let call = revocation(id, agent, now);
             for _ in 0..TAKE_BACK_ATTEMPTS {
                 let revoked = store.shared.connection.script::<i64>(&REVOKE, &call);

@@ -1,49 +1,52 @@
-//! The task that owns the connection: it alone connects, and publishes what it has.
+//! The connection supervisor: a task that owns the connection, connects, and publishes the [`State`].
 
 use std::time::Duration;
 
-use redis::{
-    AsyncConnectionConfig, Client, PushInfo, PushKind, RedisError, RedisResult,
-    aio::{MultiplexedConnection, SendError},
-};
+use redis::{AsyncConnectionConfig, PushInfo, PushKind, RedisError, RedisResult, aio::SendError};
 use tokio::{
     sync::{mpsc, watch},
-    task::JoinHandle,
     time::{Instant, sleep, timeout},
 };
 
-use super::role::{REPLICA, Role, describe};
+use super::{
+    background::{AbortOnDrop, Backoff, catch_panic},
+    endpoint::{Endpoint, RedisConnection},
+    role::{REPLICA, Role, describe},
+};
 
 pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
-pub(super) const FIRST_BACKOFF: Duration = Duration::from_millis(20);
-pub(super) const LAST_BACKOFF: Duration = Duration::from_millis(500);
-/// A connection that lasted this long ends the growth of the back-off.
+/// A connection that lasted this long resets the back-off.
 pub(super) const STABLE_AFTER: Duration = Duration::from_secs(1);
-/// How often a connection is asked whether it still leads to a server that may be read.
-const HEARTBEAT: Duration = Duration::from_secs(1);
-/// How long the answer is waited for, or as long as callers wait: a server that is slow for a moment need not be left.
-const HEARTBEAT_PATIENCE: Duration = Duration::from_secs(1);
-/// Commands that may wait to be written, before writers wait themselves.
+const HEALTH_CHECK_INTERVAL: Duration = Duration::from_secs(1);
+/// The least time that a health check waits for its answer. A server that is slow for a moment keeps its connection.
+const HEALTH_CHECK_TIMEOUT: Duration = Duration::from_secs(1);
+/// Size of the write queue. A full queue applies backpressure to callers.
 const WRITE_QUEUE: usize = 1024;
+/// Size of the queue of reported faults. When it is full, the supervisor has enough reports to act on.
+const FAULT_QUEUE: usize = 8;
 
+/// The state of the connection.
 #[derive(Clone)]
 pub(super) enum State {
-    /// The first attempt, or the first one after a loss, is under way: worth waiting for.
+    /// The first attempt, or the first one after a loss. Callers wait for its result.
     Connecting,
     Up(Link),
+    /// The last attempt failed. Callers fail at once with this reason.
     Down(String),
 }
 
+/// A connection in use.
 #[derive(Clone)]
 pub(super) struct Link {
-    pub(super) connection: MultiplexedConnection,
+    pub(super) connection: RedisConnection,
+    /// The number of the connection attempt.
     pub(super) epoch: u64,
     pub(super) since: Instant,
-    /// `None` where TIME is forbidden.
+    /// `None` if the user may not call `TIME`.
     pub(super) server_time: Option<ServerTime>,
 }
 
-/// What time it was on the server when it was asked.
+/// The server's time when it was asked, in milliseconds.
 #[derive(Clone, Copy)]
 pub(super) struct ServerTime {
     millis: u64,
@@ -56,66 +59,69 @@ impl ServerTime {
         Self { millis, asked }
     }
 
-    /// What time it is there now, give or take the way there and back.
+    /// Estimates the server's current time, within one round trip.
     pub(super) fn now_millis(self) -> u64 {
         let since = u64::try_from(self.asked.elapsed().as_millis()).unwrap_or(u64::MAX);
         self.millis.saturating_add(since)
     }
 }
 
+/// A report that a connection does not work.
 #[derive(Clone, Copy)]
-pub(super) struct Trouble {
+pub(super) struct ConnectionFault {
     pub(super) epoch: u64,
-    pub(super) kind: TroubleKind,
+    pub(super) kind: FaultKind,
 }
 
 #[derive(Clone, Copy, PartialEq)]
-pub(super) enum TroubleKind {
-    /// A deadline passed.
-    Suspect,
-    /// The connection is of no use any more.
+pub(super) enum FaultKind {
+    /// A call missed its deadline. The supervisor checks the connection's health.
+    DeadlineMissed,
+    /// The supervisor replaces the connection.
     Broken,
 }
 
-pub(super) struct AbortOnDrop(JoinHandle<()>);
-
-impl Drop for AbortOnDrop {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
-}
-
-/// Owns the connection.
 pub(super) struct Supervisor {
-    client: Client,
+    endpoint: Endpoint,
     deadline: Duration,
     publish: watch::Sender<State>,
-    troubles: mpsc::WeakSender<Trouble>,
-    reports: mpsc::Receiver<Trouble>,
+    faults: mpsc::WeakSender<ConnectionFault>,
+    reports: mpsc::Receiver<ConnectionFault>,
     epoch: u64,
 }
 
 impl Supervisor {
-    /// Starts the task: what it publishes, where it takes reports, and what ends it when dropped.
+    /// Starts the task. Returns the published state, the queue for faults, and a guard that ends the task.
     pub(super) fn start(
-        client: Client,
+        endpoint: Endpoint,
         deadline: Duration,
-    ) -> (watch::Receiver<State>, mpsc::Sender<Trouble>, AbortOnDrop) {
+    ) -> (watch::Receiver<State>, mpsc::Sender<ConnectionFault>, AbortOnDrop) {
         let (publish, state) = watch::channel(State::Connecting);
-        let (troubles, reports) = mpsc::channel(8);
+        let (faults, reports) = mpsc::channel(FAULT_QUEUE);
         let supervisor = Self {
-            client,
+            endpoint,
             deadline,
             publish,
-            troubles: troubles.downgrade(),
+            faults: faults.downgrade(),
             reports,
             epoch: 0,
         };
-        (state, troubles, AbortOnDrop(tokio::spawn(supervisor.run())))
+        (state, faults, AbortOnDrop(tokio::spawn(supervisor.run())))
     }
 
+    /// Runs until the store is dropped. A panic is a defect; it costs the connection, but not the store.
     async fn run(mut self) {
-        let mut backoff = FIRST_BACKOFF;
+        let mut backoff = Backoff::new();
+        while catch_panic(self.keep_connected(&mut backoff)).await.is_err() {
+            tracing::error!("the connection supervisor panicked and is started again");
+            let reason = "internal error in the connection supervisor".into();
+            self.publish.send_replace(State::Down(reason));
+            backoff.wait().await;
+        }
+    }
+
+    /// Connects and reconnects. Returns when the store is dropped.
+    async fn keep_connected(&mut self, backoff: &mut Backoff) {
         loop {
             self.epoch += 1;
             match self.connect().await {
@@ -123,7 +129,7 @@ impl Supervisor {
                     tracing::info!("connected to Redis");
                     if role == Role::Unknown {
                         tracing::warn!(
-                            "the server does not say whether it is a replica: one is read until something is written"
+                            "the server does not say whether it is a replica: a replica is detected only by a failed write"
                         );
                     }
                     let since = Instant::now();
@@ -133,12 +139,12 @@ impl Supervisor {
                         since,
                         server_time,
                     }));
-                    if !self.watch_over(connection).await {
+                    if !self.wait_for_failure(connection).await {
                         return;
                     }
                     tracing::warn!("lost the connection to Redis");
                     if since.elapsed() >= STABLE_AFTER {
-                        backoff = FIRST_BACKOFF;
+                        backoff.reset();
                         self.publish.send_replace(State::Connecting);
                         continue;
                     }
@@ -146,45 +152,41 @@ impl Supervisor {
                         .send_replace(State::Down("the connection was lost".into()));
                 }
                 Err(reason) => {
-                    let news = !matches!(&*self.publish.borrow(), State::Down(old) if *old == reason);
-                    if news {
+                    let is_logged = matches!(&*self.publish.borrow(), State::Down(old) if *old == reason);
+                    if !is_logged {
                         tracing::warn!(%reason, "cannot connect to Redis");
                     }
                     self.publish.send_replace(State::Down(reason));
                 }
             }
-            sleep(backoff).await;
-            backoff = (backoff * 2).min(LAST_BACKOFF);
+            backoff.wait().await;
         }
     }
 
-    async fn connect(&self) -> Result<(MultiplexedConnection, Role, Option<ServerTime>), String> {
-        let (troubles, epoch) = (self.troubles.clone(), self.epoch);
+    async fn connect(&self) -> Result<(RedisConnection, Role, Option<ServerTime>), String> {
+        let (faults, epoch) = (self.faults.clone(), self.epoch);
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(CONNECT_TIMEOUT))
-            // Every call has its own deadline: see `within`.
+            // Each call has its own deadline: see `within`.
             .set_response_timeout(None)
             .set_pipeline_buffer_size(WRITE_QUEUE)
             .set_push_sender(move |push: PushInfo| {
                 if push.kind == PushKind::Disconnection
-                    && let Some(troubles) = troubles.upgrade()
+                    && let Some(faults) = faults.upgrade()
                 {
-                    let kind = TroubleKind::Broken;
-                    let _ = troubles.try_send(Trouble { epoch, kind });
+                    let kind = FaultKind::Broken;
+                    let _ = faults.try_send(ConnectionFault { epoch, kind });
                 }
                 Ok::<_, SendError>(())
             });
         let connecting = async {
-            let mut connection = self
-                .client
-                .get_multiplexed_async_connection_with_config(&config)
-                .await?;
+            let mut connection = self.endpoint.connect(&config).await?;
             let role = Role::ask(&mut connection).await?;
-            let time: RedisResult<(u64, u64)> = redis::cmd("TIME").query_async(&mut connection).await;
+            let time: RedisResult<(u64, u64)> = redis::cmd("TIME").query_async(&mut *connection).await;
             let time = time.ok().map(|time| ServerTime::read(&time, Instant::now()));
             Ok::<_, RedisError>((connection, role, time))
         };
-        // The library's own timeout does not cover all of the handshake.
+        // The library's own timeout does not cover the whole handshake.
         match timeout(CONNECT_TIMEOUT, connecting).await {
             Ok(Ok((_, Role::Replica, _))) => Err(REPLICA.to_owned()),
             Ok(Ok(connected)) => Ok(connected),
@@ -193,40 +195,40 @@ impl Supervisor {
         }
     }
 
-    /// Returns when the connection is to be replaced; `false` when nobody uses it any more.
-    async fn watch_over(&mut self, mut connection: MultiplexedConnection) -> bool {
-        let heartbeat = heartbeat(connection.clone(), HEARTBEAT_PATIENCE.max(self.deadline));
-        tokio::pin!(heartbeat);
+    /// Waits until the connection has to be replaced. Returns `false` when the store is dropped.
+    async fn wait_for_failure(&mut self, mut connection: RedisConnection) -> bool {
+        let health_checks = check_health(connection.clone(), HEALTH_CHECK_TIMEOUT.max(self.deadline));
+        tokio::pin!(health_checks);
         loop {
-            let trouble = tokio::select! {
+            let fault = tokio::select! {
                 biased;
-                trouble = self.reports.recv() => trouble,
-                () = &mut heartbeat => return true,
+                fault = self.reports.recv() => fault,
+                () = &mut health_checks => return true,
             };
-            match trouble {
+            match fault {
                 None => return false,
-                Some(trouble) if trouble.epoch != self.epoch => {}
-                Some(trouble) if trouble.kind == TroubleKind::Broken => return true,
-                Some(_) if is_useless(&mut connection, self.deadline).await => return true,
+                Some(fault) if fault.epoch != self.epoch => {}
+                Some(fault) if fault.kind == FaultKind::Broken => return true,
+                Some(_) if is_unusable(&mut connection, self.deadline).await => return true,
                 Some(_) => {}
             }
         }
     }
 }
 
-/// Returns when the connection is of no use any more, whether anybody uses it or not.
-async fn heartbeat(mut connection: MultiplexedConnection, patience: Duration) {
+/// Checks a connection at intervals, also while it is idle. Returns when a check fails.
+async fn check_health(mut connection: RedisConnection, limit: Duration) {
     loop {
-        sleep(HEARTBEAT).await;
-        if is_useless(&mut connection, patience).await {
+        sleep(HEALTH_CHECK_INTERVAL).await;
+        if is_unusable(&mut connection, limit).await {
             return;
         }
     }
 }
 
-/// Whether the connection broke or hangs, or leads to a server that may not be read.
-async fn is_useless(connection: &mut MultiplexedConnection, patience: Duration) -> bool {
-    match timeout(patience, Role::ask(connection)).await {
+/// Whether the connection is broken, does not answer, or leads to a replica.
+async fn is_unusable(connection: &mut RedisConnection, limit: Duration) -> bool {
+    match timeout(limit, Role::ask(connection)).await {
         Ok(Ok(role)) => role == Role::Replica,
         Ok(Err(error)) => error.is_io_error(),
         Err(_) => true,

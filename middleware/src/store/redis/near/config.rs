@@ -1,17 +1,19 @@
 use std::time::Duration;
 
-/// How stale, how old and how many the records in memory may be, for layers with [`Freshness::Bounded`](crate::session_auth::Freshness).
+/// The limits of the near cache: session records held in process memory, used by [bounded](crate::SessionAuthLayer::bounded) layers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct NearCacheConfig {
-    /// After a revocation, for how long a process that Redis cannot reach may still let its token pass: 250 ms by default. A
-    /// process that can be reached hears of it at once. Pings come at pauses of a fifth of it (5 ms at least, 1 s at most): unless it is
-    /// longer than that pause plus twice the way to Redis and back, copies are of use only part of the time, or never.
+    /// How long a process that cannot reach Redis may still admit a revoked token: 250 ms by default.
+    ///
+    /// A process that can reach Redis receives the invalidation at once. Pings are sent at intervals of a fifth of the bound (at least
+    /// 5 ms, at most 1 s). If the bound is shorter than that interval plus two round trips, the cache is coherent only part of the time, or
+    /// never.
     pub bound: Duration,
-    /// For how long a record is used at most: 30 s by default.
+    /// How long a record is used after its read was sent: 30 s by default.
     pub max_age: Duration,
-    /// How many records are kept, of some 350 bytes each and their constraints: 100,000 by default; rounded up to a multiple of
-    /// 64. Of a sample, the least recently used one goes.
+    /// The maximum number of records: 100,000 by default, rounded up to a multiple of 64. A record takes about 350 bytes, plus its
+    /// constraints. A full cache evicts the least recently used record of a sample.
     pub capacity: usize,
 }
 
@@ -26,8 +28,8 @@ impl Default for NearCacheConfig {
 }
 
 impl NearCacheConfig {
-    /// The pause between pings: some of them fit into the bound, and a connection that hangs is found out whatever the bound is.
-    pub(super) fn heartbeat(&self) -> Duration {
+    /// The interval between pings. Several fit into the bound, and a hung connection is detected soon for any bound.
+    pub(super) fn ping_interval(&self) -> Duration {
         (self.bound / 5).clamp(Duration::from_millis(5), Duration::from_secs(1))
     }
 }
@@ -37,7 +39,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_bound_makes_a_storm_of_pings_or_none() {
+    fn every_bound_gives_a_ping_interval_between_5_ms_and_1_s() {
         for (bound, pause) in [
             (Duration::ZERO, 5),
             (Duration::from_micros(1), 5),
@@ -49,7 +51,7 @@ mod tests {
                 bound,
                 ..NearCacheConfig::default()
             };
-            assert_eq!(config.heartbeat(), Duration::from_millis(pause), "{bound:?}");
+            assert_eq!(config.ping_interval(), Duration::from_millis(pause), "{bound:?}");
         }
     }
 }

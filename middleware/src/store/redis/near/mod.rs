@@ -17,14 +17,19 @@ use std::{
     time::Duration,
 };
 
-use redis::{Client, FromRedisValue as _, aio::MultiplexedConnection};
+use redis::FromRedisValue as _;
 use tokio::{runtime, sync::oneshot, time::timeout};
 
 use self::{
     shard::{Nanos, Version},
     state::CacheState,
 };
-use super::{keys, observer::Observer, record};
+use super::{
+    endpoint::{Endpoint, RedisConnection},
+    keys,
+    observer::Observer,
+    record,
+};
 use crate::{
     id::SessionId,
     session::SessionRecord,
@@ -39,7 +44,7 @@ pub(super) struct NearCache {
 
 impl NearCache {
     /// Starts the tracking thread, which connects in the background.
-    pub(super) fn start(client: Client, own: Observer, config: NearCacheConfig) -> io::Result<Self> {
+    pub(super) fn start(endpoint: Endpoint, own: Observer, config: NearCacheConfig) -> io::Result<Self> {
         let state = Arc::new(CacheState::new(config, own.clone()));
         let (stop, stopped) = oneshot::channel();
         let (started, result) = mpsc::channel();
@@ -51,7 +56,7 @@ impl NearCache {
                 match runtime::Builder::new_current_thread().enable_all().build() {
                     Ok(runtime) => {
                         let _ = started.send(Ok(()));
-                        runtime.block_on(tracking::run(cache, client, own, stopped));
+                        runtime.block_on(tracking::run(cache, endpoint, own, stopped));
                     }
                     Err(error) => drop(started.send(Err(error))),
                 }
@@ -111,7 +116,7 @@ impl NearCache {
 /// A read of a record that was not cached.
 pub(super) struct Miss {
     state: Arc<CacheState>,
-    connection: MultiplexedConnection,
+    connection: RedisConnection,
     id: SessionId,
     version: Version,
     sent: Nanos,

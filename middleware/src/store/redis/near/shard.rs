@@ -158,7 +158,8 @@ mod tests {
 
     #[test]
     fn a_read_in_flight_is_not_cached_after_an_invalidation_or_a_new_epoch() {
-        let changes: [(&str, fn(&mut Shard<u8, &'static str>)); 3] = [
+        type Change = fn(&mut Shard<u8, &'static str>);
+        let changes: [(&str, Change); 3] = [
             ("invalidation of the record", |shard| shard.invalidate(&1)),
             ("invalidation of another record", |shard| shard.invalidate(&2)),
             ("new epoch", |shard| {

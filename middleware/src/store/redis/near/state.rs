@@ -8,7 +8,6 @@ use std::{
     time::Duration,
 };
 
-use redis::aio::MultiplexedConnection;
 use tokio::time::Instant;
 
 use super::{
@@ -20,7 +19,7 @@ use crate::{
     session::SessionRecord,
     store::{
         NearCacheStats,
-        redis::{keys, observer::Observer},
+        redis::{endpoint::RedisConnection, keys, observer::Observer},
     },
 };
 
@@ -46,7 +45,7 @@ pub(super) struct CacheState {
 pub(super) struct TrackingConnection {
     /// The number of the connection attempt.
     pub(super) attempt: u64,
-    pub(super) connection: MultiplexedConnection,
+    pub(super) connection: RedisConnection,
     /// The epoch of the store's own connection, which leads to the same server.
     pub(super) own_epoch: u64,
 }
@@ -91,7 +90,7 @@ impl CacheState {
 
     /// Returns the tracking connection if the store's own connection still leads to the same server: a process reads where it
     /// writes.
-    pub(super) fn connection(&self) -> Option<MultiplexedConnection> {
+    pub(super) fn connection(&self) -> Option<RedisConnection> {
         let tracking = lock(&self.tracking);
         let tracking = tracking.as_ref()?;
         self.own

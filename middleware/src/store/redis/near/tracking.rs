@@ -1,15 +1,12 @@
-//! The tracking connection: what Redis pushes about changed records, and the pings that keep the lease.
+//! The tracking thread: it owns the connection on which Redis pushes invalidations, and extends the lease by pings.
 //!
-//! It lives on a thread of its own, since a busy runtime would hear of revocations late. Misses are read over the same
-//! connection: so what is cached and what is pushed come from one server, in one order. That server is the one to which the
-//! store's own connection leads: where a name moves from one server to another, the two connections must not part.
+//! It has a thread of its own, because a busy runtime would process invalidations late. Misses are read over the same connection, so
+//! records and invalidations come from one server in one order. That server has to be the one to which the store's own connection
+//! leads. If a name moves from one server to another, both connections have to follow.
 
 use std::{sync::Weak, time::Duration};
 
-use redis::{
-    AsyncConnectionConfig, Client, PushInfo, PushKind, RedisError, Value,
-    aio::{MultiplexedConnection, SendError},
-};
+use redis::{AsyncConnectionConfig, PushInfo, PushKind, RedisError, Value, aio::SendError};
 use tokio::{
     sync::oneshot,
     time::{Instant, sleep, timeout},
@@ -17,170 +14,187 @@ use tokio::{
 
 use super::state::{CacheState, TrackingConnection};
 use crate::store::redis::{
+    background::{Backoff, catch_panic},
+    endpoint::{Endpoint, RedisConnection},
     keys,
     observer::Observer,
     role::{REPLICA, Role, describe, run_id},
-    supervisor::{CONNECT_TIMEOUT, FIRST_BACKOFF, LAST_BACKOFF, Link, STABLE_AFTER},
+    supervisor::{CONNECT_TIMEOUT, Link, STABLE_AFTER},
 };
 
-/// How long an answer to a ping is waited for before the connection is given up. The lease ends on its own, earlier.
+/// How long a ping waits for its answer before the connection is replaced. The lease ends earlier, by itself.
 const PING_TIMEOUT: Duration = Duration::from_secs(1);
 
 const NO_ROLE: &str = "the server does not say whether it is a replica";
 
-/// The longest pause between two attempts to follow a name that moves.
-const LAST_MOVED: Duration = Duration::from_secs(60);
+/// The longest pause before the store's own connection is replaced because a name has moved.
+const LAST_MOVE_PAUSE: Duration = Duration::from_secs(60);
 
-/// Keeps the cache coherent until `stop` is dropped, or the cache or the store's own connection is.
+/// Keeps the cache coherent until `stop`, the cache or the store is dropped.
 pub(super) async fn run(
     cache: Weak<CacheState>,
-    client: Client,
+    endpoint: Endpoint,
     own: Observer,
     mut stop: oneshot::Receiver<()>,
 ) {
     let tracker = Tracker {
         cache,
-        client,
+        endpoint,
+        own,
+        attempt: 0,
         coherent_since: None,
-        said: None,
+        logged: None,
     };
     tokio::select! {
         _ = &mut stop => {}
-        _ = tracker.run(own) => {}
+        () = tracker.run() => {}
     }
 }
 
 struct Tracker {
     cache: Weak<CacheState>,
-    client: Client,
-    /// Since when the connection has had a lease.
+    endpoint: Endpoint,
+    /// The store's own connection.
+    own: Observer,
+    /// The number of the connection attempt. It never repeats, so a late push of an old connection is recognised.
+    attempt: u64,
+    /// The time since which the connection has had a lease without interruption.
     coherent_since: Option<Instant>,
-    /// What the log says: that the cache is in use, or why it is not.
-    said: Option<Result<(), String>>,
+    /// The last state in the log: coherent, or the reason why not.
+    logged: Option<Result<(), String>>,
 }
 
 impl Tracker {
-    /// Returns, with nothing, when there is nobody left to do it for.
-    async fn run(mut self, mut own: Observer) -> Option<()> {
-        let mut backoff = FIRST_BACKOFF;
-        let mut moved = Duration::ZERO;
-        for number in 1.. {
-            let link = own.connected().await?;
+    /// Runs until the cache or the store is dropped. A panic is a defect; it costs the cached records, but not the cache.
+    async fn run(mut self) {
+        let mut backoff = Backoff::new();
+        while catch_panic(self.keep_tracking(&mut backoff)).await.is_err() {
+            tracing::error!("the tracking of the near cache panicked and is started again");
+            match self.cache.upgrade() {
+                Some(cache) => cache.tracking_lost(self.attempt),
+                None => return,
+            }
+            backoff.wait().await;
+        }
+    }
+
+    /// Connects and reconnects. Returns when the cache or the store is dropped.
+    async fn keep_tracking(&mut self, backoff: &mut Backoff) -> Option<()> {
+        let mut move_pause = Duration::ZERO;
+        loop {
+            self.attempt += 1;
+            let link = self.own.wait_connected().await?;
             let epoch = link.epoch;
             self.coherent_since = None;
+            let mut own = self.own.clone();
             let loss = tokio::select! {
                 biased;
-                replaced = own.replaced(epoch) => {
+                replaced = own.wait_replaced(epoch) => {
                     replaced?;
                     Loss::connection("the store has lost its connection")
                 }
-                loss = self.track(number, link) => loss?,
+                loss = self.track(link) => loss?,
             };
-            self.cache.upgrade()?.tracking_lost(number);
-            self.tell_out_of_use(loss.reason());
+            self.cache.upgrade()?.tracking_lost(self.attempt);
+            self.log_incoherent(loss.reason());
             match loss {
                 Loss::Connection(_) => {}
-                Loss::Demoted | Loss::Old => own.give_up(epoch),
+                Loss::Demoted | Loss::Unverified => self.own.request_replacement(epoch),
                 Loss::Moved => {
-                    // A name that leads now here, now there must not keep the store from its work.
-                    if timeout(moved, own.replaced(epoch)).await.is_err() {
-                        own.give_up(epoch);
+                    // A name that alternates between servers must not interrupt the store each time.
+                    if timeout(move_pause, self.own.wait_replaced(epoch)).await.is_err() {
+                        self.own.request_replacement(epoch);
                     }
-                    moved = (moved * 2).clamp(STABLE_AFTER, LAST_MOVED);
+                    move_pause = (move_pause * 2).clamp(STABLE_AFTER, LAST_MOVE_PAUSE);
                 }
             }
             if self
                 .coherent_since
                 .is_some_and(|since| since.elapsed() >= STABLE_AFTER)
             {
-                (backoff, moved) = (FIRST_BACKOFF, Duration::ZERO);
+                backoff.reset();
+                move_pause = Duration::ZERO;
             }
-            sleep(backoff).await;
-            backoff = (backoff * 2).min(LAST_BACKOFF);
+            backoff.wait().await;
         }
-        None
     }
 
-    /// Logs that the cache is in use since then: the first time at once, later when it has stayed so for a while.
-    fn tell_in_use(&mut self, since: Instant) {
-        match self.said {
+    /// Logs that the cache is coherent: the first time at once, after a loss once that has lasted for a while.
+    fn log_coherent(&mut self, since: Instant) {
+        match self.logged {
             Some(Ok(())) => return,
             Some(Err(_)) if since.elapsed() < STABLE_AFTER => return,
             _ => {}
         }
-        tracing::info!("requests are answered from memory");
-        self.said = Some(Ok(()));
+        tracing::info!("the near cache is coherent: cached records are used");
+        self.logged = Some(Ok(()));
     }
 
-    /// Logs why it is not, unless it was that before.
-    fn tell_out_of_use(&mut self, reason: &str) {
-        if !matches!(&self.said, Some(Err(said)) if said == reason) {
-            tracing::warn!(%reason, "no request is answered from memory");
-            self.said = Some(Err(reason.to_owned()));
+    /// Logs why the cache is not coherent, unless the log says so already.
+    fn log_incoherent(&mut self, reason: &str) {
+        if !matches!(&self.logged, Some(Err(logged)) if logged == reason) {
+            tracing::warn!(%reason, "the near cache is not coherent: every request reads from Redis");
+            self.logged = Some(Err(reason.to_owned()));
         }
     }
 
-    /// Connects, pings as long as the connection lasts, and says why it did not.
-    async fn track(&mut self, number: u64, link: Link) -> Option<Loss> {
-        let own = link.epoch;
-        let connection = match timeout(CONNECT_TIMEOUT, self.connect(number, link)).await {
+    /// Connects, and pings as long as the connection works. Returns why it does not work.
+    async fn track(&mut self, link: Link) -> Option<Loss> {
+        let own_epoch = link.epoch;
+        let connection = match timeout(CONNECT_TIMEOUT, self.connect(link)).await {
             Ok(Ok(connected)) => connected,
             Ok(Err(loss)) => return Some(loss),
             Err(_) => return Some(Loss::connection("no answer while connecting")),
         };
         self.cache.upgrade()?.tracking_began(TrackingConnection {
-            attempt: number,
+            attempt: self.attempt,
             connection: connection.clone(),
-            own_epoch: own,
+            own_epoch,
         });
-        self.keep(connection).await
+        self.keep_lease(connection).await
     }
 
-    /// Returns once Redis has acknowledged that it tracks, and has told what the lease needs to know of it.
-    async fn connect(&self, number: u64, mut link: Link) -> Result<MultiplexedConnection, Loss> {
-        // Made right before this one, give or take a back-off.
+    /// Returns a connection on which Redis has acknowledged that it tracks, to the same server as the store's own connection.
+    async fn connect(&self, mut link: Link) -> Result<RedisConnection, Loss> {
         let is_recent = link.since.elapsed() < CONNECT_TIMEOUT;
-        let listener = self.cache.clone();
+        let (listener, attempt) = (self.cache.clone(), self.attempt);
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(CONNECT_TIMEOUT))
             .set_response_timeout(None)
             .set_push_sender(move |push: PushInfo| {
                 if let Some(cache) = listener.upgrade() {
-                    hear(&cache, number, &push);
+                    handle_push(&cache, attempt, &push);
                 }
                 Ok::<_, SendError>(())
             });
-        let mut connection = self
-            .client
-            .get_multiplexed_async_connection_with_config(&config)
-            .await
-            .map_err(failed)?;
+        let mut connection = self.endpoint.connect(&config).await.map_err(failed)?;
         let mut tracking = redis::cmd("CLIENT");
         tracking.arg("TRACKING").arg("ON").arg("BCAST");
         tracking.arg("PREFIX").arg(keys::SESSION_PREFIX);
-        tracking.exec_async(&mut connection).await.map_err(failed)?;
+        tracking.exec_async(&mut *connection).await.map_err(failed)?;
         match Role::ask(&mut connection).await.map_err(failed)? {
             Role::Master => {}
-            // Whether the store's own connection leads to a replica, too, is for that one to find out.
+            // The supervisor checks the role of the store's own connection.
             Role::Replica => return Err(Loss::connection(REPLICA)),
             Role::Unknown => return Err(Loss::connection(NO_ROLE)),
         }
-        let here = run_id(&mut connection).await.map_err(failed)?;
-        let there = run_id(&mut link.connection).await.map_err(failed)?;
-        match (here, there) {
-            (Some(here), Some(there)) if here != there => Err(Loss::Moved),
+        let tracked = run_id(&mut connection).await.map_err(failed)?;
+        let own = run_id(&mut link.connection).await.map_err(failed)?;
+        match (tracked, own) {
+            (Some(tracked), Some(own)) if tracked != own => Err(Loss::Moved),
             (Some(_), Some(_)) => Ok(connection),
-            // Where one of them may not be asked, that they were connected one after the other has to do.
+            // The user may not call INFO. Two connections opened shortly after each other are taken for connections to one server.
             _ if is_recent => Ok(connection),
-            _ => Err(Loss::Old),
+            _ => Err(Loss::Unverified),
         }
     }
 
-    async fn keep(&mut self, mut connection: MultiplexedConnection) -> Option<Loss> {
+    /// Extends the lease by pings, until one fails.
+    async fn keep_lease(&mut self, mut connection: RedisConnection) -> Option<Loss> {
         loop {
             let (sent, epoch, pause) = {
                 let cache = self.cache.upgrade()?;
-                (cache.now(), cache.epoch(), cache.config.heartbeat())
+                (cache.now(), cache.epoch(), cache.config.ping_interval())
             };
             let Ok(answer) = timeout(PING_TIMEOUT, Role::ask(&mut connection)).await else {
                 return Some(Loss::connection("no answer to a ping"));
@@ -191,28 +205,28 @@ impl Tracker {
                 Ok(Role::Unknown) => return Some(Loss::connection(NO_ROLE)),
                 Err(error) => return Some(failed(error)),
             }
-            if !self.cache.upgrade()?.extend_lease(epoch, sent) {
-                self.tell_out_of_use("answers to pings take longer than the bound");
-                self.coherent_since = None;
-            } else {
+            if self.cache.upgrade()?.extend_lease(epoch, sent) {
                 let since = *self.coherent_since.get_or_insert_with(Instant::now);
-                self.tell_in_use(since);
+                self.log_coherent(since);
+            } else {
+                self.log_incoherent("answers to pings take longer than the bound");
+                self.coherent_since = None;
             }
             sleep(pause).await;
         }
     }
 }
 
-/// Why nothing is cached any more.
+/// Why the cache lost its coherence.
 enum Loss {
-    /// The tracking connection is of no use.
+    /// The tracking connection failed.
     Connection(String),
-    /// Both connections lead to a server that is a master no more.
+    /// The server of both connections has become a replica.
     Demoted,
-    /// The store's own connection leads to a server that has lost its name to another one.
+    /// The name leads to another server than the one of the store's own connection.
     Moved,
-    /// It may lead to another server: that cannot be asked, and much may have happened since it was made.
-    Old,
+    /// The store's own connection may lead to another server: INFO is forbidden, and the connection is not recent.
+    Unverified,
 }
 
 impl Loss {
@@ -220,8 +234,8 @@ impl Loss {
         match self {
             Self::Connection(reason) => reason,
             Self::Demoted => REPLICA,
-            Self::Moved => "the name leads to another server by now",
-            Self::Old => "INFO does not tell which server it is: the store connects anew",
+            Self::Moved => "the name now leads to another server",
+            Self::Unverified => "INFO is not allowed, so the server is not known: the store reconnects",
         }
     }
 
@@ -234,10 +248,10 @@ fn failed(error: RedisError) -> Loss {
     Loss::Connection(describe(&error))
 }
 
-/// Runs inline, between the bytes before and after the push.
-fn hear(cache: &CacheState, number: u64, push: &PushInfo) {
+/// Processes a push. It runs inline, so later replies of the connection are processed after it.
+fn handle_push(cache: &CacheState, attempt: u64, push: &PushInfo) {
     match push.kind {
-        PushKind::Disconnection => cache.tracking_lost(number),
+        PushKind::Disconnection => cache.tracking_lost(attempt),
         PushKind::Invalidate => match push.data.first() {
             Some(Value::Array(keys)) => {
                 for key in keys {
@@ -247,7 +261,7 @@ fn hear(cache: &CacheState, number: u64, push: &PushInfo) {
                     }
                 }
             }
-            // Everything was flushed; whatever else it may be is taken for the same.
+            // Null: all keys were flushed. Any other value is treated the same.
             _ => cache.begin_epoch(),
         },
         _ => {}
