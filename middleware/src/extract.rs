@@ -38,34 +38,36 @@ use crate::{
 
 /// The rejection of an extractor: it answers with a problem document.
 #[derive(Debug)]
-pub struct SessionRejection {
+pub struct SessionRejection(Box<Rejected>);
+
+#[derive(Debug)]
+struct Rejected {
     error: AuthError,
     request_headers: http::HeaderMap,
 }
 
 impl SessionRejection {
     fn new(error: AuthError, request: &Parts) -> Self {
-        Self {
+        Self(Box::new(Rejected {
             error,
             request_headers: request.headers.clone(),
-        }
+        }))
     }
 
     /// The reason of the rejection.
     #[must_use]
-    pub const fn error(&self) -> &AuthError {
-        &self.error
+    pub fn error(&self) -> &AuthError {
+        &self.0.error
     }
 }
 
 impl IntoResponse for SessionRejection {
     fn into_response(self) -> Response {
-        respond(&self.error, &self.request_headers)
+        respond(&self.0.error, &self.0.request_headers)
     }
 }
 
-/// A problem document with the realm `session`. It does not repeat the request id: use
-/// [`problem_response`](crate::response::problem_response) for that.
+/// A problem document with the realm `session`. It does not repeat the request id: use [`problem_response`] for that.
 impl IntoResponse for AuthError {
     fn into_response(self) -> Response {
         respond(&self, &http::HeaderMap::new())

@@ -58,8 +58,10 @@ async fn sessions_are_created_only_for_registered_agents_by_default() {
 
 #[test]
 fn settings_that_cannot_work_are_refused_with_their_name() {
-    let mut policy = crate::session::SessionPolicy::default();
-    policy.min_ttl = 1_000_000;
+    let policy = crate::session::SessionPolicy {
+        min_ttl: 1_000_000,
+        ..Default::default()
+    };
     for (builder, name) in [
         (builder().prefix("with space"), "prefix"),
         (builder().prefix("x".repeat(65)), "prefix"),
