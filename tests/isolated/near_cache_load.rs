@@ -20,7 +20,11 @@ use session_auth_tests::{
     redis::TestRedis,
 };
 use tokio::{task::JoinSet, time::sleep};
-use tower_session_auth::{AgentId, SessionId, session::SessionRecord, store::SessionStore as _};
+use tower_session_auth::{
+    AgentId, SessionId,
+    session::SessionRecord,
+    store::{CachedStore as _, SessionStore as _},
+};
 
 use crate::alone;
 

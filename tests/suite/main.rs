@@ -6,6 +6,7 @@ mod client;
 mod concurrency;
 mod connections;
 mod deployment;
+mod mounting;
 mod near_cache;
 mod readme;
 mod redis_faults;

@@ -17,7 +17,7 @@ use session_auth_tests::{
 use tokio::time::sleep;
 use tower_session_auth::{
     RedisStore,
-    store::{CacheRead, RedisStoreConfig, SessionStore as _},
+    store::{CacheRead, CachedStore as _, RedisStoreConfig, SessionStore as _},
 };
 
 /// The relay numbers connections in the order in which the store makes them.

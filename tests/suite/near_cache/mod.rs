@@ -19,7 +19,7 @@ use session_auth_tests::{
 use tokio::{task::JoinSet, time::sleep};
 use tower_session_auth::{
     session::OnSessionLimit,
-    store::{CreateOutcome, SessionStore as _},
+    store::{CachedStore as _, CreateOutcome, SessionStore as _},
 };
 
 #[tokio::test]
@@ -75,7 +75,9 @@ async fn own_change_invalidates_the_record_immediately() {
         instead.on_limit = OnSessionLimit::EvictOldest;
         assert_eq!(
             store.create(&instead).await.unwrap(),
-            CreateOutcome::InPlaceOf(vec![record.id])
+            CreateOutcome::Created {
+                evicted: vec![record.id]
+            }
         );
         assert_eq!(store.cached(record.id), None, "evicted");
 
