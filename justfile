@@ -28,6 +28,9 @@ features:
     cargo clippy -p tower-session-auth --locked --no-default-features --features tls -- -D warnings
     cargo clippy -p tower-session-auth --locked --no-default-features --features client -- -D warnings
     cargo clippy -p tower-session-auth --locked --no-default-features --features master-auth -- -D warnings
+    cargo clippy -p tower-session-auth --locked --no-default-features --features endpoints -- -D warnings
+    cargo clippy -p tower-session-auth --locked --no-default-features --features axum -- -D warnings
+    cargo clippy -p tower-session-auth --locked --no-default-features --features testing -- -D warnings
 
 # Checks licences and advisories (needs cargo-deny and a network).
 deny:

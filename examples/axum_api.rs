@@ -1,35 +1,33 @@
 //! An axum API that only agents with a session may use.
 //!
-//! Run it with `cargo run -p session-auth-examples --example axum_api [PORT]`: the port is 3000 unless another is given, and
-//! 0 stands for any free one.
+//! Run it with `cargo run -p session-auth-examples --example axum_api [PORT]`. The default port is 3000. Port 0 selects a free one.
 //!
-//! It keeps its sessions in memory, opens one for an agent, and prints a curl line to paste. That answers with the agent's
-//! id; without its `Authorization` header the answer is a 401 with a problem document. Stop the program with Ctrl-C.
+//! It keeps its sessions in memory, opens one for an agent, and prints a curl command to paste. The response contains the agent's
+//! id. Without the `Authorization` header the response is a 401 with a problem document. Stop the program with Ctrl-C.
 
 use std::{env, error::Error};
 
 use axum::{Extension, Router, routing::get};
 use tokio::net::TcpListener;
 use tower_session_auth::{
-    AuthenticatedSession, MemoryStore, SessionAuthLayer, SessionManager, SigningKey, TokenVerifier,
-    session::CreateSession, token::TokenSigner,
+    AuthenticatedSession, KeySet, MemoryStore, SessionAuthority, SigningKey, session::CreateSession,
 };
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let port: u16 = env::args().nth(1).map_or(Ok(3000), |port| port.parse())?;
 
-    let key = SigningKey::generate()?;
-    let store = MemoryStore::new();
-    let verifier = TokenVerifier::new([key.verifying_key().clone()]);
+    let keys = KeySet::single(SigningKey::generate()?);
+    let authority = SessionAuthority::builder(keys, MemoryStore::new())
+        .any_agent()
+        .build()?;
     let app = Router::new()
         .route("/hello", get(hello))
-        .layer(SessionAuthLayer::new(verifier, store.clone()));
+        .route_layer(authority.layer());
 
-    // An administrator's work, which the reference server does behind its own endpoints.
-    let sessions = SessionManager::new(store, TokenSigner::new(key));
+    // This is an administrator's task. See `mounted_api` for the endpoints.
     let agent = "6f1c7a52-2f39-4b0e-9c55-0b7f3e3d2a11".parse()?;
-    let issued = sessions.create(CreateSession::new(agent)).await?;
+    let issued = authority.manager().create(CreateSession::new(agent)).await?;
 
     let listener = TcpListener::bind(("127.0.0.1", port)).await?;
     let address = listener.local_addr()?;
@@ -42,7 +40,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
 async fn hello(Extension(session): Extension<AuthenticatedSession>) -> String {
     format!(
-        "Hello, agent {}. This token is good until {}.\n",
+        "Hello, agent {}. This token expires at {}.\n",
         session.agent_id, session.expires_at
     )
 }

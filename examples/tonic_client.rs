@@ -69,7 +69,7 @@ async fn main() -> Result<(), BoxError> {
 
 fn saved(issued: IssuedSession) -> SavedSession {
     let record = issued.record;
-    SavedSession::new(record.id, issued.token, record.expires_at, issued.renew_after)
+    SavedSession::new(record.id, issued.token, record.expires_at(), issued.renew_after)
 }
 
 /// Calls the health service. Returns the answer, or the reason why there is none.

@@ -160,7 +160,7 @@ fn hyper_api() {
 fn verify_only() {
     only_the_printed_token_passes("verify_only");
     let example = Example::start("verify_only");
-    let line = example.line("This service cannot mint");
+    let line = example.line("This service cannot sign");
     assert!(line.contains("not a PASERK k4.secret key"), "{line}");
 }
 
@@ -172,6 +172,117 @@ fn tonic_api() {
     let with = example.line("With the session's token");
     assert!(with.ends_with(": Serving"), "{with}");
     assert!(example.process.wait().unwrap().success());
+}
+
+/// The address of the example `mounted_api`.
+struct MountedApi {
+    address: String,
+}
+
+impl MountedApi {
+    const PASSWORD: &str = "X-Master-Password: correct horse battery staple";
+
+    fn ask(&self, method: &str, target: &str, header: &str, body: &str) -> String {
+        let mut stream = TcpStream::connect(&self.address).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        let Self { address } = self;
+        let request = format!(
+            "{method} {target} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n{header}\r\n\
+             content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    }
+}
+
+/// The text between two others.
+fn between<'a>(answer: &'a str, start: &str, end: &str) -> &'a str {
+    let (_, rest) = answer
+        .split_once(start)
+        .unwrap_or_else(|| panic!("no {start} in {answer}"));
+    rest.split_once(end).unwrap().0
+}
+
+#[track_caller]
+fn answers(answer: &str, status: u16, parts: &[&str]) {
+    assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
+    for part in parts {
+        assert!(answer.contains(part), "no {part} in {answer}");
+    }
+}
+
+#[test]
+fn mounted_api() {
+    let hash = hash_of("correct horse battery staple");
+    let example = Example::run(&program("mounted_api"), &["0", &hash]);
+    let line = example.line("Listening on http://");
+    let api = MountedApi {
+        address: line.replace("Listening on http://", ""),
+    };
+    let password = MountedApi::PASSWORD;
+
+    let agent = api.ask("POST", "/auth/v1/agents", password, r#"{"name":"demo"}"#);
+    answers(&agent, 201, &["x-request-id: "]);
+    let agent = between(&agent, "\"id\":\"", "\"");
+    let request = format!(r#"{{"agentId":"{agent}"}}"#);
+    let opened: Vec<String> = (0..2)
+        .map(|_| api.ask("POST", "/auth/v1/sessions", password, &request))
+        .collect();
+    answers(&opened[0], 201, &[]);
+    let [older, newer] = [0, 1].map(|place| between(&opened[place], "\"id\":\"", "\""));
+    let token = between(&opened[1], "\"token\":\"", "\"");
+    let token = format!("Authorization: Bearer {token}");
+
+    answers(&api.ask("GET", "/hello", &token, ""), 200, &[agent]);
+    answers(
+        &api.ask("GET", "/hello", "X-None: 1", ""),
+        401,
+        &["INVALID_TOKEN"],
+    );
+    let renewal = format!("/auth/v1/sessions/{newer}/renew");
+    let early = api.ask("PUT", &renewal, &token, "");
+    answers(&early, 403, &["RENEWAL_TOO_EARLY"]);
+
+    // Newest first. The link is relative to the request, so it is valid below the prefix.
+    let list = "/auth/v1/sessions";
+    let page = api.ask("GET", &format!("{list}?limit=1"), password, "");
+    answers(&page, 200, &["link: <?limit=1&cursor=", newer]);
+    let next = between(&page, "link: <", ">; rel=\"next\"");
+    answers(
+        &api.ask("GET", &format!("{list}{next}"), password, ""),
+        200,
+        &[older],
+    );
+
+    let revoked = api.ask("DELETE", &format!("{list}/{newer}"), password, "");
+    answers(&revoked, 200, &["REVOKED"]);
+    answers(&api.ask("GET", "/hello", &token, ""), 401, &["SESSION_REVOKED"]);
+}
+
+#[test]
+fn main_of_mounted_api_has_at_most_25_lines() {
+    let source = include_str!("../mounted_api.rs");
+    let main = between(
+        source,
+        "async fn main() -> Result<(), Box<dyn Error>> {\n",
+        "\n}\n",
+    );
+    assert!(main.lines().count() + 2 <= 25, "{main}");
+}
+
+/// The hash that the reference server's command prints.
+fn hash_of(password: &str) -> String {
+    let mut hash = Command::new(server())
+        .arg("hash-password")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    writeln!(hash.stdin.take().unwrap(), "{password}").unwrap();
+    String::from_utf8(hash.wait_with_output().unwrap().stdout).unwrap()
 }
 
 #[test]

@@ -133,26 +133,46 @@ async fn wait_until_ready(api: &Api) {
     }
 }
 
-#[tokio::test]
-async fn first_run_prints_a_walk_through_that_can_be_pasted() {
+/// Starts a first run. Returns the server and the walk-through that it prints.
+async fn first_run() -> (RunningServer, String) {
     let listen = format!("127.0.0.1:{}", free_port());
     let mut server = RunningServer::start(&mut command(&["--listen", &listen, "--min-ttl", "6"]));
     let mut script = String::new();
     let mut lines = server.output.by_ref().lines().map(|line| line.expect("a line"));
     let first = lines
         .by_ref()
-        .find(|line| line.starts_with("BASE="))
+        .find(|line| line.starts_with("( set -e"))
         .expect("a walk-through");
     for line in std::iter::once(first).chain(lines.take_while(|line| !line.is_empty())) {
         script += &line;
         script.push('\n');
     }
     wait_until_ready(&Api::new(listen.parse().expect("an address"), "")).await;
+    (server, script)
+}
 
-    let shell = tokio::task::spawn_blocking(move || run(Command::new("bash").arg("-s"), &script));
-    let output = text(&shell.await.expect("a shell").stdout);
+/// Runs a script as if it was pasted into a shell.
+async fn paste(shell: &'static str, script: &str) -> Output {
+    let script = script.to_owned();
+    let shell = tokio::task::spawn_blocking(move || run(Command::new(shell).arg("-s"), &script));
+    shell.await.expect("a shell")
+}
+
+#[tokio::test]
+async fn first_run_prints_a_walk_through_that_can_be_pasted_into_sh_and_bash() {
+    let (_server, script) = first_run().await;
+    for shell in ["sh", "bash"] {
+        walks_through(&paste(shell, &script).await);
+    }
+}
+
+fn walks_through(output: &Output) {
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert_eq!(text(&output.stderr), "");
+    let output = text(&output.stdout);
     let codes: Vec<_> = output
         .lines()
+        .filter(|line| line.starts_with('{'))
         .map(|line| serde_json::from_str::<serde_json::Value>(line).expect("JSON"))
         .map(|body| {
             (
@@ -174,6 +194,29 @@ async fn first_run_prints_a_walk_through_that_can_be_pasted() {
         expected.map(|(status, code)| (status, code.to_owned())),
         "{output}"
     );
+}
+
+#[tokio::test]
+async fn walk_through_stops_at_the_first_unexpected_answer_and_prints_it() {
+    let (_server, script) = first_run().await;
+    let lines = script.lines().map(|line| match line.starts_with("PASSWORD=") {
+        true => "PASSWORD=wrong\n".to_owned(),
+        false => format!("{line}\n"),
+    });
+    let script = lines.collect::<String>() + "echo \"status $?, and the shell goes on\"\n";
+    assert!(script.contains("PASSWORD=wrong"));
+    for shell in ["sh", "bash"] {
+        let output = paste(shell, &script).await;
+        assert_eq!(
+            text(&output.stdout),
+            "An agent, and a session for it:\nstatus 1, and the shell goes on\n"
+        );
+        let error = text(&output.stderr);
+        assert!(error.starts_with("stopped: expected 201, got {"), "{error}");
+        assert!(error.contains("\"code\":\"INVALID_MASTER_PASSWORD\""), "{error}");
+        assert!(error.ends_with(" 401\n"), "{error}");
+        assert_eq!(error.lines().count(), 1, "{error}");
+    }
 }
 
 #[tokio::test]
@@ -360,13 +403,13 @@ fn subcommands_accept_the_output_of_each_other() {
     assert!(misspelt.status.success());
     assert_eq!(
         text(&misspelt.stderr),
-        "warning: the environment variable SESSION_AUTH_FRESHNES is no setting, and is ignored\n"
+        "warning: the environment variable SESSION_AUTH_FRESHNES looks like a setting, but is unknown and ignored\n"
     );
     for (url, says) in [
         ("redis://127.0.0.1", "store redis, freshness bounded (300 ms)"),
         (
             "",
-            "store memory, freshness bounded (no difference without redis_url)",
+            "store memory, freshness bounded (no effect without redis_url)",
         ),
     ] {
         let mut check = command(&[
@@ -414,7 +457,7 @@ async fn inspect_prints_a_record_of_redis() {
     let url = redis.fresh_database();
     let store = RedisStore::open(&RedisStoreConfig::new(&*url)).expect("a store");
     let signer = TokenSigner::new(SigningKey::generate().expect("a key"));
-    let sessions = SessionManager::new(store, signer);
+    let sessions = SessionManager::for_any_agent(store, signer);
     let agent = "6f1c7a52-2f39-4b0e-9c55-0b7f3e3d2a11".parse().expect("an id");
     let issued = sessions
         .create(CreateSession::new(agent))
@@ -431,7 +474,7 @@ async fn inspect_prints_a_record_of_redis() {
     assert_eq!(shown["status"], "ACTIVE");
     assert_eq!(shown["key"], RedisStore::session_key(issued.record.id));
     assert_eq!(shown["maxRenewals"], 30);
-    assert_eq!(shown["expiresAt"], issued.record.expires_at.0);
+    assert_eq!(shown["expiresAt"], issued.record.expires_at().0);
     sessions.revoke(issued.record.id).await.expect("a revocation");
     let shown: Value = serde_json::from_str(&text(&inspect(&id).stdout)).expect("JSON");
     assert_eq!(shown["status"], "REVOKED");

@@ -1,9 +1,9 @@
 //! The memory that a session takes in Redis.
 
 use redis::{InfoDict, Value};
-use session_auth_tests::fixtures::{NOW, agent, layout::LayoutStore, session};
+use session_auth_tests::fixtures::{CREATED, NOW, agent, layout::LayoutStore, session};
 use tokio::task::JoinSet;
-use tower_session_auth::store::{CreateOutcome, SessionStore as _};
+use tower_session_auth::store::SessionStore as _;
 
 use crate::alone;
 
@@ -27,7 +27,7 @@ async fn session_takes_at_most_300_bytes_of_redis_memory() {
                 let agent = agent();
                 for _ in 0..EACH {
                     let created = store.create(&session(agent, NOW)).await.unwrap();
-                    assert_eq!(created, CreateOutcome::Done);
+                    assert_eq!(created, CREATED);
                 }
             }
         });

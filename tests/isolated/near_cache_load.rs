@@ -16,11 +16,14 @@ use session_auth_tests::{
         cached::{BOUND, DEADLINE, add, coherent_store, stats},
         open, renewal, session,
     },
-    near::either,
     redis::TestRedis,
 };
 use tokio::{task::JoinSet, time::sleep};
-use tower_session_auth::{AgentId, SessionId, session::SessionRecord, store::SessionStore as _};
+use tower_session_auth::{
+    AgentId, SessionId,
+    session::SessionRecord,
+    store::{CachedStore as _, SessionStore as _},
+};
 
 use crate::alone;
 
@@ -65,7 +68,7 @@ async fn no_answer_is_staler_than_the_bound_under_load() {
                 let asked = Instant::now();
                 let answer = match reader.cached(record.id) {
                     Some(near) => Some((*near).clone()),
-                    None => either(reader.read_through(record.id)).await.unwrap_or(None),
+                    None => reader.read_through(record.id).await.unwrap_or(None),
                 };
                 let good =
                     answer.is_some_and(|now| now.revoked_at.is_none() && now.token_hash == record.token_hash);

@@ -52,6 +52,14 @@ impl Api {
         }
     }
 
+    /// The same API, mounted below a prefix.
+    pub fn below(&self, prefix: &str) -> Self {
+        Self {
+            base: format!("{}{prefix}", self.base),
+            ..self.clone()
+        }
+    }
+
     pub fn with_password(&self, password: &str) -> Self {
         Self {
             password: password.to_owned(),
@@ -270,13 +278,14 @@ impl Reply {
             .collect()
     }
 
-    /// The path and query of the next page.
+    /// The query of the next page. The `Link` header is relative to the request, so the page works below any prefix.
+    #[track_caller]
     pub fn next(&self) -> Option<String> {
         let link = self.header("link").strip_prefix('<')?;
-        Some(
-            link.strip_suffix(">; rel=\"next\"")
-                .expect("a link to the next page")
-                .to_owned(),
-        )
+        let target = link
+            .strip_suffix(">; rel=\"next\"")
+            .expect("a link to the next page");
+        assert!(target.starts_with('?'), "not a relative query: {target}");
+        Some(target.to_owned())
     }
 }

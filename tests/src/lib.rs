@@ -4,8 +4,8 @@
 pub mod api;
 pub mod fixtures;
 pub mod module_tree;
-pub mod near;
 pub mod proxy;
+pub mod python;
 pub mod redis;
 pub mod relay;
 pub mod server;

@@ -20,7 +20,9 @@ pub fn with_packages(packages: &[&str]) -> PathBuf {
     lock.lock().expect("the lock");
     let python = root.join("venv/bin/python");
     if !python.exists() {
-        run(Command::new("python3").args(["-m", "venv"]).arg(root.join("venv")));
+        run(Command::new("python3")
+            .args(["-m", "venv"])
+            .arg(root.join("venv")));
     }
     let installed = root.join("installed");
     let known = fs::read_to_string(&installed).unwrap_or_default();
@@ -32,7 +34,9 @@ pub fn with_packages(packages: &[&str]) -> PathBuf {
         run(Command::new(&python)
             .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"])
             .args(&missing));
-        let known = missing.iter().fold(known, |known, package| format!("{known}{package}\n"));
+        let known = missing
+            .iter()
+            .fold(known, |known, package| format!("{known}{package}\n"));
         fs::write(installed, known).expect("a writable target folder");
     }
     python

@@ -246,12 +246,7 @@ async fn malformed_credentials_are_rejected() {
     .await;
     both.refused(401, "INVALID_TOKEN");
     let encoded = token.replace('_', "%5F").replace('.', "%2e");
-    for query in [
-        &*format!("t={encoded}"),
-        &*token,
-        "access%5Ftoken=x",
-        &format!("t=Bearer%20{token}"),
-    ] {
+    for query in [&*format!("t={encoded}"), &*token, &format!("t=Bearer%20{token}")] {
         let reply = with(
             &format!("/v1/session?{query}"),
             &[("authorization", good.as_bytes())],
@@ -259,6 +254,9 @@ async fn malformed_credentials_are_rejected() {
         .await;
         reply.refused(401, "INVALID_TOKEN");
     }
+    let other = "/v1/session?access%5Ftoken=of-the-application";
+    let other = with(other, &[("authorization", good.as_bytes())]).await;
+    other.expect(200);
     let password: &[u8] = PASSWORD.as_bytes();
     let twice = with(
         "/v1/sessions",
@@ -266,6 +264,38 @@ async fn malformed_credentials_are_rejected() {
     )
     .await;
     twice.refused(401, "INVALID_MASTER_PASSWORD");
+}
+
+#[tokio::test]
+async fn detail_names_the_mistake_in_the_authorization_header() {
+    let server = TestServer::memory().await;
+    let token = server.api.session(&server.api.agent().await).await.token;
+    for (value, detail) in [
+        (format!("Bearer: {token}"), "A colon follows Bearer"),
+        (format!("Bearer\t{token}"), "A tab follows Bearer"),
+        (format!("Bearer \"{token}\""), "in quotes"),
+        (format!("Bearer <{token}>"), "in quotes or brackets"),
+        (format!("Bearer{token}"), "A space is missing"),
+        (token.clone(), "The scheme Bearer is missing"),
+        ("Bearer".to_owned(), "no token after Bearer"),
+        (format!("Bearer {token}, {token}"), "one token and nothing else"),
+    ] {
+        let request = Request::get("/v1/session").header("authorization", &value);
+        let request = request.body(Full::default()).expect("a request");
+        let reply = server.api.send(request).await;
+        reply.refused(401, "INVALID_TOKEN");
+        assert!(reply.text("detail").contains(detail), "{value}: {}", reply.body);
+        assert_eq!(
+            reply.header("www-authenticate"),
+            "Bearer realm=\"session\", error=\"invalid_token\"",
+            "{value}"
+        );
+    }
+    let basic = Request::get("/v1/session").header("authorization", "Basic YTpi");
+    let basic = basic.body(Full::default()).expect("a request");
+    let basic = server.api.send(basic).await;
+    basic.refused(401, "INVALID_TOKEN");
+    assert_eq!(basic.header("www-authenticate"), "Bearer realm=\"session\"");
 }
 
 #[tokio::test]

@@ -38,7 +38,10 @@ async fn preflight_without_a_token_passes_if_the_cors_layer_is_outside() {
     let response = app(&authority).oneshot(preflight).await.unwrap();
     assert_eq!(response.status(), StatusCode::OK);
     assert_eq!(response.headers()[header::ACCESS_CONTROL_ALLOW_ORIGIN], ORIGIN);
-    assert_eq!(response.headers()[header::ACCESS_CONTROL_ALLOW_HEADERS], "authorization");
+    assert_eq!(
+        response.headers()[header::ACCESS_CONTROL_ALLOW_HEADERS],
+        "authorization"
+    );
 }
 
 #[tokio::test]
@@ -69,5 +72,9 @@ async fn preflight_is_rejected_if_the_cors_layer_is_inside() {
         .unwrap();
     let response = app.oneshot(preflight).await.unwrap();
     assert_eq!(response.status(), StatusCode::UNAUTHORIZED);
-    assert!(!response.headers().contains_key(header::ACCESS_CONTROL_ALLOW_ORIGIN));
+    assert!(
+        !response
+            .headers()
+            .contains_key(header::ACCESS_CONTROL_ALLOW_ORIGIN)
+    );
 }

@@ -10,7 +10,7 @@ use session_auth_tests::{
     server::{START, TestServer, cheap_hash},
 };
 use tower_session_auth::{
-    SigningKey,
+    KeySet, SigningKey,
     clock::{ManualClock, Timestamp},
     session_auth::Freshness,
     store::RedisStoreConfig,

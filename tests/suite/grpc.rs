@@ -34,8 +34,18 @@ async fn python_client_sees_unauthenticated_for_missing_forged_and_revoked_token
 
     let good = authority.open(authority.agent()).await;
     let revoked = authority.open(authority.agent()).await;
-    authority.manager().revoke(revoked.record.id).await.expect("a revocation");
-    let tokens = [good.token.expose(), "-", "wai_sess_forged", revoked.token.expose()].map(str::to_owned);
+    authority
+        .manager()
+        .revoke(revoked.record.id)
+        .await
+        .expect("a revocation");
+    let tokens = [
+        good.token.expose(),
+        "-",
+        "wai_sess_forged",
+        revoked.token.expose(),
+    ]
+    .map(str::to_owned);
     let output = tokio::task::spawn_blocking(move || {
         let [good, none, forged, revoked] = &tokens;
         python::output(&python, CLIENT, &[&address, good, none, forged, revoked])
@@ -51,6 +61,9 @@ async fn python_client_sees_unauthenticated_for_missing_forged_and_revoked_token
         (lines[3], "SESSION_REVOKED", ", error=\"invalid_token\""),
     ] {
         assert!(line.starts_with(&format!("UNAUTHENTICATED|{code}: ")), "{line}");
-        assert!(line.ends_with(&format!("|Bearer realm=\"session\"{error}")), "{line}");
+        assert!(
+            line.ends_with(&format!("|Bearer realm=\"session\"{error}")),
+            "{line}"
+        );
     }
 }

@@ -8,13 +8,39 @@ use std::{
 
 /// The modules of the crate, in the order of a request's path.
 const CRATE: &[&str] = &[
-    "clock", "error", "file_text", "recently_used", "id", "response", "auth_future", "token", "session", "store",
-    "security", "session_auth", "master_auth", "manager", "api", "client", "extract", "endpoints", "authority",
+    "clock",
+    "error",
+    "file_text",
+    "recently_used",
+    "id",
+    "response",
+    "auth_future",
+    "token",
+    "session",
+    "store",
+    "security",
+    "session_auth",
+    "master_auth",
+    "manager",
+    "api",
+    "client",
+    "extract",
+    "endpoints",
+    "authority",
     "testing",
 ];
 
 /// The modules of the reference server.
-const SERVER: &[&str] = &["config", "first_run", "inspect", "metrics", "stack", "listen", "service", "cli"];
+const SERVER: &[&str] = &[
+    "config",
+    "first_run",
+    "inspect",
+    "metrics",
+    "stack",
+    "listen",
+    "service",
+    "cli",
+];
 
 #[test]
 fn module_of_the_crate_never_imports_a_later_one() {
@@ -32,7 +58,13 @@ fn assert_order(folder: &str, order: &[&str]) {
     let mut modules = BTreeSet::new();
     for file in sources(&root) {
         let relative = file.strip_prefix(&root).unwrap();
-        let module = relative.components().next().unwrap().as_os_str().to_str().unwrap();
+        let module = relative
+            .components()
+            .next()
+            .unwrap()
+            .as_os_str()
+            .to_str()
+            .unwrap();
         let module = module.trim_end_matches(".rs").to_owned();
         if matches!(module.as_str(), "lib" | "main") {
             continue;
@@ -42,7 +74,11 @@ fn assert_order(folder: &str, order: &[&str]) {
         };
         for imported in imports(&fs::read_to_string(&file).unwrap()) {
             let Some(other) = place(&imported) else { continue };
-            assert!(other <= own, "{} imports the later module {imported}", relative.display());
+            assert!(
+                other <= own,
+                "{} imports the later module {imported}",
+                relative.display()
+            );
         }
         modules.insert(module);
     }
@@ -67,7 +103,10 @@ fn sources(folder: &Path) -> Vec<PathBuf> {
 
 /// The top-level modules after each `crate::`, comments and unit tests left out.
 fn imports(source: &str) -> BTreeSet<String> {
-    let source = source.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
+    let source = source
+        .split("#[cfg(test)]\nmod tests {")
+        .next()
+        .unwrap_or_default();
     let code: String = source
         .lines()
         .map(|line| line.split("//").next().unwrap_or_default())

@@ -1,8 +1,21 @@
 //! The setting `on_session_limit = "evict_oldest"`: a new session replaces the oldest one of the agent.
 
+use std::time::Duration;
+
 use serde_json::json;
-use session_auth_tests::{api::Issued, server::TestServer};
-use tower_session_auth::session::OnSessionLimit;
+use session_auth_tests::{
+    api::Issued,
+    fixtures::{NOW, agent, open as open_store},
+    redis::TestRedis,
+    server::TestServer,
+};
+use tower_session_auth::{
+    SessionManager, SigningKey,
+    clock::ManualClock,
+    session::{CreateSession, OnSessionLimit, SessionPolicy},
+    store::PageRequest,
+    token::TokenSigner,
+};
 
 async fn evicting() -> [TestServer; 2] {
     let adjust = |settings: &mut session_auth_server::config::Settings| {
@@ -104,5 +117,36 @@ async fn concurrent_creations_all_succeed_and_leave_the_maximum() {
             evicted += session.body["evictedSessionIds"].as_array().map_or(0, Vec::len);
         }
         assert_eq!((active, evicted), (3, 61));
+    }
+}
+
+/// The ids of one process are strictly increasing, so sessions of the same millisecond keep their order in Redis.
+#[tokio::test]
+async fn first_opened_of_six_sessions_is_evicted_in_redis() {
+    let redis = TestRedis::shared();
+    let store = open_store(redis.fresh_database(), Duration::from_secs(10));
+    let signer = TokenSigner::new(SigningKey::generate().unwrap());
+    let mut policy = SessionPolicy::default();
+    policy.on_session_limit = OnSessionLimit::EvictOldest;
+    let sessions = SessionManager::for_any_agent(store, signer)
+        .policy(policy)
+        .clock(ManualClock::new(NOW));
+    for trial in 0..200 {
+        let agent = agent();
+        let mut opened = Vec::new();
+        for _ in 0..6 {
+            opened.push(sessions.create(CreateSession::new(agent)).await.unwrap());
+        }
+        let ids: Vec<_> = opened.iter().map(|issued| issued.record.id).collect();
+        assert_eq!(opened[5].evicted, ids[..1], "trial {trial}");
+        assert!(opened[..5].iter().all(|issued| issued.evicted.is_empty()));
+        let page = PageRequest {
+            after: None,
+            limit: 10,
+        };
+        let listed = sessions.list(Some(agent), page).await.unwrap().items;
+        let listed: Vec<_> = listed.iter().map(|record| record.id).collect();
+        let newest_first: Vec<_> = ids[1..].iter().rev().copied().collect();
+        assert_eq!(listed, newest_first, "trial {trial}");
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use session_auth_tests::{
-    fixtures::{NOW, RETENTION, TTL, agent, constraints, key, open, register, renewal, session},
+    fixtures::{CREATED, NOW, RETENTION, TTL, agent, constraints, key, open, register, renewal, session},
     redis::{TestRedis, command},
 };
 use tower_session_auth::{
@@ -43,9 +43,9 @@ async fn memory_store_removes_a_session_after_its_retention() {
     let store = MemoryStore::new();
     let agent = agent();
     let first = session(agent, NOW);
-    assert_eq!(store.create(&first).await.unwrap(), CreateOutcome::Done);
+    assert_eq!(store.create(&first).await.unwrap(), CREATED);
     let renewed = session(agent, NOW);
-    assert_eq!(store.create(&renewed).await.unwrap(), CreateOutcome::Done);
+    assert_eq!(store.create(&renewed).await.unwrap(), CREATED);
     let half = NOW.plus(TTL / 2);
     store
         .replace_token(&renewal(&renewed.record, "1", half))
@@ -74,7 +74,7 @@ async fn memory_store_removes_a_deleted_agent_after_an_hour() {
     store.delete_agent(agent, NOW).await.unwrap();
     for (now, outcome) in [
         (NOW.plus(3_599), CreateOutcome::AgentDeleted),
-        (NOW.plus(3_600), CreateOutcome::Done),
+        (NOW.plus(3_600), CREATED),
     ] {
         let created = store.create(&session(agent, now)).await.unwrap();
         assert_eq!(created, outcome, "at {now}");
@@ -105,22 +105,22 @@ async fn redis_keys_of_a_session_expire_after_its_retention() {
     let bucket = format!("{{{:04x}}}:{}", agent.bucket(), agent.as_uuid().simple());
     let index = format!("idx:{bucket}");
     let record = key(id);
-    assert_eq!(store.create(&long).await.unwrap(), CreateOutcome::Done);
+    assert_eq!(store.create(&long).await.unwrap(), CREATED);
     assert_ttl(&url, &[&record, &index], TTL + RETENTION);
 
     // A session with an earlier expiry does not shorten the ttl of the index.
     let mut short = session(agent, NOW);
-    short.record.expires_at = NOW.plus(300);
-    assert_eq!(store.create(&short).await.unwrap(), CreateOutcome::Done);
+    short.record.ttl = 300;
+    assert_eq!(store.create(&short).await.unwrap(), CREATED);
     assert_ttl(&url, &[&key(short.record.id)], 300 + RETENTION);
     assert_ttl(&url, &[&index], TTL + RETENTION);
 
     // A renewal extends every ttl; a rejected one extends none.
     let mut swap = renewal(&long.record, "1", NOW);
-    swap.next.expires_at = NOW.plus(2 * TTL);
+    swap.next.ttl = 2 * TTL;
     store.replace_token(&swap).await.unwrap();
     assert_ttl(&url, &[&record, &index], 2 * TTL + RETENTION);
-    swap.next.expires_at = NOW.plus(3 * TTL);
+    swap.next.ttl = 3 * TTL;
     store.replace_token(&swap).await.unwrap();
     assert_ttl(&url, &[&record, &index], 2 * TTL + RETENTION);
 

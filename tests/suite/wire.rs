@@ -100,16 +100,16 @@ on_both_stores! {
         server.api.agent().await;
         for limit in [1, 2, 5, 12, 500] {
             let mut seen: Vec<(String, String)> = Vec::new();
-            let mut path = Some(format!("/v1/sessions?limit={limit}"));
-            while let Some(next) = path {
-                let page = server.api.master(Method::GET, &next, None).await.expect(200);
+            let mut query = Some(format!("?limit={limit}"));
+            while let Some(next) = query {
+                let page = server.api.list(&next).await.expect(200);
                 let items = page.body.as_array().expect("an array");
                 assert!(items.len() <= limit);
                 seen.extend(items.iter().map(|item| {
                     let text = |name: &str| item[name].as_str().expect("a text").to_owned();
                     (text("agentId"), text("id"))
                 }));
-                path = page.next();
+                query = page.next();
             }
             let ids: BTreeSet<_> = seen.iter().map(|(_, id)| id.clone()).collect();
             assert_eq!((ids, seen.len()), (all.clone(), 12), "limit {limit}");
@@ -205,6 +205,40 @@ async fn challenges_follow_rfc_6750() {
     );
     let early = server.api.renew(&session.id, &session.token).await;
     assert_eq!(early.status, 401);
+}
+
+#[tokio::test]
+async fn configured_header_carries_the_token_instead_of_authorization() {
+    let server = TestServer::memory_with(|settings| {
+        settings.token_header = Some("X-Session-Token".to_owned());
+    })
+    .await;
+    let session = server.api.session(&server.api.agent().await).await;
+    let with = async |method: Method, path: &str, value: &str| {
+        let request = Request::builder().method(method).uri(path);
+        let request = request
+            .header("authorization", "Basic YTpi")
+            .header("x-session-token", value);
+        server
+            .api
+            .send(request.body(Full::default()).expect("a request"))
+            .await
+    };
+    let bearer = format!("Bearer {}", session.token);
+    for value in [&session.token, &bearer] {
+        with(Method::GET, "/v1/session", value).await.expect(200);
+    }
+    server
+        .api
+        .access(&session.token)
+        .await
+        .refused(401, "INVALID_TOKEN");
+    server.advance(43_200);
+    let renewal = format!("/v1/sessions/{}/renew", session.id);
+    with(Method::PUT, &renewal, &session.token).await.expect(200);
+    with(Method::GET, "/v1/session", &session.token)
+        .await
+        .refused(401, "TOKEN_SUPERSEDED");
 }
 
 #[tokio::test]

@@ -1,13 +1,13 @@
 use bytes::Bytes;
-use http_body_util::{Either, Full};
+use http_body_util::Full;
 use serde_json::Value;
 
 use super::*;
 
-/// What the stack makes of a routed service that behaves like this.
+/// The status and the body that a client gets when the service inside the stack behaves like this.
 async fn answer<F>(routed: impl Fn() -> F + Clone + Send + 'static, timeout: Duration) -> (StatusCode, Value)
 where
-    F: Future<Output = Response<AnswerBody>> + Send + 'static,
+    F: Future<Output = Response<Full<Bytes>>> + Send + 'static,
 {
     let routed = service_fn(move |_: Request<Limited<Full<Bytes>>>| {
         let response = routed();
@@ -26,12 +26,12 @@ where
     (parts.status, body)
 }
 
-fn ok() -> Response<AnswerBody> {
-    Response::new(Either::Left(Full::default()))
+fn ok() -> Response<Full<Bytes>> {
+    Response::new(Full::default())
 }
 
 #[tokio::test]
-async fn a_panic_is_a_500_with_a_problem() {
+async fn panic_is_a_500_with_a_problem_document() {
     let (status, body) = answer(|| async { panic!("a defect") }, Duration::from_secs(60)).await;
     assert_eq!(status, StatusCode::INTERNAL_SERVER_ERROR);
     assert_eq!(body["code"], "INTERNAL_ERROR");
@@ -39,7 +39,7 @@ async fn a_panic_is_a_500_with_a_problem() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_request_past_its_time_is_a_408_with_a_problem() {
+async fn request_past_its_time_limit_is_a_408_with_a_problem_document() {
     let (status, body) = answer(std::future::pending, Duration::from_millis(5)).await;
     assert_eq!(
         (status, &body["code"]),
@@ -48,7 +48,7 @@ async fn a_request_past_its_time_is_a_408_with_a_problem() {
 }
 
 #[tokio::test]
-async fn what_the_routed_service_says_passes_unchanged() {
+async fn other_responses_pass_unchanged() {
     assert_eq!(
         answer(|| async { ok() }, Duration::from_secs(60)).await,
         (StatusCode::OK, Value::Null)

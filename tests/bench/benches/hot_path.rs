@@ -4,7 +4,7 @@ use std::{convert::Infallible, future::ready, hint::black_box, time::Duration};
 
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use futures_util::FutureExt as _;
-use http::{HeaderMap, Request, Response, Uri, header};
+use http::{HeaderMap, Request, Response, header};
 use http_body_util::Full;
 use pasetors::{
     Public,
@@ -17,7 +17,7 @@ use tower::{Layer as _, Service as _, service_fn};
 use tower_session_auth::{
     AgentId, MemoryStore, SessionAuthLayer, SessionManager, SigningKey, TokenVerifier,
     manager::IssuedSession,
-    session::{CreateSession, ReplacedTokenPolicy, decide},
+    session::{CreateSession, decide},
     store::SessionStore as _,
     token::{Claims, DEFAULT_PREFIX, TokenHash, TokenSigner},
 };
@@ -39,7 +39,10 @@ impl Scene {
         let store = MemoryStore::new();
         let agent: AgentId = "6f1c7a52-2f39-4b0e-9c55-0b7f3e3d2a11".parse().expect("an id");
         let issued = runtime
-            .block_on(SessionManager::new(store.clone(), signer.clone()).create(CreateSession::new(agent)))
+            .block_on(
+                SessionManager::for_any_agent(store.clone(), signer.clone())
+                    .create(CreateSession::new(agent)),
+            )
             .expect("a session");
         let mut headers = HeaderMap::new();
         let bearer = format!("Bearer {}", issued.token.expose());
@@ -92,13 +95,14 @@ fn first_sight(criterion: &mut Criterion) {
             BatchSize::LargeInput,
         );
     });
-    let claims = Claims {
-        session_id: scene.issued.record.id,
-        agent_id: scene.issued.record.agent_id,
-        generation: 0,
-        issued_at: scene.issued.record.created_at(),
-        expires_at: scene.issued.record.expires_at,
-    };
+    let record = &scene.issued.record;
+    let claims = Claims::new(
+        record.id,
+        record.agent_id,
+        0,
+        record.created_at(),
+        record.expires_at(),
+    );
     group.bench_function("TokenSigner::sign", |bencher| {
         bencher.iter(|| scene.signer.sign(black_box(&claims)));
     });
@@ -118,9 +122,9 @@ fn each_request(criterion: &mut Criterion) {
     group.bench_function("TokenVerifier::verify, proven before", |bencher| {
         bencher.iter(|| verifier.verify(black_box(token)));
     });
-    let uri = Uri::from_static("/");
+    let (parts, ()) = scene.request().into_parts();
     group.bench_function("TokenVerifier::verify_request, proven before", |bencher| {
-        bencher.iter(|| verifier.verify_request(black_box(&scene.headers), &uri));
+        bencher.iter(|| verifier.verify_request(black_box(&parts)));
     });
     let hash = TokenHash::of(token);
     group.bench_function("TokenHash: compare", |bencher| {
@@ -131,10 +135,10 @@ fn each_request(criterion: &mut Criterion) {
         bencher.iter(|| scene.store.read(black_box(id)).now_or_never());
     });
     let proven = verifier.verify(token).expect("a good token");
-    let (record, rotation) = (&scene.issued.record, ReplacedTokenPolicy::default());
+    let record = &scene.issued.record;
     let now = record.created_at();
     group.bench_function("decide::admit", |bencher| {
-        bencher.iter(|| decide::admit(black_box(record), &proven, &rotation, now));
+        bencher.iter(|| decide::admit(black_box(record), &proven, now));
     });
     let inner = service_fn(|_: Request<()>| {
         ready(Ok::<_, Infallible>(
@@ -167,7 +171,7 @@ fn over_redis(criterion: &mut Criterion) {
     let issued = scene
         .runtime
         .block_on(
-            SessionManager::new(store.clone(), scene.signer.clone())
+            SessionManager::for_any_agent(store.clone(), scene.signer.clone())
                 .create(CreateSession::new(scene.issued.record.agent_id)),
         )
         .expect("a session");

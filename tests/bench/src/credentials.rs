@@ -51,7 +51,7 @@ fn jwt(key: &EncodingKey, issued: &IssuedSession) -> String {
         agt: record.agent_id.to_string(),
         r#gen: record.generation,
         iat: record.created_at().0,
-        exp: record.expires_at.0,
+        exp: record.expires_at().0,
     };
     jsonwebtoken::encode(&header, &claims, key).expect("a JWT")
 }
@@ -75,7 +75,7 @@ impl Credentials {
             let mut record = Record {
                 id: Default::default(),
                 data: HashMap::from([(AGENT.to_owned(), agent.into())]),
-                expiry_date: OffsetDateTime::from_unix_timestamp(session.record.expires_at.0 as i64)
+                expiry_date: OffsetDateTime::from_unix_timestamp(session.record.expires_at().0 as i64)
                     .expect("a time"),
             };
             store

@@ -3,12 +3,13 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use futures_util::{StreamExt as _, stream};
+use session_auth_tests::fixtures::CREATED;
 use tower_session_auth::{
     AgentId, RedisStore, SessionId, SessionManager,
-    clock::{Clock as _, SystemClock, Timestamp},
+    clock::{Clock as _, SystemClock},
     manager::IssuedSession,
-    session::{CreateSession, OnSessionLimit, SessionRecord},
-    store::{CreateOutcome, NewSession, RedisStoreConfig, SessionStore as _},
+    session::{CreateSession, OnSessionLimit, SessionLimits, SessionPolicy, SessionRecord},
+    store::{NewSession, RedisStoreConfig, SessionStore as _},
     token::{TokenHash, TokenSigner},
 };
 use uuid::Uuid;
@@ -42,7 +43,7 @@ pub(crate) async fn with_tokens(
     first_agent: usize,
     count: usize,
 ) -> Vec<IssuedSession> {
-    let sessions = SessionManager::new(open(redis), signer.clone());
+    let sessions = SessionManager::for_any_agent(open(redis), signer.clone());
     stream::iter(0..count)
         .map(|number| sessions.create(CreateSession::new(agent(first_agent + number / PER_AGENT))))
         .buffered(AT_ONCE)
@@ -65,7 +66,7 @@ pub(crate) async fn without_tokens(redis: &str, numbers: std::ops::Range<usize>)
                         async move {
                             let session = new_session(number);
                             let created = store.create(&session).await;
-                            assert_eq!(created.expect("a session"), CreateOutcome::Done);
+                            assert_eq!(created.expect("a session"), CREATED);
                         }
                     })
                     .await;
@@ -81,27 +82,11 @@ fn new_session(number: usize) -> NewSession {
     let agent_id = agent(number / PER_AGENT);
     let now = SystemClock.now();
     let id = SessionId::generate(agent_id, now_millis()).expect("randomness");
-    NewSession {
-        record: SessionRecord {
-            id,
-            agent_id,
-            token_hash: TokenHash::of(&number.to_string()),
-            generation: 0,
-            renewal_count: 0,
-            max_renewals: 30,
-            ttl: 86_400,
-            expires_at: now.plus(86_400),
-            absolute_expires_at: Timestamp(now.0 + 2_592_000),
-            last_renewed_at: None,
-            previous_token_hash: None,
-            retry_hash: None,
-            rotated_generation: None,
-            revoked_at: None,
-            constraints: None,
-        },
-        limit: PER_AGENT as u32,
-        on_limit: OnSessionLimit::Refuse,
-        retention: 86_400,
-        now,
-    }
+    let limits = SessionLimits::new(86_400, 30, now.plus(2_592_000));
+    let record = SessionRecord::new(id, agent_id, TokenHash::of(&number.to_string()), &limits);
+    let mut policy = SessionPolicy::default();
+    policy.max_sessions_per_agent = PER_AGENT as u32;
+    policy.on_session_limit = OnSessionLimit::Refuse;
+    policy.retention = 86_400;
+    NewSession::new(record, &policy, now)
 }

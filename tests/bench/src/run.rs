@@ -220,7 +220,7 @@ impl Bench<'_> {
     ) -> Vec<Figure> {
         let verifier = TokenVerifier::new(signer.verifying_keys());
         let memory = MemoryStore::new();
-        let issued = SessionManager::new(memory.clone(), signer.clone())
+        let issued = SessionManager::for_any_agent(memory.clone(), signer.clone())
             .create(CreateSession::new(fill::agent(0)))
             .await
             .expect("a session");

@@ -45,11 +45,7 @@ pub(crate) async fn creations(server: &Server, redis: &str, agents: usize, pinne
         .for_each_concurrent(64, |number| {
             let store = &store;
             async move {
-                let agent = Agent {
-                    id: fill::agent(FIRST_AGENT + number),
-                    name: None,
-                    created_at: SystemClock.now(),
-                };
+                let agent = Agent::new(fill::agent(FIRST_AGENT + number), SystemClock.now());
                 store.register(&agent).await.expect("an agent");
             }
         })

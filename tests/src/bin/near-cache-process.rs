@@ -12,15 +12,11 @@ use std::{
     time::Duration,
 };
 
-use session_auth_tests::{
-    fixtures::{
-        NOW, TTL, open, renewal, session,
-        staleness::{
-            self, ACTIVE, BOUND_MICROS, Counts, LANES, Name, PER_LANE, Report, WRITERS, now_micros,
-            session_id,
-        },
+use session_auth_tests::fixtures::{
+    CREATED, NOW, TTL, open, renewal, session,
+    staleness::{
+        self, ACTIVE, BOUND_MICROS, Counts, LANES, Name, PER_LANE, Report, WRITERS, now_micros, session_id,
     },
-    near::either,
 };
 use tokio::{
     task::{JoinSet, yield_now},
@@ -29,7 +25,7 @@ use tokio::{
 use tower_session_auth::{
     RedisStore,
     session::SessionRecord,
-    store::{CachedStore as _, CreateOutcome, NewSession, SessionStore as _, SwapOutcome},
+    store::{CachedStore as _, NewSession, SessionStore as _, SwapOutcome},
     token::TokenHash,
 };
 
@@ -67,7 +63,7 @@ async fn write(url: &str, writer: usize) -> Report {
             let mut times = Vec::new();
             for number in 0..PER_LANE + ACTIVE {
                 let new = new_session((lane, number));
-                assert_eq!(store.create(&new).await.expect("a session"), CreateOutcome::Done);
+                assert_eq!(store.create(&new).await.expect("a session"), CREATED);
                 let Some(oldest) = number.checked_sub(ACTIVE) else {
                     continue;
                 };
@@ -75,7 +71,7 @@ async fn write(url: &str, writer: usize) -> Report {
                 if (lane + oldest) % 4 == 0 {
                     let swap = renewal(&record, "second", NOW.plus(TTL / 2));
                     let swapped = store.replace_token(&swap).await.expect("a renewal");
-                    assert_eq!(swapped, SwapOutcome::Done);
+                    assert_eq!(swapped, SwapOutcome::Replaced);
                 } else {
                     assert!(store.revoke(record.id, NOW).await.expect("a revocation"));
                 }
@@ -152,7 +148,7 @@ async fn follow(store: &RedisStore, lane: usize, first: usize, last_good: &mut H
         let store = store.clone();
         reads.spawn(async move {
             let asked = now_micros();
-            let read = either(store.read_through(session_id(name))).await;
+            let read = store.read_through(session_id(name)).await;
             (name, asked, read.ok().flatten())
         });
     }

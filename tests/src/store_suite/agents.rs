@@ -16,11 +16,7 @@ pub async fn registered_agent_is_read_back_unchanged(store: impl Store) {
 
 pub async fn second_registration_changes_nothing(store: impl Store) {
     let first = register(&store, agent(), Some("first")).await;
-    let second = Agent {
-        name: None,
-        created_at: NOW.plus(1),
-        ..first.clone()
-    };
+    let second = Agent::new(first.id, NOW.plus(1));
     let answer = store.register(&second).await.unwrap();
     assert_eq!(answer, RegisterOutcome::Exists(first.clone()));
     assert_eq!(store.agent(first.id).await.unwrap(), Some(first.clone()));
@@ -98,12 +94,8 @@ pub async fn agent_registered_again_has_no_old_state(store: impl Store) {
     let old = register(&store, agent(), Some("old")).await;
     let before = add(&store, session(old.id, NOW)).await;
     store.delete_agent(old.id, NOW).await.unwrap();
-    let new = Agent {
-        name: None,
-        created_at: NOW.plus(1),
-        ..old
-    };
-    assert_eq!(store.register(&new).await.unwrap(), RegisterOutcome::Done);
+    let new = Agent::new(old.id, NOW.plus(1));
+    assert_eq!(store.register(&new).await.unwrap(), RegisterOutcome::Registered);
     assert_eq!(
         store.agent(new.id).await.unwrap(),
         Some(new.clone()),

@@ -1,12 +1,12 @@
 //! Creating sessions, and the limit on their number.
 
 use tower_session_auth::{
-    session::{Constraints, SessionRecord},
+    session::{Constraints, LastRenewal, ReplacedTokenPolicy},
     store::{CreateOutcome, StoreError},
 };
 
 use super::steps::{Store, add, add_some, ids, list};
-use crate::fixtures::{NOW, TTL, agent, constraints, renewal, session};
+use crate::fixtures::{CREATED, NOW, TTL, agent, constraints, renewal, session};
 
 pub async fn created_session_is_read_back_unchanged(store: impl Store) {
     let parsed = |text: &str| Some(Constraints::new(text).unwrap());
@@ -21,16 +21,13 @@ pub async fn created_session_is_read_back_unchanged(store: impl Store) {
         constraints(4_096),
     ] {
         let mut session = session(agent(), NOW);
-        session.record = SessionRecord {
-            generation: 3,
-            renewal_count: 1,
-            max_renewals: 7,
-            ttl: 301,
-            expires_at: NOW.plus(302),
-            absolute_expires_at: NOW.plus(303),
-            constraints,
-            ..session.record
-        };
+        session.record.generation = 3;
+        session.record.last_renewal = Some(LastRenewal::new(NOW.plus(1), 1, ReplacedTokenPolicy::default()));
+        session.record.max_renewals = 7;
+        session.record.ttl = 301;
+        session.record.absolute_expires_at = NOW.plus(303);
+        session.record.constraints = constraints;
+        assert_eq!(session.record.expires_at(), NOW.plus(302));
         let record = add(&store, session).await;
         assert_eq!(store.read(record.id).await.unwrap(), Some(record.clone()));
         let listed = list(&store, Some(record.agent_id), 1).await;
@@ -68,10 +65,10 @@ pub async fn each_creation_applies_its_own_limit(store: impl Store) {
     let agent = agent();
     for (limit, outcome) in [
         (0, CreateOutcome::LimitReached),
-        (1, CreateOutcome::Done),
+        (1, CREATED),
         (1, CreateOutcome::LimitReached),
-        (3, CreateOutcome::Done),
-        (3, CreateOutcome::Done),
+        (3, CREATED),
+        (3, CREATED),
         (3, CreateOutcome::LimitReached),
         (2, CreateOutcome::LimitReached),
     ] {
@@ -93,8 +90,8 @@ pub async fn session_counts_until_the_second_it_expires(store: impl Store) {
     let expiry = NOW.0 + TTL;
     for (second, outcome) in [
         (expiry - 1, CreateOutcome::LimitReached),
-        (expiry, CreateOutcome::Done),
-        (expiry + 1, CreateOutcome::Done),
+        (expiry, CREATED),
+        (expiry + 1, CREATED),
     ] {
         let agent = agent();
         add_some(&store, agent, 1).await;
@@ -112,7 +109,7 @@ pub async fn renewed_session_counts_until_its_new_expiry(store: impl Store) {
     for (now, outcome) in [
         (NOW.plus(TTL), CreateOutcome::LimitReached),
         (half.plus(TTL - 1), CreateOutcome::LimitReached),
-        (half.plus(TTL), CreateOutcome::Done),
+        (half.plus(TTL), CREATED),
     ] {
         let mut session = session(agent, now);
         session.limit = 1;

@@ -19,7 +19,7 @@ fn evicting(agent: AgentId, seconds: u64, limit: u32) -> NewSession {
 
 async fn evicted_by(store: &impl Store, session: &NewSession) -> Vec<SessionId> {
     match store.create(session).await.unwrap() {
-        CreateOutcome::InPlaceOf(evicted) => evicted,
+        CreateOutcome::Created { evicted } if !evicted.is_empty() => evicted,
         other => panic!("{other:?}"),
     }
 }
@@ -32,10 +32,11 @@ pub async fn least_recently_created_or_renewed_session_is_evicted(store: impl St
     }
     // Now the first was renewed last, and the second expires last.
     let swap = renewal(&records[0], "1", NOW.plus(3));
-    assert_eq!(store.replace_token(&swap).await.unwrap(), SwapOutcome::Done);
+    assert_eq!(store.replace_token(&swap).await.unwrap(), SwapOutcome::Replaced);
     let mut swap = renewal(&records[1], "1", NOW.plus(1));
-    swap.next.expires_at = NOW.plus(10 * TTL);
-    assert_eq!(store.replace_token(&swap).await.unwrap(), SwapOutcome::Done);
+    swap.next.ttl = 10 * TTL;
+    assert_eq!(swap.next.expires_at(), NOW.plus(1 + 10 * TTL));
+    assert_eq!(store.replace_token(&swap).await.unwrap(), SwapOutcome::Replaced);
 
     let mut expected = vec![records[1].id, records[2].id, records[0].id];
     for second in 4..7 {

@@ -9,7 +9,7 @@ use tower_session_auth::{
 };
 
 use super::steps::{Store, add, ids, list, revoked_at};
-use crate::fixtures::{NOW, agent, register, renewal, session};
+use crate::fixtures::{CREATED, NOW, agent, register, renewal, session};
 
 const MANY: usize = 64;
 const ROUNDS: usize = 100;
@@ -39,9 +39,9 @@ pub async fn concurrent_creations_respect_the_limit(store: impl Store) {
     let done: Vec<_> = outcomes
         .into_iter()
         .filter_map(|(outcome, record)| match outcome {
-            CreateOutcome::Done => Some(record),
+            CreateOutcome::Created { evicted } if evicted.is_empty() => Some(record),
             CreateOutcome::LimitReached => None,
-            CreateOutcome::InPlaceOf(_) | CreateOutcome::AgentDeleted => panic!("unexpected: {outcome:?}"),
+            other => panic!("unexpected: {other:?}"),
         })
         .collect();
     assert_eq!(done.len(), 5);
@@ -57,7 +57,7 @@ pub async fn one_of_many_concurrent_replacements_succeeds(store: impl Store) {
     let outcomes = at_once((0..MANY).map(swap).collect()).await;
     let (won, lost): (Vec<_>, Vec<_>) = outcomes
         .into_iter()
-        .partition(|(outcome, _)| *outcome == SwapOutcome::Done);
+        .partition(|(outcome, _)| *outcome == SwapOutcome::Replaced);
     assert!(
         lost.iter()
             .all(|(outcome, _)| matches!(outcome, SwapOutcome::Mismatch(_)))
@@ -101,16 +101,14 @@ pub async fn deletion_leaves_no_active_session_despite_concurrent_creations(stor
         for outcome in race(&store, agent, true).await {
             match outcome {
                 CallOutcome::Revoked(count) => revoked = count,
-                CallOutcome::CreateOutcome(CreateOutcome::Done, id) => {
+                CallOutcome::CreateOutcome(outcome, id) if outcome == CREATED => {
                     created += 1;
                     assert_eq!(revoked_at(&store, id).await, Some(NOW));
                 }
                 CallOutcome::CreateOutcome(CreateOutcome::AgentDeleted, id) => {
                     assert_eq!(store.read(id).await.unwrap(), None);
                 }
-                CallOutcome::CreateOutcome(CreateOutcome::LimitReached | CreateOutcome::InPlaceOf(_), _) => {
-                    panic!("there is no limit")
-                }
+                CallOutcome::CreateOutcome(other, _) => panic!("there is no limit: {other:?}"),
             }
         }
         assert_eq!(revoked, created);
@@ -126,7 +124,7 @@ pub async fn concurrent_creation_is_either_revoked_with_its_agent_or_active(stor
             match outcome {
                 CallOutcome::Revoked(count) => revoked = count,
                 CallOutcome::CreateOutcome(outcome, id) => {
-                    assert_eq!(outcome, CreateOutcome::Done);
+                    assert_eq!(outcome, CREATED);
                     match revoked_at(&store, id).await {
                         None => active.push(id),
                         Some(_) => revoked_sessions += 1,

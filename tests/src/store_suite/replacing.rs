@@ -1,7 +1,7 @@
 //! Replacing tokens.
 
 use tower_session_auth::{
-    session::{RetryHash, SessionRecord},
+    session::RetryHash,
     store::{SwapOutcome, TokenSwap},
     token::TokenHash,
 };
@@ -16,10 +16,10 @@ pub async fn replacement_stores_exactly_the_next_record(store: impl Store) {
         let mut current = add(&store, session).await;
         for count in 1..=3 {
             let swap = renewal(&current, &format!("{count}"), NOW.plus(u64::from(count)));
-            assert_eq!(store.replace_token(&swap).await.unwrap(), SwapOutcome::Done);
+            assert_eq!(store.replace_token(&swap).await.unwrap(), SwapOutcome::Replaced);
             current = store.read(current.id).await.unwrap().unwrap();
             assert_eq!(current, swap.next);
-            assert_eq!((current.generation, current.renewal_count), (count, count));
+            assert_eq!((current.generation, current.renewal_count()), (count, count));
         }
         assert_eq!(list(&store, Some(current.agent_id), 1).await, [current]);
     }
@@ -35,17 +35,13 @@ pub async fn rotation_increments_the_generation_but_not_the_renewal_count(store:
     ] {
         let mut swap = renewal(&current, token, NOW.plus(u64::from(generation)));
         if !renewed {
-            swap.next = SessionRecord {
-                token_hash: swap.next.token_hash,
-                generation,
-                ..current.clone()
-            };
+            swap.next.last_renewal.clone_from(&current.last_renewal);
         }
-        assert_eq!(store.replace_token(&swap).await.unwrap(), SwapOutcome::Done);
+        assert_eq!(store.replace_token(&swap).await.unwrap(), SwapOutcome::Replaced);
         current = store.read(current.id).await.unwrap().unwrap();
         assert_eq!(current, swap.next);
         assert_eq!(
-            (current.generation, current.renewal_count),
+            (current.generation, current.renewal_count()),
             (generation, renewals)
         );
     }
@@ -55,9 +51,11 @@ pub async fn retry_hash_is_kept_until_the_next_replacement(store: impl Store) {
     let first = add(&store, session(agent(), NOW)).await;
     let key = "a-key-of-a-client".parse().unwrap();
     let mut swap = renewal(&first, "1", NOW);
-    swap.next.previous_token_hash = Some(first.token_hash);
-    swap.next.retry_hash = Some(RetryHash::of(&first.token_hash, &swap.next.token_hash, &key));
-    assert_eq!(store.replace_token(&swap).await.unwrap(), SwapOutcome::Done);
+    let retry = RetryHash::of(&first.token_hash, &swap.next.token_hash, &key);
+    let last_renewal = swap.next.last_renewal.as_mut().unwrap();
+    last_renewal.previous_token_hash = Some(first.token_hash);
+    last_renewal.retry_hash = Some(retry);
+    assert_eq!(store.replace_token(&swap).await.unwrap(), SwapOutcome::Replaced);
     let second = store.read(first.id).await.unwrap().unwrap();
     assert_eq!(second, swap.next);
     // A late replacement gets the current record.
@@ -65,22 +63,22 @@ pub async fn retry_hash_is_kept_until_the_next_replacement(store: impl Store) {
     assert_eq!(late, SwapOutcome::Mismatch(Box::new(second.clone())));
 
     let mut swap = renewal(&second, "3", NOW);
-    (swap.next.previous_token_hash, swap.next.retry_hash) = (None, None);
+    swap.next.last_renewal.clone_from(&second.last_renewal);
+    let last_renewal = swap.next.last_renewal.as_mut().unwrap();
+    (last_renewal.previous_token_hash, last_renewal.retry_hash) = (None, None);
     swap.next.rotated_generation = Some(2);
-    assert_eq!(store.replace_token(&swap).await.unwrap(), SwapOutcome::Done);
+    assert_eq!(store.replace_token(&swap).await.unwrap(), SwapOutcome::Replaced);
     assert_eq!(store.read(first.id).await.unwrap(), Some(swap.next));
 }
 
 pub async fn only_the_current_token_can_be_replaced(store: impl Store) {
     let first = add(&store, session(agent(), NOW)).await;
     let swap = renewal(&first, "1", NOW);
-    assert_eq!(store.replace_token(&swap).await.unwrap(), SwapOutcome::Done);
+    assert_eq!(store.replace_token(&swap).await.unwrap(), SwapOutcome::Replaced);
 
     // The previous token, a repeated swap, and a token that never existed.
-    let stranger = SessionRecord {
-        token_hash: TokenHash::of("never"),
-        ..first.clone()
-    };
+    let mut stranger = first.clone();
+    stranger.token_hash = TokenHash::of("never");
     for wrong in [
         renewal(&first, "2", NOW),
         swap.clone(),
@@ -104,10 +102,8 @@ pub async fn revoked_session_rejects_a_replacement(store: impl Store) {
     for swap in [renewal(&record, "1", NOW), other] {
         assert_eq!(store.replace_token(&swap).await.unwrap(), SwapOutcome::Revoked);
     }
-    let kept = SessionRecord {
-        revoked_at: Some(NOW),
-        ..record.clone()
-    };
+    let mut kept = record.clone();
+    kept.revoked_at = Some(NOW);
     assert_eq!(store.read(record.id).await.unwrap(), Some(kept));
     assert_eq!(list(&store, Some(record.agent_id), 1).await, []);
 }
@@ -123,8 +119,9 @@ pub async fn replacement_for_an_unknown_session_is_not_found(store: impl Store) 
 pub async fn replacement_can_shorten_the_expiry(store: impl Store) {
     let record = add(&store, session(agent(), NOW)).await;
     let mut swap: TokenSwap = renewal(&record, "1", NOW.plus(TTL / 2));
-    swap.next.expires_at = NOW.plus(TTL / 2 + 1);
-    assert_eq!(store.replace_token(&swap).await.unwrap(), SwapOutcome::Done);
+    swap.next.absolute_expires_at = NOW.plus(TTL / 2 + 1);
+    assert_eq!(swap.next.expires_at(), NOW.plus(TTL / 2 + 1));
+    assert_eq!(store.replace_token(&swap).await.unwrap(), SwapOutcome::Replaced);
     // The session stops counting at its new, earlier expiry.
     let mut late = session(record.agent_id, NOW.plus(TTL / 2 + 1));
     late.limit = 1;

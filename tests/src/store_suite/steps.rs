@@ -6,10 +6,10 @@ use tower_session_auth::{
     AgentId, SessionId,
     clock::Timestamp,
     session::SessionRecord,
-    store::{Agent, AgentStore, CreateOutcome, NewSession, PageRequest, SessionCursor, SessionStore},
+    store::{Agent, AgentStore, NewSession, PageRequest, SessionCursor, SessionStore},
 };
 
-use crate::fixtures::{NOW, constraints, session};
+use crate::fixtures::{CREATED, NOW, constraints, session};
 
 /// A store of sessions and of agents.
 pub trait Store: SessionStore + AgentStore {}
@@ -18,7 +18,7 @@ impl<S: SessionStore + AgentStore> Store for S {}
 
 /// Creates a session, which must succeed.
 pub(super) async fn add(store: &impl Store, session: NewSession) -> SessionRecord {
-    assert_eq!(store.create(&session).await.unwrap(), CreateOutcome::Done);
+    assert_eq!(store.create(&session).await.unwrap(), CREATED);
     session.record
 }
 

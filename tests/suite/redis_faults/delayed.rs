@@ -55,7 +55,7 @@ impl DelayedCalls {
     pub async fn registered(&self) -> Agent {
         let agent = agent_record(agent(), NOW);
         let registered = self.prompt.store.register(&agent).await.unwrap();
-        assert_eq!(registered, RegisterOutcome::Done);
+        assert_eq!(registered, RegisterOutcome::Registered);
         agent
     }
 
@@ -113,9 +113,5 @@ impl DelayedCalls {
 }
 
 pub fn agent_record(id: AgentId, created_at: Timestamp) -> Agent {
-    Agent {
-        id,
-        name: None,
-        created_at,
-    }
+    Agent::new(id, created_at)
 }

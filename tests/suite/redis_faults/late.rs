@@ -3,13 +3,11 @@
 use std::time::Duration;
 
 use session_auth_tests::{
-    fixtures::{NOW, agent, renewal, session},
+    fixtures::{CREATED, NOW, agent, renewal, session},
     redis::TestRedis,
 };
 use tokio::time::{sleep, timeout};
-use tower_session_auth::store::{
-    AgentStore as _, CreateOutcome, RegisterOutcome, SessionStore as _, SwapOutcome,
-};
+use tower_session_auth::store::{AgentStore as _, RegisterOutcome, SessionStore as _, SwapOutcome};
 
 use super::{
     delayed::{DelayedCalls, agent_record},
@@ -56,7 +54,7 @@ async fn late_replacement_changes_nothing_after_another_one() {
         "the command has not run"
     );
     let swapped = calls.prompt.store.replace_token(&prompt).await.unwrap();
-    assert_eq!(swapped, SwapOutcome::Done);
+    assert_eq!(swapped, SwapOutcome::Replaced);
     calls.release("EVALSHA").await;
     assert_eq!(calls.read(&record).await, Some(prompt.next));
 }
@@ -90,7 +88,7 @@ async fn command_that_runs_past_its_time_limit_changes_nothing() {
     assert_eq!(calls.read(&record).await.as_ref(), Some(&record));
     // The next replacement succeeds.
     let swapped = calls.prompt.store.replace_token(&swap).await;
-    assert_eq!(swapped.unwrap(), SwapOutcome::Done);
+    assert_eq!(swapped.unwrap(), SwapOutcome::Replaced);
 
     let late = session(agent(), NOW);
     calls.abandon("EVALSHA", calls.late.store.create(&late)).await;
@@ -140,7 +138,7 @@ async fn late_revocation_revokes_the_session_despite_a_renewal() {
         .await;
     let swap = renewal(&record, "1", NOW);
     let swapped = calls.prompt.store.replace_token(&swap).await.unwrap();
-    assert_eq!(swapped, SwapOutcome::Done);
+    assert_eq!(swapped, SwapOutcome::Replaced);
     calls.release("EVALSHA").await;
     assert_eq!(calls.read(&record).await.unwrap().revoked_at, Some(NOW));
 }
@@ -165,7 +163,7 @@ async fn late_creation_is_revoked() {
     let mut next = session(late.record.agent_id, NOW);
     next.limit = 1;
     let created = calls.prompt.store.create(&next).await.unwrap();
-    assert_eq!(created, CreateOutcome::Done, "the session no longer counts");
+    assert_eq!(created, CREATED, "the session no longer counts");
 }
 
 #[tokio::test]
@@ -176,7 +174,7 @@ async fn late_creation_respects_the_limit() {
     (late.limit, prompt.limit) = (1, 1);
     calls.abandon("EVALSHA", calls.late.store.create(&late)).await;
     let created = calls.prompt.store.create(&prompt).await.unwrap();
-    assert_eq!(created, CreateOutcome::Done);
+    assert_eq!(created, CREATED);
     calls.release("EVALSHA").await;
     assert_eq!(calls.read(&late.record).await, None);
 }
@@ -203,7 +201,7 @@ async fn late_agent_revocation_keeps_sessions_created_since() {
         .await;
     let after = session(before.agent_id, NOW);
     let created = calls.prompt.store.create(&after).await.unwrap();
-    assert_eq!(created, CreateOutcome::Done);
+    assert_eq!(created, CREATED);
     calls.release("EVALSHA").await;
     assert_eq!(calls.read(&after.record).await.as_ref(), Some(&after.record));
     assert!(calls.lists(&after.record).await);
@@ -221,7 +219,7 @@ async fn late_deletion_keeps_an_agent_registered_again() {
     assert_eq!(deleted, Some(0));
     let anew = agent_record(agent, NOW.plus(1));
     let registered = calls.prompt.store.register(&anew).await.unwrap();
-    assert_eq!(registered, RegisterOutcome::Done);
+    assert_eq!(registered, RegisterOutcome::Registered);
     calls.release("EVALSHA").await;
     assert_eq!(calls.prompt.store.agent(agent).await.unwrap(), Some(anew));
 }
@@ -239,12 +237,9 @@ async fn late_end_of_a_deletion_keeps_active_sessions_listed() {
         .store
         .register(&agent_record(agent, NOW.plus(1)))
         .await;
-    assert_eq!(registered.unwrap(), RegisterOutcome::Done);
+    assert_eq!(registered.unwrap(), RegisterOutcome::Registered);
     let live = session(agent, NOW);
-    assert_eq!(
-        calls.prompt.store.create(&live).await.unwrap(),
-        CreateOutcome::Done
-    );
+    assert_eq!(calls.prompt.store.create(&live).await.unwrap(), CREATED);
     calls.release("ZREM").await;
     calls.wait_until(async || calls.lists(&live.record).await).await;
 }
@@ -266,7 +261,7 @@ async fn late_registration_does_not_restore_a_deleted_agent() {
     let late = agent_record(agent(), NOW);
     calls.abandon("EVALSHA", calls.late.store.register(&late)).await;
     let store = &calls.prompt.store;
-    assert_eq!(store.register(&late).await.unwrap(), RegisterOutcome::Done);
+    assert_eq!(store.register(&late).await.unwrap(), RegisterOutcome::Registered);
     let now = NOW.plus(1);
     assert_eq!(store.delete_agent(late.id, now).await.unwrap(), Some(0));
     calls.release("EVALSHA").await;

@@ -17,12 +17,12 @@ use std::{
 };
 
 use session_auth_tests::{
-    fixtures::{self, NOW, agent, renewal, session},
+    fixtures::{self, CREATED, NOW, agent, renewal, session},
     redis::{TestRedis, command},
 };
 use timed_store::TimedStore;
 use tokio::task::{JoinSet, yield_now};
-use tower_session_auth::store::{CreateOutcome, SessionStore as _, SwapOutcome};
+use tower_session_auth::store::{SessionStore as _, SwapOutcome};
 
 fn execute(redis: &TestRedis, arguments: &[&str]) {
     redis.command::<redis::Value>(arguments).unwrap();
@@ -45,7 +45,7 @@ async fn longest_possible_deadline_is_accepted() {
     let redis = TestRedis::shared();
     let store = fixtures::open(redis.fresh_database(), Duration::MAX);
     let created = store.create(&session(agent(), NOW)).await;
-    assert_eq!(created.unwrap(), CreateOutcome::Done);
+    assert_eq!(created.unwrap(), CREATED);
 }
 
 #[tokio::test]
@@ -76,7 +76,7 @@ async fn flushed_scripts_are_loaded_again() {
     flush();
     let swap = renewal(&record, "1", NOW);
     let swapped = subject.call(store.replace_token(&swap)).await.unwrap();
-    assert_eq!(swapped, SwapOutcome::Done);
+    assert_eq!(swapped, SwapOutcome::Replaced);
     flush();
     assert!(subject.call(store.revoke(record.id, NOW)).await.unwrap());
     flush();
@@ -166,7 +166,7 @@ async fn answers_are_correct_while_connections_are_killed() {
             let swap = renewal(&current, &token, NOW);
             match writer.call(writer.store.replace_token(&swap)).await {
                 Ok(outcome) => {
-                    assert_eq!(outcome, SwapOutcome::Done, "the only writer");
+                    assert_eq!(outcome, SwapOutcome::Replaced, "the only writer");
                     current = swap.next;
                     count.fetch_add(1, Ordering::Relaxed);
                 }

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use session_auth_tests::{
-    fixtures::{NOW, agent, renewal, session},
+    fixtures::{CREATED, NOW, agent, renewal, session},
     redis::TestRedis,
 };
-use tower_session_auth::store::{CreateOutcome, SessionStore as _, StoreError, SwapOutcome};
+use tower_session_auth::store::{SessionStore as _, StoreError, SwapOutcome};
 
 use super::{execute, timed_store::TimedStore};
 
@@ -48,7 +48,7 @@ async fn full_server_stores_no_session() {
     subject.create(&refused).await.unwrap_err();
     assert_eq!(subject.read(refused.record.id).await.unwrap(), None);
     execute(&redis, &["CONFIG", "SET", "maxmemory", "0"]);
-    assert_eq!(subject.create(&refused).await.unwrap(), CreateOutcome::Done);
+    assert_eq!(subject.create(&refused).await.unwrap(), CREATED);
 }
 
 #[tokio::test]
@@ -89,7 +89,7 @@ async fn replica_rejects_writes_until_it_is_promoted() {
     assert_eq!(subject.recovers(record.id).await.as_ref(), Some(&record));
     let swap = renewal(&record, "1", NOW);
     let swapped = subject.call(subject.store.replace_token(&swap)).await;
-    assert_eq!(swapped.unwrap(), SwapOutcome::Done);
+    assert_eq!(swapped.unwrap(), SwapOutcome::Replaced);
     subject.add().await;
 }
 

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use session_auth_tests::fixtures::{NOW, agent, open, renewal, session};
+use session_auth_tests::fixtures::{CREATED, NOW, agent, open, renewal, session};
 use tokio::time::sleep;
 use tower_session_auth::{
     RedisStore, SessionId,
@@ -63,7 +63,7 @@ impl TimedStore {
     /// Creates a session.
     pub async fn add(&self) -> SessionRecord {
         let session = session(agent(), NOW);
-        assert_eq!(self.create(&session).await.unwrap(), CreateOutcome::Done);
+        assert_eq!(self.create(&session).await.unwrap(), CREATED);
         session.record
     }
 

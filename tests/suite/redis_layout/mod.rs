@@ -15,8 +15,8 @@ use session_auth_tests::fixtures::{
 };
 use tower_session_auth::{
     SessionManager, SigningKey,
-    session::{CreateSession, RetryHash},
-    store::{AgentStore as _, CreateOutcome, SessionStore as _},
+    session::{CreateSession, LastRenewal, OnReuse, ReplacedTokenPolicy, RetryHash},
+    store::{AgentStore as _, CachedStore as _, CreateOutcome, SessionStore as _},
     token::TokenSigner,
 };
 
@@ -83,7 +83,7 @@ async fn key_prefixes_select_the_documented_types() {
 async fn tokens_are_stored_only_as_hashes() {
     let layout = LayoutStore::start();
     let signer = TokenSigner::new(SigningKey::generate().unwrap());
-    let sessions = SessionManager::new(layout.store.clone(), signer);
+    let sessions = SessionManager::for_any_agent(layout.store.clone(), signer);
     let mut request = CreateSession::new(agent());
     request.constraints = constraints(65);
     let issued = sessions.create(request).await.unwrap();
@@ -117,19 +117,24 @@ async fn record_has_the_documented_bytes() {
         agent.as_uuid().as_bytes(),
     );
     // 30 renewals; 1,440 minutes; 43,200 minutes.
-    let terms: &[u8] = &[30, 0xc0, 0x16, 0x80, 0xa3, 0x05];
-    assert_eq!(packed(record.id), [&[0], hash, owner, terms].concat());
+    let limits: &[u8] = &[30, 0xc0, 0x16, 0x80, 0xa3, 0x05];
+    assert_eq!(packed(record.id), [&[0], hash, owner, limits].concat());
 
     let mut swap = renewal(&record, "1", NOW.plus(10));
     swap.next.generation = 3;
     swap.next.rotated_generation = Some(2);
-    swap.next.previous_token_hash = Some(record.token_hash);
     let retry = RetryHash::of(
         &record.token_hash,
         &swap.next.token_hash,
         &"a-key-of-a-client".parse().unwrap(),
     );
-    swap.next.retry_hash = Some(retry);
+    let mut last_renewal = LastRenewal::new(NOW.plus(10), 1, ReplacedTokenPolicy::default());
+    last_renewal.replaced.retry_window = 200;
+    last_renewal.replaced.previous_token_overlap = 5;
+    last_renewal.replaced.on_reuse = OnReuse::Revoke;
+    last_renewal.previous_token_hash = Some(record.token_hash);
+    last_renewal.retry_hash = Some(retry);
+    swap.next.last_renewal = Some(last_renewal);
     swap.next.constraints = constraints(65);
     layout.store.replace_token(&swap).await.unwrap();
     layout.store.revoke(record.id, NOW.plus(20)).await.unwrap();
@@ -139,15 +144,15 @@ async fn record_has_the_documented_bytes() {
         &[0b1100_0101],
         swap.next.token_hash.as_bytes().as_slice(),
         owner,
-        revoked_at,
         // Renewed 10 seconds after the creation, once.
-        &[10, 1],
-        terms,
-        // Rare: two other replacements, rotated as generation 2, previous token, retry.
-        &[0b1111, 2, 2],
+        &[0, 0, 0, 10, 1],
+        limits,
+        // Extra: two other replacements; rotated as generation 2; retry window and overlap; previous token; retry.
+        &[0b11_1111, 2, 2, 0xc8, 1, 5],
         hash,
         retry.as_bytes(),
         text.as_bytes(),
+        revoked_at,
     ];
     assert_eq!(packed(record.id), expected.concat());
 }

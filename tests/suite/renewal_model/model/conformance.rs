@@ -3,10 +3,9 @@
 use session_auth_tests::fixtures::{NOW, agent, session};
 use tower_session_auth::{
     ErrorKind, SigningKey, TokenVerifier,
-    clock::Timestamp,
     session::{
-        IdempotencyKey, ReplacedTokenPolicy, RetryHash, SessionRecord,
-        decide::{self, MatchedToken, Renewal},
+        IdempotencyKey, LastRenewal, ReplacedTokenPolicy, RetryHash, SessionRecord,
+        decide::{self, MatchedToken, RenewalDecision},
     },
     token::{Claims, SessionToken, TokenSigner, VerifiedToken},
 };
@@ -24,10 +23,9 @@ pub fn compare() -> usize {
     for record in records() {
         let real = real_session.record(&record);
         for token in tokens(3) {
-            let proven = real_session.prove(token);
+            let verified = real_session.verify(token);
             let now = NOW.plus(SINCE);
-            let admitted =
-                decide::admit(&real, &proven, &real_session.rotation, now).map_err(|refusal| refusal.kind);
+            let admitted = decide::admit(&real, &verified, now).map_err(|rejection| rejection.kind);
             assert_eq!(
                 admitted,
                 Rules(None)
@@ -43,17 +41,18 @@ pub fn compare() -> usize {
                 Some(Key::Attacker),
             ] {
                 let sent = key.map(idempotency_key);
-                let renewal = decide::renew(&real, &proven, sent.as_ref(), &real_session.rotation, now);
+                let renewal = decide::renew(&real, &verified, sent.as_ref(), now);
                 let decision = match renewal {
-                    Ok(Renewal::NextToken(grant)) => {
-                        assert_eq!(grant.claims.generation, u32::from(record.current.generation) + 1);
+                    Ok(RenewalDecision::Replace(next)) => {
+                        assert_eq!(next.claims.generation, u32::from(record.current.generation) + 1);
                         Ok(Decision::Swap { expected: token })
                     }
-                    Ok(Renewal::Repeat(claims)) => {
+                    Ok(RenewalDecision::Repeat(claims)) => {
                         assert_eq!(claims.generation, u32::from(record.current.generation));
                         Ok(Decision::Repeat(record.current))
                     }
-                    Err(refusal) => Err(refusal.kind),
+                    Ok(other) => panic!("{other:?}"),
+                    Err(rejection) => Err(rejection.kind),
                 };
                 let expected = match Rules(None).decide(&record, Request { token, key }) {
                     Decision::Refuse(refusal) => Err(mismatch(refusal)),
@@ -110,52 +109,52 @@ struct RealSession {
     record: SessionRecord,
     signer: TokenSigner,
     verifier: TokenVerifier,
-    rotation: ReplacedTokenPolicy,
+    replaced: ReplacedTokenPolicy,
 }
 
 impl RealSession {
     fn new() -> Self {
         let signer = TokenSigner::new(SigningKey::generate().unwrap());
-        let mut rotation = ReplacedTokenPolicy::default();
-        rotation.previous_token_overlap = rotation.retry_window;
+        let mut replaced = ReplacedTokenPolicy::default();
+        replaced.previous_token_overlap = replaced.retry_window;
+        let mut record = session(agent(), NOW).record;
+        record.ttl = TERM;
         Self {
-            record: session(agent(), NOW).record,
+            record,
             verifier: TokenVerifier::new(signer.verifying_keys()),
             signer,
-            rotation,
+            replaced,
         }
     }
 
     fn sign(&self, token: Token) -> SessionToken {
-        let claims = Claims {
-            session_id: self.record.id,
-            agent_id: self.record.agent_id,
-            generation: token.generation.into(),
-            issued_at: NOW,
-            expires_at: Timestamp(NOW.0 + TERM + u64::from(token.mint)),
-        };
+        let claims = Claims::new(
+            self.record.id,
+            self.record.agent_id,
+            token.generation.into(),
+            NOW,
+            NOW.plus(TERM + u64::from(token.mint)),
+        );
         self.signer.sign(&claims).unwrap()
     }
 
-    fn prove(&self, token: Token) -> VerifiedToken {
+    fn verify(&self, token: Token) -> VerifiedToken {
         self.verifier.verify(self.sign(token).expose()).unwrap()
     }
 
     fn record(&self, record: &Record) -> SessionRecord {
         let current = self.sign(record.current).hash();
         let retry = record.retry.and_then(|retry| Some((retry.token, retry.key?)));
-        SessionRecord {
-            token_hash: current,
-            generation: record.current.generation.into(),
-            renewal_count: record.current.generation.into(),
-            expires_at: NOW.plus(TERM),
-            last_renewed_at: Some(NOW),
-            previous_token_hash: record.previous.map(|token| self.sign(token).hash()),
-            retry_hash: retry
-                .map(|(token, key)| RetryHash::of(&self.sign(token).hash(), &current, &idempotency_key(key))),
-            revoked_at: record.revoked.then_some(NOW),
-            ..self.record.clone()
-        }
+        let mut renewal = LastRenewal::new(NOW, record.current.generation.into(), self.replaced);
+        renewal.previous_token_hash = record.previous.map(|token| self.sign(token).hash());
+        renewal.retry_hash = retry
+            .map(|(token, key)| RetryHash::of(&self.sign(token).hash(), &current, &idempotency_key(key)));
+        let mut real = self.record.clone();
+        real.token_hash = current;
+        real.generation = record.current.generation.into();
+        real.last_renewal = Some(renewal);
+        real.revoked_at = record.revoked.then_some(NOW);
+        real
     }
 }
 
