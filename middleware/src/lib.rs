@@ -88,7 +88,7 @@ pub mod store;
 mod testing;
 pub mod token;
 
-#[doc = include_str!("../RENEWAL.md")]
+#[doc = include_str!("../../docs/renewal.md")]
 pub mod renewal {}
 
 pub use authority::SessionAuthority;
