@@ -90,7 +90,7 @@ mod test_support;
 pub mod testing;
 pub mod token;
 
-#[doc = include_str!("../RENEWAL.md")]
+#[doc = include_str!("../../docs/renewal.md")]
 pub mod renewal {}
 
 pub use authority::SessionAuthority;
