@@ -85,7 +85,7 @@ async fn in_flight_request_completes_during_shutdown() {
         tokio::task::yield_now().await;
     }
     stream.write_all(b"}").await.expect("a write");
-    assert!(rest(stream).await.contains("201 CreateOutcome"));
+    assert!(rest(stream).await.contains("201 Created"));
     timeout(SOON, stopped)
         .await
         .expect("a stop")
