@@ -1,7 +1,7 @@
-//! Where sessions live.
+//! Stores: they keep session records and agents.
 //!
-//! [`MemoryStore`] serves a first run, tests and single processes; [`RedisStore`] everything else. Both pass the same
-//! test suite. A store keeps records and does what must be atomic; it decides nothing about sessions.
+//! [`MemoryStore`] is for a first run, for tests and for single processes. [`RedisStore`] is for all other deployments. Both pass the same
+//! test suite. A store performs the atomic operations; it makes no decision about a session.
 
 mod agents;
 mod cached;
@@ -21,61 +21,62 @@ use std::future::Future;
 
 use crate::{clock::Timestamp, id::{AgentId, SessionId}, session::{OnSessionLimit, SessionRecord}, token::TokenHash};
 
-/// For how long a deleted agent is remembered, so that a creation which was under way fails: far longer than any command
-/// can be delayed.
+/// How long a deleted agent is remembered, so that a session creation that was in flight fails. No command is delayed for so long.
 const TOMBSTONE_SECONDS: u64 = 3600;
 
-/// A store that could not do its work. It says nothing about any session: never merge it with "not found" or "revoked".
+/// A store call failed. The error says nothing about a session: never treat it as "not found" or "revoked".
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum StoreError {
-    /// No answer within the deadline. The command may still run later.
+    /// The deadline passed without an answer. The command may still run later.
     #[error("no answer from the store within the deadline")]
     Timeout,
-    /// No connection, or the server cannot do its work now (out of memory, read-only, loading).
+    /// There is no connection, or the server refuses commands (out of memory, read-only, loading).
     #[error("the store is not available: {0}")]
     Unavailable(String),
-    /// An answer that this version does not understand.
+    /// This version does not understand the answer.
     #[error("unexpected answer from the store: {0}")]
     Unexpected(String),
 }
 
-/// Keeps sessions.
+/// A store of sessions.
 ///
-/// Every method that changes something is atomic, and safe when it runs later than its caller waited for it.
+/// Every change is atomic. A change may complete after its caller has stopped waiting, and must be safe then too.
+///
+/// A store with a near cache also implements [`CachedStore`].
 pub trait SessionStore: Clone + Send + Sync + 'static {
-    /// The future of [`read`](Self::read), named so that the layer needs no box of its own on the hot path.
+    /// The future of [`read`](Self::read). It is a named type, so the layer does not box it.
     type Read: Future<Output = Result<Option<SessionRecord>, StoreError>> + Send + 'static;
 
-    /// Reads a session: the one call of an authentication.
+    /// Reads a session. An authentication makes only this call.
     fn read(&self, id: SessionId) -> Self::Read;
 
-    /// Adds a session unless its agent was deleted, or has its maximum of active ones and none of them is to give way.
+    /// Adds a session. It fails if the agent was deleted, or if the agent has its maximum of active sessions and none may be evicted.
     fn create(&self, session: &NewSession) -> impl Future<Output = Result<CreateOutcome, StoreError>> + Send;
 
     /// Replaces a session's token if the current one is still the expected one (compare-and-swap).
     fn replace_token(&self, swap: &TokenSwap) -> impl Future<Output = Result<SwapOutcome, StoreError>> + Send;
 
-    /// Marks a session as revoked; `false` when there is no such session. The first time counts.
+    /// Revokes a session. Returns `false` if there is no such session. A repeated revocation keeps the time of the first one.
     fn revoke(&self, id: SessionId, now: Timestamp) -> impl Future<Output = Result<bool, StoreError>> + Send;
 
-    /// Revokes all sessions of an agent in one step. Answers how many of them were active.
+    /// Revokes all sessions of an agent in one step. Returns how many of them were active.
     fn revoke_agent(
         &self,
         agent: AgentId,
         now: Timestamp,
     ) -> impl Future<Output = Result<u32, StoreError>> + Send;
 
-    /// A page of the sessions that are not revoked, by agent, newest first within an agent.
+    /// Returns a page of the sessions that are not revoked, by agent, newest first within an agent.
     ///
-    /// A page may hold fewer than were asked for, even none, and still have a successor.
+    /// A page may contain fewer sessions than the limit, even none, and still have a next page.
     fn list(
         &self,
         agent: Option<AgentId>,
         page: PageRequest<SessionCursor>,
     ) -> impl Future<Output = Result<Page<SessionRecord, SessionCursor>, StoreError>> + Send;
 
-    /// Whether the store answers.
+    /// Checks that the store answers.
     fn ping(&self) -> impl Future<Output = Result<(), StoreError>> + Send;
 }
 
@@ -84,11 +85,11 @@ pub trait SessionStore: Clone + Send + Sync + 'static {
 pub struct NewSession {
     /// The record.
     pub record: SessionRecord,
-    /// How many active sessions the agent may have, this one included.
+    /// The maximum number of active sessions of the agent, including this one.
     pub limit: u32,
-    /// What happens when the agent has them.
+    /// The behaviour when the agent has that many.
     pub on_limit: OnSessionLimit,
-    /// Seconds for which the record is kept after its expiry.
+    /// How long the record is kept after its expiry, in seconds.
     pub retention: u64,
     /// The current time.
     pub now: Timestamp,
@@ -99,8 +100,8 @@ pub struct NewSession {
 pub enum CreateOutcome {
     /// The session was added.
     Done,
-    /// The session was added in place of these, which were revoked in the same step: those of the agent's active ones that
-    /// were renewed or created the longest ago, as many as had to go.
+    /// The session was added, and these sessions were revoked in the same step: the active sessions of the agent that were renewed or
+    /// created the longest time ago.
     InPlaceOf(Vec<SessionId>),
     /// The agent has its maximum of active sessions.
     LimitReached,
@@ -108,21 +109,21 @@ pub enum CreateOutcome {
     AgentDeleted,
 }
 
-/// A token to be replaced.
+/// The replacement of a session's token.
 #[derive(Debug, Clone)]
 pub struct TokenSwap {
-    /// The session as it was read; its `token_hash` is the expected one.
+    /// The session as it was read. The store must still hold its `token_hash`.
     pub current: SessionRecord,
-    /// The session as it is to be.
+    /// The session after the replacement.
     pub next: SessionRecord,
-    /// Seconds for which the record is kept after its expiry.
+    /// How long the record is kept after its expiry, in seconds.
     pub retention: u64,
     /// The current time.
     pub now: Timestamp,
 }
 
 impl TokenSwap {
-    /// The hash that the store must find.
+    /// The token hash that the store must still hold.
     #[must_use]
     pub const fn expected(&self) -> &TokenHash {
         &self.current.token_hash
@@ -134,7 +135,7 @@ impl TokenSwap {
 pub enum SwapOutcome {
     /// The new token is the current one.
     Done,
-    /// Another token is the current one: that of this record.
+    /// The stored session has another current token. This is its record.
     Mismatch(Box<SessionRecord>),
     /// The session was revoked.
     Revoked,
