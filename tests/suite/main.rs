@@ -21,6 +21,7 @@ mod seed_renewals;
 mod seed_sessions;
 mod session_limit;
 mod store;
+mod tls;
 mod wire;
 
 #[test]

@@ -1,4 +1,4 @@
-//! What agents need of Redis: being registered, found and deleted, and losing all their sessions at once.
+//! Agents in Redis: registration, lookup, deletion, and the revocation of all sessions of an agent.
 
 use std::time::Duration;
 
@@ -16,10 +16,10 @@ use crate::{
     store::{Agent, AgentStore, Page, PageRequest, RegisterOutcome, StoreError, TOMBSTONE_SECONDS},
 };
 
-/// How often the sessions of an agent are read again because others were added meanwhile.
+/// The number of attempts to revoke an agent's sessions. An attempt fails if a session is added during it.
 const REVOKE_AGENT_ATTEMPTS: usize = 16;
 
-/// For how long the registry is mended after a deletion whose end was lost: half a minute.
+/// The attempts to restore a registry entry after a deletion, over half a minute.
 const RELIST_ATTEMPTS: usize = 60;
 const RELIST_PAUSE: Duration = Duration::from_millis(500);
 
@@ -35,24 +35,26 @@ impl AgentStore for RedisStore {
             .number(agent.created_at)
             .fields(keys::agent_fields(agent));
         let register = async {
-            // First: an entry without an agent is harmless, an unlisted agent is not.
+            // The registry entry comes first: an entry without an agent is harmless, an unlisted agent is not.
             self.shared.connection.query::<Value>(&registry).await?;
             let reply = self
                 .shared
                 .connection
                 .script::<i64>(&REGISTER_AGENT, &call)
                 .await?;
-            // Once more: a deletion of an earlier agent with this id may have taken the entry away in between.
+            // Added again: a concurrent deletion of an earlier agent with this id may have removed the entry.
             self.shared.connection.query::<Value>(&registry).await?;
             Ok(reply)
         };
         match self.shared.connection.within(register).await? {
             1 => Ok(RegisterOutcome::Registered),
             0 => match self.agent(agent.id).await? {
-                Some(before) => Ok(RegisterOutcome::Exists(before)),
+                Some(existing) => Ok(RegisterOutcome::Exists(existing)),
                 None => Err(StoreError::Unavailable("the agent is being deleted".into())),
             },
-            -1 => Err(StoreError::Unavailable("the agent was deleted meanwhile".into())),
+            -1 => Err(StoreError::Unavailable(
+                "the agent was deleted at the same time".into(),
+            )),
             other => Err(unknown_reply("register_agent", other)),
         }
     }
@@ -71,7 +73,7 @@ impl AgentStore for RedisStore {
                 Some(agent) => self.revoke_all(id, now, Some(agent.created_at)).await?,
                 None => None,
             };
-            // Last, also where an earlier attempt got no further: an entry without an agent is harmless.
+            // The registry entry goes last, also if an earlier attempt stopped here: an entry without an agent is harmless.
             let store = self.clone();
             let unlisted = tokio::spawn(async move { store.unlist(id).await });
             unlisted
@@ -84,8 +86,9 @@ impl AgentStore for RedisStore {
 }
 
 impl RedisStore {
-    /// Revokes what the index holds, and reads it again as long as it changes in between. `delete` names the agent's creation
-    /// where the agent is to go too. `None` when it is gone, or another one, already.
+    /// Revokes all sessions in the agent's index. If the index changes between its read and the script, it tries again.
+    ///
+    /// `delete` is the creation time of the agent, if the agent is to be deleted too. Returns `None` if that agent no longer exists.
     pub(super) async fn revoke_all(
         &self,
         agent: AgentId,
@@ -130,24 +133,24 @@ impl RedisStore {
         keys::agent(id, self.shared.connection.query(&hmget).await?)
     }
 
-    /// Takes an agent out of the registry when nothing is left of it, and puts it back when it was registered anew, or got
-    /// sessions, in the meantime. It must run to its end: see the caller.
+    /// Removes the registry entry of an agent that has no state left. If the agent was registered again, or got a session, in the
+    /// meantime, it restores the entry. It must not be cancelled, so the caller spawns it.
     async fn unlist(&self, id: AgentId) -> Result<(), StoreError> {
         if self.in_use(id).await? {
             return Ok(());
         }
         let member = id.as_uuid().as_bytes();
-        let mut forget = cmd("ZREM");
-        forget.arg(keys::REGISTRY).arg(member);
-        let forgotten = self.shared.connection.query::<Value>(&forget).await;
-        // Whether or not its answer came, it may have run.
+        let mut remove = cmd("ZREM");
+        remove.arg(keys::REGISTRY).arg(member);
+        let removed = self.shared.connection.query::<Value>(&remove).await;
+        // The command may have run even if its reply was lost.
         for _ in 0..RELIST_ATTEMPTS {
             match self.relist(id).await {
-                Ok(()) => return forgotten.map(drop),
+                Ok(()) => return removed.map(drop),
                 Err(_) => tokio::time::sleep(RELIST_PAUSE).await,
             }
         }
-        forgotten.map(drop)
+        removed.map(drop)
     }
 
     async fn relist(&self, id: AgentId) -> Result<(), StoreError> {
@@ -162,10 +165,10 @@ impl RedisStore {
     /// Whether an agent is registered or has sessions.
     async fn in_use(&self, id: AgentId) -> Result<bool, StoreError> {
         let names = AgentKeys::of(id);
-        let mut look = pipe();
-        look.cmd("HEXISTS").arg(names.agent).arg("c");
-        look.cmd("EXISTS").arg(names.index);
-        let replies = self.shared.connection.pipeline(&look).await?;
+        let mut lookup = pipe();
+        lookup.cmd("HEXISTS").arg(names.agent).arg("c");
+        lookup.cmd("EXISTS").arg(names.index);
+        let replies = self.shared.connection.pipeline(&lookup).await?;
         Ok(replies.iter().any(|reply| *reply != Value::Int(0)))
     }
 }

@@ -1,4 +1,4 @@
-//! Pages of sessions and agents: a constant number of flights, whatever is stored.
+//! Pages of sessions and agents. A page takes a constant number of round trips, however much is stored.
 
 use redis::{Value, cmd, pipe};
 
@@ -10,14 +10,14 @@ use crate::{
 };
 
 impl RedisStore {
-    /// The sessions in an agent's index.
+    /// Returns the sessions in an agent's index.
     pub(super) async fn index(&self, index: &str) -> Result<Vec<SessionId>, StoreError> {
         let mut zrange = cmd("ZRANGE");
         zrange.arg(index).arg(0).arg(-1);
         keys::session_ids(self.shared.connection.query(&zrange).await?)
     }
 
-    /// The agent of a session, for the name of its index.
+    /// Returns the agent of a session, to find the agent's index.
     pub(super) async fn agent_of(&self, id: SessionId) -> Result<Option<AgentId>, StoreError> {
         let (first, last) = record::AGENT_RANGE;
         let mut getrange = cmd("GETRANGE");
@@ -58,9 +58,10 @@ impl RedisStore {
         })
     }
 
-    /// As many registered agents, from the cursor on, as are needed to fill a page, and the first one that is left for the
-    /// next page. What their indices hold is counted before it is read, since the indices can be long: of some agents first,
-    /// since those mostly have more than one session each, and of the others when they have not.
+    /// Returns as many registered agents, from the cursor on, as fill a page, and the first agent of the next page.
+    ///
+    /// It counts the entries of their indices before it reads them, because an index can be long. It counts a quarter of the agents
+    /// first: most agents have several sessions, so they often fill the page.
     async fn agents_with_enough(
         &self,
         after: Option<SessionCursor>,
@@ -75,8 +76,8 @@ impl RedisStore {
             for agent in &items[enough..until] {
                 counts.cmd("ZCARD").arg(keys::AgentKeys::of(*agent).index);
             }
-            for reply in self.flight(&counts).await? {
-                // The cursor's own agent may have been passed in part.
+            for reply in self.send_all(&counts).await? {
+                // The sessions of the cursor's agent may be on the page before, so they do not count.
                 if first != Some(items[enough]) {
                     entries += redis::from_redis_value::<usize>(reply).map_err(keys::unexpected)?;
                 }
@@ -120,7 +121,7 @@ impl RedisStore {
             .collect()
     }
 
-    /// What the agents' indices hold behind the cursor, newest first within an agent.
+    /// Returns the indexed sessions after the cursor, newest first within an agent.
     async fn session_ids(
         &self,
         agents: &[AgentId],
@@ -132,7 +133,7 @@ impl RedisStore {
             indices.cmd("ZRANGE").arg(index).arg(0).arg(-1);
         }
         let mut ids = Vec::new();
-        for (agent, reply) in agents.iter().zip(self.flight(&indices).await?) {
+        for (agent, reply) in agents.iter().zip(self.send_all(&indices).await?) {
             let members: Vec<Vec<u8>> = redis::from_redis_value(reply).map_err(keys::unexpected)?;
             let mut sessions = members
                 .iter()
@@ -152,28 +153,30 @@ impl RedisStore {
         Ok(ids)
     }
 
-    /// The records that are still there and not revoked. One that cannot be understood is left out, and in the log, so that
-    /// it hides no other: nobody is let pass by a list.
+    /// Reads the records that exist and are not revoked. A record that cannot be parsed is logged and left out, so that it does not hide
+    /// the others. A list admits no request.
     async fn records(&self, ids: &[(AgentId, SessionId)]) -> Result<Vec<SessionRecord>, StoreError> {
         let mut reads = pipe();
-        // What lies in one hash slot can be asked for at once.
+        // The keys of an agent are in one hash slot, so one MGET reads them.
         for of_agent in ids.chunk_by(|a, b| a.0 == b.0) {
             let keys: Vec<_> = of_agent.iter().map(|(_, id)| keys::session_key(*id)).collect();
             reads.cmd("MGET").arg(keys);
         }
         let mut packed = Vec::with_capacity(ids.len());
-        for reply in self.flight(&reads).await? {
+        for reply in self.send_all(&reads).await? {
             packed.extend(redis::from_redis_value::<Vec<Option<Vec<u8>>>>(reply).map_err(keys::unexpected)?);
         }
         let mut records = Vec::with_capacity(ids.len());
         for ((_, id), packed) in ids.iter().zip(packed) {
             match packed.map(|packed| record::unpack(*id, &packed)).transpose() {
                 Ok(record) => records.extend(record),
-                Err(error) => tracing::error!(session = %id, %error, "left out of a list"),
+                Err(error) => {
+                    tracing::error!(session = %id, %error, "left out of a list: the record cannot be parsed")
+                }
             }
         }
         records.retain(|record| record.revoked_at.is_none());
-        // As they were asked for: by agent, newest first.
+        // By agent, newest first.
         records.sort_unstable_by(|a, b| a.agent_id.cmp(&b.agent_id).then(b.id.cmp(&a.id)));
         Ok(records)
     }
@@ -193,10 +196,12 @@ impl RedisStore {
             reads.cmd("HMGET").arg(key).arg(&keys::AGENT_FIELDS);
         }
         let mut items = Vec::new();
-        for (id, reply) in ids.iter().zip(self.flight(&reads).await?) {
+        for (id, reply) in ids.iter().zip(self.send_all(&reads).await?) {
             match keys::agent(*id, reply) {
                 Ok(agent) => items.extend(agent),
-                Err(error) => tracing::error!(agent = %id, %error, "left out of a list"),
+                Err(error) => {
+                    tracing::error!(agent = %id, %error, "left out of a list: the record cannot be parsed")
+                }
             }
         }
         Ok(Page {
@@ -205,8 +210,8 @@ impl RedisStore {
         })
     }
 
-    /// Sends all commands at once; none is no command.
-    async fn flight(&self, commands: &redis::Pipeline) -> Result<Vec<Value>, StoreError> {
+    /// Sends all commands in one round trip. Without commands it sends nothing.
+    async fn send_all(&self, commands: &redis::Pipeline) -> Result<Vec<Value>, StoreError> {
         if commands.is_empty() {
             return Ok(Vec::new());
         }

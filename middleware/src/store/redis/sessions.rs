@@ -1,4 +1,4 @@
-//! What sessions need of Redis.
+//! Sessions in Redis: the store trait, and the calls of its scripts.
 
 use std::{
     fmt,
@@ -27,12 +27,12 @@ use crate::{
     },
 };
 
-/// Seconds by which the clocks of servers may differ before one of them takes another's sessions for long gone.
+/// Seconds by which the clocks of servers may differ. With more, one server may remove another's session from an index too early.
 const CLOCK_MARGIN: u64 = 3600;
 
-/// For how long a creation that failed is taken back, once the server answers again: half a minute.
-const TAKE_BACK_ATTEMPTS: usize = 60;
-const TAKE_BACK_PAUSE: Duration = Duration::from_millis(500);
+/// The attempts to revoke a session whose creation failed, over half a minute.
+const REVOKE_ATTEMPTS: usize = 60;
+const REVOKE_PAUSE: Duration = Duration::from_millis(500);
 
 /// The future of [`RedisStore`]'s reads.
 pub struct RedisRead(Pin<Box<dyn Future<Output = Result<Option<SessionRecord>, StoreError>> + Send>>);
@@ -63,7 +63,7 @@ impl SessionStore for RedisStore {
 
     async fn create(&self, session: &NewSession) -> Result<CreateOutcome, StoreError> {
         let record = &session.record;
-        // One flight, the registry first: an entry without sessions is harmless.
+        // One round trip, the registry first: an entry without sessions is harmless.
         let mut register = cmd("ZADD");
         register
             .arg(keys::REGISTRY)
@@ -78,9 +78,9 @@ impl SessionStore for RedisStore {
             registered?;
             created
         };
-        let unless_done = TakeBack::armed(self, session);
+        let revoke = RevokeOnDrop::new(self, session);
         let created = self.shared.connection.within(create).await?;
-        unless_done.disarm();
+        revoke.disarm();
         created.ok_or_else(|| StoreError::Unexpected("a fresh session id is in use".into()))
     }
 
@@ -194,14 +194,14 @@ impl RedisStore {
         packed.map(|packed| record::unpack(id, &packed)).transpose()
     }
 
-    /// Calls create.lua, and again with the active sessions when one of them is to give way: a script names all its keys.
-    /// Each time that others are active by then, another change has got through; the deadline bounds it. `None` when there is
-    /// a session with this id, which is not to be taken back.
+    /// Calls create.lua. If an active session has to be evicted, it calls the script again with the keys of the active sessions, since a
+    /// script names all its keys. It repeats that while other changes alter the active sessions; the deadline limits it. `None` if the id
+    /// is in use: then that session must not be revoked.
     async fn add(&self, session: &NewSession) -> Result<Option<CreateOutcome>, StoreError> {
-        let mut giving_way = Vec::new();
+        let mut evictable = Vec::new();
         loop {
-            let call = creation(session, &giving_way);
-            let _invalidate = self.shared.near.invalidate_on_drop(giving_way.clone());
+            let call = creation(session, &evictable);
+            let _invalidate = self.shared.near.invalidate_on_drop(evictable.clone());
             return match self.shared.connection.script(&CREATE, &call).await? {
                 Value::Int(1) => Ok(Some(CreateOutcome::Created { evicted: Vec::new() })),
                 Value::Int(0) => Ok(Some(CreateOutcome::LimitReached)),
@@ -213,7 +213,7 @@ impl RedisStore {
                         keys::session_ids(ids).map(|evicted| Some(CreateOutcome::Created { evicted }))
                     }
                     Ok([Value::Int(0), Value::Array(ids)]) => {
-                        giving_way = keys::session_ids(ids)?;
+                        evictable = keys::session_ids(ids)?;
                         continue;
                     }
                     other => Err(unknown_reply("create", other)),
@@ -223,33 +223,33 @@ impl RedisStore {
         }
     }
 
-    /// Revokes, in the background, a session that may have been created although its creation failed: its token was given to
-    /// nobody, but it would count against the agent's limit. On the same connection it runs after the creation.
-    fn take_back(&self, id: SessionId, agent: AgentId, now: Timestamp) {
+    /// Revokes a session in the background, because it may exist although its creation failed. Nobody has its token, but it counts
+    /// against the agent's limit. The same connection keeps the order, so this runs after the creation.
+    fn revoke_in_background(&self, id: SessionId, agent: AgentId, now: Timestamp) {
         let store = self.clone();
-        // What is dropped outside a runtime cannot be taken back.
+        // Without a runtime nothing can be sent.
         let Ok(runtime) = tokio::runtime::Handle::try_current() else {
             return;
         };
         runtime.spawn(async move {
             let _invalidate = store.shared.near.invalidate_on_drop(vec![id]);
             let call = revocation(id, agent, now);
-            for _ in 0..TAKE_BACK_ATTEMPTS {
+            for _ in 0..REVOKE_ATTEMPTS {
                 let revoked = store.shared.connection.script::<i64>(&REVOKE, &call);
                 if store.shared.connection.within(revoked).await.is_ok() {
                     return;
                 }
-                tokio::time::sleep(TAKE_BACK_PAUSE).await;
+                tokio::time::sleep(REVOKE_PAUSE).await;
             }
         });
     }
 }
 
-/// Takes a creation back when it failed or was given up, unless it is disarmed.
-struct TakeBack<'a>(Option<(&'a RedisStore, &'a NewSession)>);
+/// Revokes the session of a failed or cancelled creation when it is dropped, unless it is disarmed.
+struct RevokeOnDrop<'a>(Option<(&'a RedisStore, &'a NewSession)>);
 
-impl<'a> TakeBack<'a> {
-    const fn armed(store: &'a RedisStore, session: &'a NewSession) -> Self {
+impl<'a> RevokeOnDrop<'a> {
+    const fn new(store: &'a RedisStore, session: &'a NewSession) -> Self {
         Self(Some((store, session)))
     }
 
@@ -258,16 +258,16 @@ impl<'a> TakeBack<'a> {
     }
 }
 
-impl Drop for TakeBack<'_> {
+impl Drop for RevokeOnDrop<'_> {
     fn drop(&mut self) {
         if let Some((store, session)) = self.0 {
-            store.take_back(session.record.id, session.record.agent_id, session.now);
+            store.revoke_in_background(session.record.id, session.record.agent_id, session.now);
         }
     }
 }
 
-/// The call of create.lua.
-fn creation(session: &NewSession, giving_way: &[SessionId]) -> ScriptCall {
+/// Builds the call of create.lua.
+fn creation(session: &NewSession, evictable: &[SessionId]) -> ScriptCall {
     let record = &session.record;
     let names = AgentKeys::of(record.agent_id);
     let at_limit: &[u8] = match session.on_limit {
@@ -289,9 +289,9 @@ fn creation(session: &NewSession, giving_way: &[SessionId]) -> ScriptCall {
         .number(session.now.0.saturating_sub(margin))
         .arg(record::pack(record))
         .arg(record::moment(session.now));
-    let mut giving_way = giving_way.to_vec();
-    giving_way.sort_unstable();
-    for id in giving_way {
+    let mut evictable = evictable.to_vec();
+    evictable.sort_unstable();
+    for id in evictable {
         call = call
             .key(keys::session_key(id))
             .arg(*id.as_uuid().as_bytes())
@@ -300,7 +300,7 @@ fn creation(session: &NewSession, giving_way: &[SessionId]) -> ScriptCall {
     call
 }
 
-/// The call of revoke.lua.
+/// Builds the call of revoke.lua.
 fn revocation(id: SessionId, agent: AgentId, now: Timestamp) -> ScriptCall {
     ScriptCall::default()
         .key(keys::session_key(id))
