@@ -169,7 +169,7 @@ fn overlap_admits_only_the_previous_token_of_an_active_session() {
         ),
         (
             |case| {
-                case.last_renewal().previous_token_hash = Some(TokenHash::of("another of that generation"))
+                case.last_renewal().previous_token_hash = Some(TokenHash::of("another of that generation"));
             },
             ErrorKind::TokenSuperseded,
         ),
