@@ -155,7 +155,7 @@ async fn session_is_created_only_for_an_agent_of_the_given_directory() {
 }
 
 #[tokio::test]
-async fn session_of_a_deleted_agent_is_refused_by_the_store_itself() {
+async fn store_creates_no_session_for_a_deleted_agent() {
     let setup = setup();
     let agent = Agent::new(test_support::agent(), NOW);
     setup.store.register(&agent).await.unwrap();

@@ -49,7 +49,7 @@ async fn renewal_is_not_repeated_without_its_key() {
 }
 
 #[tokio::test]
-async fn a_renewal_without_a_key_cannot_be_repeated() {
+async fn renewal_without_a_key_cannot_be_repeated() {
     let setup = setup();
     let first = setup.create().await;
     setup.advance(TTL / 2);

@@ -3,11 +3,11 @@ mod credentials;
 mod flow;
 
 mod optional;
+mod outcomes;
 mod query;
 mod renewal;
 mod replaced;
 mod token_header;
-mod verdicts;
 
 use http::{HeaderValue, Request, header};
 

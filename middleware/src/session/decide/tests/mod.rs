@@ -1,4 +1,5 @@
 mod replaced;
+mod reuse;
 mod times;
 
 use super::*;
