@@ -13,13 +13,14 @@ const GRPC: &[u8] = b"application/grpc";
 const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 const GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
 
-/// Whether a request is a gRPC or gRPC-Web request, by its `Content-Type`: `application/grpc`, followed by nothing, `+`, `-` or `;`.
+/// Whether a request is a gRPC or gRPC-Web request, by its `Content-Type`: `application/grpc`, followed by nothing, `+`, `-`, `;` or
+/// a space.
 pub(super) fn is_grpc(request_headers: &HeaderMap) -> bool {
     let media_type = request_headers.get(header::CONTENT_TYPE);
     media_type.is_some_and(|media_type| {
         let media_type = media_type.as_bytes().to_ascii_lowercase();
         let rest = media_type.strip_prefix(GRPC);
-        rest.is_some_and(|rest| matches!(rest.first(), None | Some(b'+' | b'-' | b';')))
+        rest.is_some_and(|rest| matches!(rest.first(), None | Some(b'+' | b'-' | b';' | b' ' | b'\t')))
     })
 }
 

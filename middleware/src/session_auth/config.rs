@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use http::{Request, header};
+use http::{HeaderMap, HeaderName, Request, header};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -88,11 +88,19 @@ impl<St: SessionStore> SessionAuthConfig<St> {
     }
 }
 
-/// Marks the token as sensitive, so that a log line of an inner service does not show it.
+/// Marks every value that can hold a token as sensitive, so that a log line of an inner service does not show it.
 pub(super) fn redact_token<B>(request: &mut Request<B>, verifier: &TokenVerifier) {
-    for name in [&header::AUTHORIZATION, verifier.header_name()] {
-        if let Some(credentials) = request.headers_mut().get_mut(name) {
-            credentials.set_sensitive(true);
-        }
+    let headers = request.headers_mut();
+    redact(headers, &header::AUTHORIZATION);
+    if *verifier.header_name() != header::AUTHORIZATION {
+        redact(headers, verifier.header_name());
+    }
+}
+
+fn redact(headers: &mut HeaderMap, name: &HeaderName) {
+    if headers.contains_key(name)
+        && let header::Entry::Occupied(mut values) = headers.entry(name)
+    {
+        values.iter_mut().for_each(|value| value.set_sensitive(true));
     }
 }

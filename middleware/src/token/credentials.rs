@@ -56,6 +56,13 @@ impl TokenVerifier {
     /// The error for a value that holds no valid token, with the mistake in its detail.
     fn explain(&self, value: &HeaderValue) -> AuthError {
         let name = self.name();
+        if self.header == header::AUTHORIZATION
+            && after_scheme(value.as_bytes()).is_none()
+            && value.to_str().is_err()
+        {
+            // Credentials of another scheme, for another service.
+            return self.missing();
+        }
         let Ok(text) = value.to_str() else {
             return invalid(format!("The {name} header has characters outside ASCII."));
         };
@@ -64,10 +71,12 @@ impl TokenVerifier {
                 return if self.contains_token(text) {
                     invalid("The scheme Bearer is missing before the token.".to_owned())
                 } else {
-                    // Credentials of another scheme, for somebody else.
+                    // Credentials of another scheme, for another service.
                     self.missing()
                 };
             }
+            // A proxy may send its header empty for a request without a token.
+            None if text.trim_matches(' ').is_empty() => return self.missing(),
             None => text.trim_matches(' '),
             Some([]) => "",
             Some([b'\t', ..]) => return invalid("A tab follows Bearer, where a space must be.".to_owned()),

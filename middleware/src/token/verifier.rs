@@ -180,8 +180,9 @@ impl TokenVerifier {
 
     /// Whether a text contains one of these tokens, by its prefix. Used to find tokens where they must not be.
     pub(super) fn contains_token(&self, text: &str) -> bool {
-        text.split_once(PublicToken::HEADER)
-            .is_some_and(|(before, _)| before.ends_with(&self.rules.load().prefix))
+        let rules = self.rules.load();
+        text.match_indices(PublicToken::HEADER)
+            .any(|(at, _)| text[..at].ends_with(&rules.prefix))
     }
 }
 

@@ -110,6 +110,7 @@ fn message_is_percent_encoded() {
 fn every_grpc_media_type_is_answered_with_itself() {
     for media_type in [
         "application/grpc",
+        "application/grpc ; a=b",
         "application/grpc+proto",
         "application/grpc+json",
         "application/grpc;charset=utf-8",

@@ -9,6 +9,7 @@ use super::RenewalAuth;
 use crate::{
     clock::{Clock, SystemClock},
     error::AuthError,
+    id::SessionId,
     response::Rejections,
     store::SessionStore,
     token::TokenVerifier,
@@ -21,8 +22,9 @@ use crate::{
 /// [`SessionManager::renew`](crate::SessionManager::renew). A replaced token is therefore told `SESSION_RENEWAL_MISMATCH`. The layer
 /// always reads the store.
 ///
-/// If the path ends with `/{id}/renew`, the id must be that of the token's session: else `VALIDATION_FAILED`, or 404
-/// `SESSION_NOT_FOUND`. [`session_id`](Self::session_id) finds the id in paths of another form.
+/// If the path ends with `/sessions/{id}/renew`, or with a UUID before `/renew`, the id must be that of the token's session: else
+/// `VALIDATION_FAILED`, or 404 `SESSION_NOT_FOUND`. A path of another form names no session. [`session_id`](Self::session_id)
+/// finds the id in such paths.
 #[derive(Clone)]
 pub struct RenewalLayer<St> {
     pub(super) config: Arc<RenewalConfig<St>>,
@@ -108,8 +110,8 @@ impl<St> std::fmt::Debug for RenewalLayer<St> {
     }
 }
 
-/// The segment before a last segment `renew`.
+/// The id in a path that ends with `/sessions/{id}/renew`, or with a UUID before `/renew`: a nested router removes the prefix.
 fn id_before_renew(path: &str) -> Option<&str> {
-    let (_, id) = path.strip_suffix("/renew")?.rsplit_once('/')?;
-    Some(id)
+    let (before, id) = path.strip_suffix("/renew")?.rsplit_once('/')?;
+    (before.ends_with("/sessions") || id.parse::<SessionId>().is_ok()).then_some(id)
 }

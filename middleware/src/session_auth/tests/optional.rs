@@ -87,3 +87,26 @@ async fn missing_token_is_rejected_unless_the_layer_is_optional() {
     assert!(pass(&layer, Request::new(())).await.is_err());
     assert!(pass(&layer.optional(), Request::new(())).await.is_ok());
 }
+
+/// Credentials of another scheme are for another service, whatever their bytes are.
+#[tokio::test]
+async fn optional_layer_admits_credentials_of_another_scheme() {
+    let layer = access(Stub::answering(Ok(Some(record(&claims()))))).optional();
+    for value in [&b"Basic caf\xe9"[..], b"Basic eA==", b"Digest x"] {
+        let mut request = Request::new(());
+        let value = HeaderValue::from_bytes(value).unwrap();
+        request.headers_mut().insert(header::AUTHORIZATION, value);
+        pass(&layer, request).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn optional_layer_admits_an_empty_token_header() {
+    let name = http::HeaderName::from_static("x-session-token");
+    let layer = access(Stub::answering(Ok(Some(record(&claims()))))).optional();
+    for name in [name, header::AUTHORIZATION] {
+        let mut request = Request::new(());
+        request.headers_mut().insert(&name, HeaderValue::from_static(""));
+        pass(&layer.clone().header(name), request).await.unwrap();
+    }
+}

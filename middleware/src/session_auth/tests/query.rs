@@ -71,3 +71,12 @@ async fn token_with_the_configured_prefix_is_found_in_the_query() {
     let missing = rejection("wai_sess_v4.public.x").await;
     assert_eq!(challenge(&missing), CHALLENGE_MISSING);
 }
+
+#[tokio::test]
+async fn token_is_found_in_the_query_after_another_paseto_header() {
+    let token = sign(&claims()).expose().to_owned();
+    let layer = access(Stub::answering(Ok(Some(record(&claims())))));
+    let mut request = request(&claims());
+    *request.uri_mut() = format!("/path?x=v4.public.a+{token}").parse().unwrap();
+    assert!(pass(&layer, request).await.is_err());
+}

@@ -128,6 +128,8 @@ async fn path_of_another_form_is_not_checked() {
     for path in [
         "/".to_owned(),
         "/renew".to_owned(),
+        "/v1/session/renew".to_owned(),
+        "/x/renew".to_owned(),
         format!("/v1/sessions/{OTHER_ID}"),
         format!("/v1/sessions/{OTHER_ID}/renew/"),
         format!("/v1/sessions/{OTHER_ID}/renewal"),

@@ -140,3 +140,20 @@ fn verifier_with_another_header_shares_keys_with_the_original() {
     verifier.set_keys([]);
     assert!(other.verify_request(&parts).is_err());
 }
+
+#[tokio::test]
+async fn every_value_that_can_hold_a_token_is_redacted() {
+    let name = http::HeaderName::from_static("x-session-token");
+    let layer = access(Stub::answering(Ok(Some(record(&claims()))))).header(name.clone());
+    let mut sent = Request::new(());
+    let token = HeaderValue::from_str(sign(&claims()).expose()).unwrap();
+    sent.headers_mut().insert(&name, token);
+    for _ in 0..2 {
+        sent.headers_mut()
+            .append(header::AUTHORIZATION, HeaderValue::from_static("Basic x"));
+    }
+    let admitted = pass(&layer, sent).await.unwrap();
+    assert!(admitted.headers()[name].is_sensitive());
+    let others = admitted.headers().get_all(header::AUTHORIZATION);
+    assert!(others.iter().all(HeaderValue::is_sensitive));
+}
