@@ -54,7 +54,7 @@
 //!    and from `RENEWAL_TOO_EARLY` answers. So the local clock may be wrong by hours. The token's signature is not checked for this,
 //!    and its times are used for nothing else.
 //! 9. [`open`](ClientSessionBuilder::open) fails with an [`OpenError`] if a renewed session could not be saved, or if the URI is not
-//!    that of this session's server. A token is never sent to the target of a redirect.
+//!    that of this session's server. It follows no redirects: the HTTP client must not do so either, since the token would go along.
 
 mod attempt;
 mod backoff;

@@ -11,8 +11,8 @@ use tokio::time::Instant;
 use tower::BoxError;
 
 use super::{
-    beside,
-    write::{create, keep_access},
+    access::{cannot_create, create, keep_access},
+    read::beside,
 };
 
 /// The longest time that another process may hold the lock.
@@ -67,18 +67,6 @@ fn open(lock: &Path, session: &Path) -> io::Result<File> {
     }
 }
 
-/// An error that names the file, and the cure if the directory is not writable.
-pub(super) fn cannot_create(path: &Path, error: &io::Error) -> BoxError {
-    let path = path.display();
-    match error.kind() {
-        io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied => format!(
-            "{path}: {error}; the session's directory must be writable: mount the directory, writable, and not the file alone"
-        ),
-        _ => format!("{path}: {error}"),
-    }
-    .into()
-}
-
 /// An error that names the file, and the cure if the file system has no locks.
 fn cannot_lock(path: &Path, error: &io::Error) -> BoxError {
     /// "No locks available", which has no [`io::ErrorKind`].
@@ -109,16 +97,6 @@ mod tests {
                 has_cure,
                 "{error}"
             );
-        }
-    }
-
-    #[test]
-    fn a_directory_that_is_not_writable_is_reported_with_its_cure() {
-        // EROFS, EACCES and ENOSPC.
-        for (code, has_cure) in [(30, true), (13, true), (28, false)] {
-            let error = cannot_create(Path::new("/s.lock"), &io::Error::from_raw_os_error(code)).to_string();
-            assert!(error.starts_with("/s.lock: "), "{error}");
-            assert_eq!(error.contains("mount the directory"), has_cure, "{error}");
         }
     }
 }

@@ -1,6 +1,8 @@
 //! A session in a file.
 
+mod access;
 mod lock;
+mod read;
 #[cfg(all(test, unix))]
 mod tests;
 mod write;
@@ -73,7 +75,7 @@ impl FileStorage {
 
 impl SessionStorage for FileStorage {
     async fn load(&self) -> Result<SavedSession, BoxError> {
-        self.blocking(read).await
+        self.blocking(read::read).await
     }
 
     async fn replace(&self, expected: &SavedSession, next: &SavedSession) -> Result<SavedSession, BoxError> {
@@ -81,7 +83,7 @@ impl SessionStorage for FileStorage {
         self.blocking(move |path| {
             let _lock = lock::acquire(path)?;
             write::finish_interrupted(path)?;
-            let saved = read(path)?;
+            let saved = read::read(path)?;
             if saved != expected {
                 return Ok(saved);
             }
@@ -95,40 +97,8 @@ impl SessionStorage for FileStorage {
         self.blocking(|path| {
             let _lock = lock::acquire(path)?;
             write::finish_interrupted(path)?;
-            write::check(path, &read(path)?)
+            write::check(path, &read::read(path)?)
         })
         .await
     }
-}
-
-/// Reads a session. While another process overwrites the file, or after a crash, its content is in the file `.new`.
-fn read(path: &Path) -> Result<SavedSession, BoxError> {
-    let content = read_file(path)?;
-    parse(path, &content).or_else(|_| {
-        let new = beside(path, "new");
-        let recovered = read_file(&new).and_then(|content| parse(&new, &content));
-        // The other process may have finished meanwhile.
-        recovered.or_else(|_| parse(path, &read_file(path)?))
-    })
-}
-
-fn read_file(path: &Path) -> Result<Vec<u8>, BoxError> {
-    fs::read(path).map_err(|error| format!("{}: {error}", path.display()).into())
-}
-
-/// Errors name the file and the place in it, and contain nothing of its content.
-fn parse(path: &Path, content: &[u8]) -> Result<SavedSession, BoxError> {
-    serde_json::from_slice(content).map_err(|error| {
-        let (line, column) = (error.line(), error.column());
-        let path = path.display();
-        format!("{path}: not a saved session (line {line}, column {column})").into()
-    })
-}
-
-/// The path of a file beside the session's: `session.json.lock`, for example.
-fn beside(path: &Path, extension: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".");
-    name.push(extension);
-    name.into()
 }

@@ -192,7 +192,7 @@ fn overwriting_compares_again_under_the_lock_of_the_file_itself() {
     let stored = write::overwrite(&path, session("2"), Some(&session("1"))).unwrap();
     assert_eq!(stored, session("3"), "another container has saved it");
     let stored = write::overwrite(&path, session("4"), Some(&session("3"))).unwrap();
-    assert_eq!((stored, read(&path).unwrap()), (session("4"), session("4")));
+    assert_eq!((stored, read::read(&path).unwrap()), (session("4"), session("4")));
 }
 
 #[tokio::test]

@@ -1,14 +1,18 @@
 //! Writing a session file: by replacing it, or in place where it cannot be replaced.
 
 use std::{
-    fs::{self, File, Metadata, OpenOptions},
+    fs::{self, File, OpenOptions},
     io::{self, Read, Write},
     path::Path,
 };
 
 use tower::BoxError;
 
-use super::{beside, lock, parse, read};
+use super::{
+    access::{cannot_create, create, keep_access},
+    lock,
+    read::{beside, parse, read, read_file},
+};
 use crate::client::storage::SavedSession;
 
 /// Writes a session, and returns the one that is stored afterwards. The caller holds the lock.
@@ -54,7 +58,7 @@ pub(super) fn check(path: &Path, session: &SavedSession) -> Result<(), BoxError>
 
 /// Completes a write in place that a crash has interrupted. The caller holds the lock.
 pub(super) fn finish_interrupted(path: &Path) -> Result<(), BoxError> {
-    let content = super::read_file(path)?;
+    let content = read_file(path)?;
     if parse(path, &content).is_ok() {
         return Ok(());
     }
@@ -66,7 +70,7 @@ pub(super) fn finish_interrupted(path: &Path) -> Result<(), BoxError> {
 fn prepare(path: &Path, next: &SavedSession) -> Result<(), BoxError> {
     let new = beside(path, "new");
     remove(&new)?;
-    let mut file = create(&new).map_err(|error| lock::cannot_create(&new, &error))?;
+    let mut file = create(&new).map_err(|error| cannot_create(&new, &error))?;
     let written = file.write_all(&serde_json::to_vec(next)?);
     written
         .and_then(|()| match fs::metadata(path) {
@@ -128,49 +132,13 @@ fn is_mount_point(error: &io::Error) -> bool {
 /// Removes a file, which need not exist.
 fn remove(path: &Path) -> Result<(), BoxError> {
     match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(lock::cannot_create(path, &error)),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(cannot_create(path, &error)),
         _ => Ok(()),
     }
 }
 
 fn named(path: &Path, error: &io::Error) -> BoxError {
     format!("{}: {error}", path.display()).into()
-}
-
-/// Creates a file that its owner alone can read. It must not exist.
-pub(super) fn create(path: &Path) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)
-}
-
-/// Gives a new file the owner, group and mode of another one, as far as the process may. If it may not set the group, the new file
-/// gets no rights for any group.
-#[cfg(unix)]
-pub(super) fn keep_access(file: &File, like: &Metadata) -> io::Result<()> {
-    use std::os::unix::fs::{MetadataExt, PermissionsExt, fchown};
-
-    let own = file.metadata()?;
-    let mut mode = like.mode() & 0o777;
-    let same_owner = own.uid() == like.uid() || fchown(file, Some(like.uid()), None).is_ok();
-    let same_group = own.gid() == like.gid() || fchown(file, None, Some(like.gid())).is_ok();
-    if !same_group {
-        tracing::warn!(
-            "this process may not set the group of the session's file: the group loses its access"
-        );
-        mode &= 0o707;
-    }
-    if !same_owner {
-        tracing::debug!("this process may not set the owner of the session's file");
-    }
-    file.set_permissions(fs::Permissions::from_mode(mode))
-}
-
-#[cfg(not(unix))]
-pub(super) fn keep_access(_: &File, _: &Metadata) -> io::Result<()> {
-    Ok(())
 }
 
 /// Makes a rename or a new file survive a crash of the machine.
