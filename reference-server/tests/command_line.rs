@@ -13,11 +13,14 @@ use http::Method;
 use serde_json::{Value, json};
 use session_auth_tests::{
     api::Api,
+    fixtures::renewal,
     redis::{self, TestRedis},
     server::{PASSWORD, cheap_hash},
 };
 use tower_session_auth::{
-    RedisStore, SessionManager, SigningKey, session::CreateSession, store::RedisStoreConfig,
+    RedisStore, SessionManager, SigningKey,
+    session::{CreateSession, OnReuse, RetryHash},
+    store::{RedisStoreConfig, SessionStore as _, SwapOutcome},
     token::TokenSigner,
 };
 
@@ -457,7 +460,7 @@ async fn inspect_prints_a_record_of_redis() {
     let url = redis.fresh_database();
     let store = RedisStore::open(&RedisStoreConfig::new(&*url)).expect("a store");
     let signer = TokenSigner::new(SigningKey::generate().expect("a key"));
-    let sessions = SessionManager::for_any_agent(store, signer);
+    let sessions = SessionManager::for_any_agent(store.clone(), signer);
     let agent = "6f1c7a52-2f39-4b0e-9c55-0b7f3e3d2a11".parse().expect("an id");
     let issued = sessions
         .create(CreateSession::new(agent))
@@ -475,6 +478,27 @@ async fn inspect_prints_a_record_of_redis() {
     assert_eq!(shown["key"], RedisStore::session_key(issued.record.id));
     assert_eq!(shown["maxRenewals"], 30);
     assert_eq!(shown["expiresAt"], issued.record.expires_at().0);
+    for absent in ["repeatableUntil", "previousTokenUntil", "onReuse"] {
+        assert_eq!(shown.get(absent), Some(&Value::Null), "{absent}");
+    }
+
+    let renewed_at = issued.record.created_at().plus(10);
+    let mut swap = renewal(&issued.record, "renewed", renewed_at);
+    let last_renewal = swap.next.last_renewal.as_mut().expect("a renewal");
+    last_renewal.replaced.previous_token_overlap = 5;
+    last_renewal.replaced.on_reuse = OnReuse::Revoke;
+    last_renewal.previous_token_hash = Some(issued.record.token_hash);
+    let key = "a-key-of-a-client".parse().expect("a key");
+    let proof = RetryHash::of(&issued.record.token_hash, &swap.next.token_hash, &key);
+    last_renewal.retry_hash = Some(proof);
+    let swapped = store.replace_token(&swap).await.expect("a renewal");
+    assert_eq!(swapped, SwapOutcome::Replaced);
+    let shown: Value = serde_json::from_str(&text(&inspect(&id).stdout)).expect("JSON");
+    assert_eq!(shown["repeatableUntil"], renewed_at.plus(60).0);
+    assert_eq!(shown["previousTokenUntil"], renewed_at.plus(5).0);
+    assert_eq!(shown["onReuse"], "revoke");
+    assert_eq!(shown["renewalCount"], 1);
+    assert_eq!(shown["lastRenewedAt"], renewed_at.0);
     sessions.revoke(issued.record.id).await.expect("a revocation");
     let shown: Value = serde_json::from_str(&text(&inspect(&id).stdout)).expect("JSON");
     assert_eq!(shown["status"], "REVOKED");
