@@ -171,7 +171,7 @@ impl RedisStore {
             match packed.map(|packed| record::unpack(*id, &packed)).transpose() {
                 Ok(record) => records.extend(record),
                 Err(error) => {
-                    tracing::error!(session = %id, %error, "left out of a list: the record cannot be parsed")
+                    tracing::error!(session = %id, %error, "left out of a list: the record cannot be parsed");
                 }
             }
         }
@@ -200,7 +200,7 @@ impl RedisStore {
             match keys::agent(*id, reply) {
                 Ok(agent) => items.extend(agent),
                 Err(error) => {
-                    tracing::error!(agent = %id, %error, "left out of a list: the record cannot be parsed")
+                    tracing::error!(agent = %id, %error, "left out of a list: the record cannot be parsed");
                 }
             }
         }
