@@ -12,11 +12,10 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderMap, Request, Response, StatusCode};
+use http::{Request, Response};
 use http_body_util::Full;
 use tokio::net::TcpListener;
 use tonic::{
-    Status,
     body::Body,
     client::GrpcService,
     transport::{Endpoint, Server, server::TcpIncoming},
@@ -24,21 +23,19 @@ use tonic::{
 use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
 use tower::{BoxError, Layer, Service, service_fn};
 use tower_session_auth::{
-    AuthError, AuthenticatedSession, MemoryStore, SessionAuthLayer, SessionManager, SigningKey,
-    TokenVerifier,
+    AuthenticatedSession, KeySet, MemoryStore, SessionAuthLayer, SessionAuthority, SigningKey,
     client::{ClientSession, MemoryStorage, SavedSession, SessionOver, SessionStorage},
     manager::IssuedSession,
     session::CreateSession,
-    token::TokenSigner,
 };
 
 #[tokio::main]
 async fn main() -> Result<(), BoxError> {
-    let key = SigningKey::generate()?;
-    let store = MemoryStore::new();
-    let verifier = TokenVerifier::new([key.verifying_key().clone()]);
-    let layer = SessionAuthLayer::new(verifier, store.clone());
-    let manager = SessionManager::new(store, TokenSigner::new(key));
+    let keys = KeySet::single(SigningKey::generate()?);
+    let authority = SessionAuthority::builder(keys, MemoryStore::new())
+        .any_agent()
+        .build()?;
+    let (layer, manager) = (authority.layer(), authority.manager());
     let address = start_server(layer.clone()).await?;
 
     let agent = "6f1c7a52-2f39-4b0e-9c55-0b7f3e3d2a11".parse()?;
@@ -99,22 +96,9 @@ async fn start_server(layer: SessionAuthLayer<MemoryStore>) -> Result<SocketAddr
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
     let address = listener.local_addr()?;
     let (_reporter, health) = tonic_health::server::health_reporter();
-    let server = Server::builder()
-        .layer(layer.on_rejection(reject))
-        .add_service(health);
+    let server = Server::builder().layer(layer).add_service(health);
     tokio::spawn(server.serve_with_incoming(TcpIncoming::from(listener)));
     Ok(address)
-}
-
-/// A gRPC client reads the status from `grpc-status`. The HTTP status is always 200.
-fn reject(error: &AuthError, _: &HeaderMap) -> Response<Full<Bytes>> {
-    let message = error.to_string();
-    let status = match error.status() {
-        StatusCode::UNAUTHORIZED => Status::unauthenticated(message),
-        StatusCode::SERVICE_UNAVAILABLE => Status::unavailable(message),
-        _ => Status::internal(message),
-    };
-    status.into_http()
 }
 
 /// The part of a session server that this example needs: `GET /v1/session`.

@@ -174,7 +174,22 @@ fn tonic_api() {
     assert!(example.process.wait().unwrap().success());
 }
 
-/// The address of the example `mounted_api`.
+/// The program of the crate `mounted-api`, which is outside of the workspace.
+fn mounted_api_program() -> PathBuf {
+    let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("mounted-api/Cargo.toml");
+    let target = program("").ancestors().nth(2).unwrap().join("mounted-api");
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo
+        .args(["build", "--quiet", "--locked", "--manifest-path"])
+        .arg(manifest);
+    cargo.arg("--target-dir").arg(&target);
+    assert!(cargo.status().unwrap().success());
+    target
+        .join("debug/mounted-api")
+        .with_extension(env::consts::EXE_EXTENSION)
+}
+
+/// The address of the example `mounted-api`.
 struct MountedApi {
     address: String,
 }
@@ -217,7 +232,7 @@ fn answers(answer: &str, status: u16, parts: &[&str]) {
 #[test]
 fn mounted_api() {
     let hash = hash_of("correct horse battery staple");
-    let example = Example::run(&program("mounted_api"), &["0", &hash]);
+    let example = Example::run(&mounted_api_program(), &["0", &hash]);
     let line = example.line("Listening on http://");
     let api = MountedApi {
         address: line.replace("Listening on http://", ""),
@@ -264,7 +279,7 @@ fn mounted_api() {
 
 #[test]
 fn main_of_mounted_api_has_at_most_25_lines() {
-    let source = include_str!("../mounted_api.rs");
+    let source = include_str!("../mounted-api/src/main.rs");
     let main = between(
         source,
         "async fn main() -> Result<(), Box<dyn Error>> {\n",

@@ -1,14 +1,14 @@
 //! An axum server that mounts the complete session API below `/auth`, and protects a route of its own.
 //!
-//! Run it with `cargo run -p session-auth-examples --example mounted_api PORT HASH`. Port 0 selects a free one. `HASH` is the hash of
-//! the administrator's password, as `session-auth-server hash-password` prints it.
+//! Run it in this folder with `cargo run -- PORT HASH`. Port 0 selects a free one. `HASH` is the hash of the administrator's password, as
+//! `session-auth-server hash-password` prints it.
 //!
-//! Administrators register agents and open sessions below `/auth`. Agents renew their sessions there, and call `/hello` with their
+//! Administrators register agents and create sessions below `/auth`. Agents renew their sessions there, and call `/hello` with their
 //! token. Stop the program with Ctrl-C.
 
 use std::{env, error::Error, net::SocketAddr};
 
-use axum::{Extension, Router, extract::ConnectInfo, routing::get};
+use axum::{Router, extract::ConnectInfo, routing::get};
 use tokio::net::TcpListener;
 use tower_session_auth::{
     AuthenticatedSession, KeySet, MasterAuthLayer, MemoryStore, SessionAuthority, SigningKey,
@@ -39,6 +39,6 @@ async fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-async fn hello(Extension(session): Extension<AuthenticatedSession>) -> String {
+async fn hello(session: AuthenticatedSession) -> String {
     format!("Hello, agent {}.\n", session.agent_id)
 }
