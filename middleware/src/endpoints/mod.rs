@@ -23,8 +23,6 @@ mod request_id;
 mod routes;
 mod sessions;
 mod state;
-#[cfg(test)]
-mod tests;
 
 pub(crate) use state::State;
 
