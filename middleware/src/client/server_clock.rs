@@ -9,6 +9,9 @@ use tokio::time::Instant;
 
 use crate::clock::{Clock, Timestamp};
 
+/// The difference of the two local clocks that counts as drift. A larger one means that the local clock was set or the machine slept.
+const MAX_JUMP: Duration = Duration::from_secs(2);
+
 /// An estimate of the session server's clock.
 ///
 /// Until the first answer it is the local clock. Afterwards it is the server's last known time plus the time since. The estimate is
@@ -49,8 +52,14 @@ impl ServerClock {
         }
     }
 
-    /// Sets the server's time at a moment.
+    /// Sets the server's time at a moment. If the local clock was set or the machine slept since then, the time is ignored: it is
+    /// unknown whether the server read its clock before or after.
     pub(super) fn set(&self, server: Timestamp, moment: Moment) {
+        let now = self.moment();
+        let elapsed = now.instant.duration_since(moment.instant).as_millis();
+        if u128::from(now.local).abs_diff(u128::from(moment.local) + elapsed) > MAX_JUMP.as_millis() {
+            return;
+        }
         let server = server.0.saturating_mul(1000);
         *self.anchor.lock().unwrap_or_else(PoisonError::into_inner) = Some(Anchor { server, moment });
     }
@@ -122,5 +131,15 @@ mod tests {
         assert_eq!(clock.now(), NOW.plus(600));
         clock.advance_to(NOW);
         assert_eq!(clock.now(), NOW.plus(600));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn answer_is_ignored_if_the_local_clock_jumped_since_its_request() {
+        let (local, clock) = clock(NOW);
+        clock.set(NOW, clock.moment());
+        let sent = clock.moment();
+        local.advance(Duration::from_secs(80));
+        clock.set(NOW.plus(80), sent);
+        assert_eq!(clock.now(), NOW.plus(80), "not 160 seconds later");
     }
 }
