@@ -26,7 +26,8 @@ pub fn announce(generated: &Generated, address: SocketAddr, policy: &SessionPoli
 
 /// The life of a session as shell commands, for `sh` with curl and sed.
 ///
-/// They run in a subshell that stops at the first unexpected answer and prints it. They use the shortest ttl, since a renewal
+/// They run in a subshell that stops at the first unexpected answer and prints it. They have no comments, since an interactive zsh
+/// does not accept them. They use the shortest ttl, since a renewal
 /// waits for half of it.
 #[must_use]
 pub fn walk_through(address: SocketAddr, password: &str, policy: &SessionPolicy) -> String {
@@ -37,26 +38,26 @@ pub fn walk_through(address: SocketAddr, password: &str, policy: &SessionPolicy)
 BASE=http://{address}
 PASSWORD={password}
 JSON='Content-Type: application/json'
-# call STATUS CURL-ARGUMENTS: prints the answer, and stops unless it has this status.
 call() {{
     want=$1; shift
     answer=$(curl -sS -w ' %{{http_code}}' "$@")
     test "${{answer##* }}" = "$want" || {{ echo "stopped: expected $want, got $answer" >&2; exit 1; }}
-    echo "${{answer% *}}"
+    printf '%s\n' "${{answer% *}}"
 }}
 field() {{ sed -n "s/.*\"$1\":\"\([^\"]*\)\".*/\1/p"; }}
 echo "An agent, and a session for it:"
 AGENT=$(call 201 $BASE/v1/agents -H "X-Master-Password: $PASSWORD" -H "$JSON" -d '{{"name":"demo"}}')
-AGENT=$(echo "$AGENT" | field id)
+AGENT=$(printf '%s\n' "$AGENT" | field id)
 CREATED=$(call 201 $BASE/v1/sessions -H "X-Master-Password: $PASSWORD" -H "$JSON" -d "{{\"agentId\":\"$AGENT\",\"ttl\":{ttl}}}")
-SESSION=$(echo "$CREATED" | field id); TOKEN=$(echo "$CREATED" | field token)
+SESSION=$(printf '%s\n' "$CREATED" | field id)
+TOKEN=$(printf '%s\n' "$CREATED" | field token)
 echo "The agent uses the session:"
 call 200 $BASE/v1/session -H "Authorization: Bearer $TOKEN"
 echo "A renewal is refused before half of the ttl has passed:"
 call 403 -X PUT $BASE/v1/sessions/$SESSION/renew -H "Authorization: Bearer $TOKEN"
 sleep {half}
 NEW=$(call 200 -X PUT $BASE/v1/sessions/$SESSION/renew -H "Authorization: Bearer $TOKEN")
-NEW=$(echo "$NEW" | field token)
+NEW=$(printf '%s\n' "$NEW" | field token)
 echo "After the renewal the old token is rejected and the new one works:"
 call 401 $BASE/v1/session -H "Authorization: Bearer $TOKEN"
 call 200 $BASE/v1/session -H "Authorization: Bearer $NEW"
