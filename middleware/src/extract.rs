@@ -28,30 +28,28 @@ use axum_core::{
     extract::{FromRequestParts, OptionalFromRequestParts},
     response::{IntoResponse, Response},
 };
+use bytes::Bytes;
 use http::request::Parts;
+use http_body_util::Full;
 
 use crate::{
     error::{AuthError, ErrorKind},
-    response::problem_response,
+    response::{Rejections, problem_response},
     session_auth::{AuthenticatedSession, NoSession, PresentedSession},
 };
 
-/// The rejection of an extractor: it answers with a problem document.
-#[derive(Debug)]
+/// The rejection of an extractor. Its response is that of the layer around the route: a problem document by default.
 pub struct SessionRejection(Box<Rejected>);
 
-#[derive(Debug)]
 struct Rejected {
     error: AuthError,
-    request_headers: http::HeaderMap,
+    response: http::Response<Full<Bytes>>,
 }
 
 impl SessionRejection {
-    fn new(error: AuthError, request: &Parts) -> Self {
-        Self(Box::new(Rejected {
-            error,
-            request_headers: request.headers.clone(),
-        }))
+    fn new(error: AuthError, rejections: &Rejections, request: &Parts) -> Self {
+        let response = rejections.respond(&error, &request.headers);
+        Self(Box::new(Rejected { error, response }))
     }
 
     /// The reason of the rejection.
@@ -63,20 +61,22 @@ impl SessionRejection {
 
 impl IntoResponse for SessionRejection {
     fn into_response(self) -> Response {
-        respond(&self.0.error, &self.0.request_headers)
+        self.0.response.map(Body::new)
+    }
+}
+
+impl std::fmt::Debug for SessionRejection {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("SessionRejection").field(&self.0.error).finish()
     }
 }
 
 /// A problem document with the realm `session`. It does not repeat the request id: use [`problem_response`] for that.
 impl IntoResponse for AuthError {
     fn into_response(self) -> Response {
-        respond(&self, &http::HeaderMap::new())
+        self.log_cause();
+        problem_response(&self, "session", &http::HeaderMap::new()).map(Body::new)
     }
-}
-
-fn respond(error: &AuthError, request_headers: &http::HeaderMap) -> Response {
-    error.log_cause();
-    problem_response(error, "session", request_headers).map(Body::new)
 }
 
 /// The session of the request. Without one, the rejection is a 401 if an [optional](crate::SessionAuthLayer::optional) layer
@@ -87,7 +87,7 @@ impl<S: Send + Sync> FromRequestParts<S> for AuthenticatedSession {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
         match session(parts)? {
             Some(session) => Ok(session),
-            None => Err(SessionRejection::new(AuthError::token_missing(), parts)),
+            None => Err(missing_session(parts)),
         }
     }
 }
@@ -122,9 +122,17 @@ fn session(parts: &Parts) -> Result<Option<AuthenticatedSession>, SessionRejecti
     }
 }
 
+/// The rejection of a request without a token that an optional layer admitted.
+fn missing_session(parts: &Parts) -> SessionRejection {
+    match parts.extensions.get::<NoSession>() {
+        Some(NoSession { error, rejections }) => SessionRejection::new(error.clone(), rejections, parts),
+        None => missing_layer("SessionAuthLayer", parts),
+    }
+}
+
 fn missing_layer(layer: &'static str, parts: &Parts) -> SessionRejection {
     let error = AuthError::new(ErrorKind::InternalError).with_defect(MissingLayer(layer));
-    SessionRejection::new(error, parts)
+    SessionRejection::new(error, &Rejections::default(), parts)
 }
 
 /// A route extracts a session, but the layer that sets it is not around the route.
@@ -167,7 +175,10 @@ mod tests {
     #[tokio::test]
     async fn request_without_a_token_has_no_session() {
         let mut parts = parts();
-        parts.extensions.insert(NoSession);
+        parts.extensions.insert(NoSession {
+            error: AuthError::token_missing(),
+            rejections: Rejections::default(),
+        });
         assert_eq!(optional(&mut parts).await, Ok(None));
         assert_eq!(required(&mut parts).await, Err(StatusCode::UNAUTHORIZED));
     }

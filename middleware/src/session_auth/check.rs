@@ -11,10 +11,7 @@ use http::{HeaderMap, Request, Response};
 use http_body_util::Full;
 use pin_project_lite::pin_project;
 
-use super::{
-    AuthenticatedSession,
-    config::{SessionAuthConfig, redact_token},
-};
+use super::{AuthenticatedSession, config::SessionAuthConfig};
 use crate::{
     auth_future::Authorize,
     error::{AuthError, ErrorKind},
@@ -84,12 +81,6 @@ impl<St: SessionStore> SessionAuthConfig<St> {
         session.previous_token = matched == MatchedToken::Previous;
         Ok(session)
     }
-
-    /// Adds the session to an admitted request.
-    pub(super) fn admit<B>(&self, request: &mut Request<B>, session: AuthenticatedSession) {
-        redact_token(request, &self.verifier);
-        request.extensions_mut().insert(session);
-    }
 }
 
 impl<St: SessionStore> Authorize for SessionCheck<St> {
@@ -110,7 +101,7 @@ impl<St: SessionStore> Authorize for SessionCheck<St> {
         };
         match this.config.decide(&record, this.token) {
             Ok(session) => {
-                this.config.admit(request, session);
+                request.extensions_mut().insert(session);
                 Poll::Ready(Ok(()))
             }
             Err(rejection) if rejection.event.is_none() => Poll::Ready(Err(rejection.into())),

@@ -80,17 +80,17 @@ impl<St: SessionStore> SessionAuthConfig<St> {
         }
     }
 
-    /// Verifies the token of a request, rules 1 and 2.
+    /// Verifies the token of a request, rules 1 and 2, and redacts it.
     pub(super) fn verify<B>(&self, request: Request<B>) -> (Request<B>, Result<VerifiedToken, AuthError>) {
-        let (parts, body) = request.into_parts();
+        let (mut parts, body) = request.into_parts();
         let verified = self.verifier.verify_request(&parts);
+        redact_token(&mut parts.headers, &self.verifier);
         (Request::from_parts(parts, body), verified)
     }
 }
 
 /// Marks every value that can hold a token as sensitive, so that a log line of an inner service does not show it.
-pub(super) fn redact_token<B>(request: &mut Request<B>, verifier: &TokenVerifier) {
-    let headers = request.headers_mut();
+pub(super) fn redact_token(headers: &mut HeaderMap, verifier: &TokenVerifier) {
     redact(headers, &header::AUTHORIZATION);
     if *verifier.header_name() != header::AUTHORIZATION {
         redact(headers, verifier.header_name());

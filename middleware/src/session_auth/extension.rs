@@ -4,8 +4,10 @@ use std::sync::Arc;
 
 use crate::{
     clock::Timestamp,
+    error::{AuthError, ErrorKind},
     id::{AgentId, SessionId},
-    session::{Constraints, SessionRecord},
+    response::Rejections,
+    session::{Constraints, SessionRecord, decide},
     token::{Claims, VerifiedToken},
 };
 
@@ -40,14 +42,20 @@ pub struct AuthenticatedSession {
 
 /// A verified token and its session, which is not revoked. It is not known whether the token is the current one.
 ///
-/// Only a [`RenewalLayer`](super::RenewalLayer) makes it, and only [`SessionManager::renew`](crate::SessionManager::renew) takes it.
-/// It does not authorize any other use.
+/// A [`RenewalLayer`](super::RenewalLayer) makes it for [`SessionManager::renew`](crate::SessionManager::renew). It does not authorize
+/// any other use.
 #[derive(Debug, Clone)]
 pub struct PresentedSession(Arc<(SessionRecord, VerifiedToken)>);
 
 /// Marks a request without a token that an [optional](super::SessionAuthLayer::optional) layer admitted.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct NoSession;
+#[derive(Clone)]
+#[cfg_attr(not(feature = "axum"), expect(dead_code, reason = "read by the extractor"))]
+pub(crate) struct NoSession {
+    /// The error for a handler that needs a session after all.
+    pub(crate) error: AuthError,
+    /// How the layer answers rejected requests.
+    pub(crate) rejections: Rejections,
+}
 
 impl AuthenticatedSession {
     /// The session that a layer makes of a record and the claims of its current token.
@@ -70,8 +78,13 @@ impl AuthenticatedSession {
 }
 
 impl PresentedSession {
-    pub(super) fn new(record: SessionRecord, token: VerifiedToken) -> Self {
-        Self(Arc::new((record, token)))
+    /// Presents a token and the record of its session, for a renewal layer of your own.
+    ///
+    /// # Errors
+    /// `SessionRevoked`, `InvalidToken`: see [`decide::check_session`].
+    pub fn new(record: SessionRecord, token: VerifiedToken) -> Result<Self, ErrorKind> {
+        decide::check_session(&record, &token)?;
+        Ok(Self(Arc::new((record, token))))
     }
 
     /// The session that the token belongs to.

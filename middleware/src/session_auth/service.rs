@@ -46,13 +46,14 @@ where
         match verified {
             Ok(token) => match config.first_step(token) {
                 FirstStep::Admitted(session) => {
-                    config.admit(&mut request, session);
+                    request.extensions_mut().insert(session);
                     ResponseFuture::admitted(request, self.inner.clone())
                 }
                 FirstStep::Read(check) => ResponseFuture::checking(check, request, self.inner.clone()),
             },
             Err(error) if config.optional && error.is_missing_token() => {
-                request.extensions_mut().insert(NoSession);
+                let rejections = config.rejections.clone();
+                request.extensions_mut().insert(NoSession { error, rejections });
                 ResponseFuture::admitted(request, self.inner.clone())
             }
             Err(error) => ResponseFuture::rejected(config.rejections.respond(&error, request.headers())),

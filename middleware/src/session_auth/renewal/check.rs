@@ -14,8 +14,8 @@ use crate::{
     auth_future::Authorize,
     error::{AuthError, ErrorKind},
     id::SessionId,
-    session::{SessionRecord, decide},
-    session_auth::{PresentedSession, config::redact_token},
+    session::SessionRecord,
+    session_auth::PresentedSession,
     store::SessionStore,
     token::VerifiedToken,
 };
@@ -41,22 +41,22 @@ impl<St: SessionStore> RenewalConfig<St> {
         record: Option<SessionRecord>,
         token: &VerifiedToken,
         named: Option<&str>,
-    ) -> Result<SessionRecord, AuthError> {
+    ) -> Result<PresentedSession, AuthError> {
         let Some(record) = record else {
             // A store removes a session some time after its expiry.
             token.check_expiry(self.clock.now()).map_err(AuthError::token)?;
             return Err(AuthError::token(ErrorKind::SessionNotFound));
         };
-        decide::check_session(&record, token).map_err(AuthError::token)?;
+        let presented = PresentedSession::new(record, token.clone()).map_err(AuthError::token)?;
         if let Some(named) = named {
             let named: SessionId = named
                 .parse()
                 .map_err(|error| AuthError::invalid("id", format!("{error}")))?;
-            if named != record.id {
+            if named != presented.session_id() {
                 return Err(ErrorKind::SessionNotFound.into());
             }
         }
-        Ok(record)
+        Ok(presented)
     }
 }
 
@@ -68,9 +68,7 @@ impl<St: SessionStore> Authorize for RenewalCheck<St> {
     ) -> Poll<Result<(), AuthError>> {
         let this = self.project();
         let record = ready!(this.read.poll(cx))?;
-        let record = this.config.check(record, this.token, this.named.as_deref())?;
-        redact_token(request, &this.config.verifier);
-        let presented = PresentedSession::new(record, this.token.clone());
+        let presented = this.config.check(record, this.token, this.named.as_deref())?;
         request.extensions_mut().insert(presented);
         Poll::Ready(Ok(()))
     }

@@ -9,7 +9,7 @@ use http_body::Body;
 use tower::Service;
 
 use super::{RenewalFuture, check::RenewalCheck, layer::RenewalConfig};
-use crate::{response::ResponseBody, store::SessionStore};
+use crate::{response::ResponseBody, session_auth::config::redact_token, store::SessionStore};
 
 /// The service of [`RenewalLayer`](super::RenewalLayer).
 #[derive(Clone)]
@@ -40,8 +40,10 @@ where
     }
 
     fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
-        let (parts, body) = request.into_parts();
-        match self.config.verifier.verify_request(&parts) {
+        let (mut parts, body) = request.into_parts();
+        let verified = self.config.verifier.verify_request(&parts);
+        redact_token(&mut parts.headers, &self.config.verifier);
+        match verified {
             Ok(token) => {
                 let check = RenewalCheck {
                     read: self.config.store.read(token.claims().session_id),
