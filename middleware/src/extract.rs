@@ -87,7 +87,7 @@ impl<S: Send + Sync> FromRequestParts<S> for AuthenticatedSession {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
         match session(parts)? {
             Some(session) => Ok(session),
-            None => Err(SessionRejection::new(AuthError::token_missing(), parts)),
+            None => Err(SessionRejection::new(AuthError::missing_token(), parts)),
         }
     }
 }
@@ -123,7 +123,7 @@ fn session(parts: &Parts) -> Result<Option<AuthenticatedSession>, SessionRejecti
 }
 
 fn missing_layer(layer: &'static str, parts: &Parts) -> SessionRejection {
-    let error = AuthError::new(ErrorKind::InternalError).with_defect(MissingLayer(layer));
+    let error = AuthError::new(ErrorKind::InternalError).with_internal_cause(MissingLayer(layer));
     SessionRejection::new(error, parts)
 }
 

@@ -44,14 +44,16 @@ impl<St: SessionStore> RenewalConfig<St> {
     ) -> Result<SessionRecord, AuthError> {
         let Some(record) = record else {
             // A store removes a session some time after its expiry.
-            token.check_expiry(self.clock.now()).map_err(AuthError::token)?;
-            return Err(AuthError::token(ErrorKind::SessionNotFound));
+            token
+                .check_expiry(self.clock.now())
+                .map_err(AuthError::for_token)?;
+            return Err(AuthError::for_token(ErrorKind::SessionNotFound));
         };
-        decide::check_session(&record, token).map_err(AuthError::token)?;
+        decide::check_session(&record, token).map_err(AuthError::for_token)?;
         if let Some(named) = named {
             let named: SessionId = named
                 .parse()
-                .map_err(|error| AuthError::invalid("id", format!("{error}")))?;
+                .map_err(|error| AuthError::invalid_field("id", format!("{error}")))?;
             if named != record.id {
                 return Err(ErrorKind::SessionNotFound.into());
             }
