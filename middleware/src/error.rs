@@ -157,7 +157,7 @@ impl AuthError {
 
     /// An error about the bearer token of a request: `SessionNotFound` becomes a 401 with a challenge.
     #[must_use]
-    pub const fn token(kind: ErrorKind) -> Self {
+    pub const fn for_token(kind: ErrorKind) -> Self {
         let mut error = Self::new(kind);
         if let ErrorKind::SessionNotFound = kind {
             error.challenge = Challenge::BearerInvalid;
@@ -167,7 +167,7 @@ impl AuthError {
 
     /// No bearer token was sent.
     #[must_use]
-    pub fn token_missing() -> Self {
+    pub fn missing_token() -> Self {
         let mut error = Self::new(ErrorKind::InvalidToken);
         error.challenge = Challenge::BearerMissing;
         error.with_detail("This request needs a session token: Authorization: Bearer …")
@@ -183,7 +183,7 @@ impl AuthError {
 
     /// `ValidationFailed` with one issue.
     #[must_use]
-    pub fn invalid(path: impl Into<String>, message: impl Into<String>) -> Self {
+    pub fn invalid_field(path: impl Into<String>, message: impl Into<String>) -> Self {
         Self::validation(vec![ValidationIssue::new(path, message)])
     }
 
@@ -203,7 +203,7 @@ impl AuthError {
 
     /// Adds a cause that an operator must look at: it is logged as an error.
     #[must_use]
-    pub(crate) fn with_defect(self, cause: impl Error + Send + Sync + 'static) -> Self {
+    pub(crate) fn with_internal_cause(self, cause: impl Error + Send + Sync + 'static) -> Self {
         let mut error = self.with_cause(cause);
         error.defect = true;
         error

@@ -131,7 +131,7 @@ fn missing_session(parts: &Parts) -> SessionRejection {
 }
 
 fn missing_layer(layer: &'static str, parts: &Parts) -> SessionRejection {
-    let error = AuthError::new(ErrorKind::InternalError).with_defect(MissingLayer(layer));
+    let error = AuthError::new(ErrorKind::InternalError).with_internal_cause(MissingLayer(layer));
     SessionRejection::new(error, &Rejections::default(), parts)
 }
 
@@ -176,7 +176,7 @@ mod tests {
     async fn request_without_a_token_has_no_session() {
         let mut parts = parts();
         parts.extensions.insert(NoSession {
-            error: AuthError::token_missing(),
+            error: AuthError::missing_token(),
             rejections: Rejections::default(),
         });
         assert_eq!(optional(&mut parts).await, Ok(None));

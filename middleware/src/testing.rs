@@ -32,7 +32,7 @@
 //!     .service(service_fn(async |_: Request<String>| {
 //!         Ok::<_, std::convert::Infallible>(Response::new(String::new()))
 //!     }));
-//! let issued = authority.open(authority.agent()).await;
+//! let issued = authority.create_session(authority.agent()).await;
 //! let request = || Request::builder().header("authorization", authority.bearer(&issued)).body(String::new()).unwrap();
 //!
 //! let response = service.clone().oneshot(request()).await.unwrap();
@@ -132,7 +132,7 @@ impl TestAuthority {
     }
 
     /// Creates a session with the default policy.
-    pub async fn open(&self, agent: AgentId) -> IssuedSession {
+    pub async fn create_session(&self, agent: AgentId) -> IssuedSession {
         let issued = self.authority.manager().create(CreateSession::new(agent)).await;
         issued.expect("the agent has less than its maximum of sessions")
     }

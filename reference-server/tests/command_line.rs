@@ -259,7 +259,7 @@ async fn server_uses_the_configured_redis_and_keys_and_stops_on_sigterm() {
         .expect(201);
     api.create(json!({ "agentId": agent, "ttl": 651 }))
         .await
-        .refused(400, "VALIDATION_FAILED");
+        .rejected(400, "VALIDATION_FAILED");
 
     server.signal("-TERM");
     assert_eq!(server.exit_code(), Some(0));

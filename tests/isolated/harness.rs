@@ -60,7 +60,7 @@ fn server_ends_when_the_test_panics() {
 }
 
 #[test]
-fn kill_closes_connections_and_refuses_new_ones() {
+fn kill_closes_connections_and_rejects_new_ones() {
     let _alone = alone();
     let mut redis = TestRedis::start();
     let client = redis::Client::open(redis.url()).expect("a valid URL");
@@ -125,8 +125,8 @@ fn server_gets_its_options_and_urls_contain_the_password() {
     assert_eq!(memory, ["maxmemory", "52428800"]);
 
     let without = format!("redis://127.0.0.1:{}", redis.port());
-    let refused = command::<String>(&without, &["GET", "key"]).expect_err("no password");
-    assert_eq!(refused.code(), Some("NOAUTH"));
+    let rejected = command::<String>(&without, &["GET", "key"]).expect_err("no password");
+    assert_eq!(rejected.code(), Some("NOAUTH"));
 }
 
 #[test]

@@ -14,7 +14,7 @@ async fn session_takes_at_most_300_bytes_of_redis_memory() {
     const EACH: u64 = 5;
     let layout = LayoutStore::start();
     let used = || {
-        let info: InfoDict = layout.ask(&["INFO", "memory"]);
+        let info: InfoDict = layout.query(&["INFO", "memory"]);
         info.get::<u64>("used_memory").unwrap()
     };
     layout.run_every_operation().await;
@@ -39,8 +39,8 @@ async fn session_takes_at_most_300_bytes_of_redis_memory() {
         AGENTS * EACH
     );
     let explain = || {
-        let stats: Value = layout.ask(&["MEMORY", "STATS"]);
-        let clients: String = layout.ask(&["CLIENT", "LIST"]);
+        let stats: Value = layout.query(&["MEMORY", "STATS"]);
+        let clients: String = layout.query(&["CLIENT", "LIST"]);
         format!("{before} bytes before; {stats:?}; {clients}")
     };
     assert!(each <= 300, "{each}: {}", explain());

@@ -128,7 +128,7 @@ async fn renewals_without_idempotency_keys_lose_sessions() {
                         match api.try_renew(&session.id, &session.token).await {
                             Some(reply) if reply.status == 200 => return Some(reply.issued()),
                             Some(reply) => {
-                                reply.refused(403, "SESSION_RENEWAL_MISMATCH");
+                                reply.rejected(403, "SESSION_RENEWAL_MISMATCH");
                                 return None;
                             }
                             None => tokio::time::sleep(Duration::from_millis(1)).await,

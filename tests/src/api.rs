@@ -127,7 +127,7 @@ impl Api {
     }
 
     /// Sends a request without credentials and body.
-    pub async fn open(&self, method: Method, path: &str) -> Reply {
+    pub async fn anonymous(&self, method: Method, path: &str) -> Reply {
         let request = Request::builder().method(method).uri(path);
         self.send(request.body(Full::default()).expect("a request")).await
     }
@@ -142,7 +142,7 @@ impl Api {
         self.master(Method::POST, "/v1/agents", Some(json!({}))).await
     }
 
-    /// Like [`open`](Self::open). Returns `None` if no response arrives.
+    /// Like [`anonymous`](Self::anonymous). Returns `None` if no response arrives.
     pub async fn try_open(&self, method: Method, path: &str) -> Option<Reply> {
         let request = Request::builder().method(method).uri(path);
         self.try_send(request.body(Full::default()).expect("a request"))
@@ -216,7 +216,7 @@ impl Reply {
 
     /// Asserts a rejection with this status and code, and the format of all error responses.
     #[track_caller]
-    pub fn refused(&self, status: u16, code: &str) {
+    pub fn rejected(&self, status: u16, code: &str) {
         assert_eq!((self.status, self.code()), (status, code), "{}", self.body);
         assert_eq!(self.header("content-type"), "application/problem+json");
         assert_eq!(self.header("cache-control"), "no-store");

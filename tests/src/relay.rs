@@ -64,17 +64,17 @@ impl Relay {
     }
 
     /// Redirects new connections to another port. Existing connections stay.
-    pub fn lead_to(&self, port: u16) {
+    pub fn redirect_to(&self, port: u16) {
         self.shared.target.send_replace(port);
     }
 
-    /// Holds back bytes from the server on the n-th connection, until `let_go`.
+    /// Holds back bytes from the server on the n-th connection, until `release`.
     pub fn hold(&self, connection: usize) {
         self.decide(connection, Fate::Holds);
     }
 
     /// Forwards again on a connection that was held, including the bytes held back.
-    pub fn let_go(&self, connection: usize) {
+    pub fn release(&self, connection: usize) {
         self.decide(connection, Fate::Passes);
     }
 

@@ -86,7 +86,7 @@ async fn invalid_session_body_is_rejected_with_the_path_of_each_issue() {
         ),
     ] {
         let reply = post(&server, "/v1/sessions", Some("application/json"), body).await;
-        reply.refused(400, "VALIDATION_FAILED");
+        reply.rejected(400, "VALIDATION_FAILED");
         assert_eq!(reply.issue_paths(), [path], "{body}: {}", reply.body);
     }
     let invalid_utf8 = post(
@@ -96,7 +96,7 @@ async fn invalid_session_body_is_rejected_with_the_path_of_each_issue() {
         b"{\"a\":\"\xff\"}",
     )
     .await;
-    invalid_utf8.refused(400, "VALIDATION_FAILED");
+    invalid_utf8.rejected(400, "VALIDATION_FAILED");
     let all = json!({ "agentId": UUID, "ttl": 1, "maxRenewals": 99, "absoluteLifetime": 0 });
     let all = server.api.create(all).await;
     assert_eq!(all.issue_paths(), ["ttl", "maxRenewals", "absoluteLifetime"]);
@@ -117,7 +117,7 @@ async fn invalid_agent_body_is_rejected_with_the_path_of_each_issue() {
             .api
             .master(Method::POST, "/v1/agents", Some(body.clone()))
             .await;
-        reply.refused(400, "VALIDATION_FAILED");
+        reply.rejected(400, "VALIDATION_FAILED");
         assert_eq!(reply.issue_paths(), [path], "{body}");
     }
     let longest = json!({ "name": "x".repeat(200) });
@@ -150,7 +150,7 @@ async fn invalid_ids_and_queries_are_rejected_with_the_name_of_each_issue() {
         (Method::DELETE, "/v1/sessions?agent=x&all=1", &["agent", "all"]),
     ] {
         let reply = server.api.master(method, path, None).await;
-        reply.refused(400, "VALIDATION_FAILED");
+        reply.rejected(400, "VALIDATION_FAILED");
         assert_eq!(reply.issue_paths(), issues, "{path}");
     }
 }
@@ -166,7 +166,7 @@ async fn body_must_be_json_and_within_the_size_limit() {
         Some("application/jsonp"),
     ] {
         let reply = post(&server, "/v1/agents", content_type, body()).await;
-        reply.refused(415, "UNSUPPORTED_MEDIA_TYPE");
+        reply.rejected(415, "UNSUPPORTED_MEDIA_TYPE");
     }
     for content_type in ["application/json; charset=utf-8", "Application/JSON"] {
         post(&server, "/v1/agents", Some(content_type), body())
@@ -175,16 +175,20 @@ async fn body_must_be_json_and_within_the_size_limit() {
     }
     let largest = format!("{{\"name\":\"{}\"}}", "x".repeat(65_536 - 11));
     let reply = post(&server, "/v1/agents", Some("application/json"), largest.clone()).await;
-    reply.refused(400, "VALIDATION_FAILED");
+    reply.rejected(400, "VALIDATION_FAILED");
     let reply = post(&server, "/v1/agents", Some("application/json"), largest + " ").await;
-    reply.refused(413, "PAYLOAD_TOO_LARGE");
+    reply.rejected(413, "PAYLOAD_TOO_LARGE");
 }
 
 #[tokio::test]
 async fn unknown_path_is_404_and_unknown_method_is_405() {
     let server = TestServer::memory().await;
     for path in ["/", "/v1", "/v1/sessions/", "/v1/sessions/x/y", "/favicon.ico"] {
-        server.api.open(Method::GET, path).await.refused(404, "NOT_FOUND");
+        server
+            .api
+            .anonymous(Method::GET, path)
+            .await
+            .rejected(404, "NOT_FOUND");
     }
     for (method, path, allow) in [
         (Method::PATCH, "/v1/sessions", "POST, GET, DELETE, HEAD"),
@@ -193,7 +197,7 @@ async fn unknown_path_is_404_and_unknown_method_is_405() {
         (Method::OPTIONS, "/healthz", "GET, HEAD"),
     ] {
         let reply = server.api.open(method, path).await;
-        reply.refused(405, "METHOD_NOT_ALLOWED");
+        reply.rejected(405, "METHOD_NOT_ALLOWED");
         assert_eq!(reply.header("allow"), allow);
     }
 }
@@ -234,17 +238,17 @@ async fn malformed_credentials_are_rejected() {
         &[("authorization", token.as_bytes())],
         &[("authorization", b"Bearer \xff\xfe")],
     ] {
-        with("/v1/session", headers).await.refused(401, "INVALID_TOKEN");
+        with("/v1/session", headers).await.rejected(401, "INVALID_TOKEN");
     }
     with(&format!("/v1/session?access_token={token}"), &[])
         .await
-        .refused(401, "INVALID_TOKEN");
+        .rejected(401, "INVALID_TOKEN");
     let both = with(
         &format!("/v1/session?t={token}"),
         &[("authorization", good.as_bytes())],
     )
     .await;
-    both.refused(401, "INVALID_TOKEN");
+    both.rejected(401, "INVALID_TOKEN");
     let encoded = token.replace('_', "%5F").replace('.', "%2e");
     for query in [&*format!("t={encoded}"), &*token, &format!("t=Bearer%20{token}")] {
         let reply = with(
@@ -252,7 +256,7 @@ async fn malformed_credentials_are_rejected() {
             &[("authorization", good.as_bytes())],
         )
         .await;
-        reply.refused(401, "INVALID_TOKEN");
+        reply.rejected(401, "INVALID_TOKEN");
     }
     let other = "/v1/session?access%5Ftoken=of-the-application";
     let other = with(other, &[("authorization", good.as_bytes())]).await;
@@ -263,7 +267,7 @@ async fn malformed_credentials_are_rejected() {
         &[("x-master-password", password), ("x-master-password", password)],
     )
     .await;
-    twice.refused(401, "INVALID_MASTER_PASSWORD");
+    twice.rejected(401, "INVALID_MASTER_PASSWORD");
 }
 
 #[tokio::test]
@@ -283,7 +287,7 @@ async fn detail_names_the_mistake_in_the_authorization_header() {
         let request = Request::get("/v1/session").header("authorization", &value);
         let request = request.body(Full::default()).expect("a request");
         let reply = server.api.send(request).await;
-        reply.refused(401, "INVALID_TOKEN");
+        reply.rejected(401, "INVALID_TOKEN");
         assert!(reply.text("detail").contains(detail), "{value}: {}", reply.body);
         assert_eq!(
             reply.header("www-authenticate"),
@@ -294,7 +298,7 @@ async fn detail_names_the_mistake_in_the_authorization_header() {
     let basic = Request::get("/v1/session").header("authorization", "Basic YTpi");
     let basic = basic.body(Full::default()).expect("a request");
     let basic = server.api.send(basic).await;
-    basic.refused(401, "INVALID_TOKEN");
+    basic.rejected(401, "INVALID_TOKEN");
     assert_eq!(basic.header("www-authenticate"), "Bearer realm=\"session\"");
 }
 

@@ -50,12 +50,12 @@ on_both_stores! {
         assert_eq!(counts(&replies), expected);
         let winner = replies.into_iter().find(|reply| reply.status == 200).expect("a winner").issued();
         server.api.access(&winner.token).await.expect(200);
-        server.api.access(&session.token).await.refused(401, "TOKEN_SUPERSEDED");
+        server.api.access(&session.token).await.rejected(401, "TOKEN_SUPERSEDED");
         let own = server.api.access(&winner.token).await.expect(200);
         assert_eq!(own.number("renewalCount"), 1);
     }
 
-    async fn no_session_survives_the_deletion_of_its_agent(server: TestServer) {
+    async fn deletion_of_an_agent_revokes_concurrently_created_sessions(server: TestServer) {
         for _ in 0..10 {
             let agent = server.api.agent().await;
             let mut creations = JoinSet::new();
@@ -67,8 +67,8 @@ on_both_stores! {
             server.api.master(Method::DELETE, &path, None).await.expect(200);
             for reply in creations.join_all().await {
                 if reply.status == 201 {
-                    let refused = server.api.access(&reply.text("token")).await;
-                    refused.refused(401, "SESSION_REVOKED");
+                    let rejected = server.api.access(&reply.text("token")).await;
+                    rejected.rejected(401, "SESSION_REVOKED");
                 } else {
                     assert!(["AGENT_NOT_FOUND", "SESSION_LIMIT_EXCEEDED"].contains(&reply.code()));
                 }

@@ -56,7 +56,7 @@ async fn connection_with_an_unfinished_head_is_closed() {
         let answer = rest(connect(&server, bytes).await).await;
         assert!(!answer.contains("200"), "{answer}");
     }
-    server.api.open(Method::GET, "/healthz").await.expect(200);
+    server.api.anonymous(Method::GET, "/healthz").await.expect(200);
 }
 
 #[tokio::test]
@@ -78,7 +78,7 @@ async fn connection_over_the_limit_waits_until_another_closes() {
 async fn in_flight_request_completes_during_shutdown() {
     let server = server(|_| {}).await;
     let mut stream = connect(&server, &unfinished()).await;
-    server.api.open(Method::GET, "/healthz").await.expect(200);
+    server.api.anonymous(Method::GET, "/healthz").await.expect(200);
     let address = server.address;
     let stopped = tokio::spawn(server.stop());
     while TcpStream::connect(address).await.is_ok() {
@@ -96,7 +96,7 @@ async fn in_flight_request_completes_during_shutdown() {
 async fn shutdown_does_not_wait_for_a_request_that_never_completes() {
     let server = server(|config| config.limits.shutdown = Duration::from_millis(50)).await;
     let _stream = connect(&server, &unfinished()).await;
-    server.api.open(Method::GET, "/healthz").await.expect(200);
+    server.api.anonymous(Method::GET, "/healthz").await.expect(200);
     timeout(SOON, server.stop())
         .await
         .expect("a stop within its bound");
@@ -117,5 +117,5 @@ async fn malformed_http_does_not_affect_other_connections() {
             "{bytes:?}: {answer}"
         );
     }
-    server.api.open(Method::GET, "/healthz").await.expect(200);
+    server.api.anonymous(Method::GET, "/healthz").await.expect(200);
 }

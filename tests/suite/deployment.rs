@@ -82,13 +82,13 @@ async fn servers_on_one_redis_see_changes_on_the_next_request() {
     one.api
         .access(&session.token)
         .await
-        .refused(401, "TOKEN_SUPERSEDED");
+        .rejected(401, "TOKEN_SUPERSEDED");
     one.api.access(&renewed.token).await.expect(200);
     other.api.revoke(&session.id).await.expect(200);
     one.api
         .access(&renewed.token)
         .await
-        .refused(401, "SESSION_REVOKED");
+        .rejected(401, "SESSION_REVOKED");
 }
 
 /// A server applies its own changes immediately, and those of another server after the invalidation.
@@ -116,7 +116,7 @@ async fn servers_with_a_near_cache_see_changes_of_each_other() {
         one.api
             .access(&session.token)
             .await
-            .refused(401, "TOKEN_SUPERSEDED");
+            .rejected(401, "TOKEN_SUPERSEDED");
         for _ in 0..50 {
             one.api.access(&renewed.token).await.expect(200);
             other.api.access(&renewed.token).await.expect(200);
@@ -127,7 +127,7 @@ async fn servers_with_a_near_cache_see_changes_of_each_other() {
             .api
             .access(&renewed.token)
             .await
-            .refused(401, "SESSION_REVOKED");
+            .rejected(401, "SESSION_REVOKED");
         let revoked = Instant::now();
         while observing.api.access(&renewed.token).await.status == 200 {
             assert!(revoked.elapsed() < Duration::from_secs(5), "never rejected");
@@ -136,7 +136,7 @@ async fn servers_with_a_near_cache_see_changes_of_each_other() {
             .api
             .access(&renewed.token)
             .await
-            .refused(401, "SESSION_REVOKED");
+            .rejected(401, "SESSION_REVOKED");
         one.advance(HALF_A_DAY);
     }
 }
@@ -205,14 +205,14 @@ async fn key_rotation_keeps_sessions_and_rejects_removed_keys() {
         .api
         .access(&renewed.token)
         .await
-        .refused(401, "INVALID_TOKEN");
+        .rejected(401, "INVALID_TOKEN");
     let after = server(&url, KeySet::single(new), clock).await;
     after.api.access(&renewed.token).await.expect(200);
     after
         .api
         .access(&session.token)
         .await
-        .refused(401, "INVALID_TOKEN");
+        .rejected(401, "INVALID_TOKEN");
 }
 
 #[tokio::test]
@@ -252,7 +252,7 @@ async fn each_operation_sends_a_constant_number_of_commands() {
         .api
         .renew(&session.id, &session.token)
         .await
-        .refused(403, "RENEWAL_TOO_EARLY");
+        .rejected(403, "RENEWAL_TOO_EARLY");
     assert_eq!(commands(), ["GET"], "a rejected renewal");
     server.api.revoke(&session.id).await.expect(200);
     assert_eq!(commands(), ["GETRANGE", "EVALSHA"], "a revocation");
@@ -260,7 +260,7 @@ async fn each_operation_sends_a_constant_number_of_commands() {
         .api
         .access("wai_sess_v4.public.AAAA.AAAA")
         .await
-        .refused(401, "INVALID_TOKEN");
+        .rejected(401, "INVALID_TOKEN");
     assert_eq!(commands(), Vec::<String>::new(), "a forged token");
 }
 
@@ -270,7 +270,7 @@ async fn protected_requests_are_503_without_redis_and_recover_with_it() {
     let server = server(&redis.url(), KeySet::single(generate_key()), clock()).await;
     let agent = server.api.agent().await;
     let session = server.api.session(&agent).await;
-    server.api.open(Method::GET, "/readyz").await.expect(200);
+    server.api.anonymous(Method::GET, "/readyz").await.expect(200);
 
     redis.kill();
     for _ in 0..3 {
@@ -282,10 +282,10 @@ async fn protected_requests_are_503_without_redis_and_recover_with_it() {
             server.api.revoke(&session.id).await,
             server.api.list("").await,
             server.api.agent_reply().await,
-            server.api.open(Method::GET, "/readyz").await,
+            server.api.anonymous(Method::GET, "/readyz").await,
         ];
         for reply in replies {
-            reply.refused(503, "STORE_UNAVAILABLE");
+            reply.rejected(503, "STORE_UNAVAILABLE");
             assert_eq!(
                 (reply.header("retry-after"), &reply.body["retryable"]),
                 ("1", &json!(true))
@@ -297,12 +297,12 @@ async fn protected_requests_are_503_without_redis_and_recover_with_it() {
             started.elapsed()
         );
     }
-    server.api.open(Method::GET, "/healthz").await.expect(200);
-    server.api.access("nonsense").await.refused(401, "INVALID_TOKEN");
+    server.api.anonymous(Method::GET, "/healthz").await.expect(200);
+    server.api.access("nonsense").await.rejected(401, "INVALID_TOKEN");
 
     redis.restart();
     let back = Instant::now();
-    while server.api.open(Method::GET, "/readyz").await.status != 200 {
+    while server.api.anonymous(Method::GET, "/readyz").await.status != 200 {
         assert!(
             back.elapsed() < Duration::from_secs(2),
             "not ready 2 s after the restart of Redis"
@@ -313,7 +313,7 @@ async fn protected_requests_are_503_without_redis_and_recover_with_it() {
         .api
         .access(&session.token)
         .await
-        .refused(401, "SESSION_NOT_FOUND");
+        .rejected(401, "SESSION_NOT_FOUND");
     let agent = server.api.agent().await;
     let session = server.api.session(&agent).await;
     server.api.access(&session.token).await.expect(200);
@@ -341,7 +341,7 @@ async fn server_with_a_clock_ahead_hides_no_session_from_list_or_revocation() {
         .api
         .access(&session.token)
         .await
-        .refused(401, "SESSION_REVOKED");
+        .rejected(401, "SESSION_REVOKED");
 }
 
 #[tokio::test]
@@ -356,17 +356,17 @@ async fn demoted_redis_is_not_ready_and_not_read() {
         .api
         .open(Method::GET, "/readyz")
         .await
-        .refused(503, "STORE_UNAVAILABLE");
+        .rejected(503, "STORE_UNAVAILABLE");
     server
         .api
         .access(&session.token)
         .await
-        .refused(503, "STORE_UNAVAILABLE");
+        .rejected(503, "STORE_UNAVAILABLE");
     redis
         .command::<String>(&["REPLICAOF", "NO", "ONE"])
         .expect("a master");
     let promoted = Instant::now();
-    while server.api.open(Method::GET, "/readyz").await.status != 200 {
+    while server.api.anonymous(Method::GET, "/readyz").await.status != 200 {
         assert!(
             promoted.elapsed() < Duration::from_secs(2),
             "not ready 2 s after the promotion"
@@ -391,17 +391,17 @@ async fn damaged_record_does_not_prevent_the_revocation_of_others() {
         .api
         .access(&damaged.token)
         .await
-        .refused(503, "STORE_UNAVAILABLE");
+        .rejected(503, "STORE_UNAVAILABLE");
     let path = format!("/v1/sessions?agentId={agent}");
     server.api.master(Method::DELETE, &path, None).await.expect(200);
     server
         .api
         .access(&sound.token)
         .await
-        .refused(401, "SESSION_REVOKED");
+        .rejected(401, "SESSION_REVOKED");
     server
         .api
         .access(&damaged.token)
         .await
-        .refused(503, "STORE_UNAVAILABLE");
+        .rejected(503, "STORE_UNAVAILABLE");
 }

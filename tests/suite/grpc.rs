@@ -32,8 +32,8 @@ async fn python_client_sees_unauthenticated_for_missing_forged_and_revoked_token
     let server = Server::builder().layer(authority.layer()).add_service(health);
     let server = tokio::spawn(server.serve_with_incoming(TcpIncoming::from(listener)));
 
-    let good = authority.open(authority.agent()).await;
-    let revoked = authority.open(authority.agent()).await;
+    let good = authority.create_session(authority.agent()).await;
+    let revoked = authority.create_session(authority.agent()).await;
     authority
         .manager()
         .revoke(revoked.record.id)

@@ -78,7 +78,7 @@ async fn axum_serves_the_api_below_a_prefix_beside_routes_of_its_own() {
     let token = api.session(&agent).await.token;
     let admitted = root.bearer(Method::GET, "/hello", &token).await.expect(200);
     assert_eq!(admitted.body, json!({ "agentId": agent }));
-    let rejected = root.open(Method::GET, "/hello").await;
+    let rejected = root.anonymous(Method::GET, "/hello").await;
     assert_eq!((rejected.status, rejected.code()), (401, "INVALID_TOKEN"));
     lives_a_whole_life(&api, &clock).await;
     wrong_passwords_lock_the_address(&api).await;
@@ -171,14 +171,14 @@ async fn lives_a_whole_life(api: &Api, clock: &ManualClock) {
     assert_eq!(own.text("id"), oldest.id);
 
     let early = checked(api.renew(&oldest.id, &oldest.token).await);
-    early.refused(403, "RENEWAL_TOO_EARLY");
+    early.rejected(403, "RENEWAL_TOO_EARLY");
     clock.advance(Duration::from_secs(43_200));
     let renewed = api.renew(&oldest.id, &oldest.token).await.expect(200);
     let renewed = checked(renewed).issued();
     let old = checked(api.access(&oldest.token).await);
-    old.refused(401, "TOKEN_SUPERSEDED");
+    old.rejected(401, "TOKEN_SUPERSEDED");
     let other = checked(api.renew(&middle.id, &renewed.token).await);
-    other.refused(404, "SESSION_NOT_FOUND");
+    other.rejected(404, "SESSION_NOT_FOUND");
     let rotated = checked(api.rotate(&middle.id).await.expect(200)).issued();
 
     let (mut listed, mut query) = (Vec::new(), Some(format!("?agentId={agent}&limit=1")));
@@ -194,7 +194,7 @@ async fn lives_a_whole_life(api: &Api, clock: &ManualClock) {
 
     checked(api.revoke(&oldest.id).await.expect(200));
     let revoked = checked(api.access(&renewed.token).await);
-    revoked.refused(401, "SESSION_REVOKED");
+    revoked.rejected(401, "SESSION_REVOKED");
     let path = format!("/v1/sessions/{}", oldest.id);
     let read = checked(api.master(Method::GET, &path, None).await.expect(200));
     assert_eq!(read.text("status"), "REVOKED");
@@ -210,25 +210,25 @@ async fn lives_a_whole_life(api: &Api, clock: &ManualClock) {
 
 async fn rejects_bad_requests(api: &Api) {
     for path in ["/healthz", "/readyz"] {
-        checked(api.open(Method::GET, path).await.expect(200));
-        checked(api.open(Method::HEAD, path).await.expect(200));
+        checked(api.anonymous(Method::GET, path).await.expect(200));
+        checked(api.anonymous(Method::HEAD, path).await.expect(200));
     }
-    checked(api.open(Method::GET, "/v1/nowhere").await).refused(404, "NOT_FOUND");
-    let wrong_method = checked(api.open(Method::PATCH, "/v1/sessions").await);
-    wrong_method.refused(405, "METHOD_NOT_ALLOWED");
+    checked(api.anonymous(Method::GET, "/v1/nowhere").await).rejected(404, "NOT_FOUND");
+    let wrong_method = checked(api.anonymous(Method::PATCH, "/v1/sessions").await);
+    wrong_method.rejected(405, "METHOD_NOT_ALLOWED");
     assert_eq!(wrong_method.header("allow"), "POST, GET, DELETE, HEAD");
-    checked(api.open(Method::GET, "/v1/session").await).refused(401, "INVALID_TOKEN");
-    checked(api.open(Method::GET, "/v1/sessions").await).refused(401, "INVALID_MASTER_PASSWORD");
+    checked(api.anonymous(Method::GET, "/v1/session").await).rejected(401, "INVALID_TOKEN");
+    checked(api.anonymous(Method::GET, "/v1/sessions").await).rejected(401, "INVALID_MASTER_PASSWORD");
     let invalid = checked(api.create(json!({ "agentId": 1 })).await);
-    invalid.refused(400, "VALIDATION_FAILED");
+    invalid.rejected(400, "VALIDATION_FAILED");
     let untyped = Request::post("/v1/agents")
         .header("x-master-password", PASSWORD)
         .body(Full::from("{}"));
     let untyped = checked(api.send(untyped.expect("a request")).await);
-    untyped.refused(415, "UNSUPPORTED_MEDIA_TYPE");
+    untyped.rejected(415, "UNSUPPORTED_MEDIA_TYPE");
     let long = json!({ "name": "x".repeat(70_000) });
     let long = checked(api.master(Method::POST, "/v1/agents", Some(long)).await);
-    long.refused(413, "PAYLOAD_TOO_LARGE");
+    long.rejected(413, "PAYLOAD_TOO_LARGE");
     let traced = Request::get("/healthz").header("x-request-id", "trace-42");
     let traced = api.send(traced.body(Full::default()).expect("a request")).await;
     assert_eq!(traced.header("x-request-id"), "trace-42");

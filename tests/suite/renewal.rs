@@ -38,15 +38,15 @@ on_both_stores! {
             assert_eq!(retry(&server, &first).await.expect(200).body, second.body);
         }
         server.api.access(&second.token).await.expect(200);
-        server.api.access(&first.token).await.refused(401, "TOKEN_SUPERSEDED");
+        server.api.access(&first.token).await.rejected(401, "TOKEN_SUPERSEDED");
         server.advance(1);
-        retry(&server, &first).await.refused(403, "SESSION_RENEWAL_MISMATCH");
+        retry(&server, &first).await.rejected(403, "SESSION_RENEWAL_MISMATCH");
         server.api.access(&second.token).await.expect(200);
     }
 
     async fn only_the_same_idempotency_key_retries_a_renewal(server: TestServer) {
         let (first, _) = renewed(&server).await;
-        let mismatch = |reply: Reply| reply.refused(403, "SESSION_RENEWAL_MISMATCH");
+        let mismatch = |reply: Reply| reply.rejected(403, "SESSION_RENEWAL_MISMATCH");
         mismatch(server.api.renew(&first.id, &first.token).await);
         mismatch(server.api.renew_with(&first.id, &first.token, "another-key").await);
         retry(&server, &first).await.expect(200);
@@ -57,12 +57,12 @@ on_both_stores! {
         let seven = "1234567";
         for bad in ["", seven, "with a space", "caf\u{e9}-caf\u{e9}", &"x".repeat(256)] {
             let reply = server.api.renew_with(&session.id, &session.token, bad).await;
-            reply.refused(400, "VALIDATION_FAILED");
+            reply.rejected(400, "VALIDATION_FAILED");
             assert_eq!(reply.issue_paths(), ["Idempotency-Key"], "{bad}");
         }
         for good in ["12345678", "\"quoted-as-in-the-draft\"", &"x".repeat(255)] {
             let reply = server.api.renew_with(&session.id, &session.token, good).await;
-            reply.refused(403, "RENEWAL_TOO_EARLY");
+            reply.rejected(403, "RENEWAL_TOO_EARLY");
         }
     }
 
@@ -73,16 +73,16 @@ on_both_stores! {
         server.advance(29);
         retry(&server, &first).await.expect(200);
         server.advance(1);
-        retry(&server, &first).await.refused(401, "TOKEN_EXPIRED");
+        retry(&server, &first).await.rejected(401, "TOKEN_EXPIRED");
         server.api.revoke(&first.id).await.expect(200);
-        retry(&server, &first).await.refused(401, "SESSION_REVOKED");
+        retry(&server, &first).await.rejected(401, "SESSION_REVOKED");
     }
 
     async fn retry_window_closes_when_the_new_token_is_rotated(server: TestServer) {
         let (first, second) = renewed(&server).await;
         server.api.rotate(&first.id).await.expect(200);
-        retry(&server, &first).await.refused(403, "SESSION_RENEWAL_MISMATCH");
-        server.api.access(&second.token).await.refused(401, "TOKEN_SUPERSEDED");
+        retry(&server, &first).await.rejected(403, "SESSION_RENEWAL_MISMATCH");
+        server.api.access(&second.token).await.rejected(401, "TOKEN_SUPERSEDED");
     }
 
     async fn retry_window_closes_at_the_next_renewal(server: TestServer) {
@@ -95,7 +95,7 @@ on_both_stores! {
         server.advance(25);
         retry(&server, &first).await.expect(200);
         let third = server.api.renew_with(&first.id, &second.token, KEY).await.expect(200).issued();
-        retry(&server, &first).await.refused(403, "SESSION_RENEWAL_MISMATCH");
+        retry(&server, &first).await.rejected(403, "SESSION_RENEWAL_MISMATCH");
         server.api.access(&third.token).await.expect(200);
     }
 
@@ -108,7 +108,7 @@ on_both_stores! {
             .body(Default::default())
             .unwrap();
         let reply = server.api.send(request).await;
-        reply.refused(400, "VALIDATION_FAILED");
+        reply.rejected(400, "VALIDATION_FAILED");
         assert_eq!(reply.issue_paths(), ["Idempotency-Key"]);
     }
 
@@ -140,12 +140,12 @@ on_both_stores! {
         }
         let renew_after = rotated.number("renewAfter");
         assert!((START + DAY..=START + DAY / 2 + DAY / 10 * 8).contains(&renew_after), "{renew_after}");
-        server.api.access(&second.token).await.refused(401, "TOKEN_SUPERSEDED");
+        server.api.access(&second.token).await.rejected(401, "TOKEN_SUPERSEDED");
         server.api.access(&rotated.text("token")).await.expect(200);
         let again = server.api.rotate(&second.id).await.expect(200);
-        server.api.access(&rotated.text("token")).await.refused(401, "TOKEN_SUPERSEDED");
+        server.api.access(&rotated.text("token")).await.rejected(401, "TOKEN_SUPERSEDED");
         let third = server.api.renew(&second.id, &again.text("token")).await;
-        third.refused(403, "RENEWAL_TOO_EARLY");
+        third.rejected(403, "RENEWAL_TOO_EARLY");
         server.advance(DAY / 2 - 100);
         let third = server.api.renew(&second.id, &again.text("token")).await.expect(200);
         assert_eq!(third.number("renewalCount"), 2);
@@ -155,11 +155,11 @@ on_both_stores! {
         let session = server.api.session(&server.api.agent().await).await;
         let path = format!("/v1/sessions/{}/rotate", session.id);
         let by_agent = server.api.bearer(http::Method::POST, &path, &session.token).await;
-        by_agent.refused(401, "INVALID_MASTER_PASSWORD");
-        server.api.rotate("0199c82c-c000-7abc-8def-0123456789ab").await.refused(404, "SESSION_NOT_FOUND");
-        server.api.rotate("no-id").await.refused(400, "VALIDATION_FAILED");
+        by_agent.rejected(401, "INVALID_MASTER_PASSWORD");
+        server.api.rotate("0199c82c-c000-7abc-8def-0123456789ab").await.rejected(404, "SESSION_NOT_FOUND");
+        server.api.rotate("no-id").await.rejected(400, "VALIDATION_FAILED");
         server.api.revoke(&session.id).await.expect(200);
-        server.api.rotate(&session.id).await.refused(401, "SESSION_REVOKED");
+        server.api.rotate(&session.id).await.rejected(401, "SESSION_REVOKED");
     }
 
     async fn renewal_times_are_spread_over_sessions(server: TestServer) {
@@ -188,7 +188,7 @@ async fn retry_window_of_0_disables_retries() {
         let (first, second) = renewed(&server).await;
         retry(&server, &first)
             .await
-            .refused(403, "SESSION_RENEWAL_MISMATCH");
+            .rejected(403, "SESSION_RENEWAL_MISMATCH");
         server.api.access(&second.token).await.expect(200);
     }
 }
@@ -203,16 +203,16 @@ async fn previous_token_is_accepted_during_the_overlap_for_api_requests_only() {
             .api
             .bearer(http::Method::DELETE, "/v1/session", &first.token)
             .await;
-        ended.refused(401, "TOKEN_SUPERSEDED");
+        ended.rejected(401, "TOKEN_SUPERSEDED");
         server.api.access(&second.token).await.expect(200);
         let renewal = server.api.renew(&first.id, &first.token).await;
-        renewal.refused(403, "SESSION_RENEWAL_MISMATCH");
+        renewal.rejected(403, "SESSION_RENEWAL_MISMATCH");
         server.advance(1);
         server
             .api
             .access(&first.token)
             .await
-            .refused(401, "TOKEN_SUPERSEDED");
+            .rejected(401, "TOKEN_SUPERSEDED");
 
         let (first, second) = renewed(&server).await;
         server.api.rotate(&first.id).await.expect(200);
@@ -221,7 +221,7 @@ async fn previous_token_is_accepted_during_the_overlap_for_api_requests_only() {
                 .api
                 .access(&dead.token)
                 .await
-                .refused(401, "TOKEN_SUPERSEDED");
+                .rejected(401, "TOKEN_SUPERSEDED");
         }
         let (first, _) = renewed(&server).await;
         server.api.revoke(&first.id).await.expect(200);
@@ -229,7 +229,7 @@ async fn previous_token_is_accepted_during_the_overlap_for_api_requests_only() {
             .api
             .access(&first.token)
             .await
-            .refused(401, "SESSION_REVOKED");
+            .rejected(401, "SESSION_REVOKED");
     }
 }
 
@@ -244,7 +244,7 @@ async fn overlap_covers_one_generation_and_ends_when_the_token_expires() {
             .api
             .access(&first.token)
             .await
-            .refused(401, "TOKEN_EXPIRED");
+            .rejected(401, "TOKEN_EXPIRED");
         let third = server
             .api
             .renew(&second.id, &second.token)
@@ -258,7 +258,7 @@ async fn overlap_covers_one_generation_and_ends_when_the_token_expires() {
             .api
             .access(&second.token)
             .await
-            .refused(401, "TOKEN_SUPERSEDED");
+            .rejected(401, "TOKEN_SUPERSEDED");
     }
 }
 
@@ -272,20 +272,20 @@ async fn reuse_revokes_the_session_only_if_configured_and_after_the_retry_window
                 .api
                 .access(&first.token)
                 .await
-                .refused(401, "TOKEN_SUPERSEDED");
+                .rejected(401, "TOKEN_SUPERSEDED");
             let lost = server.api.renew(&first.id, &first.token).await;
-            lost.refused(403, "SESSION_RENEWAL_MISMATCH");
+            lost.rejected(403, "SESSION_RENEWAL_MISMATCH");
             server.api.access(&second.token).await.expect(200);
             server.advance(1);
             server
                 .api
                 .access(&first.token)
                 .await
-                .refused(401, "TOKEN_SUPERSEDED");
+                .rejected(401, "TOKEN_SUPERSEDED");
             let after = server.api.access(&second.token).await;
             match on_reuse {
                 None => drop(after.expect(200)),
-                Some(_) => after.refused(401, "SESSION_REVOKED"),
+                Some(_) => after.rejected(401, "SESSION_REVOKED"),
             }
         }
     }
@@ -315,18 +315,18 @@ async fn token_two_generations_old_is_reuse_even_inside_the_retry_window() {
             .api
             .access(&second.token)
             .await
-            .refused(401, "TOKEN_SUPERSEDED");
+            .rejected(401, "TOKEN_SUPERSEDED");
         server.api.access(&third.token).await.expect(200);
         server
             .api
             .access(&first.token)
             .await
-            .refused(401, "TOKEN_SUPERSEDED");
+            .rejected(401, "TOKEN_SUPERSEDED");
         server
             .api
             .access(&third.token)
             .await
-            .refused(401, "SESSION_REVOKED");
+            .rejected(401, "SESSION_REVOKED");
     }
 }
 
@@ -341,19 +341,19 @@ async fn reuse_at_renewal_revokes_but_a_token_replaced_by_rotation_does_not() {
                 .api
                 .access(&before.token)
                 .await
-                .refused(401, "TOKEN_SUPERSEDED");
+                .rejected(401, "TOKEN_SUPERSEDED");
         }
         server.api.access(&rotated.token).await.expect(200);
 
         let (first, second) = renewed(&server).await;
         server.advance(60);
         let reuse = server.api.renew(&first.id, &first.token).await;
-        reuse.refused(403, "SESSION_RENEWAL_MISMATCH");
+        reuse.rejected(403, "SESSION_RENEWAL_MISMATCH");
         server
             .api
             .access(&second.token)
             .await
-            .refused(401, "SESSION_REVOKED");
+            .rejected(401, "SESSION_REVOKED");
     }
 }
 
@@ -380,9 +380,9 @@ async fn token_ahead_of_the_stored_record_gets_session_state_lost() {
         .api
         .access(&second.token)
         .await
-        .refused(401, "SESSION_STATE_LOST");
+        .rejected(401, "SESSION_STATE_LOST");
     let renewal = server.api.renew(&first.id, &second.token).await;
-    renewal.refused(401, "SESSION_STATE_LOST");
+    renewal.rejected(401, "SESSION_STATE_LOST");
     assert_eq!(renewal.body["retryable"], false);
     server.api.access(&first.token).await.expect(200);
 }
@@ -464,6 +464,6 @@ async fn retry_works_on_another_server_after_a_redis_restart_and_a_key_rotation(
         .api
         .access(&third.token)
         .await
-        .refused(401, "INVALID_TOKEN");
+        .rejected(401, "INVALID_TOKEN");
     elsewhere.api.access(&third.token).await.expect(200);
 }

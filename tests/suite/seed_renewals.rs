@@ -29,9 +29,9 @@ on_both_stores! {
         let session = server.api.session(&server.api.agent().await).await;
         server.advance(DAY / 2);
         server.api.renew(&session.id, &session.token).await.expect(200);
-        server.api.access(&session.token).await.refused(401, "TOKEN_SUPERSEDED");
+        server.api.access(&session.token).await.rejected(401, "TOKEN_SUPERSEDED");
         let again = server.api.renew(&session.id, &session.token).await;
-        again.refused(403, "SESSION_RENEWAL_MISMATCH");
+        again.rejected(403, "SESSION_RENEWAL_MISMATCH");
     }
 
     async fn r03_renewal_past_the_limit_is_rejected(server: TestServer) {
@@ -42,7 +42,7 @@ on_both_stores! {
         let renewed = server.api.renew(&session.id, &session.token).await.expect(200).issued();
         server.advance(300);
         let reply = server.api.renew(&session.id, &renewed.token).await;
-        reply.refused(403, "RENEWAL_LIMIT_REACHED");
+        reply.rejected(403, "RENEWAL_LIMIT_REACHED");
         server.api.access(&renewed.token).await.expect(200);
     }
 
@@ -56,15 +56,15 @@ on_both_stores! {
         server.api.access(&renewed.token).await.expect(200);
         server.advance(1);
         let reply = server.api.renew(&session.id, &renewed.token).await;
-        reply.refused(403, "SESSION_ABSOLUTE_LIFETIME_EXCEEDED");
-        server.api.access(&renewed.token).await.refused(401, "TOKEN_EXPIRED");
+        reply.rejected(403, "SESSION_ABSOLUTE_LIFETIME_EXCEEDED");
+        server.api.access(&renewed.token).await.rejected(401, "TOKEN_EXPIRED");
     }
 
     async fn r05_renewal_before_half_of_the_ttl_is_rejected(server: TestServer) {
         let session = server.api.session(&server.api.agent().await).await;
         server.advance(DAY / 2 - 1);
         let reply = server.api.renew(&session.id, &session.token).await;
-        reply.refused(403, "RENEWAL_TOO_EARLY");
+        reply.rejected(403, "RENEWAL_TOO_EARLY");
         assert_eq!(reply.header("retry-after"), "1");
         assert_eq!(reply.body["retryable"], true);
         server.api.access(&session.token).await.expect(200);
@@ -74,7 +74,7 @@ on_both_stores! {
         let session = server.api.session(&server.api.agent().await).await;
         server.advance(DAY / 2);
         server.api.revoke(&session.id).await.expect(200);
-        server.api.renew(&session.id, &session.token).await.refused(401, "SESSION_REVOKED");
+        server.api.renew(&session.id, &session.token).await.rejected(401, "SESSION_REVOKED");
     }
 
     async fn r07_token_two_generations_old_is_rejected(server: TestServer) {
@@ -83,12 +83,12 @@ on_both_stores! {
         let second = server.api.renew(&session.id, &session.token).await.expect(200).issued();
         server.advance(DAY / 2 - 1);
         let early = server.api.renew(&session.id, &second.token).await;
-        early.refused(403, "RENEWAL_TOO_EARLY");
+        early.rejected(403, "RENEWAL_TOO_EARLY");
         let stale = server.api.renew(&session.id, &session.token).await;
-        stale.refused(403, "SESSION_RENEWAL_MISMATCH");
+        stale.rejected(403, "SESSION_RENEWAL_MISMATCH");
         server.advance(1);
         let third = server.api.renew(&session.id, &second.token).await.expect(200).issued();
-        server.api.access(&second.token).await.refused(401, "TOKEN_SUPERSEDED");
+        server.api.access(&second.token).await.rejected(401, "TOKEN_SUPERSEDED");
         server.api.access(&third.token).await.expect(200);
     }
 
@@ -97,7 +97,7 @@ on_both_stores! {
         let mine = server.api.session(&agent).await;
         let other = server.api.session(&agent).await;
         server.advance(DAY / 2);
-        server.api.renew(&other.id, &mine.token).await.refused(404, "SESSION_NOT_FOUND");
+        server.api.renew(&other.id, &mine.token).await.rejected(404, "SESSION_NOT_FOUND");
         server.api.access(&other.token).await.expect(200);
     }
 
@@ -131,7 +131,7 @@ on_both_stores! {
         server.advance(DAY / 2);
         let path = format!("/v1/sessions/{}/renew", session.id);
         let by_master = server.api.master(Method::PUT, &path, None).await;
-        by_master.refused(401, "INVALID_TOKEN");
+        by_master.rejected(401, "INVALID_TOKEN");
         server.api.renew(&session.id, &session.token).await.expect(200);
     }
 }

@@ -25,7 +25,7 @@ on_both_stores! {
 
     async fn s02_create_for_an_unknown_agent_returns_404(server: TestServer) {
         let unknown = "0190f3a1-7c1e-7d2a-9b3c-4d5e6f708192";
-        server.api.create(json!({ "agentId": unknown })).await.refused(404, "AGENT_NOT_FOUND");
+        server.api.create(json!({ "agentId": unknown })).await.rejected(404, "AGENT_NOT_FOUND");
     }
 
     async fn s03_sixth_session_of_an_agent_is_rejected(server: TestServer) {
@@ -34,16 +34,16 @@ on_both_stores! {
             server.api.session(&agent).await;
         }
         let sixth = server.api.create(json!({ "agentId": agent })).await;
-        sixth.refused(403, "SESSION_LIMIT_EXCEEDED");
+        sixth.rejected(403, "SESSION_LIMIT_EXCEEDED");
         let other = server.api.agent().await;
         server.api.session(&other).await;
     }
 
     async fn s04_create_without_the_master_password_returns_401(server: TestServer) {
-        let reply = server.api.open(Method::POST, "/v1/sessions").await;
-        reply.refused(401, "INVALID_MASTER_PASSWORD");
+        let reply = server.api.anonymous(Method::POST, "/v1/sessions").await;
+        reply.rejected(401, "INVALID_MASTER_PASSWORD");
         let wrong = server.api.with_password("wrong").create(json!({})).await;
-        wrong.refused(401, "INVALID_MASTER_PASSWORD");
+        wrong.rejected(401, "INVALID_MASTER_PASSWORD");
     }
 
     async fn s05_list_returns_active_sessions_newest_first(server: TestServer) {
@@ -88,14 +88,14 @@ on_both_stores! {
 
     async fn s08_revoke_of_an_unknown_session_returns_404(server: TestServer) {
         let reply = server.api.revoke("0190f3a1-7c1e-7d2a-9b3c-4d5e6f708192").await;
-        reply.refused(404, "SESSION_NOT_FOUND");
+        reply.rejected(404, "SESSION_NOT_FOUND");
     }
 
     async fn s09_token_of_a_revoked_session_is_rejected_immediately(server: TestServer) {
         let session = server.api.session(&server.api.agent().await).await;
         server.api.access(&session.token).await.expect(200);
         server.api.revoke(&session.id).await.expect(200);
-        server.api.access(&session.token).await.refused(401, "SESSION_REVOKED");
+        server.api.access(&session.token).await.rejected(401, "SESSION_REVOKED");
     }
 
     async fn s10_caller_reads_its_own_session(server: TestServer) {

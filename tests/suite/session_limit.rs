@@ -29,7 +29,7 @@ async fn evicting() -> [TestServer; 2] {
     ]
 }
 
-async fn open(server: &TestServer, agent: &str, ttl: u64) -> Issued {
+async fn create(server: &TestServer, agent: &str, ttl: u64) -> Issued {
     let request = json!({ "agentId": agent, "ttl": ttl });
     server.api.create(request).await.expect(201).issued()
 }
@@ -39,9 +39,9 @@ async fn least_recently_created_or_renewed_session_is_evicted() {
     for server in evicting().await {
         let agent = server.api.agent().await;
         // The first session is the oldest, but it was renewed after the second was created.
-        let first = open(&server, &agent, 1_000).await;
+        let first = create(&server, &agent, 1_000).await;
         server.advance(400);
-        let second = open(&server, &agent, 900).await;
+        let second = create(&server, &agent, 900).await;
         server.advance(100);
         let renewed = server
             .api
@@ -49,7 +49,7 @@ async fn least_recently_created_or_renewed_session_is_evicted() {
             .await
             .expect(200)
             .issued();
-        let third = open(&server, &agent, 800).await;
+        let third = create(&server, &agent, 800).await;
         for session in [&second, &third, &renewed] {
             assert!(
                 session.body.get("evictedSessionIds").is_none(),
@@ -59,18 +59,18 @@ async fn least_recently_created_or_renewed_session_is_evicted() {
         }
 
         server.advance(1);
-        let fourth = open(&server, &agent, 600).await;
+        let fourth = create(&server, &agent, 600).await;
         assert_eq!(fourth.body["evictedSessionIds"], json!([second.id]));
         server
             .api
             .access(&second.token)
             .await
-            .refused(401, "SESSION_REVOKED");
+            .rejected(401, "SESSION_REVOKED");
         for active in [&renewed, &third, &fourth] {
             server.api.access(&active.token).await.expect(200);
         }
         // The first was renewed and the third created in the same second: the one created first is evicted.
-        let fifth = open(&server, &agent, 600).await;
+        let fifth = create(&server, &agent, 600).await;
         assert_eq!(fifth.body["evictedSessionIds"], json!([first.id]));
         let list = server.api.list(&format!("?agentId={agent}")).await.expect(200);
         assert_eq!(list.body.as_array().map(Vec::len), Some(3));
@@ -81,18 +81,18 @@ async fn least_recently_created_or_renewed_session_is_evicted() {
 async fn expired_session_is_not_evicted() {
     for server in evicting().await {
         let agent = server.api.agent().await;
-        let short = open(&server, &agent, 10).await;
+        let short = create(&server, &agent, 10).await;
         for _ in 0..2 {
-            open(&server, &agent, 1_000).await;
+            create(&server, &agent, 1_000).await;
         }
         server.advance(10);
-        let fourth = open(&server, &agent, 1_000).await;
+        let fourth = create(&server, &agent, 1_000).await;
         assert!(fourth.body.get("evictedSessionIds").is_none());
         server
             .api
             .access(&short.token)
             .await
-            .refused(401, "TOKEN_EXPIRED");
+            .rejected(401, "TOKEN_EXPIRED");
     }
 }
 

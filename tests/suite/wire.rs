@@ -23,7 +23,7 @@ on_both_stores! {
         assert_eq!(repeated.body, bot, "repeating a registration changes nothing");
         let renamed = Some(json!({ "id": id, "name": "other" }));
         let renamed = api.master(Method::POST, "/v1/agents", renamed).await;
-        renamed.refused(400, "VALIDATION_FAILED");
+        renamed.rejected(400, "VALIDATION_FAILED");
         assert_eq!(renamed.issue_paths(), ["id"]);
 
         let path = format!("/v1/agents/{id}");
@@ -36,11 +36,11 @@ on_both_stores! {
         let session = api.session(id).await;
         let deleted = api.master(Method::DELETE, &path, None).await.expect(200);
         assert_eq!(deleted.body, json!({ "id": id, "revokedSessions": 1 }));
-        api.access(&session.token).await.refused(401, "SESSION_REVOKED");
+        api.access(&session.token).await.rejected(401, "SESSION_REVOKED");
         for method in [Method::GET, Method::DELETE] {
-            api.master(method, &path, None).await.refused(404, "AGENT_NOT_FOUND");
+            api.master(method, &path, None).await.rejected(404, "AGENT_NOT_FOUND");
         }
-        api.create(json!({ "agentId": id })).await.refused(404, "AGENT_NOT_FOUND");
+        api.create(json!({ "agentId": id })).await.rejected(404, "AGENT_NOT_FOUND");
         let list = api.master(Method::GET, "/v1/agents", None).await.expect(200);
         assert_eq!(list.body[0]["id"], unnamed.as_str());
         assert_eq!(list.body[0]["name"], Value::Null);
@@ -55,20 +55,20 @@ on_both_stores! {
         let reply = api.master(Method::DELETE, &path, None).await.expect(200);
         assert_eq!(reply.body, json!({ "agentId": agent, "revokedSessions": 2 }));
         for session in sessions {
-            api.access(&session.token).await.refused(401, "SESSION_REVOKED");
+            api.access(&session.token).await.rejected(401, "SESSION_REVOKED");
         }
         api.access(&untouched.token).await.expect(200);
         let again = api.master(Method::DELETE, &path, None).await.expect(200);
         assert_eq!(again.number("revokedSessions"), 0);
         let unknown = "/v1/sessions?agentId=0190f3a1-7c1e-7d2a-9b3c-4d5e6f708192";
-        api.master(Method::DELETE, unknown, None).await.refused(404, "AGENT_NOT_FOUND");
+        api.master(Method::DELETE, unknown, None).await.rejected(404, "AGENT_NOT_FOUND");
     }
 
     async fn agent_can_revoke_its_own_session(server: TestServer) {
         let session = server.api.session(&server.api.agent().await).await;
         let reply = server.api.bearer(Method::DELETE, "/v1/session", &session.token).await.expect(200);
         assert_eq!(reply.body, json!({ "id": session.id, "status": "REVOKED" }));
-        server.api.access(&session.token).await.refused(401, "SESSION_REVOKED");
+        server.api.access(&session.token).await.rejected(401, "SESSION_REVOKED");
     }
 
     async fn expired_session_is_listed_as_expired_and_does_not_count(server: TestServer) {
@@ -80,9 +80,9 @@ on_both_stores! {
         }
         server.advance(299);
         server.api.access(&token).await.expect(200);
-        server.api.create(json!({ "agentId": agent })).await.refused(403, "SESSION_LIMIT_EXCEEDED");
+        server.api.create(json!({ "agentId": agent })).await.rejected(403, "SESSION_LIMIT_EXCEEDED");
         server.advance(1);
-        server.api.access(&token).await.refused(401, "TOKEN_EXPIRED");
+        server.api.access(&token).await.rejected(401, "TOKEN_EXPIRED");
         let own = server.api.list(&format!("?agentId={agent}")).await.expect(200);
         assert!(own.body.as_array().is_some_and(|all| all.iter().all(|one| one["status"] == "EXPIRED")));
         server.api.session(&agent).await;
@@ -138,16 +138,16 @@ on_both_stores! {
 async fn health_and_readiness_need_no_credentials() {
     let server = TestServer::memory().await;
     for path in ["/healthz", "/readyz"] {
-        server.api.open(Method::GET, path).await.expect(200);
-        server.api.open(Method::HEAD, path).await.expect(200);
+        server.api.anonymous(Method::GET, path).await.expect(200);
+        server.api.anonymous(Method::HEAD, path).await.expect(200);
     }
 }
 
 #[tokio::test]
 async fn metrics_need_the_master_password() {
     let server = TestServer::memory().await;
-    let stranger = server.api.open(Method::GET, "/metrics").await;
-    stranger.refused(401, "INVALID_MASTER_PASSWORD");
+    let stranger = server.api.anonymous(Method::GET, "/metrics").await;
+    stranger.rejected(401, "INVALID_MASTER_PASSWORD");
     let reply = server.api.master(Method::GET, "/metrics", None).await.expect(200);
     assert!(reply.body.as_str().expect("text").ends_with("# EOF\n"));
     assert_eq!(reply.header("cache-control"), "no-store");
@@ -179,7 +179,7 @@ async fn every_response_has_a_request_id_and_valid_ids_are_kept() {
         assert_eq!(made.len(), 36, "{made}");
     }
     for path in ["/healthz", "/nowhere", "/v1/session", "/v1/sessions"] {
-        let reply = server.api.open(Method::GET, path).await;
+        let reply = server.api.anonymous(Method::GET, path).await;
         assert_eq!(reply.header("x-request-id").len(), 36);
     }
 }
@@ -187,11 +187,11 @@ async fn every_response_has_a_request_id_and_valid_ids_are_kept() {
 #[tokio::test]
 async fn challenges_follow_rfc_6750() {
     let server = TestServer::memory().await;
-    let none = server.api.open(Method::GET, "/v1/session").await;
-    none.refused(401, "INVALID_TOKEN");
+    let none = server.api.anonymous(Method::GET, "/v1/session").await;
+    none.rejected(401, "INVALID_TOKEN");
     assert_eq!(none.header("www-authenticate"), "Bearer realm=\"session\"");
     let bad = server.api.access("nonsense").await;
-    bad.refused(401, "INVALID_TOKEN");
+    bad.rejected(401, "INVALID_TOKEN");
     assert_eq!(
         bad.header("www-authenticate"),
         "Bearer realm=\"session\", error=\"invalid_token\""
@@ -232,13 +232,13 @@ async fn configured_header_carries_the_token_instead_of_authorization() {
         .api
         .access(&session.token)
         .await
-        .refused(401, "INVALID_TOKEN");
+        .rejected(401, "INVALID_TOKEN");
     server.advance(43_200);
     let renewal = format!("/v1/sessions/{}/renew", session.id);
     with(Method::PUT, &renewal, &session.token).await.expect(200);
     with(Method::GET, "/v1/session", &session.token)
         .await
-        .refused(401, "TOKEN_SUPERSEDED");
+        .rejected(401, "TOKEN_SUPERSEDED");
 }
 
 #[tokio::test]
@@ -246,18 +246,18 @@ async fn each_failure_doubles_the_lockout_of_the_address() {
     let server = TestServer::memory().await;
     let wrong = server.api.with_password("wrong");
     for _ in 0..5 {
-        wrong.list("").await.refused(401, "INVALID_MASTER_PASSWORD");
+        wrong.list("").await.rejected(401, "INVALID_MASTER_PASSWORD");
     }
     for seconds in [1, 2, 4] {
         let locked = server.api.list("").await;
-        locked.refused(429, "MASTER_PASSWORD_LOCKED");
+        locked.rejected(429, "MASTER_PASSWORD_LOCKED");
         assert_eq!(locked.header("retry-after"), seconds.to_string());
         server.advance(seconds);
-        wrong.list("").await.refused(401, "INVALID_MASTER_PASSWORD");
+        wrong.list("").await.rejected(401, "INVALID_MASTER_PASSWORD");
     }
     server.advance(8);
     server.api.list("").await.expect(200);
-    wrong.list("").await.refused(401, "INVALID_MASTER_PASSWORD");
+    wrong.list("").await.rejected(401, "INVALID_MASTER_PASSWORD");
     server.api.list("").await.expect(200);
 }
 
@@ -279,10 +279,10 @@ async fn behind_a_trusted_proxy_lockout_applies_to_the_forwarded_address() {
     for _ in 0..5 {
         list("192.0.2.66", "wrong")
             .await
-            .refused(401, "INVALID_MASTER_PASSWORD");
+            .rejected(401, "INVALID_MASTER_PASSWORD");
     }
     list("192.0.2.66", PASSWORD)
         .await
-        .refused(429, "MASTER_PASSWORD_LOCKED");
+        .rejected(429, "MASTER_PASSWORD_LOCKED");
     list("192.0.2.1", PASSWORD).await.expect(200);
 }

@@ -57,7 +57,7 @@ async fn sessions_are_created_only_for_registered_agents_by_default() {
 }
 
 #[test]
-fn settings_that_cannot_work_are_refused_with_their_name() {
+fn invalid_settings_are_rejected_with_their_name() {
     let policy = crate::session::SessionPolicy {
         min_ttl: 1_000_000,
         ..Default::default()

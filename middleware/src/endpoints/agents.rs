@@ -40,7 +40,7 @@ where
         && (name.is_empty() || name.len() > MAX_NAME_LEN || name.chars().any(char::is_control))
     {
         let message = format!("must have 1 to {MAX_NAME_LEN} bytes and no control characters");
-        return Err(AuthError::invalid("name", message));
+        return Err(AuthError::invalid_field("name", message));
     }
     let id = match request.id {
         Some(id) => id,
@@ -53,7 +53,7 @@ where
         RegisterOutcome::Exists(before) if before.name == agent.name => {
             output::json(StatusCode::CREATED, &AgentBody::from(before))
         }
-        RegisterOutcome::Exists(_) => Err(AuthError::invalid(
+        RegisterOutcome::Exists(_) => Err(AuthError::invalid_field(
             "id",
             "an agent with this id and another name exists",
         )),

@@ -49,7 +49,10 @@ async fn read<B: Body<Data = Bytes, Error: Into<BoxError>>>(body: B) -> Result<B
             if error.is::<LengthLimitError>() {
                 Err(ErrorKind::PayloadTooLarge.into())
             } else {
-                Err(AuthError::invalid("", "the body could not be read to its end"))
+                Err(AuthError::invalid_field(
+                    "",
+                    "the body could not be read to its end",
+                ))
             }
         }
     }
@@ -58,17 +61,17 @@ async fn read<B: Body<Data = Bytes, Error: Into<BoxError>>>(body: B) -> Result<B
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, AuthError> {
     // A derived `Deserialize` would also accept an array of the fields in their order.
     if bytes.trim_ascii_start().first() != Some(&b'{') {
-        return Err(AuthError::invalid("", "must be a JSON object"));
+        return Err(AuthError::invalid_field("", "must be a JSON object"));
     }
     let mut json = serde_json::Deserializer::from_slice(bytes);
     let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
         // `.` is the root, `?` a field whose name is incomplete.
         let path = error.path().to_string();
         let path = path.trim_end_matches(['.', '?']);
-        AuthError::invalid(path, error.inner().to_string())
+        AuthError::invalid_field(path, error.inner().to_string())
     })?;
     json.end()
-        .map_err(|error| AuthError::invalid("", error.to_string()))?;
+        .map_err(|error| AuthError::invalid_field("", error.to_string()))?;
     Ok(value)
 }
 
@@ -76,7 +79,7 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, AuthError> {
 pub(super) fn id<T: FromStr<Err: std::fmt::Display>>(text: Option<&str>) -> Result<T, AuthError> {
     text.unwrap_or_default()
         .parse()
-        .map_err(|error: T::Err| AuthError::invalid("id", error.to_string()))
+        .map_err(|error: T::Err| AuthError::invalid_field("id", error.to_string()))
 }
 
 /// The parameters of a query. An unknown or repeated one is an error.
@@ -111,7 +114,7 @@ impl Query {
         name: &str,
         read: impl FnOnce(&str) -> Result<T, E>,
     ) -> Result<Option<T>, AuthError> {
-        let invalid = |error: E| AuthError::invalid(name, error.to_string());
+        let invalid = |error: E| AuthError::invalid_field(name, error.to_string());
         self.get(name).map(read).transpose().map_err(invalid)
     }
 }

@@ -129,7 +129,7 @@ where
     request.extensions_mut().insert(matched);
     let handler = Handler(state.clone());
     match access {
-        Access::Open => Ok(handler.oneshot(request).await?.map(ResponseBody::inner)),
+        Access::Public => Ok(handler.oneshot(request).await?.map(ResponseBody::inner)),
         Access::Admin => state.admin.layer(handler).oneshot(request).await,
         Access::Session => state.session.layer(handler).oneshot(request).await,
         Access::StrictSession => state.session.strict().layer(handler).oneshot(request).await,

@@ -13,7 +13,7 @@ pub(super) type Answer = Result<Response<Full<Bytes>>, AuthError>;
 /// A JSON response that no cache may store.
 pub(super) fn json(status: StatusCode, value: &impl Serialize) -> Answer {
     let body = serde_json::to_vec(value)
-        .map_err(|error| AuthError::new(ErrorKind::InternalError).with_defect(error))?;
+        .map_err(|error| AuthError::new(ErrorKind::InternalError).with_internal_cause(error))?;
     let mut response = Response::new(Full::from(body));
     *response.status_mut() = status;
     let headers = response.headers_mut();

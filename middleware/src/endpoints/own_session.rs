@@ -37,7 +37,7 @@ pub(super) async fn revoke<S: SessionStore + AgentStore>(
     own: &AuthenticatedSession,
 ) -> Answer {
     if own.previous_token {
-        return Err(AuthError::token(ErrorKind::TokenSuperseded));
+        return Err(AuthError::for_token(ErrorKind::TokenSuperseded));
     }
     state.sessions.revoke(own.session_id).await?;
     output::json(StatusCode::OK, &RevokedBody::new(own.session_id))

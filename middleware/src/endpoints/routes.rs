@@ -28,7 +28,7 @@ pub(super) enum Endpoint {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Access {
     /// None.
-    Open,
+    Public,
     /// An administrator.
     Admin,
     /// The current token of a session.
@@ -99,8 +99,8 @@ const ROUTES: &[(Method, &str, Access, Endpoint)] = &[
         Access::StrictSession,
         Endpoint::RevokeOwnSession,
     ),
-    (Method::GET, "/healthz", Access::Open, Endpoint::Health),
-    (Method::GET, "/readyz", Access::Open, Endpoint::Ready),
+    (Method::GET, "/healthz", Access::Public, Endpoint::Health),
+    (Method::GET, "/readyz", Access::Public, Endpoint::Ready),
 ];
 
 type Routes = matchit::Router<Vec<(Method, Access, Endpoint)>>;
@@ -176,7 +176,7 @@ mod tests {
     fn only_health_checks_are_open() {
         for (_, path, access, _) in ROUTES {
             let health = matches!(*path, "/healthz" | "/readyz");
-            assert_eq!(*access == Access::Open, health, "{path}");
+            assert_eq!(*access == Access::Public, health, "{path}");
         }
     }
 

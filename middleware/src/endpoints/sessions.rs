@@ -54,7 +54,10 @@ pub(super) async fn list<S: SessionStore + AgentStore>(state: &State<S>, uri: &U
     if let (Some(agent), Some(cursor)) = (agent, paging.request.after)
         && agent != cursor.agent
     {
-        return Err(AuthError::invalid("cursor", "belongs to a list of another agent"));
+        return Err(AuthError::invalid_field(
+            "cursor",
+            "belongs to a list of another agent",
+        ));
     }
     let page = paging::first_filled(paging.request, |request| state.sessions.list(agent, request)).await?;
     let next = page.next.map(|next| {
@@ -94,5 +97,5 @@ pub(super) async fn revoke_all<S: SessionStore + AgentStore>(state: &State<S>, u
 }
 
 fn required<T>(name: &str, value: Option<T>) -> Result<T, AuthError> {
-    value.ok_or_else(|| AuthError::invalid(name, "is required"))
+    value.ok_or_else(|| AuthError::invalid_field(name, "is required"))
 }

@@ -23,7 +23,7 @@ impl<S: SessionStore, D: AgentDirectory> SessionManager<S, D> {
             return Err(ErrorKind::AgentNotFound.into());
         }
         let id = SessionId::generate(agent_id, now_millis)
-            .map_err(|error| AuthError::new(ErrorKind::InternalError).with_defect(error))?;
+            .map_err(|error| AuthError::new(ErrorKind::InternalError).with_internal_cause(error))?;
         let expires_at = id.created_at().plus(limits.ttl).min(limits.absolute_expires_at);
         let token = self.sign(&Claims::new(id, agent_id, 0, now, expires_at))?;
         let mut record = SessionRecord::new(id, agent_id, token.hash(), &limits);

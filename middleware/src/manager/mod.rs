@@ -141,7 +141,7 @@ impl<S: SessionStore, D: AgentDirectory> SessionManager<S, D> {
 }
 
 fn cannot_sign(error: SignError) -> AuthError {
-    AuthError::new(ErrorKind::InternalError).with_defect(error)
+    AuthError::new(ErrorKind::InternalError).with_internal_cause(error)
 }
 
 impl<S, D> std::fmt::Debug for SessionManager<S, D> {

@@ -52,7 +52,7 @@ impl<S: SessionStore, D: AgentDirectory> SessionManager<S, D> {
         record.last_renewal = Some(renewal);
         match self.swap(current, record, now).await? {
             Swap::Done(record) => Ok(IssuedSession::new(record, fresh)),
-            Swap::NotFound => Err(AuthError::token(ErrorKind::SessionNotFound)),
+            Swap::NotFound => Err(AuthError::for_token(ErrorKind::SessionNotFound)),
             // Another renewal with this token was first: perhaps the same request, sent twice.
             Swap::Lost(record) => match decide::renew(&record, token, key, now) {
                 Ok(RenewalDecision::Repeat(claims)) => self.repeat(&record, &claims),
@@ -96,7 +96,9 @@ impl<S: SessionStore, D: AgentDirectory> SessionManager<S, D> {
             .map_err(cannot_sign)?
         {
             Some(token) => Ok(IssuedSession::new(record.clone(), token)),
-            None => Err(AuthError::new(ErrorKind::InternalError).with_defect(CannotRepeat(record.id))),
+            None => {
+                Err(AuthError::new(ErrorKind::InternalError).with_internal_cause(CannotRepeat(record.id)))
+            }
         }
     }
 

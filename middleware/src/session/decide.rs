@@ -57,7 +57,7 @@ impl From<ErrorKind> for Rejection {
 
 impl From<Rejection> for AuthError {
     fn from(rejection: Rejection) -> Self {
-        let error = Self::token(rejection.kind);
+        let error = Self::for_token(rejection.kind);
         match rejection.retry_after {
             Some(seconds) => error.with_retry_after(seconds),
             None => error,
@@ -99,15 +99,18 @@ fn reject_replaced(
         };
     }
     let is_last = generation.saturating_add(1) == record.generation;
-    let in_grace = is_last
+    let in_retry_window_or_overlap = is_last
         && record
             .last_renewal
             .as_ref()
-            .is_some_and(|renewal| now < renewal.grace_until());
+            .is_some_and(|renewal| now < renewal.suspicious_from());
     let by_renewal = record
         .rotated_generation
         .is_none_or(|rotated| generation >= rotated);
-    let reused = generation < record.generation && by_renewal && !in_grace && token.check_expiry(now).is_ok();
+    let reused = generation < record.generation
+        && by_renewal
+        && !in_retry_window_or_overlap
+        && token.check_expiry(now).is_ok();
     Rejection {
         event: reused.then_some(SecurityEvent::TokenReuse),
         ..kind.into()

@@ -48,12 +48,15 @@ impl IdempotencyKey {
             return Ok(None);
         };
         if values.next().is_some() {
-            return Err(AuthError::invalid("Idempotency-Key", "must not be repeated"));
+            return Err(AuthError::invalid_field(
+                "Idempotency-Key",
+                "must not be repeated",
+            ));
         }
         let key = value.to_str().map_err(|_| InvalidIdempotencyKey);
         key.and_then(str::parse)
             .map(Some)
-            .map_err(|error| AuthError::invalid("Idempotency-Key", error.to_string()))
+            .map_err(|error| AuthError::invalid_field("Idempotency-Key", error.to_string()))
     }
 
     /// The key, to send it.

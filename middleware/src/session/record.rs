@@ -161,7 +161,7 @@ impl LastRenewal {
     }
 
     /// The time from which the replaced token is a sign of a stolen copy.
-    pub(crate) const fn grace_until(&self) -> Timestamp {
-        self.at.plus(self.replaced.grace())
+    pub(crate) const fn suspicious_from(&self) -> Timestamp {
+        self.at.plus(self.replaced.not_suspicious_for())
     }
 }

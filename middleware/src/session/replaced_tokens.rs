@@ -38,7 +38,7 @@ impl Default for ReplacedTokenPolicy {
 
 impl ReplacedTokenPolicy {
     /// Seconds after a renewal in which the replaced token is no sign of a stolen copy.
-    pub(crate) const fn grace(&self) -> u64 {
+    pub(crate) const fn not_suspicious_for(&self) -> u64 {
         if self.retry_window > self.previous_token_overlap {
             self.retry_window
         } else {

@@ -97,7 +97,7 @@ impl<St: SessionStore> Authorize for SessionCheck<St> {
             // A store removes a session some time after its expiry.
             let expiry = this.token.check_expiry(this.config.clock.now());
             let kind = expiry.err().unwrap_or(ErrorKind::SessionNotFound);
-            return Poll::Ready(Err(AuthError::token(kind)));
+            return Poll::Ready(Err(AuthError::for_token(kind)));
         };
         match this.config.decide(&record, this.token) {
             Ok(session) => {

@@ -22,7 +22,7 @@ impl From<StoreError> for AuthError {
     fn from(error: StoreError) -> Self {
         let unavailable = Self::new(ErrorKind::StoreUnavailable);
         match error {
-            StoreError::Unexpected(_) => unavailable.with_defect(error),
+            StoreError::Unexpected(_) => unavailable.with_internal_cause(error),
             StoreError::Timeout | StoreError::Unavailable(_) => unavailable.with_cause(error),
         }
     }

@@ -26,18 +26,18 @@ pub struct MemoryStore {
 
 #[derive(Debug, Default)]
 struct State {
-    sessions: HashMap<SessionId, Kept>,
+    sessions: HashMap<SessionId, StoredSession>,
     /// The sessions that are listed, by agent.
     listed: BTreeMap<AgentId, BTreeSet<SessionId>>,
     /// The time at which each record is removed.
-    ends: BTreeSet<(Timestamp, SessionId)>,
+    removals: BTreeSet<(Timestamp, SessionId)>,
     agents: BTreeMap<AgentId, Agent>,
     /// Agents that were deleted recently: a creation that was sent earlier must not succeed after the deletion.
     deleted: HashMap<AgentId, Timestamp>,
 }
 
 #[derive(Debug)]
-struct Kept {
+struct StoredSession {
     record: SessionRecord,
     until: Timestamp,
 }
@@ -58,22 +58,22 @@ impl MemoryStore {
 impl State {
     fn put(&mut self, record: SessionRecord, until: Timestamp) {
         let id = record.id;
-        self.ends.insert((until, id));
-        if let Some(before) = self.sessions.insert(id, Kept { record, until })
+        self.removals.insert((until, id));
+        if let Some(before) = self.sessions.insert(id, StoredSession { record, until })
             && before.until != until
         {
-            self.ends.remove(&(before.until, id));
+            self.removals.remove(&(before.until, id));
         }
     }
 
     /// Removes the records whose time has come.
     fn sweep(&mut self, now: Timestamp) {
-        while let Some(&(until, id)) = self.ends.first()
+        while let Some(&(until, id)) = self.removals.first()
             && until <= now
         {
-            self.ends.pop_first();
-            if let Some(kept) = self.sessions.remove(&id) {
-                self.unlist(kept.record.agent_id, id);
+            self.removals.pop_first();
+            if let Some(stored) = self.sessions.remove(&id) {
+                self.unlist(stored.record.agent_id, id);
             }
         }
         self.deleted.retain(|_, at| now.since(*at) < TOMBSTONE_SECONDS);
@@ -92,7 +92,7 @@ impl State {
     fn active(&self, agent: AgentId, now: Timestamp) -> BTreeSet<(Timestamp, SessionId)> {
         let ids = self.listed.get(&agent).into_iter().flatten();
         ids.filter_map(|id| self.sessions.get(id))
-            .map(|kept| &kept.record)
+            .map(|stored| &stored.record)
             .filter(|record| record.status(now) == SessionStatus::Active)
             .map(|record| (record.ttl_started_at(), record.id))
             .collect()
@@ -100,11 +100,11 @@ impl State {
 
     /// Returns `false` if there is no such session.
     fn revoke(&mut self, id: SessionId, now: Timestamp) -> bool {
-        let Some(kept) = self.sessions.get_mut(&id) else {
+        let Some(stored) = self.sessions.get_mut(&id) else {
             return false;
         };
-        kept.record.revoked_at.get_or_insert(now);
-        let agent = kept.record.agent_id;
+        stored.record.revoked_at.get_or_insert(now);
+        let agent = stored.record.agent_id;
         self.unlist(agent, id);
         true
     }
@@ -112,9 +112,9 @@ impl State {
     fn revoke_agent(&mut self, agent: AgentId, now: Timestamp) -> u32 {
         let mut active = 0;
         for id in self.listed.remove(&agent).unwrap_or_default() {
-            if let Some(kept) = self.sessions.get_mut(&id) {
-                active += u32::from(kept.record.status(now) == SessionStatus::Active);
-                kept.record.revoked_at.get_or_insert(now);
+            if let Some(stored) = self.sessions.get_mut(&id) {
+                active += u32::from(stored.record.status(now) == SessionStatus::Active);
+                stored.record.revoked_at.get_or_insert(now);
             }
         }
         active
@@ -158,14 +158,14 @@ impl SessionStore for MemoryStore {
     async fn replace_token(&self, swap: &TokenSwap) -> Result<SwapOutcome, StoreError> {
         let mut state = self.lock();
         state.sweep(swap.now);
-        let Some(kept) = state.sessions.get(&swap.current.id) else {
+        let Some(stored) = state.sessions.get(&swap.current.id) else {
             return Ok(SwapOutcome::NotFound);
         };
-        if kept.record.revoked_at.is_some() {
+        if stored.record.revoked_at.is_some() {
             return Ok(SwapOutcome::Revoked);
         }
-        if kept.record.token_hash != *swap.expected() {
-            return Ok(SwapOutcome::Mismatch(Box::new(kept.record.clone())));
+        if stored.record.token_hash != *swap.expected() {
+            return Ok(SwapOutcome::Mismatch(Box::new(stored.record.clone())));
         }
         let until = swap.next.expires_at().plus(swap.retention);
         state.put(swap.next.clone(), until);
@@ -196,15 +196,15 @@ impl SessionStore for MemoryStore {
                 .range((first.map_or(Bound::Unbounded, Bound::Included), Bound::Unbounded)),
         };
 
-        let passed = |agent: AgentId, id: SessionId| {
+        let is_before_page = |agent: AgentId, id: SessionId| {
             page.after.is_some_and(|after| {
                 agent < after.agent || (agent == after.agent && after.session.is_some_and(|last| id >= last))
             })
         };
         let mut items: Vec<_> = agents
             .flat_map(|(agent, ids)| ids.iter().rev().map(|id| (*agent, *id)))
-            .filter(|(agent, id)| !passed(*agent, *id))
-            .filter_map(|(_, id)| state.sessions.get(&id).map(|kept| kept.record.clone()))
+            .filter(|(agent, id)| !is_before_page(*agent, *id))
+            .filter_map(|(_, id)| state.sessions.get(&id).map(|stored| stored.record.clone()))
             .take(page.limit.saturating_add(1))
             .collect();
         let more = items.len() > page.limit;

@@ -19,7 +19,7 @@ pub use error::StoreError;
 pub use memory::MemoryStore;
 pub use page::{InvalidCursor, Page, PageRequest, SessionCursor};
 #[cfg(feature = "redis")]
-pub use redis::{NearCacheConfig, RedisRead, RedisStore, RedisStoreConfig, RedisStoreError};
+pub use redis::{InvalidRedisConfig, NearCacheConfig, RedisRead, RedisStore, RedisStoreConfig};
 
 use std::future::Future;
 

@@ -101,10 +101,10 @@ impl TokenVerifier {
 
     fn missing(&self) -> AuthError {
         if self.header == header::AUTHORIZATION {
-            AuthError::token_missing()
+            AuthError::missing_token()
         } else {
             let name = self.name();
-            AuthError::token_missing()
+            AuthError::missing_token()
                 .with_detail(format!("This request needs a session token: {name}: Bearer …"))
         }
     }
@@ -136,7 +136,7 @@ impl TokenVerifier {
 }
 
 fn invalid(detail: String) -> AuthError {
-    AuthError::token(ErrorKind::InvalidToken).with_detail(detail)
+    AuthError::for_token(ErrorKind::InvalidToken).with_detail(detail)
 }
 
 /// The bytes after the scheme `Bearer`, in any case (RFC 9110, section 11.1). `None` if the value starts otherwise.

@@ -24,7 +24,7 @@ use tokio::{
 
 use super::{
     POLL, READY_LIMIT,
-    server::{OPTIONS, Server, Watchdog, last_words},
+    server::{OPTIONS, Server, Watchdog, log_tail},
 };
 
 /// Runs the command in its arguments when the input ends. It waits first if no line arrived, because the engine may still be
@@ -85,18 +85,18 @@ impl Server for Container {
         // Starts before the container, so that the container is removed even if this process dies now.
         let mut watchdog = Watchdog::spawn(WATCH, &arguments)?;
         let started = block_on(self.request(&name).start());
-        watchdog.tell("started");
+        watchdog.send_line("started");
         let container = started.map_err(|error| error.to_string())?;
         self.running = Some((container, watchdog));
         Ok(())
     }
 
     /// The engine assigns a port to one container only.
-    fn is(&self, _process_id: u32) -> bool {
+    fn has_process_id(&self, _process_id: u32) -> bool {
         true
     }
 
-    fn ended(&mut self) -> Option<String> {
+    fn exit_log(&mut self) -> Option<String> {
         let (container, _) = self.running.as_ref()?;
         block_on(async {
             if container.is_running().await.unwrap_or(false) {
@@ -104,7 +104,7 @@ impl Server for Container {
             }
             let mut log = container.stdout_to_vec().await.unwrap_or_default();
             log.extend(container.stderr_to_vec().await.unwrap_or_default());
-            Some(last_words(&log))
+            Some(log_tail(&log))
         })
     }
 

@@ -169,13 +169,13 @@ impl TestRedis {
         let url = self.url();
         let mut failure = None;
         let ready = poll(|| match process_id(&url) {
-            Ok(id) if self.server.is(id) => true,
+            Ok(id) if self.server.has_process_id(id) => true,
             Ok(_) => {
                 failure = Some(format!("port {} is another's", self.port));
                 true
             }
             Err(_) => {
-                failure = self.server.ended();
+                failure = self.server.exit_log();
                 failure.is_some()
             }
         });

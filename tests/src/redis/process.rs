@@ -7,7 +7,7 @@ use std::{
     thread::{self, JoinHandle},
 };
 
-use super::server::{OPTIONS, Server, Watchdog, last_words};
+use super::server::{OPTIONS, Server, Watchdog, log_tail};
 
 /// Starts the command in its arguments, prints its process id, then sends it each signal name that it reads. Only the server
 /// keeps standard error open, so the end of that stream is the end of the server's log.
@@ -51,7 +51,7 @@ impl Process {
 
     fn signal(&mut self, signal: &str) {
         if let Some(running) = &mut self.running {
-            running.watchdog.tell(signal);
+            running.watchdog.send_line(signal);
         }
     }
 }
@@ -64,7 +64,7 @@ impl Server for Process {
         let log = thread::spawn(move || {
             let mut bytes = Vec::new();
             let _ = log.read_to_end(&mut bytes);
-            last_words(&bytes)
+            log_tail(&bytes)
         });
         let id = watchdog.reply().trim().parse().ok();
         self.running = Some(Running {
@@ -75,13 +75,13 @@ impl Server for Process {
         Ok(())
     }
 
-    fn is(&self, process_id: u32) -> bool {
+    fn has_process_id(&self, process_id: u32) -> bool {
         self.running
             .as_ref()
             .is_some_and(|running| running.id == Some(process_id))
     }
 
-    fn ended(&mut self) -> Option<String> {
+    fn exit_log(&mut self) -> Option<String> {
         let log = &mut self.running.as_mut()?.log;
         log.take_if(|log| log.is_finished())?.join().ok()
     }

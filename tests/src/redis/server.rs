@@ -12,9 +12,9 @@ pub(super) trait Server: Send + Sync {
     /// Starts the server, also after `kill`. It may return before the server answers.
     fn launch(&mut self) -> Result<(), String>;
     /// True if the server has this process id. Otherwise another server took the port first.
-    fn is(&self, process_id: u32) -> bool;
+    fn has_process_id(&self, process_id: u32) -> bool;
     /// The end of the log, if the server has ended by itself.
-    fn ended(&mut self) -> Option<String>;
+    fn exit_log(&mut self) -> Option<String>;
     /// Kills the server. Returns when its port is closed.
     fn kill(&mut self);
     fn pause(&mut self);
@@ -62,9 +62,9 @@ impl Watchdog {
     }
 
     /// Sends a line to the shell. Returns when the shell has answered it.
-    pub(super) fn tell(&mut self, order: &str) {
+    pub(super) fn send_line(&mut self, line: &str) {
         if let Some(stdin) = &mut self.shell.stdin
-            && writeln!(stdin, "{order}").is_ok()
+            && writeln!(stdin, "{line}").is_ok()
         {
             self.reply();
         }
@@ -84,7 +84,7 @@ impl Drop for Watchdog {
 }
 
 /// The end of a log, as one line.
-pub(super) fn last_words(log: &[u8]) -> String {
+pub(super) fn log_tail(log: &[u8]) -> String {
     let log = String::from_utf8_lossy(log);
     let lines: Vec<&str> = log.lines().filter(|line| !line.is_empty()).collect();
     lines[lines.len().saturating_sub(4)..].join("; ")

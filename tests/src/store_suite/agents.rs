@@ -83,8 +83,8 @@ pub async fn deleted_agent_cannot_get_a_session(store: impl Store) {
     let prepared = session(agent, NOW);
     store.delete_agent(agent, NOW).await.unwrap();
     for session in [prepared, session(agent, NOW.plus(3_599))] {
-        let refused = store.create(&session).await.unwrap();
-        assert_eq!(refused, CreateOutcome::AgentDeleted);
+        let rejected = store.create(&session).await.unwrap();
+        assert_eq!(rejected, CreateOutcome::AgentDeleted);
         assert_eq!(store.read(session.record.id).await.unwrap(), None);
     }
     assert_eq!(list(&store, Some(agent), 10).await, []);

@@ -82,8 +82,8 @@ pub async fn limit_counts_the_sessions_of_one_agent(store: impl Store) {
     let (one, two) = (agent(), agent());
     add_some(&store, one, 5).await;
     add(&store, session(two, NOW)).await;
-    let refused = store.create(&session(one, NOW)).await.unwrap();
-    assert_eq!(refused, CreateOutcome::LimitReached);
+    let rejected = store.create(&session(one, NOW)).await.unwrap();
+    assert_eq!(rejected, CreateOutcome::LimitReached);
 }
 
 pub async fn session_counts_until_the_second_it_expires(store: impl Store) {
@@ -122,6 +122,6 @@ pub async fn revoked_session_does_not_count(store: impl Store) {
     let records = add_some(&store, agent, 5).await;
     assert!(store.revoke(records[2].id, NOW).await.unwrap());
     add(&store, session(agent, NOW)).await;
-    let refused = store.create(&session(agent, NOW)).await.unwrap();
-    assert_eq!(refused, CreateOutcome::LimitReached);
+    let rejected = store.create(&session(agent, NOW)).await.unwrap();
+    assert_eq!(rejected, CreateOutcome::LimitReached);
 }

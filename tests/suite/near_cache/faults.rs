@@ -20,8 +20,8 @@ use tower_session_auth::{
 };
 
 /// The relay numbers connections in the order in which the store makes them.
-const OWN: usize = 0;
-const TRACKING: usize = 1;
+const STORE_CONNECTION: usize = 0;
+const TRACKING_CONNECTION: usize = 1;
 
 /// Opens a store over a relay and enables its cache.
 async fn relayed(relay: &Relay, deadline: Duration) -> RedisStore {
@@ -103,7 +103,7 @@ async fn hanging_idle_connection_is_replaced_before_it_is_needed() {
     let store = relayed(&relay, Duration::from_millis(500)).await;
     wait_until("coherent", || stats(&store).coherent).await;
     let record = cached_session(&store).await;
-    relay.hang(OWN);
+    relay.hang(STORE_CONNECTION);
     wait_until("replaced", || stats(&store).losses == 1).await;
     wait_until("coherent again", || stats(&store).coherent).await;
     cache(&store, record.id).await;
@@ -129,19 +129,19 @@ async fn short_pause_of_the_server_keeps_the_connection() {
 
 /// The host name moves to another server, and only the store's own connection follows.
 #[tokio::test]
-async fn cache_is_cleared_when_its_server_differs_from_the_stores() {
-    let (one, other) = (TestRedis::start(), TestRedis::start());
-    let relay = Relay::start(one.port()).await;
-    let (store, there) = (relayed(&relay, DEADLINE).await, open(other.url(), DEADLINE));
+async fn cache_is_cleared_when_its_server_is_not_the_stores_server() {
+    let (old_server, new_server) = (TestRedis::start(), TestRedis::start());
+    let relay = Relay::start(old_server.port()).await;
+    let (store, other_store) = (relayed(&relay, DEADLINE).await, open(new_server.url(), DEADLINE));
     wait_until("coherent", || stats(&store).coherent).await;
     let session = session(agent(), NOW);
     let record = add(&store, session.clone()).await;
-    add(&there, session).await;
+    add(&other_store, session).await;
     cache(&store, record.id).await;
 
-    relay.lead_to(other.port());
-    relay.cut(OWN);
-    there.revoke(record.id, NOW).await.unwrap();
+    relay.redirect_to(new_server.port());
+    relay.cut(STORE_CONNECTION);
+    other_store.revoke(record.id, NOW).await.unwrap();
     wait_until("invalidated", || store.cached(record.id).is_none()).await;
     wait_until("coherent again", || stats(&store).coherent).await;
     let read = store.read_through(record.id).await.unwrap().unwrap();
@@ -151,18 +151,18 @@ async fn cache_is_cleared_when_its_server_differs_from_the_stores() {
 /// The host name moves, and only the tracking connection breaks: the store then reads from the new server.
 #[tokio::test]
 async fn store_follows_a_host_name_that_moves_to_another_server() {
-    let (one, other) = (TestRedis::start(), TestRedis::start());
-    let relay = Relay::start(one.port()).await;
-    let (store, there) = (relayed(&relay, DEADLINE).await, open(other.url(), DEADLINE));
+    let (old_server, new_server) = (TestRedis::start(), TestRedis::start());
+    let relay = Relay::start(old_server.port()).await;
+    let (store, other_store) = (relayed(&relay, DEADLINE).await, open(new_server.url(), DEADLINE));
     wait_until("coherent", || stats(&store).coherent).await;
     let session = session(agent(), NOW);
     let record = add(&store, session.clone()).await;
-    add(&there, session).await;
+    add(&other_store, session).await;
     cache(&store, record.id).await;
-    there.revoke(record.id, NOW).await.unwrap();
+    other_store.revoke(record.id, NOW).await.unwrap();
 
-    relay.lead_to(other.port());
-    relay.cut(TRACKING);
+    relay.redirect_to(new_server.port());
+    relay.cut(TRACKING_CONNECTION);
     wait_until("invalidated", || store.cached(record.id).is_none()).await;
     let moved = wait_until("coherent again", || stats(&store).coherent).await;
     assert!(moved < Duration::from_secs(1), "{moved:?}");
@@ -178,13 +178,13 @@ async fn late_failure_of_a_replaced_connection_keeps_the_cache() {
     let store = relayed(&relay, DEADLINE).await;
     wait_until("coherent", || stats(&store).coherent).await;
     let record = add(&store, session(agent(), NOW)).await;
-    relay.hang(TRACKING);
+    relay.hang(TRACKING_CONNECTION);
     let reading = store.clone();
     let read = tokio::spawn(async move { reading.read_through(record.id).await });
     wait_until("lost", || stats(&store).losses == 1).await;
     wait_until("coherent again", || stats(&store).coherent).await;
     assert!(!read.is_finished());
-    relay.cut(TRACKING);
+    relay.cut(TRACKING_CONNECTION);
     read.await.unwrap().unwrap();
     cache(&store, record.id).await;
     assert_eq!(stats(&store).losses, 1);
@@ -207,7 +207,7 @@ async fn hanging_tracking_connection_does_not_fail_reads() {
     store.enable_cache().unwrap();
     wait_until("coherent", || stats(&store).coherent).await;
     cache(&store, records[0].id).await;
-    relay.hang(TRACKING);
+    relay.hang(TRACKING_CONNECTION);
     let began = Instant::now();
     for record in &records[1..] {
         let read = store.read_through(record.id).await.unwrap();
@@ -234,7 +234,7 @@ fn user(redis: &TestRedis, except: &[&str]) -> RedisStore {
 
 /// `-@dangerous` forbids ROLE and INFO, among others.
 #[tokio::test]
-async fn user_without_dangerous_commands_leaves_a_replica_too() {
+async fn replica_is_detected_without_dangerous_commands() {
     let (redis, master) = (TestRedis::start(), TestRedis::start());
     let store = user(&redis, &["-@dangerous"]);
     store.enable_cache().unwrap();
@@ -253,9 +253,9 @@ async fn user_without_dangerous_commands_leaves_a_replica_too() {
 /// The host name moves, only the tracking connection breaks, and the store may not ask for the server's identity.
 #[tokio::test]
 async fn both_connections_are_replaced_if_info_is_forbidden() {
-    let (one, other) = (TestRedis::start(), TestRedis::start());
-    let relay = Relay::start(one.port()).await;
-    for redis in [&one, &other] {
+    let (old_server, new_server) = (TestRedis::start(), TestRedis::start());
+    let relay = Relay::start(old_server.port()).await;
+    for redis in [&old_server, &new_server] {
         user(redis, &["-info"]);
     }
     let store = open(format!("redis://limited:secret@{}", relay.address), DEADLINE);
@@ -263,12 +263,12 @@ async fn both_connections_are_replaced_if_info_is_forbidden() {
     wait_until("coherent", || stats(&store).coherent).await;
     let session = session(agent(), NOW);
     let record = add(&store, session.clone()).await;
-    add(&open(other.url(), DEADLINE), session).await;
+    add(&open(new_server.url(), DEADLINE), session).await;
     cache(&store, record.id).await;
     // Until the store's own connection counts as established.
     sleep(Duration::from_millis(1_100)).await;
-    relay.lead_to(other.port());
-    relay.cut(TRACKING);
+    relay.redirect_to(new_server.port());
+    relay.cut(TRACKING_CONNECTION);
     wait_until("invalidated", || store.cached(record.id).is_none()).await;
     wait_until("coherent again", || stats(&store).coherent).await;
     assert!(store.revoke(record.id, NOW).await.unwrap());
@@ -313,10 +313,10 @@ async fn starved_runtime_does_not_delay_invalidations() {
         "the entry is removed, not only the lease"
     );
     std::thread::sleep(4 * BOUND);
-    let pings_go_on = (0..100).any(|_| {
+    let lease_is_renewed = (0..100).any(|_| {
         std::thread::sleep(Duration::from_millis(5));
         stats(&store).coherent
     });
-    assert!(pings_go_on);
+    assert!(lease_is_renewed);
     assert_eq!(stats(&store).losses, 0);
 }

@@ -190,7 +190,7 @@ mod tests_of_your_own_code {
             .route("/hello", get(hello))
             .route_layer(authority.layer());
 
-        let issued = authority.open(authority.agent()).await;
+        let issued = authority.create_session(authority.agent()).await;
         let request = Request::get("/hello")
             .header("authorization", format!("Bearer {}", issued.token.expose()))
             .body(Body::empty())

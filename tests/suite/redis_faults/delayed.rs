@@ -16,14 +16,14 @@ use tower_session_auth::{
 };
 
 use super::{
-    gate::{Gate, Mode},
+    fault_proxy::{FaultProxy, Mode},
     timed_store::TimedStore,
 };
 
-/// Two stores on one server. The gate can hold back the commands of `late`.
+/// Two stores on one server. The proxy can hold back the commands of `late`.
 pub struct DelayedCalls {
     redis: TestRedis,
-    gate: Gate,
+    proxy: FaultProxy,
     pub late: TimedStore,
     pub prompt: TimedStore,
 }
@@ -31,14 +31,14 @@ pub struct DelayedCalls {
 impl DelayedCalls {
     pub async fn new(test: &'static str) -> Self {
         let redis = TestRedis::start();
-        let gate = Gate::before(redis.port(), Mode::Open).await;
+        let proxy = FaultProxy::start(redis.port(), Mode::Open).await;
         let (late, prompt) = (
-            TimedStore::new(test, gate.url()),
+            TimedStore::new(test, proxy.url()),
             TimedStore::new(test, redis.url()),
         );
         let calls = Self {
             redis,
-            gate,
+            proxy,
             late,
             prompt,
         };
@@ -61,7 +61,7 @@ impl DelayedCalls {
 
     /// Holds back the commands of `late` that contain this text.
     pub fn hold(&self, text: &'static str) {
-        self.gate.set(Mode::Hold(text));
+        self.proxy.set(Mode::Hold(text));
     }
 
     /// Lets a call time out after it has sent its last command, which has not reached the server.
@@ -83,7 +83,7 @@ impl DelayedCalls {
             stats.and_then(|stats| stats.split(['=', ',']).nth(1)?.parse::<u32>().ok())
         };
         let before = runs();
-        self.gate.set(Mode::Open);
+        self.proxy.set(Mode::Open);
         self.wait_until(async || runs() != before).await;
     }
 

@@ -1,10 +1,10 @@
 //! Redis failures: every call fails within its deadline, no request is admitted, and the store recovers by itself.
 
 mod delayed;
-mod gate;
+mod fault_proxy;
 mod late;
 mod records;
-mod refusal;
+mod rejection;
 mod silence;
 mod timed_store;
 

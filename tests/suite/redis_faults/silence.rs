@@ -9,12 +9,12 @@ use session_auth_tests::{
 
 use super::{
     execute,
-    gate::{Gate, Mode},
+    fault_proxy::{FaultProxy, Mode},
     timed_store::{DEADLINE, TimedStore},
 };
 
 #[tokio::test]
-async fn hanging_server_fails_calls_at_their_deadline_and_then_immediately() {
+async fn calls_to_a_silent_server_fail_at_the_deadline_and_later_calls_at_once() {
     let mut redis = TestRedis::start();
     let subject = TimedStore::new("hanging server", redis.url());
     let record = subject.add().await;
@@ -31,20 +31,20 @@ async fn hanging_server_fails_calls_at_their_deadline_and_then_immediately() {
 }
 
 #[tokio::test]
-async fn store_leaves_a_silent_address_when_the_server_answers() {
+async fn store_reconnects_when_a_silent_address_answers_again() {
     let redis = TestRedis::start();
-    let gate = Gate::before(redis.port(), Mode::Silent).await;
-    let subject = TimedStore::new("silent address", gate.url());
+    let proxy = FaultProxy::start(redis.port(), Mode::Silent).await;
+    let subject = TimedStore::new("silent address", proxy.url());
     let record = session(agent(), NOW).record;
-    // Long enough for a connection attempt to time out, each time at another moment of an attempt.
+    // Long enough for a connection attempt to time out, each time at another point of an attempt.
     for millis in [700, 1_500, 2_300] {
         subject.fails(&record).await;
         subject.fails_for(record.id, Duration::from_millis(millis)).await;
-        gate.set(Mode::Open);
+        proxy.set(Mode::Open);
         assert_eq!(subject.recovers(record.id).await, None);
         subject.add().await;
 
-        gate.set(Mode::Silent);
+        proxy.set(Mode::Silent);
         execute(&redis, &["CLIENT", "KILL", "TYPE", "normal"]);
         // Until the store notices the loss.
         while subject.read(record.id).await.is_ok() {}

@@ -25,7 +25,7 @@ async fn every_key_has_a_ttl_except_the_registry_and_its_agents() {
     let layout = LayoutStore::start();
     let agents = layout.run_every_operation().await;
     let mut endless: Vec<_> = layout.keys("*");
-    endless.retain(|key| layout.ask::<i64>(&["TTL", key]) < 0);
+    endless.retain(|key| layout.query::<i64>(&["TTL", key]) < 0);
     endless.sort();
     let mut living = vec![agent_key("agent", agents[0]), agent_key("agent", agents[1])];
     living.push("agents".to_owned());
@@ -53,7 +53,7 @@ async fn documented_acl_user_may_run_the_stores_commands_only() {
     ] {
         let mut dry_run = vec!["ACL", "DRYRUN", "sessions"];
         dry_run.extend(command);
-        let answer: String = layout.ask(&dry_run);
+        let answer: String = layout.query(&dry_run);
         assert_eq!(answer == "OK", allowed, "{command:?}: {answer}");
     }
 }
@@ -73,10 +73,14 @@ async fn key_prefixes_select_the_documented_types() {
         assert_eq!(keys.len(), len, "{prefix}");
         count += len;
         for key in keys {
-            assert_eq!(layout.ask::<String>(&["TYPE", &key]), kind, "{key}");
+            assert_eq!(layout.query::<String>(&["TYPE", &key]), kind, "{key}");
         }
     }
-    assert_eq!(layout.ask::<usize>(&["DBSIZE"]), count, "no other key is stored");
+    assert_eq!(
+        layout.query::<usize>(&["DBSIZE"]),
+        count,
+        "no other key is stored"
+    );
 }
 
 #[tokio::test]
@@ -89,11 +93,11 @@ async fn tokens_are_stored_only_as_hashes() {
     let issued = sessions.create(request).await.unwrap();
 
     // Compression could hide a stored token.
-    let _: String = layout.ask(&["CONFIG", "SET", "rdbcompression", "no"]);
+    let _: String = layout.query(&["CONFIG", "SET", "rdbcompression", "no"]);
     let mut everything = Vec::new();
     for key in layout.keys("*") {
         everything.extend_from_slice(key.as_bytes());
-        everything.extend(layout.ask::<Vec<u8>>(&["DUMP", &key]));
+        everything.extend(layout.query::<Vec<u8>>(&["DUMP", &key]));
     }
     let holds = |bytes: &[u8]| everything.windows(bytes.len()).any(|window| window == bytes);
     assert!(holds(issued.record.token_hash.as_bytes()), "the hash is stored");
@@ -109,7 +113,7 @@ async fn tokens_are_stored_only_as_hashes() {
 async fn record_has_the_documented_bytes() {
     let layout = LayoutStore::start();
     let agent = agent();
-    let packed = |id| -> Vec<u8> { layout.ask(&["GET", &key(id)]) };
+    let packed = |id| -> Vec<u8> { layout.query(&["GET", &key(id)]) };
 
     let record = layout.add(session(agent, NOW)).await;
     let (hash, owner) = (
@@ -166,21 +170,21 @@ async fn agent_has_the_documented_keys() {
     let gone = layout.add(session(agent, NOW)).await;
     layout.store.revoke(gone.id, NOW).await.unwrap();
 
-    let hash = |agent| -> BTreeMap<String, String> { layout.ask(&["HGETALL", &agent_key("agent", agent)]) };
+    let hash = |agent| -> BTreeMap<String, String> { layout.query(&["HGETALL", &agent_key("agent", agent)]) };
     let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
     let created = pair("c", &NOW.to_string());
     assert_eq!(hash(agent), BTreeMap::from([created, pair("n", "build-bot")]));
     let index: Vec<(Vec<u8>, u64)> =
-        layout.ask(&["ZRANGE", &agent_key("idx", agent), "0", "-1", "WITHSCORES"]);
+        layout.query(&["ZRANGE", &agent_key("idx", agent), "0", "-1", "WITHSCORES"]);
     assert_eq!(index, [(record.id.as_uuid().as_bytes().to_vec(), NOW.0 + TTL)]);
-    let registry: Vec<(Vec<u8>, u64)> = layout.ask(&["ZRANGE", "agents", "0", "-1", "WITHSCORES"]);
+    let registry: Vec<(Vec<u8>, u64)> = layout.query(&["ZRANGE", "agents", "0", "-1", "WITHSCORES"]);
     assert_eq!(registry, [(agent.as_uuid().as_bytes().to_vec(), 0)]);
 
     layout.store.delete_agent(agent, NOW.plus(5)).await.unwrap();
     assert_eq!(hash(agent), BTreeMap::from([pair("d", &NOW.plus(5).to_string())]));
     let left: Vec<i64> = vec![
-        layout.ask(&["EXISTS", "agents"]),
-        layout.ask(&["EXISTS", &agent_key("idx", agent)]),
+        layout.query(&["EXISTS", "agents"]),
+        layout.query(&["EXISTS", &agent_key("idx", agent)]),
     ];
     assert_eq!(left, [0, 0]);
 }
@@ -192,8 +196,8 @@ async fn deleted_agent_is_removed_from_the_registry() {
     let agent = agent();
     layout.register(agent, "build-bot").await;
     assert_eq!(layout.store.delete_agent(agent, NOW).await.unwrap(), Some(0));
-    let refused = layout.store.create(&session(agent, NOW)).await.unwrap();
-    assert_eq!(refused, CreateOutcome::AgentDeleted);
+    let rejected = layout.store.create(&session(agent, NOW)).await.unwrap();
+    assert_eq!(rejected, CreateOutcome::AgentDeleted);
     layout.store.delete_agent(agent, NOW).await.unwrap();
-    assert_eq!(layout.ask::<i64>(&["ZCARD", "agents"]), 0);
+    assert_eq!(layout.query::<i64>(&["ZCARD", "agents"]), 0);
 }

@@ -51,24 +51,24 @@ fn each_rule_of_the_script_is_necessary() {
     breaks(SwapWhenRevoked, &[Revocation], STAYS_REVOKED);
     breaks(ForgetRetryInScript, UNDISTURBED, NEWER_IS_STORED);
     breaks(KeepRetryWithoutKey, &[Attacker], SAME_ANSWER);
-    breaks(KeepOlderPrevious, UNDISTURBED, ONE_BACK);
+    breaks(KeepOlderPreviousHash, UNDISTURBED, ONE_BACK);
 }
 
 #[test]
 fn each_rule_of_a_renewal_decision_is_necessary() {
     breaks(RepeatWhenRevoked, &[Revocation], STAYS_REVOKED);
-    breaks(RepeatToAnyKey, &[Attacker], SAME_ANSWER);
+    breaks(RepeatForAnyKey, &[Attacker], SAME_ANSWER);
     breaks(RepeatWithFreshToken, UNDISTURBED, SAME_ANSWER);
     breaks(RenewPrevious, UNDISTURBED, NEXT_GENERATION);
-    breaks(RenewAhead, &[LostWrite], AHEAD_IS_REFUSED);
+    breaks(RenewAhead, &[LostWrite], AHEAD_IS_REJECTED);
     breaks(AnswerWithoutWaiting, UNDISTURBED, NOTHING_IS_LOST);
 }
 
 #[test]
 fn each_rule_of_admission_is_necessary() {
     breaks(AdmitAhead, &[LostWrite], ONE_CURRENT);
-    breaks(AdmitAhead, &[LostWrite], AHEAD_IS_REFUSED);
-    breaks(AdmitPreviousWhenRevoked, &[Revocation], REVOKED_IS_REFUSED);
+    breaks(AdmitAhead, &[LostWrite], AHEAD_IS_REJECTED);
+    breaks(AdmitPreviousWhenRevoked, &[Revocation], REVOKED_IS_REJECTED);
 }
 
 #[test]

@@ -20,13 +20,13 @@ pub(super) fn create(path: &Path) -> io::Result<File> {
 /// Gives a new file the owner, group and mode of another one, as far as the process may. If it may not set the group, the new file
 /// gets no rights for any group.
 #[cfg(unix)]
-pub(super) fn keep_access(file: &File, like: &Metadata) -> io::Result<()> {
+pub(super) fn copy_access(file: &File, from: &Metadata) -> io::Result<()> {
     use std::os::unix::fs::{MetadataExt, PermissionsExt, fchown};
 
     let own = file.metadata()?;
-    let mut mode = like.mode() & 0o777;
-    let same_owner = own.uid() == like.uid() || fchown(file, Some(like.uid()), None).is_ok();
-    let same_group = own.gid() == like.gid() || fchown(file, None, Some(like.gid())).is_ok();
+    let mut mode = from.mode() & 0o777;
+    let same_owner = own.uid() == from.uid() || fchown(file, Some(from.uid()), None).is_ok();
+    let same_group = own.gid() == from.gid() || fchown(file, None, Some(from.gid())).is_ok();
     if !same_group {
         tracing::warn!(
             "this process may not set the group of the session's file: the group loses its access"
@@ -40,7 +40,7 @@ pub(super) fn keep_access(file: &File, like: &Metadata) -> io::Result<()> {
 }
 
 #[cfg(not(unix))]
-pub(super) fn keep_access(_: &File, _: &Metadata) -> io::Result<()> {
+pub(super) fn copy_access(_: &File, _: &Metadata) -> io::Result<()> {
     Ok(())
 }
 
@@ -61,12 +61,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_directory_that_is_not_writable_is_reported_with_its_cure() {
+    fn a_directory_that_is_not_writable_is_reported_with_its_remedy() {
         // EROFS, EACCES and ENOSPC.
-        for (code, has_cure) in [(30, true), (13, true), (28, false)] {
+        for (code, has_remedy) in [(30, true), (13, true), (28, false)] {
             let error = cannot_create(Path::new("/s.lock"), &io::Error::from_raw_os_error(code)).to_string();
             assert!(error.starts_with("/s.lock: "), "{error}");
-            assert_eq!(error.contains("mount the directory"), has_cure, "{error}");
+            assert_eq!(error.contains("mount the directory"), has_remedy, "{error}");
         }
     }
 }

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use tower::BoxError;
 
 use super::{
-    access::{cannot_create, create, keep_access},
+    access::{cannot_create, copy_access, create},
     read::beside,
 };
 
@@ -59,7 +59,7 @@ fn open(lock: &Path, session: &Path) -> io::Result<File> {
             Err(error) => return Err(error),
             Ok(file) => {
                 if let Ok(session) = fs::metadata(session) {
-                    keep_access(&file, &session)?;
+                    copy_access(&file, &session)?;
                 }
                 return Ok(file);
             }

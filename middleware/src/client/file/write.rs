@@ -9,7 +9,7 @@ use std::{
 use tower::BoxError;
 
 use super::{
-    access::{cannot_create, create, keep_access},
+    access::{cannot_create, copy_access, create},
     lock,
     read::{beside, parse, read, read_file},
 };
@@ -74,7 +74,7 @@ fn prepare(path: &Path, next: &SavedSession) -> Result<(), BoxError> {
     let written = file.write_all(&serde_json::to_vec(next)?);
     written
         .and_then(|()| match fs::metadata(path) {
-            Ok(metadata) => keep_access(&file, &metadata),
+            Ok(metadata) => copy_access(&file, &metadata),
             Err(_) => Ok(()),
         })
         .and_then(|()| file.sync_all())

@@ -63,7 +63,7 @@ impl Server {
 
     fn answer(&self, method: &Method, path: &str, headers: &HeaderMap) -> Response<Full<Bytes>> {
         self.requests.lock().unwrap().push(format!("{method} {path}"));
-        let reject = |kind| problem_response(&AuthError::token(kind), "api", headers);
+        let reject = |kind| problem_response(&AuthError::for_token(kind), "api", headers);
         let bearer = headers[header::AUTHORIZATION].to_str().unwrap();
         if method == Method::PUT {
             if let Some(kind) = self.rejections.lock().unwrap().pop() {

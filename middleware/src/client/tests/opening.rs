@@ -25,7 +25,7 @@ fn answer(status: u16, headers: &[(&'static str, &str)], body: &str) -> Response
 }
 
 fn problem(kind: ErrorKind) -> Response<Full<Bytes>> {
-    problem_response(&AuthError::token(kind), "api", &HeaderMap::new())
+    problem_response(&AuthError::for_token(kind), "api", &HeaderMap::new())
 }
 
 async fn open_against(response: Response<Full<Bytes>>) -> Result<ClientSession, OpenError> {

@@ -48,7 +48,7 @@ async fn rejected_token_is_replaced() {
     let rejections: [fn() -> Response<Full<Bytes>>; 7] = [
         || {
             problem_response(
-                &AuthError::token(ErrorKind::TokenSuperseded),
+                &AuthError::for_token(ErrorKind::TokenSuperseded),
                 "api",
                 &HeaderMap::new(),
             )
@@ -114,7 +114,7 @@ async fn other_responses_are_handed_on_unchanged() {
         // This one service does not accept the key.
         || {
             problem_response(
-                &AuthError::token(ErrorKind::InvalidToken),
+                &AuthError::for_token(ErrorKind::InvalidToken),
                 "api",
                 &HeaderMap::new(),
             )

@@ -29,7 +29,7 @@ fn echo() -> impl Service<
             let body = request.into_body().collect().await?.to_bytes();
             return Ok(Response::new(Full::from(body)));
         }
-        let error = AuthError::token(ErrorKind::TokenSuperseded);
+        let error = AuthError::for_token(ErrorKind::TokenSuperseded);
         Ok(problem_response(&error, "api", request.headers()))
     })
 }
@@ -148,7 +148,7 @@ async fn cloned_body_is_sent_again_at_most_three_times() {
             let before = storage.load().await?;
             let next = saved(&format!("new {number}"), 0);
             storage.replace(&before, &next).await?;
-            let error = AuthError::token(ErrorKind::TokenSuperseded);
+            let error = AuthError::for_token(ErrorKind::TokenSuperseded);
             Ok::<_, BoxError>(problem_response(&error, "api", request.headers()))
         }
     });

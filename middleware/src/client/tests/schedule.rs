@@ -65,10 +65,10 @@ impl ClockedServer {
         let reject = |error| problem_response(&error, "api", request.headers());
         let bearer = request.headers()[header::AUTHORIZATION].to_str().unwrap();
         if bearer != format!("Bearer {}", sign(&current).expose()) {
-            return reject(AuthError::token(ErrorKind::TokenSuperseded));
+            return reject(AuthError::for_token(ErrorKind::TokenSuperseded));
         }
         if now >= current.expires_at {
-            return reject(AuthError::token(ErrorKind::TokenExpired));
+            return reject(AuthError::for_token(ErrorKind::TokenExpired));
         }
         if request.method() != Method::PUT {
             return json(&serde_json::json!({ "id": id() }));

@@ -7,7 +7,7 @@ use crate::{
 };
 
 #[tokio::test]
-async fn rotation_replaces_the_token_and_keeps_the_rest() {
+async fn rotation_replaces_only_token_and_generation() {
     let mut setup = setup();
     setup.sessions.policy.replaced_tokens.previous_token_overlap = 60;
     let first = setup.create().await;
@@ -84,7 +84,7 @@ async fn each_concurrent_rotation_gives_a_token_and_the_last_one_is_current() {
 }
 
 #[tokio::test]
-async fn reuse_at_the_renewal_is_counted_and_revokes_if_the_record_says_so() {
+async fn reuse_in_a_renewal_is_counted_and_revokes_if_configured() {
     for (on_reuse, revoked) in [(OnReuse::Reject, false), (OnReuse::Revoke, true)] {
         let events = SecurityEvents::new();
         let mut setup = setup();

@@ -86,7 +86,7 @@ fn defect_is_logged_as_an_error_and_any_other_cause_as_a_warning() {
             Level::ERROR,
         ),
         (
-            AuthError::new(ErrorKind::InternalError).with_defect(cause()),
+            AuthError::new(ErrorKind::InternalError).with_internal_cause(cause()),
             Level::ERROR,
         ),
     ] {
@@ -100,7 +100,7 @@ fn defect_is_logged_as_an_error_and_any_other_cause_as_a_warning() {
 #[test]
 fn error_without_a_cause_is_logged_neither_as_a_warning_nor_as_an_error() {
     let logs = CapturedLogs::start();
-    let _ = Rejections::default().respond(&AuthError::token_missing(), &HeaderMap::new());
+    let _ = Rejections::default().respond(&AuthError::missing_token(), &HeaderMap::new());
     let events = logs.containing("");
     assert!(events.iter().all(|event| event.0 >= Level::DEBUG), "{events:?}");
 }

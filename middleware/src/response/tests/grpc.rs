@@ -80,11 +80,11 @@ fn status_codes_of_the_main_rejections_are_those_of_grpc() {
         (ErrorKind::StoreUnavailable, "14"),
         (ErrorKind::MasterPasswordLocked, "8"),
     ] {
-        let response = respond(&AuthError::token(kind));
+        let response = respond(&AuthError::for_token(kind));
         assert_eq!(response.headers()["grpc-status"], expected, "{kind:?}");
     }
     // A token of an unknown session is an authentication failure, not a missing resource.
-    let response = respond(&AuthError::token(ErrorKind::SessionNotFound));
+    let response = respond(&AuthError::for_token(ErrorKind::SessionNotFound));
     assert_eq!(response.headers()["grpc-status"], "16");
     let response = respond(&AuthError::new(ErrorKind::SessionNotFound));
     assert_eq!(response.headers()["grpc-status"], "5");
@@ -119,7 +119,7 @@ fn every_grpc_media_type_is_answered_with_itself() {
         "application/grpc-web-text",
         "Application/GRPC+Proto",
     ] {
-        let error = AuthError::token_missing();
+        let error = AuthError::missing_token();
         let response = Rejections::default().respond(&error, &with_type(media_type));
         assert_eq!(response.status(), 200, "{media_type}");
         assert_eq!(response.headers()["grpc-status"], "16", "{media_type}");
@@ -135,7 +135,7 @@ fn every_grpc_media_type_is_answered_with_itself() {
 fn request_of_another_media_type_gets_a_problem_document() {
     let requests = OTHER_MEDIA_TYPES.iter().map(|media_type| with_type(media_type));
     for headers in requests.chain([HeaderMap::new()]) {
-        let response = Rejections::default().respond(&AuthError::token_missing(), &headers);
+        let response = Rejections::default().respond(&AuthError::missing_token(), &headers);
         assert_eq!(response.status(), 401, "{headers:?}");
         assert_eq!(
             header(&response, header::CONTENT_TYPE),
@@ -154,7 +154,7 @@ fn on_rejection_replaces_the_grpc_response_too() {
         *response.status_mut() = StatusCode::IM_A_TEAPOT;
         response
     });
-    let response = rejections.respond(&AuthError::token_missing(), &with_type("application/grpc"));
+    let response = rejections.respond(&AuthError::missing_token(), &with_type("application/grpc"));
     assert_eq!(response.status(), StatusCode::IM_A_TEAPOT);
     assert!(!response.headers().contains_key("grpc-status"));
     assert!(response.extensions().get::<AuthError>().is_some());
@@ -164,7 +164,7 @@ fn on_rejection_replaces_the_grpc_response_too() {
 fn realm_of_the_layer_is_in_the_grpc_challenge() {
     let mut rejections = Rejections::default();
     rejections.set_realm("my\"api");
-    let response = rejections.respond(&AuthError::token_missing(), &with_type("application/grpc"));
+    let response = rejections.respond(&AuthError::missing_token(), &with_type("application/grpc"));
     assert_eq!(
         header(&response, header::WWW_AUTHENTICATE),
         Some("Bearer realm=\"myapi\"")

@@ -16,8 +16,8 @@ use crate::{
 type Make = fn(ErrorKind) -> AuthError;
 
 const PLAIN: Make = AuthError::new;
-const TOKEN: Make = AuthError::token;
-const MISSING: Make = |_| AuthError::token_missing();
+const TOKEN: Make = AuthError::for_token;
+const MISSING: Make = |_| AuthError::missing_token();
 
 const BEARER: Option<&str> = Some("Bearer realm=\"api\"");
 const BEARER_INVALID: Option<&str> = Some("Bearer realm=\"api\", error=\"invalid_token\"");
@@ -113,7 +113,11 @@ async fn problem_response_follows_the_contract() {
 
 #[tokio::test]
 async fn problem_has_the_members_of_rfc_9457_and_the_extension_members() {
-    let body = problem(&AuthError::token(ErrorKind::SessionRevoked), &HeaderMap::new()).await;
+    let body = problem(
+        &AuthError::for_token(ErrorKind::SessionRevoked),
+        &HeaderMap::new(),
+    )
+    .await;
     let expected = json!({
         "type": "urn:tower-session-auth:problem:session-revoked",
         "title": "Session revoked",
@@ -168,7 +172,7 @@ fn only_an_error_about_a_token_has_a_bearer_challenge() {
         let about_a_token = CONTRACT
             .iter()
             .any(|row| row.0 == *kind && row.5 == BEARER_INVALID);
-        let response = answer(&AuthError::token(*kind));
+        let response = answer(&AuthError::for_token(*kind));
         let challenge = header(&response, header::WWW_AUTHENTICATE);
         let challenged = challenge.is_some_and(|challenge| challenge.starts_with("Bearer "));
         assert_eq!(challenged, about_a_token, "{kind:?}");
@@ -185,7 +189,7 @@ fn realm_is_reduced_to_characters_that_need_no_escape() {
     ] {
         let mut rejections = Rejections::default();
         rejections.set_realm(realm);
-        let error = AuthError::token_missing();
+        let error = AuthError::missing_token();
         let expected = format!("Bearer realm=\"{sent}\"");
         for response in [
             rejections.respond(&error, &HeaderMap::new()),
@@ -198,7 +202,7 @@ fn realm_is_reduced_to_characters_that_need_no_escape() {
 
 #[test]
 fn default_realm_is_session() {
-    let response = Rejections::default().respond(&AuthError::token_missing(), &HeaderMap::new());
+    let response = Rejections::default().respond(&AuthError::missing_token(), &HeaderMap::new());
     assert_eq!(
         header(&response, header::WWW_AUTHENTICATE),
         Some("Bearer realm=\"session\"")

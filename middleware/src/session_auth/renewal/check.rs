@@ -44,14 +44,16 @@ impl<St: SessionStore> RenewalConfig<St> {
     ) -> Result<PresentedSession, AuthError> {
         let Some(record) = record else {
             // A store removes a session some time after its expiry.
-            token.check_expiry(self.clock.now()).map_err(AuthError::token)?;
-            return Err(AuthError::token(ErrorKind::SessionNotFound));
+            token
+                .check_expiry(self.clock.now())
+                .map_err(AuthError::for_token)?;
+            return Err(AuthError::for_token(ErrorKind::SessionNotFound));
         };
-        let presented = PresentedSession::new(record, token.clone()).map_err(AuthError::token)?;
+        let presented = PresentedSession::new(record, token.clone()).map_err(AuthError::for_token)?;
         if let Some(named) = named {
             let named: SessionId = named
                 .parse()
-                .map_err(|error| AuthError::invalid("id", format!("{error}")))?;
+                .map_err(|error| AuthError::invalid_field("id", format!("{error}")))?;
             if named != presented.session_id() {
                 return Err(ErrorKind::SessionNotFound.into());
             }

@@ -37,7 +37,7 @@ async fn store_with(record: &SessionRecord) -> MemoryStore {
 }
 
 /// A layer over a store, and its security events. It is given no rules for replaced tokens: they are in the record.
-fn counting(store: &MemoryStore) -> (SessionAuthLayer<MemoryStore>, SecurityEvents) {
+fn layer_with_counters(store: &MemoryStore) -> (SessionAuthLayer<MemoryStore>, SecurityEvents) {
     let events = SecurityEvents::new();
     let layer = SessionAuthLayer::new(verifier(), store.clone())
         .clock(ManualClock::new(NOW))
@@ -78,10 +78,10 @@ async fn previous_token_is_admitted_within_its_overlap_and_marked() {
 }
 
 #[tokio::test]
-async fn reuse_is_rejected_and_counted_and_revokes_if_the_record_says_so() {
+async fn reuse_is_rejected_and_counted_and_revokes_if_its_record_requires_it() {
     for (on_reuse, revoked_at) in [(OnReuse::Reject, None), (OnReuse::Revoke, Some(NOW))] {
         let store = store_with(&renewed_under(rules(|rules| rules.on_reuse = on_reuse))).await;
-        let (layer, events) = counting(&store);
+        let (layer, events) = layer_with_counters(&store);
         let rejection = pass(&layer, request(&claims())).await.unwrap_err();
         assert_eq!(kind(&rejection), ErrorKind::TokenSuperseded);
         assert_eq!((events.token_reuse(), events.state_lost()), (1, 0));
@@ -96,7 +96,7 @@ async fn replaced_token_within_the_retry_window_is_not_counted() {
         rules.retry_window = 1;
     });
     let store = store_with(&renewed_under(replaced)).await;
-    let (layer, events) = counting(&store);
+    let (layer, events) = layer_with_counters(&store);
     let rejection = pass(&layer, request(&claims())).await.unwrap_err();
     assert_eq!(kind(&rejection), ErrorKind::TokenSuperseded);
     assert_eq!(events.token_reuse(), 0);
@@ -108,7 +108,7 @@ async fn token_ahead_of_the_store_is_rejected_and_counted_and_revokes_nothing() 
     let replaced = rules(|rules| rules.on_reuse = OnReuse::Revoke);
     for (record, generation) in [(record(&claims()), 1), (renewed_under(replaced), 2)] {
         let store = store_with(&record).await;
-        let (layer, events) = counting(&store);
+        let (layer, events) = layer_with_counters(&store);
         let ahead = Claims {
             generation,
             ..claims()

@@ -107,7 +107,7 @@ impl RedisStore {
                 .number(now)
                 .number(TOMBSTONE_SECONDS)
                 .arg(created.as_str())
-                .arg(record::moment(now));
+                .arg(record::pack_time(now));
             for id in &ids {
                 call = call.arg(*id.as_uuid().as_bytes());
             }

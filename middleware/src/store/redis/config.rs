@@ -35,20 +35,20 @@ impl RedisStoreConfig {
     ///
     /// # Errors
     /// When the URL is not usable.
-    pub fn check(&self) -> Result<(), RedisStoreError> {
+    pub fn check(&self) -> Result<(), InvalidRedisConfig> {
         self.endpoint().map(drop)
     }
 
-    pub(super) fn endpoint(&self) -> Result<Endpoint, RedisStoreError> {
+    pub(super) fn endpoint(&self) -> Result<Endpoint, InvalidRedisConfig> {
         // The library's messages name the fault of a URL, never the URL.
-        let invalid = |error: redis::RedisError| RedisStoreError(error.to_string());
+        let invalid = |error: redis::RedisError| InvalidRedisConfig(error.to_string());
         let info = self.url.as_str().into_connection_info().map_err(invalid)?;
         let tcp = info.tcp_settings().clone().set_nodelay(true);
         // RESP3 has the disconnection push: the connection is replaced before the next request needs it.
         let protocol = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
         let info = info.set_tcp_settings(tcp).set_redis_settings(protocol);
         let client = Client::open(info).map_err(invalid)?;
-        Endpoint::new(client).map_err(RedisStoreError)
+        Endpoint::new(client).map_err(InvalidRedisConfig)
     }
 }
 
@@ -65,4 +65,4 @@ impl fmt::Debug for RedisStoreConfig {
 /// The configuration cannot work.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("not a usable Redis URL: {0}")]
-pub struct RedisStoreError(String);
+pub struct InvalidRedisConfig(String);

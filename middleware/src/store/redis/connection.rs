@@ -86,7 +86,7 @@ impl Connection {
     /// Checks that the server answers and is not a replica. The connection to a replica is replaced.
     pub(super) async fn probe(&self) -> Result<(), StoreError> {
         let mut link = self.link().await?;
-        match Role::ask(&mut link.connection).await {
+        match Role::query(&mut link.connection).await {
             Err(error) => Err(self.classify_error(link.epoch, &error)),
             Ok(Role::Replica) => {
                 self.report(link.epoch, FaultKind::Broken);

@@ -39,7 +39,7 @@ impl RedisStore {
                 items: vec![agent],
                 next: None,
             },
-            None => self.agents_with_enough(page.after, page.limit).await?,
+            None => self.agents_for_page(page.after, page.limit).await?,
         };
         let mut ids = self.session_ids(&agents.items, page.after).await?;
         let more = ids.len() > page.limit;
@@ -62,7 +62,7 @@ impl RedisStore {
     ///
     /// It counts the entries of their indices before it reads them, because an index can be long. It counts a quarter of the agents
     /// first: most agents have several sessions, so they often fill the page.
-    async fn agents_with_enough(
+    async fn agents_for_page(
         &self,
         after: Option<SessionCursor>,
         limit: usize,

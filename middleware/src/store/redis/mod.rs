@@ -19,7 +19,7 @@ mod tests;
 #[cfg(feature = "tls")]
 mod tls;
 
-pub use config::{RedisStoreConfig, RedisStoreError};
+pub use config::{InvalidRedisConfig, RedisStoreConfig};
 pub use near::NearCacheConfig;
 pub use sessions::RedisRead;
 
@@ -73,7 +73,7 @@ impl RedisStore {
     ///
     /// # Panics
     /// Outside a Tokio runtime.
-    pub fn open(config: &RedisStoreConfig) -> Result<Self, RedisStoreError> {
+    pub fn open(config: &RedisStoreConfig) -> Result<Self, InvalidRedisConfig> {
         Ok(Self::connect(config, config.endpoint()?))
     }
 

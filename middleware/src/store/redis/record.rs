@@ -106,7 +106,7 @@ pub(super) fn pack(record: &SessionRecord) -> Vec<u8> {
         packed.extend_from_slice(constraints.as_str().as_bytes());
     }
     if let Some(at) = record.revoked_at {
-        packed.extend_from_slice(&moment(at));
+        packed.extend_from_slice(&pack_time(at));
     }
     packed
 }
@@ -188,7 +188,7 @@ fn read_replaced(extra: u8, reader: &mut Reader<'_>, renewal: &mut LastRenewal) 
 }
 
 /// A time in the form that the scripts write: seconds, 5 bytes, big endian.
-pub(super) fn moment(at: Timestamp) -> [u8; 5] {
+pub(super) fn pack_time(at: Timestamp) -> [u8; 5] {
     let [_, _, _, a, b, c, d, e] = at.0.min((1 << 40) - 1).to_be_bytes();
     [a, b, c, d, e]
 }

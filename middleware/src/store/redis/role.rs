@@ -18,7 +18,7 @@ pub(super) enum Role {
 impl Role {
     /// Asks with `HELLO`, which changes nothing without arguments. Unlike `ROLE`, every user may call it, since every connection
     /// begins with it.
-    pub(super) async fn ask(connection: &mut MultiplexedConnection) -> RedisResult<Self> {
+    pub(super) async fn query(connection: &mut MultiplexedConnection) -> RedisResult<Self> {
         let hello: Value = redis::cmd("HELLO").query_async(connection).await?;
         Ok(Self::of(&hello))
     }

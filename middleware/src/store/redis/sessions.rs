@@ -288,7 +288,7 @@ fn creation(session: &NewSession, evictable: &[SessionId]) -> ScriptCall {
         .number(keep_for)
         .number(session.now.0.saturating_sub(margin))
         .arg(record::pack(record))
-        .arg(record::moment(session.now));
+        .arg(record::pack_time(session.now));
     let mut evictable = evictable.to_vec();
     evictable.sort_unstable();
     for id in evictable {
@@ -305,6 +305,6 @@ fn revocation(id: SessionId, agent: AgentId, now: Timestamp) -> ScriptCall {
     ScriptCall::default()
         .key(keys::session_key(id))
         .key(AgentKeys::of(agent).index)
-        .arg(record::moment(now))
+        .arg(record::pack_time(now))
         .arg(*id.as_uuid().as_bytes())
 }

@@ -181,7 +181,7 @@ impl Supervisor {
             });
         let connecting = async {
             let mut connection = self.endpoint.connect(&config).await?;
-            let role = Role::ask(&mut connection).await?;
+            let role = Role::query(&mut connection).await?;
             let time: RedisResult<(u64, u64)> = redis::cmd("TIME").query_async(&mut *connection).await;
             let time = time.ok().map(|time| ServerTime::read(&time, Instant::now()));
             Ok::<_, RedisError>((connection, role, time))
@@ -228,7 +228,7 @@ async fn check_health(mut connection: RedisConnection, limit: Duration) {
 
 /// Whether the connection is broken, does not answer, or leads to a replica.
 async fn is_unusable(connection: &mut RedisConnection, limit: Duration) -> bool {
-    match timeout(limit, Role::ask(connection)).await {
+    match timeout(limit, Role::query(connection)).await {
         Ok(Ok(role)) => role == Role::Replica,
         Ok(Err(error)) => error.is_io_error(),
         Err(_) => true,

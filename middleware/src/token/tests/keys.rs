@@ -49,8 +49,8 @@ fn only_a_paserk_string_of_its_kind_is_a_key() {
         format!("{SECRET}\n{SECRET}"),
         SECRET.replace("k4", "k2"),
     ] {
-        let refused = SigningKey::from_paserk(&text).unwrap_err();
-        assert_eq!(refused, KeyError::NotASecretKey, "{text}");
+        let rejected = SigningKey::from_paserk(&text).unwrap_err();
+        assert_eq!(rejected, KeyError::NotASecretKey, "{text}");
     }
     for text in [
         String::new(),
@@ -63,13 +63,13 @@ fn only_a_paserk_string_of_its_kind_is_a_key() {
         format!("{PUBLIC}\n{PUBLIC}"),
         PUBLIC.replace("k4", "k3"),
     ] {
-        let refused = VerifyingKey::from_paserk(&text).unwrap_err();
-        assert_eq!(refused, KeyError::NotAPublicKey, "{text}");
+        let rejected = VerifyingKey::from_paserk(&text).unwrap_err();
+        assert_eq!(rejected, KeyError::NotAPublicKey, "{text}");
     }
 }
 
 #[test]
-fn a_secret_key_whose_public_half_is_anothers_is_refused() {
+fn a_secret_key_whose_public_half_is_anothers_is_rejected() {
     let other = SigningKey::generate().unwrap().to_paserk();
     let bytes = |paserk: &str| URL_SAFE_NO_PAD.decode(&paserk["k4.secret.".len()..]).unwrap();
     let mixed = [&bytes(SECRET)[..32], &bytes(&other)[32..]].concat();

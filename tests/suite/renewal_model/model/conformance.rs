@@ -55,7 +55,7 @@ pub fn compare() -> usize {
                     Err(rejection) => Err(rejection.kind),
                 };
                 let expected = match Rules(None).decide(&record, Request { token, key }) {
-                    Decision::Refuse(refusal) => Err(mismatch(refusal)),
+                    Decision::Reject(rejection) => Err(mismatch(rejection)),
                     other => Ok(other),
                 };
                 assert_eq!(decision, expected, "{token:?} with {key:?} at {record:?}");
@@ -169,15 +169,15 @@ fn admission(admitted: Admitted) -> MatchedToken {
     }
 }
 
-fn superseded(refusal: Rejection) -> ErrorKind {
-    match refusal {
+fn superseded(rejection: Rejection) -> ErrorKind {
+    match rejection {
         Rejection::Mismatch => ErrorKind::TokenSuperseded,
         other => mismatch(other),
     }
 }
 
-fn mismatch(refusal: Rejection) -> ErrorKind {
-    match refusal {
+fn mismatch(rejection: Rejection) -> ErrorKind {
+    match rejection {
         Rejection::Revoked => ErrorKind::SessionRevoked,
         Rejection::StateLost => ErrorKind::SessionStateLost,
         Rejection::Mismatch => ErrorKind::SessionRenewalMismatch,

@@ -41,11 +41,11 @@ pub enum Mutation {
     SwapWhenRevoked,
     ForgetRetryInScript,
     KeepRetryWithoutKey,
-    KeepOlderPrevious,
+    KeepOlderPreviousHash,
 
     // In the decision of a renewal.
     RepeatWhenRevoked,
-    RepeatToAnyKey,
+    RepeatForAnyKey,
     RepeatWithFreshToken,
     RenewPrevious,
     RenewAhead,

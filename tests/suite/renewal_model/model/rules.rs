@@ -60,7 +60,7 @@ pub enum Decision {
     },
     /// The renewal was done before, so the current token is signed again.
     Repeat(Token),
-    Refuse(Rejection),
+    Reject(Rejection),
 }
 
 /// A call of the script. It may run long after its caller gave up.
@@ -101,7 +101,7 @@ impl Rules {
     pub fn decide(self, record: &Record, request: Request) -> Decision {
         let done_before = self.done_before(record, request);
         if record.revoked && !(done_before && self.breaks(Mutation::RepeatWhenRevoked)) {
-            return Decision::Refuse(Rejection::Revoked);
+            return Decision::Reject(Rejection::Revoked);
         }
         let renewable = request.token == record.current
             || record.previous == Some(request.token) && self.breaks(Mutation::RenewPrevious)
@@ -120,10 +120,10 @@ impl Rules {
                     expected: record.current,
                 }
             } else {
-                Decision::Refuse(Rejection::StateLost)
+                Decision::Reject(Rejection::StateLost)
             };
         }
-        Decision::Refuse(Rejection::Mismatch)
+        Decision::Reject(Rejection::Mismatch)
     }
 
     /// The second step: the atomic script, and the server's use of its reply.
@@ -144,7 +144,7 @@ impl Rules {
         if script.request.key.is_some() || !self.breaks(Mutation::KeepRetryWithoutKey) {
             record.retry = script.request.key.map(|_| script.request);
         }
-        if record.previous.is_none() || !self.breaks(Mutation::KeepOlderPrevious) {
+        if record.previous.is_none() || !self.breaks(Mutation::KeepOlderPreviousHash) {
             record.previous = Some(old);
         }
         Ok(script.next)
@@ -166,7 +166,7 @@ impl Rules {
     fn done_before(self, record: &Record, request: Request) -> bool {
         record.retry.is_some_and(|retry| {
             retry.token == request.token
-                && (retry.key == request.key || self.breaks(Mutation::RepeatToAnyKey))
+                && (retry.key == request.key || self.breaks(Mutation::RepeatForAnyKey))
         })
     }
 }

@@ -92,7 +92,7 @@ impl RenewalModel {
                     }
                 }
                 Decision::Repeat(token) => state.answer(request, Ok(token)),
-                Decision::Refuse(refusal) => state.answer(request, Err(refusal)),
+                Decision::Reject(rejection) => state.answer(request, Err(rejection)),
             },
             Step::Run(script) => {
                 state.network.scripts.remove(&script);

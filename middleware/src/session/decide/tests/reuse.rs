@@ -13,7 +13,7 @@ impl Case {
 }
 
 #[test]
-fn replaced_token_is_reuse_after_its_grace() {
+fn replaced_token_is_reuse_after_its_retry_window_and_overlap() {
     let reuse = Some(SecurityEvent::TokenReuse);
     for (window, overlap, after, event) in [
         (10, 0, 9, None),

@@ -172,7 +172,7 @@ impl Tracker {
         tracking.arg("TRACKING").arg("ON").arg("BCAST");
         tracking.arg("PREFIX").arg(keys::SESSION_PREFIX);
         tracking.exec_async(&mut *connection).await.map_err(failed)?;
-        match Role::ask(&mut connection).await.map_err(failed)? {
+        match Role::query(&mut connection).await.map_err(failed)? {
             Role::Master => {}
             // The supervisor checks the role of the store's own connection.
             Role::Replica => return Err(Loss::connection(REPLICA)),
@@ -196,7 +196,7 @@ impl Tracker {
                 let cache = self.cache.upgrade()?;
                 (cache.now(), cache.epoch(), cache.config.ping_interval())
             };
-            let Ok(answer) = timeout(PING_TIMEOUT, Role::ask(&mut connection)).await else {
+            let Ok(answer) = timeout(PING_TIMEOUT, Role::query(&mut connection)).await else {
                 return Some(Loss::connection("no answer to a ping"));
             };
             match answer {

@@ -44,7 +44,7 @@ fn full() -> SessionRecord {
 fn revoke(packed: &[u8], at: Timestamp) -> Vec<u8> {
     let mut revoked = packed.to_vec();
     revoked[0] |= 1 << 7;
-    revoked.extend_from_slice(&moment(at));
+    revoked.extend_from_slice(&pack_time(at));
     revoked
 }
 

@@ -10,8 +10,8 @@ use crate::renewal_model::model::{
 pub const ONE_CURRENT: &str = "at most one token is admitted as the current one";
 pub const NEXT_GENERATION: &str = "a token renews only to the next generation";
 pub const ONE_BACK: &str = "the overlap admits only the previous generation";
-pub const AHEAD_IS_REFUSED: &str = "a token ahead of the record is neither admitted nor renewed";
-pub const REVOKED_IS_REFUSED: &str = "a revoked session is rejected";
+pub const AHEAD_IS_REJECTED: &str = "a token ahead of the record is neither admitted nor renewed";
+pub const REVOKED_IS_REJECTED: &str = "a revoked session is rejected";
 
 pub const WITH_LOST_WRITES: [Named; 5] = [
     (ONE_CURRENT, |model, state| {
@@ -25,7 +25,7 @@ pub const WITH_LOST_WRITES: [Named; 5] = [
         let current = state.record.current.generation;
         admitted(model, state, Admitted::AsPrevious).all(|token| token.generation + 1 == current)
     }),
-    (AHEAD_IS_REFUSED, |model, state| {
+    (AHEAD_IS_REJECTED, |model, state| {
         let current = state.record.current.generation;
         let ahead = |token: &Token| token.generation > current;
         state
@@ -33,7 +33,7 @@ pub const WITH_LOST_WRITES: [Named; 5] = [
             .filter(ahead)
             .all(|token| is_rejected(model, state, token))
     }),
-    (REVOKED_IS_REFUSED, |model, state| {
+    (REVOKED_IS_REJECTED, |model, state| {
         !state.record.revoked
             || state
                 .issued_tokens()
@@ -94,9 +94,9 @@ fn admitted(model: &RenewalModel, state: &State, how: Admitted) -> impl Iterator
 fn is_rejected(model: &RenewalModel, state: &State, token: Token) -> bool {
     let sent = state.network.requests.iter().map(|request| request.key);
     let mut keys = sent.chain([None, Some(Key::Attacker)]);
-    let refused = |key| {
+    let rejected = |key| {
         let decision = model.rules.decide(&state.record, Request { token, key });
-        matches!(decision, Decision::Refuse(_))
+        matches!(decision, Decision::Reject(_))
     };
-    model.rules.admit(&state.record, token).is_err() && keys.all(refused)
+    model.rules.admit(&state.record, token).is_err() && keys.all(rejected)
 }

@@ -12,25 +12,25 @@ use tokio::{
     sync::watch,
 };
 
-/// How the gate treats the bytes that clients send.
+/// How the proxy treats the bytes that clients send.
 #[derive(Clone, Copy, PartialEq)]
 pub enum Mode {
     /// Forwards everything.
     Open,
-    /// Holds bytes that contain this text until the gate opens, even when the client has disconnected by then.
+    /// Holds bytes that contain this text until the proxy opens, even when the client has disconnected by then.
     Hold(&'static str),
     /// Accepts connections and never answers on them.
     Silent,
 }
 
-/// A running gate. It stops with the runtime of its test.
-pub struct Gate {
+/// A running proxy. It stops with the runtime of its test.
+pub struct FaultProxy {
     port: u16,
     mode: watch::Sender<Mode>,
 }
 
-impl Gate {
-    pub async fn before(server: u16, mode: Mode) -> Self {
+impl FaultProxy {
+    pub async fn start(server: u16, mode: Mode) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let (mode, modes) = watch::channel(mode);

@@ -44,11 +44,11 @@ async fn full_server_stores_no_session() {
     let subject = TimedStore::new("full server", redis.url());
     subject.add().await;
     fill(&redis);
-    let refused = session(agent(), NOW);
-    subject.create(&refused).await.unwrap_err();
-    assert_eq!(subject.read(refused.record.id).await.unwrap(), None);
+    let rejected = session(agent(), NOW);
+    subject.create(&rejected).await.unwrap_err();
+    assert_eq!(subject.read(rejected.record.id).await.unwrap(), None);
     execute(&redis, &["CONFIG", "SET", "maxmemory", "0"]);
-    assert_eq!(subject.create(&refused).await.unwrap(), CREATED);
+    assert_eq!(subject.create(&rejected).await.unwrap(), CREATED);
 }
 
 #[tokio::test]
