@@ -1,4 +1,4 @@
-//! Each stage of a request's way through the layer, alone: what a check is made of.
+//! Measures each stage of a check alone.
 
 use std::{convert::Infallible, future::ready, hint::black_box, time::Duration};
 
@@ -22,7 +22,7 @@ use tower_session_auth::{
     token::{Claims, DEFAULT_PREFIX, TokenHash, TokenSigner},
 };
 
-struct Scene {
+struct Fixture {
     runtime: Runtime,
     key: SigningKey,
     signer: TokenSigner,
@@ -31,22 +31,24 @@ struct Scene {
     headers: HeaderMap,
 }
 
-impl Scene {
-    fn set() -> Self {
-        let runtime = Runtime::new().expect("a runtime");
-        let key = SigningKey::generate().expect("a key");
+impl Fixture {
+    fn new() -> Self {
+        let runtime = Runtime::new().expect("create a runtime");
+        let key = SigningKey::generate().expect("generate a key");
         let signer = TokenSigner::new(key.clone());
         let store = MemoryStore::new();
-        let agent: AgentId = "6f1c7a52-2f39-4b0e-9c55-0b7f3e3d2a11".parse().expect("an id");
+        let agent: AgentId = "6f1c7a52-2f39-4b0e-9c55-0b7f3e3d2a11"
+            .parse()
+            .expect("a valid id");
         let issued = runtime
             .block_on(
                 SessionManager::for_any_agent(store.clone(), signer.clone())
                     .create(CreateSession::new(agent)),
             )
-            .expect("a session");
+            .expect("create a session");
         let mut headers = HeaderMap::new();
         let bearer = format!("Bearer {}", issued.token.expose());
-        headers.insert(header::AUTHORIZATION, bearer.parse().expect("a header"));
+        headers.insert(header::AUTHORIZATION, bearer.parse().expect("a valid header"));
         Self {
             runtime,
             key,
@@ -61,7 +63,7 @@ impl Scene {
         self.issued.token.expose()
     }
 
-    /// One that has proven nothing yet.
+    /// A verifier with an empty signature cache.
     fn verifier(&self) -> TokenVerifier {
         TokenVerifier::new(self.signer.verifying_keys())
     }
@@ -73,29 +75,32 @@ impl Scene {
     }
 }
 
-/// What is paid once for each token and process.
-fn first_sight(criterion: &mut Criterion) {
-    let scene = Scene::set();
-    let mut group = criterion.benchmark_group("first sight");
-    let paseto = scene.token().strip_prefix(DEFAULT_PREFIX).expect("a token");
+/// Costs of the first request with a token in each process.
+fn first_request(criterion: &mut Criterion) {
+    let fixture = Fixture::new();
+    let mut group = criterion.benchmark_group("first request with a token");
+    let paseto = fixture
+        .token()
+        .strip_prefix(DEFAULT_PREFIX)
+        .expect("the default prefix");
     let public =
-        pasetors::keys::AsymmetricPublicKey::<V4>::try_from(scene.key.verifying_key().to_paserk().as_str())
-            .expect("a key");
+        pasetors::keys::AsymmetricPublicKey::<V4>::try_from(fixture.key.verifying_key().to_paserk().as_str())
+            .expect("a valid key");
     group.bench_function("pasetors: parse", |bencher| {
         bencher.iter(|| UntrustedToken::<Public, V4>::try_from(black_box(paseto)));
     });
-    let untrusted = UntrustedToken::<Public, V4>::try_from(paseto).expect("a token");
+    let untrusted = UntrustedToken::<Public, V4>::try_from(paseto).expect("parse the token");
     group.bench_function("pasetors: verify", |bencher| {
         bencher.iter(|| PublicToken::verify(&public, black_box(&untrusted), None, None));
     });
-    group.bench_function("TokenVerifier::verify, whole", |bencher| {
+    group.bench_function("TokenVerifier::verify, empty signature cache", |bencher| {
         bencher.iter_batched(
-            || scene.verifier(),
-            |verifier| verifier.verify(black_box(scene.token())),
+            || fixture.verifier(),
+            |verifier| verifier.verify(black_box(fixture.token())),
             BatchSize::LargeInput,
         );
     });
-    let record = &scene.issued.record;
+    let record = &fixture.issued.record;
     let claims = Claims::new(
         record.id,
         record.agent_id,
@@ -104,51 +109,51 @@ fn first_sight(criterion: &mut Criterion) {
         record.expires_at(),
     );
     group.bench_function("TokenSigner::sign", |bencher| {
-        bencher.iter(|| scene.signer.sign(black_box(&claims)));
+        bencher.iter(|| fixture.signer.sign(black_box(&claims)));
     });
     group.finish();
 }
 
-/// What is paid for each request.
-fn each_request(criterion: &mut Criterion) {
-    let scene = Scene::set();
-    let _inside = scene.runtime.enter();
-    let mut group = criterion.benchmark_group("each request");
-    let token = scene.token();
+/// Costs of every request.
+fn every_request(criterion: &mut Criterion) {
+    let fixture = Fixture::new();
+    let _guard = fixture.runtime.enter();
+    let mut group = criterion.benchmark_group("every request");
+    let token = fixture.token();
     group.bench_function("SHA-256 of the token", |bencher| {
         bencher.iter(|| Sha256::digest(black_box(token.as_bytes())));
     });
-    let verifier = scene.verifier();
-    group.bench_function("TokenVerifier::verify, proven before", |bencher| {
+    let verifier = fixture.verifier();
+    group.bench_function("TokenVerifier::verify, signature cached", |bencher| {
         bencher.iter(|| verifier.verify(black_box(token)));
     });
-    let (parts, ()) = scene.request().into_parts();
-    group.bench_function("TokenVerifier::verify_request, proven before", |bencher| {
+    let (parts, ()) = fixture.request().into_parts();
+    group.bench_function("TokenVerifier::verify_request, signature cached", |bencher| {
         bencher.iter(|| verifier.verify_request(black_box(&parts)));
     });
     let hash = TokenHash::of(token);
     group.bench_function("TokenHash: compare", |bencher| {
-        bencher.iter(|| black_box(&hash) == black_box(&scene.issued.record.token_hash));
+        bencher.iter(|| black_box(&hash) == black_box(&fixture.issued.record.token_hash));
     });
-    let id = scene.issued.record.id;
+    let id = fixture.issued.record.id;
     group.bench_function("MemoryStore::read", |bencher| {
-        bencher.iter(|| scene.store.read(black_box(id)).now_or_never());
+        bencher.iter(|| fixture.store.read(black_box(id)).now_or_never());
     });
-    let proven = verifier.verify(token).expect("a good token");
-    let record = &scene.issued.record;
+    let verified = verifier.verify(token).expect("a valid token");
+    let record = &fixture.issued.record;
     let now = record.created_at();
     group.bench_function("decide::admit", |bencher| {
-        bencher.iter(|| decide::admit(black_box(record), &proven, now));
+        bencher.iter(|| decide::admit(black_box(record), &verified, now));
     });
     let inner = service_fn(|_: Request<()>| {
         ready(Ok::<_, Infallible>(
             Response::new(Full::<bytes::Bytes>::default()),
         ))
     });
-    let mut service = SessionAuthLayer::new(verifier, scene.store.clone()).layer(inner);
-    group.bench_function("SessionAuthLayer, embedded store, whole", |bencher| {
+    let mut service = SessionAuthLayer::new(verifier, fixture.store.clone()).layer(inner);
+    group.bench_function("SessionAuthLayer, embedded store, complete", |bencher| {
         bencher.iter_batched(
-            || scene.request(),
+            || fixture.request(),
             |request| service.call(request).now_or_never(),
             BatchSize::SmallInput,
         );
@@ -156,36 +161,36 @@ fn each_request(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// The same over a real Redis: strict with its way there and back, bounded without.
-fn over_redis(criterion: &mut Criterion) {
+/// Costs with a real Redis: a strict check includes one round trip, a bounded check none.
+fn with_redis(criterion: &mut Criterion) {
     use session_auth_tests::redis::TestRedis;
     use tower_session_auth::{
         RedisStore,
         store::{CachedStore as _, RedisStoreConfig},
     };
 
-    let scene = Scene::set();
+    let fixture = Fixture::new();
     let redis = TestRedis::start();
-    let _inside = scene.runtime.enter();
-    let store = RedisStore::open(&RedisStoreConfig::new(redis.url())).expect("a URL");
-    let issued = scene
+    let _guard = fixture.runtime.enter();
+    let store = RedisStore::open(&RedisStoreConfig::new(redis.url())).expect("a valid Redis URL");
+    let issued = fixture
         .runtime
         .block_on(
-            SessionManager::for_any_agent(store.clone(), scene.signer.clone())
-                .create(CreateSession::new(scene.issued.record.agent_id)),
+            SessionManager::for_any_agent(store.clone(), fixture.signer.clone())
+                .create(CreateSession::new(fixture.issued.record.agent_id)),
         )
-        .expect("a session");
+        .expect("create a session");
     let id = issued.record.id;
-    store.enable_cache().expect("a near cache");
-    scene.runtime.block_on(async {
+    store.enable_cache().expect("enable the cache");
+    fixture.runtime.block_on(async {
         while store.cached(id).is_none() {
-            store.read_through(id).await.expect("a record");
+            store.read_through(id).await.expect("read the session");
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
     });
     let mut headers = HeaderMap::new();
     let bearer = format!("Bearer {}", issued.token.expose());
-    headers.insert(header::AUTHORIZATION, bearer.parse().expect("a header"));
+    headers.insert(header::AUTHORIZATION, bearer.parse().expect("a valid header"));
     let request = || {
         let mut request = Request::new(());
         request.headers_mut().clone_from(&headers);
@@ -196,27 +201,27 @@ fn over_redis(criterion: &mut Criterion) {
             Response::new(Full::<bytes::Bytes>::default()),
         ))
     });
-    let mut group = criterion.benchmark_group("over Redis");
-    group.bench_function("RedisStore::cached, a hit", |bencher| {
-        bencher.iter(|| store.cached(black_box(id)).expect("a record held"));
+    let mut group = criterion.benchmark_group("with Redis");
+    group.bench_function("RedisStore::cached, cache hit", |bencher| {
+        bencher.iter(|| store.cached(black_box(id)).expect("a cached record"));
     });
     group.bench_function("RedisStore::read", |bencher| {
         bencher
-            .to_async(&scene.runtime)
+            .to_async(&fixture.runtime)
             .iter(|| store.read(black_box(id)));
     });
-    let bounded = SessionAuthLayer::bounded(scene.verifier(), store.clone()).expect("a near cache");
+    let bounded = SessionAuthLayer::bounded(fixture.verifier(), store.clone()).expect("enable the cache");
     let mut bounded = bounded.layer(inner);
-    group.bench_function("SessionAuthLayer, bounded, a hit, whole", |bencher| {
+    group.bench_function("SessionAuthLayer, bounded, cache hit, complete", |bencher| {
         bencher.iter_batched(
             request,
             |request| bounded.call(request).now_or_never(),
             BatchSize::SmallInput,
         );
     });
-    let strict = SessionAuthLayer::new(scene.verifier(), store.clone()).layer(inner);
-    group.bench_function("SessionAuthLayer, strict, whole", |bencher| {
-        bencher.to_async(&scene.runtime).iter_batched(
+    let strict = SessionAuthLayer::new(fixture.verifier(), store.clone()).layer(inner);
+    group.bench_function("SessionAuthLayer, strict, complete", |bencher| {
+        bencher.to_async(&fixture.runtime).iter_batched(
             request,
             |request| strict.clone().call(request),
             BatchSize::SmallInput,
@@ -225,5 +230,5 @@ fn over_redis(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(hot_path, first_sight, each_request, over_redis);
+criterion_group!(hot_path, first_request, every_request, with_redis);
 criterion_main!(hot_path);

@@ -1,4 +1,4 @@
-//! What the requests carry: session tokens of ours, JWTs with the same claims, and session cookies.
+//! The credentials of the requests: session tokens, JWTs with the same claims, and session cookies of tower-sessions.
 
 use std::collections::HashMap;
 
@@ -14,10 +14,10 @@ use tower_sessions_redis_store::RedisStore;
 
 use crate::{server::fred_pool, variant::Variant};
 
-/// The one value in the sessions of tower-sessions.
-pub(crate) const AGENT: &str = "agent";
+/// The key of the only value in a session of tower-sessions.
+pub(crate) const AGENT_KEY: &str = "agent";
 
-/// The claims of our tokens, as a JWT has them.
+/// The claims of a session token, in a JWT.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct JwtClaims {
     iss: String,
@@ -28,20 +28,20 @@ pub(crate) struct JwtClaims {
     exp: u64,
 }
 
-/// An Ed25519 secret in the DER form (RFC 8410), up to the 32 bytes of its seed.
-const SEED_AS_DER: [u8; 16] = [
+/// The DER encoding of an Ed25519 secret key (RFC 8410), without the seed of 32 bytes at its end.
+const DER_PREFIX: [u8; 16] = [
     0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20,
 ];
 
 pub(crate) fn jwt_decoding_key(paserk: &str) -> DecodingKey {
-    let public = AsymmetricPublicKey::<V4>::try_from(paserk).expect("a public key");
+    let public = AsymmetricPublicKey::<V4>::try_from(paserk).expect("a valid public key");
     DecodingKey::from_ed_der(public.as_bytes())
 }
 
 fn jwt(key: &EncodingKey, issued: &IssuedSession) -> String {
     let record = &issued.record;
     let header = Header {
-        // As long as the key id in our tokens' footer.
+        // As long as the key id in the footer of a session token.
         kid: Some("k".repeat(51)),
         ..Header::new(Algorithm::EdDSA)
     };
@@ -53,20 +53,20 @@ fn jwt(key: &EncodingKey, issued: &IssuedSession) -> String {
         iat: record.created_at().0,
         exp: record.expires_at().0,
     };
-    jsonwebtoken::encode(&header, &claims, key).expect("a JWT")
+    jsonwebtoken::encode(&header, &claims, key).expect("sign a JWT")
 }
 
-/// The same number of each, for the same sessions.
+/// One token, one JWT and one cookie per session.
 pub(crate) struct Credentials {
-    pub(crate) tokens: Vec<String>,
+    tokens: Vec<String>,
     jwts: Vec<String>,
     cookies: Vec<String>,
 }
 
 impl Credentials {
-    pub(crate) async fn of(issued: &[IssuedSession], secret_key: &str, redis: &str) -> Self {
-        let secret = AsymmetricSecretKey::<V4>::try_from(secret_key).expect("a secret key");
-        let der = [&SEED_AS_DER, &secret.as_bytes()[..32]].concat();
+    pub(crate) async fn create(issued: &[IssuedSession], secret_key: &str, redis: &str) -> Self {
+        let secret = AsymmetricSecretKey::<V4>::try_from(secret_key).expect("a valid secret key");
+        let der = [&DER_PREFIX, &secret.as_bytes()[..32]].concat();
         let key = EncodingKey::from_ed_der(&der);
         let store = RedisStore::new(fred_pool(redis).await);
         let mut cookies = Vec::new();
@@ -74,14 +74,14 @@ impl Credentials {
             let agent = session.record.agent_id.to_string();
             let mut record = Record {
                 id: Default::default(),
-                data: HashMap::from([(AGENT.to_owned(), agent.into())]),
+                data: HashMap::from([(AGENT_KEY.to_owned(), agent.into())]),
                 expiry_date: OffsetDateTime::from_unix_timestamp(session.record.expires_at().0 as i64)
-                    .expect("a time"),
+                    .expect("a valid expiry date"),
             };
             store
                 .create(&mut record)
                 .await
-                .expect("a session of tower-sessions");
+                .expect("create a session of tower-sessions");
             cookies.push(record.id.to_string());
         }
         Self {
@@ -94,43 +94,51 @@ impl Credentials {
         }
     }
 
-    /// What a variant is asked. Every request has an Authorization header.
+    /// The valid requests to a variant. Each one has an `Authorization` header.
     pub(crate) fn requests(&self, variant: Variant) -> Vec<String> {
         match variant {
-            Variant::JwtEddsa | Variant::JwtEddsaRedisGet => {
-                self.jwts.iter().map(|jwt| get(&bearer(jwt))).collect()
-            }
+            Variant::JwtEddsa | Variant::JwtEddsaRedisGet => self
+                .jwts
+                .iter()
+                .map(|jwt| get_request(&bearer_header(jwt)))
+                .collect(),
             Variant::TowerSessions => self
                 .tokens
                 .iter()
                 .zip(&self.cookies)
-                .map(|(token, cookie)| get(&format!("{}cookie: id={cookie}\r\n", bearer(token))))
+                .map(|(token, cookie)| {
+                    get_request(&format!("{}cookie: id={cookie}\r\n", bearer_header(token)))
+                })
                 .collect(),
-            _ => self.tokens.iter().map(|token| get(&bearer(token))).collect(),
+            _ => self
+                .tokens
+                .iter()
+                .map(|token| get_request(&bearer_header(token)))
+                .collect(),
         }
     }
 
-    /// What a variant must refuse: no credentials, and credentials that are nearly right.
-    pub(crate) fn bad_requests(&self, variant: Variant) -> [String; 2] {
-        let forged = match variant {
-            Variant::JwtEddsa | Variant::JwtEddsaRedisGet => bearer(&forge(&self.jwts[0])),
-            Variant::TowerSessions => format!("cookie: id={}\r\n", forge(&self.cookies[0])),
-            _ => bearer(&forge(&self.tokens[0])),
+    /// Requests that a variant must reject: without credentials, and with one wrong character in them.
+    pub(crate) fn invalid_requests(&self, variant: Variant) -> [String; 2] {
+        let corrupted = match variant {
+            Variant::JwtEddsa | Variant::JwtEddsaRedisGet => bearer_header(&corrupt(&self.jwts[0])),
+            Variant::TowerSessions => format!("cookie: id={}\r\n", corrupt(&self.cookies[0])),
+            _ => bearer_header(&corrupt(&self.tokens[0])),
         };
-        [get(""), get(&forged)]
+        [get_request(""), get_request(&corrupted)]
     }
 }
 
-pub(crate) fn get(headers: &str) -> String {
+pub(crate) fn get_request(headers: &str) -> String {
     format!("GET / HTTP/1.1\r\nhost: bench\r\n{headers}\r\n")
 }
 
-pub(crate) fn bearer(token: &str) -> String {
+pub(crate) fn bearer_header(token: &str) -> String {
     format!("authorization: Bearer {token}\r\n")
 }
 
-/// Another character in the middle: in a token or JWT that is the claims.
-fn forge(credential: &str) -> String {
+/// Replaces the character in the middle. In a token or JWT it belongs to the claims.
+fn corrupt(credential: &str) -> String {
     let (before, after) = credential.split_at(credential.len() / 2);
     let other = if after.starts_with('A') { 'B' } else { 'A' };
     format!("{before}{other}{}", &after[1..])

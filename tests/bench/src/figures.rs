@@ -1,4 +1,4 @@
-//! A measured figure and what it ought to be.
+//! Measured figures with their targets, and the statistics for them.
 
 use serde::Serialize;
 
@@ -15,9 +15,9 @@ pub(crate) struct Figure {
     pub(crate) value: Option<f64>,
     pub(crate) unit: &'static str,
     pub(crate) target: Option<Target>,
-    /// Whether the target is reached; `None` without a target or a value.
+    /// Whether the value reaches the target. `None` without a target or a value.
     pub(crate) reached: Option<bool>,
-    /// How it came about, or how far it spread.
+    /// Details of the measurement, or the range of its values.
     pub(crate) note: String,
 }
 
@@ -48,7 +48,7 @@ impl Figure {
     }
 }
 
-/// The middle of some values; the mean of the two in the middle of an even number.
+/// The median. For an even number of values, the mean of the two middle ones.
 pub(crate) fn median(values: impl IntoIterator<Item = f64>) -> Option<f64> {
     let values = sorted(values);
     let middle = values.len() / 2;
@@ -59,18 +59,18 @@ pub(crate) fn median(values: impl IntoIterator<Item = f64>) -> Option<f64> {
     }
 }
 
-/// The value below which this share lies.
+/// The smallest value that is at least as large as the given share of all values.
 pub(crate) fn quantile(values: &[f64], share: f64) -> Option<f64> {
     let values = sorted(values.iter().copied());
-    let at = (share * values.len() as f64).ceil() as usize;
-    values.get(at.saturating_sub(1)).copied()
+    let rank = (share * values.len() as f64).ceil() as usize;
+    values.get(rank.saturating_sub(1)).copied()
 }
 
-/// "0.91 to 1.02": how far they spread.
-pub(crate) fn spread(values: impl IntoIterator<Item = f64>) -> String {
+/// Minimum and maximum as text, for example "0.91 to 1.02".
+pub(crate) fn range(values: impl IntoIterator<Item = f64>) -> String {
     let values = sorted(values);
     match (values.first(), values.last()) {
-        (Some(least), Some(most)) => format!("{least:.2} to {most:.2}"),
+        (Some(minimum), Some(maximum)) => format!("{minimum:.2} to {maximum:.2}"),
         _ => String::new(),
     }
 }

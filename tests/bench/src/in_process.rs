@@ -1,4 +1,4 @@
-//! Single steps in this process, without a network: medians of many short runs.
+//! Times of single steps in this process, without a network. Each is the median of many short runs.
 
 use std::{
     cell::Cell,
@@ -16,42 +16,84 @@ use sha2::{Digest as _, Sha256};
 use tokio::time::sleep;
 use tower::{Layer as _, Service, service_fn};
 use tower_session_auth::{
-    RedisStore, SessionAuthLayer, SessionId,
+    MemoryStore, RedisStore, SessionAuthLayer, SessionId, SessionManager, TokenVerifier,
+    manager::IssuedSession,
+    session::CreateSession,
     store::{CachedStore as _, SessionStore},
+    token::TokenSigner,
 };
 
-use crate::figures::median;
+use crate::{
+    figures::{Figure, Target, median},
+    test_sessions,
+};
 
 const RUNS: usize = 51;
 
-/// Microseconds that one call takes.
-fn micros(calls: usize, mut call: impl FnMut()) -> f64 {
+/// The time of one call of the layer, relative to the time of hashing its token.
+pub(crate) async fn figures(signer: &TokenSigner, url: &str, session: &IssuedSession) -> Vec<Figure> {
+    let hash_micros = sha256_micros(session.token.expose());
+    let verifier = TokenVerifier::new(signer.verifying_keys());
+    let memory = MemoryStore::new();
+    let issued = SessionManager::for_any_agent(memory.clone(), signer.clone())
+        .create(CreateSession::new(test_sessions::agent_id(0)))
+        .await
+        .expect("create a session");
+    let strict = SessionAuthLayer::new(verifier.clone(), memory);
+    let strict = layer_micros(&strict, issued.token.expose());
+    let figure = |name, micros: Option<f64>| {
+        Figure::new(name, micros.map(|micros| micros / hash_micros), "times")
+            .target(Target::AtMost(3.0))
+            .note(format!(
+                "{:.2} µs for the complete layer, {hash_micros:.2} µs for SHA-256 of the token alone",
+                micros.unwrap_or(f64::NAN)
+            ))
+    };
+    let store = test_sessions::open_store(url);
+    let bounded = SessionAuthLayer::bounded(verifier, store.clone()).expect("enable the cache");
+    wait_until_cached(&store, session.record.id).await;
+    let bounded = layer_micros(&bounded, session.token.expose());
+    vec![
+        Figure {
+            target: None,
+            reached: None,
+            ..figure(
+                "in process, embedded store, relative to SHA-256 of the token",
+                strict,
+            )
+        },
+        figure("in process, bounded, relative to SHA-256 of the token", bounded),
+    ]
+}
+
+/// Microseconds per call.
+fn micros_per_call(calls: usize, mut call: impl FnMut()) -> f64 {
     let run = |_| {
         let began = Instant::now();
         (0..calls).for_each(|_| call());
         began.elapsed().as_secs_f64() * 1e6 / calls as f64
     };
-    median((0..RUNS).map(run)).expect("runs")
+    median((0..RUNS).map(run)).expect("at least one run")
 }
 
-/// SHA-256 of a token.
-pub(crate) fn hash(token: &str) -> f64 {
-    micros(1000, || {
+/// Microseconds for SHA-256 of a token.
+fn sha256_micros(token: &str) -> f64 {
+    micros_per_call(1000, || {
         black_box(Sha256::digest(black_box(token.as_bytes())));
     })
 }
 
-/// Waits until the store holds the session's record in this process.
-pub(crate) async fn hold(store: &RedisStore, session: SessionId) {
+/// Waits until the store has the session's record in its cache.
+async fn wait_until_cached(store: &RedisStore, session: SessionId) {
     while store.cached(session).is_none() {
-        store.read_through(session).await.expect("a record");
+        store.read_through(session).await.expect("read the session");
         sleep(Duration::from_millis(1)).await;
     }
 }
 
-/// A request through the layer and back, the creation of its extensions included; `None` when the layer has to wait.
-pub(crate) fn pass<St: SessionStore>(layer: &SessionAuthLayer<St>, token: &str) -> Option<f64> {
-    // The inner service gives the request back, so that the next pass need not build one.
+/// Microseconds for one request through the layer, including its new extensions. `None` if the layer has to wait.
+fn layer_micros<St: SessionStore>(layer: &SessionAuthLayer<St>, token: &str) -> Option<f64> {
+    // The inner service returns the request, so that the next call reuses it.
     let returned = Rc::new(Cell::new(None));
     let inner = {
         let returned = returned.clone();
@@ -63,17 +105,20 @@ pub(crate) fn pass<St: SessionStore>(layer: &SessionAuthLayer<St>, token: &str) 
         })
     };
     let mut service = layer.layer(inner);
-    let mut pass = |mut request: Request<()>| {
+    let mut call = |mut request: Request<()>| {
         *request.extensions_mut() = Extensions::new();
-        let response = service.call(request).now_or_never()?.expect("infallible");
-        assert!(response.status().is_success(), "the layer lets it pass");
+        let response = service
+            .call(request)
+            .now_or_never()?
+            .expect("the service is infallible");
+        assert!(response.status().is_success(), "the layer must admit the request");
         returned.take()
     };
     let request = Request::get("/")
         .header(header::AUTHORIZATION, format!("Bearer {token}"))
         .body(())
-        .expect("a request");
-    let mut waiting = Some(pass(request)?);
-    let micros = micros(1000, || waiting = waiting.take().and_then(&mut pass));
-    waiting.map(|_| micros)
+        .expect("a valid request");
+    let mut next_request = Some(call(request)?);
+    let micros = micros_per_call(1000, || next_request = next_request.take().and_then(&mut call));
+    next_request.map(|_| micros)
 }

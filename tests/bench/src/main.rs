@@ -1,71 +1,74 @@
-//! What a check costs: the layers of this workspace beside a bare server and their peers, in one run.
+//! Benchmark: measures the cost of session checks and compares it with a server without authentication and with other crates.
 //!
-//! The program runs itself again: `serve` is a server process, `load` the process that asks it. What drives them is `run`.
+//! The program starts itself again: `serve` is a server process, and `load` is a process that sends requests. `run` controls
+//! both.
 
-mod child;
+mod child_process;
 mod credentials;
 mod figures;
-mod fill;
+mod first_request;
 mod in_process;
-mod listing;
 mod load;
 mod machine;
+mod many_sessions;
 mod report;
 mod revocation;
 mod rounds;
 mod run;
 mod server;
+mod session_writes;
 mod signature;
+mod test_sessions;
 mod variant;
-mod writing;
 
 use std::{env, os::unix::process::CommandExt as _, path::PathBuf, process::Command};
 
 use clap::{Parser, Subcommand};
 
-/// Benchmarks the session layers against a real Redis; prints a table and writes it as JSON.
+/// Benchmarks the session layers with a real Redis. Prints a table and writes it as JSON.
 #[derive(Parser)]
 struct Options {
-    /// Under 30 seconds: shows that everything runs, and measures badly.
+    /// Runs for less than 30 seconds. Shows that everything works; the figures are not reliable.
     #[arg(long)]
     quick: bool,
-    /// How often each variant is measured.
+    /// Number of measurements of each variant.
     #[arg(long)]
     rounds: Option<usize>,
-    /// Where the table goes as JSON.
+    /// Path of the JSON file.
     #[arg(long, default_value = "target/bench.json")]
     json: PathBuf,
     #[command(subcommand)]
-    part: Option<Part>,
+    role: Option<Role>,
 }
 
 #[derive(Subcommand)]
-enum Part {
-    /// A server process; its standard input says what it is, and ends it.
+enum Role {
+    /// A server process. Reads its configuration from standard input and exits when that closes.
     #[command(hide = true)]
     Serve,
-    /// A load process; its standard input says what it asks.
+    /// A load process. Reads its plan from standard input.
     #[command(hide = true)]
     Load,
 }
 
 fn main() {
     let options = Options::parse();
-    match options.part {
-        Some(Part::Serve) => server::main(),
-        Some(Part::Load) => load::main(),
-        None if env::var_os("TEST_REDIS").is_none() => with_installed_redis(),
+    match options.role {
+        Some(Role::Serve) => server::main(),
+        Some(Role::Load) => load::main(),
+        None if env::var_os("TEST_REDIS").is_none() => restart_with_installed_redis(),
         None => run::main(options.quick, options.rounds, &options.json),
     }
 }
 
-/// Starts this program again so that the harness takes the installed Redis: a container cannot be pinned to a core. Setting
-/// a variable of a running process is unsafe.
-fn with_installed_redis() {
-    let program = env::current_exe().expect("the program's path");
+/// Starts this program again with `TEST_REDIS` set, so that the test harness uses the installed Redis.
+///
+/// A container cannot be pinned to a core. Setting a variable of the running process would need `unsafe`.
+fn restart_with_installed_redis() {
+    let program = env::current_exe().expect("the path of this program");
     let error = Command::new(program)
         .args(env::args_os().skip(1))
         .env("TEST_REDIS", "binary")
         .exec();
-    panic!("cannot start again: {error}");
+    panic!("cannot restart the benchmark: {error}");
 }

@@ -1,4 +1,4 @@
-//! The table, for people and as JSON.
+//! The report: prints the tables and writes them as JSON.
 
 use std::{fs, path::Path};
 
@@ -14,14 +14,14 @@ use crate::{
 pub(crate) struct Report {
     pub(crate) machine: String,
     pub(crate) redis: String,
-    /// Server on one core, load and Redis on another.
+    /// Whether the server has a core of its own. Load and Redis share another one then.
     pub(crate) pinned: bool,
-    /// Too short to mean anything.
+    /// Whether the run was too short for reliable figures.
     pub(crate) quick: bool,
     pub(crate) rounds: usize,
     pub(crate) seconds: f64,
-    /// The share of the cores' time that other guests of the same host took away.
-    pub(crate) stolen: Option<f64>,
+    /// Steal time as a share of the CPU time: other guests of the same host took it.
+    pub(crate) steal_share: Option<f64>,
     pub(crate) variants: Vec<Row>,
     pub(crate) figures: Vec<Figure>,
 }
@@ -30,50 +30,47 @@ impl Report {
     pub(crate) fn print(&self) {
         println!("{}; Redis {}", self.machine, self.redis);
         println!(
-            "{}; medians of {} rounds; {:.0} s in all, {} stolen by other guests of the host{}",
+            "{}; medians of {} rounds; {:.0} s in total; steal time {}{}",
             if self.pinned {
-                "server alone on one core, load and Redis on another"
+                "server on its own core, load and Redis on another core"
             } else {
-                "NOT pinned: server, load and Redis move between the cores"
+                "NOT PINNED: server, load and Redis share all cores"
             },
             self.rounds,
             self.seconds,
-            self.stolen
-                .map_or("nothing known to be".to_owned(), |share| format!(
-                    "{:.1} %",
-                    share * 100.0
-                )),
+            self.steal_share
+                .map_or("unknown".to_owned(), |share| format!("{:.1} %", share * 100.0)),
             if self.quick {
-                "; QUICK: no figure here means anything"
+                "; QUICK: the figures are not reliable"
             } else {
                 ""
             }
         );
-        println!("\nratios to the server without auth in the same round (least to most)\n");
-        println!("| server | requests/s | ratio | server CPU, us | ratio |");
+        println!("\nratios: relative to the server without auth in the same round (minimum to maximum)\n");
+        println!("| server | requests/s | ratio | server CPU, µs | ratio |");
         println!("|---|---:|---:|---:|---:|");
         for row in &self.variants {
             println!(
                 "| {} | {} | {} ({}) | {} | {} ({}) |",
                 row.name,
-                number(row.requests_per_second),
-                number(row.rate_ratio),
-                row.rate_ratio_spread,
-                number(row.cpu_micros),
-                number(row.cpu_ratio),
-                row.cpu_ratio_spread,
+                format_number(row.requests_per_second),
+                format_number(row.rate_ratio),
+                row.rate_ratio_range,
+                format_number(row.cpu_micros),
+                format_number(row.cpu_ratio),
+                row.cpu_ratio_range,
             );
         }
-        println!("\n| figure | measured | target | | |\n|---|---:|---:|---|---|");
+        println!("\n| figure | value | target | result | note |\n|---|---:|---:|---|---|");
         for figure in &self.figures {
             println!(
                 "| {} | {} {} | {} | {} | {} |",
                 figure.name,
-                number(figure.value),
+                format_number(figure.value),
                 figure.unit,
                 match figure.target {
-                    Some(Target::AtMost(most)) => format!("<= {}", number(Some(most))),
-                    Some(Target::AtLeast(least)) => format!(">= {}", number(Some(least))),
+                    Some(Target::AtMost(most)) => format!("<= {}", format_number(Some(most))),
+                    Some(Target::AtLeast(least)) => format!(">= {}", format_number(Some(least))),
                     None => String::new(),
                 },
                 match figure.reached {
@@ -88,18 +85,18 @@ impl Report {
 
     pub(crate) fn write(&self, path: &Path) {
         if let Some(folder) = path.parent() {
-            fs::create_dir_all(folder).expect("a folder for the table");
+            fs::create_dir_all(folder).expect("create the folder of the JSON file");
         }
-        let json = serde_json::to_string_pretty(self).expect("JSON");
-        fs::write(path, json + "\n").expect("a table written");
+        let json = serde_json::to_string_pretty(self).expect("valid JSON");
+        fs::write(path, json + "\n").expect("write the JSON file");
         println!("\nwritten to {}", path.display());
     }
 }
 
-/// Three digits or all that stand before the point.
-fn number(value: Option<f64>) -> String {
+/// Formats a value with three digits, or with all digits of its integer part.
+fn format_number(value: Option<f64>) -> String {
     match value {
-        None => "not known".to_owned(),
+        None => "unknown".to_owned(),
         Some(value) if value.abs() >= 100.0 => format!("{value:.0}"),
         Some(value) if value.abs() >= 10.0 => format!("{value:.1}"),
         Some(value) => format!("{value:.2}"),

@@ -1,4 +1,4 @@
-//! The whole benchmark, part after part.
+//! The complete benchmark: runs its parts in order and collects their figures.
 
 use std::{
     path::Path,
@@ -6,41 +6,38 @@ use std::{
 };
 
 use session_auth_tests::redis::TestRedis;
-use tower_session_auth::{
-    MemoryStore, SessionAuthLayer, SessionManager, SigningKey, TokenVerifier, manager::IssuedSession,
-    session::CreateSession, token::TokenSigner,
-};
+use tower_session_auth::{SigningKey, manager::IssuedSession, token::TokenSigner};
 
 use crate::{
-    child::Server,
+    child_process::Server,
     credentials::Credentials,
-    figures::{Figure, Target},
-    fill, in_process, listing, machine,
+    figures::Figure,
+    first_request, in_process, machine, many_sessions,
     report::Report,
     revocation,
-    rounds::{self, Contender, Extent},
-    server::{BARE_KEY, BARE_VALUE, Kind, Setup},
+    rounds::{self, Contender, RoundSettings},
+    server::{BARE_KEY, BARE_VALUE, ServerConfig, ServerKind},
+    session_writes, test_sessions,
     variant::Variant,
-    writing,
 };
 
-/// How much of everything.
-struct Scale {
-    extent: Extent,
+/// Numbers of rounds, sessions and requests.
+struct Sizes {
+    rounds: RoundSettings,
     tokens: usize,
-    unseen: usize,
+    first_requests: usize,
     revocations: usize,
-    renewing: usize,
+    renewals_per_lap: usize,
     laps: u32,
     creating_agents: usize,
-    /// Sessions for the first page, for the memory, and for the last page.
+    /// Sessions in the small list, for the memory measurement, and in the large list.
     listed: [usize; 3],
 }
 
-impl Scale {
+impl Sizes {
     fn new(quick: bool, rounds: Option<usize>, pinned: bool) -> Self {
-        let extent = |default, warm_up, window| Extent {
-            rounds: rounds.unwrap_or(default).max(1),
+        let round_settings = |default, warm_up, window| RoundSettings {
+            count: rounds.unwrap_or(default).max(1),
             warm_up: Duration::from_millis(warm_up),
             window: Duration::from_millis(window),
             connections: 32,
@@ -48,22 +45,22 @@ impl Scale {
         };
         if quick {
             Self {
-                extent: extent(1, 100, 300),
+                rounds: round_settings(1, 100, 300),
                 tokens: 100,
-                unseen: 500,
+                first_requests: 500,
                 revocations: 50,
-                renewing: 320,
+                renewals_per_lap: 320,
                 laps: 1,
                 creating_agents: 100,
                 listed: [1_000, 2_000, 5_000],
             }
         } else {
             Self {
-                extent: extent(20, 150, 800),
+                rounds: round_settings(20, 150, 800),
                 tokens: 1_000,
-                unseen: 60_000,
+                first_requests: 60_000,
                 revocations: 1_000,
-                renewing: 8_000,
+                renewals_per_lap: 8_000,
                 laps: 4,
                 creating_agents: 10_000,
                 listed: [1_000, 100_000, 1_000_000],
@@ -74,37 +71,37 @@ impl Scale {
 
 pub(crate) fn main(quick: bool, rounds: Option<usize>, json: &Path) {
     let pinned = machine::can_pin();
-    let scale = Scale::new(quick, rounds, pinned);
-    let (began, stolen) = (Instant::now(), machine::stolen_time());
+    let sizes = Sizes::new(quick, rounds, pinned);
+    let (began, time_before) = (Instant::now(), machine::cpu_time());
     let machine = machine::describe();
     let redis = TestRedis::start();
-    let info: String = redis.command(&["INFO", "server"]).expect("an answer of Redis");
+    let info: String = redis.command(&["INFO", "server"]).expect("a response of Redis");
     let field = |name: &str| {
         let value = info.lines().find_map(|line| line.strip_prefix(name));
         value.unwrap_or_default().trim().to_owned()
     };
-    let process: u32 = field("process_id:").parse().expect("the process of Redis");
+    let redis_process: u32 = field("process_id:").parse().expect("the process id of Redis");
     if pinned {
-        machine::move_to(machine::LOAD_CORE, process);
+        machine::pin_process(machine::LOAD_CORE, redis_process);
     }
     let bench = Bench {
         redis: &redis,
-        process,
-        scale: &scale,
+        redis_process,
+        sizes: &sizes,
         pinned,
     };
     let (variants, figures) = tokio::runtime::Runtime::new()
-        .expect("a runtime")
+        .expect("create a runtime")
         .block_on(bench.run());
     let report = Report {
         machine,
         redis: field("redis_version:"),
         pinned,
         quick,
-        rounds: scale.extent.rounds,
-        stolen: machine::stolen_time()
-            .zip(stolen)
-            .map(|((all, stolen), before)| (stolen - before.1) / (all - before.0)),
+        rounds: sizes.rounds.count,
+        steal_share: machine::cpu_time()
+            .zip(time_before)
+            .map(|(after, before)| after.steal_share_since(&before)),
         seconds: began.elapsed().as_secs_f64(),
         variants,
         figures,
@@ -115,140 +112,99 @@ pub(crate) fn main(quick: bool, rounds: Option<usize>, json: &Path) {
 
 struct Bench<'a> {
     redis: &'a TestRedis,
-    process: u32,
-    scale: &'a Scale,
+    redis_process: u32,
+    sizes: &'a Sizes,
     pinned: bool,
 }
 
 impl Bench<'_> {
     async fn run(&self) -> (Vec<rounds::Row>, Vec<Figure>) {
-        let (scale, pinned) = (self.scale, self.pinned);
+        let (sizes, pinned) = (self.sizes, self.pinned);
         let url = self.redis.fresh_database();
-        let key = SigningKey::generate().expect("a key");
+        let key = SigningKey::generate().expect("generate a key");
         let signer = TokenSigner::new(key.clone());
-        let setup = |kind| Setup {
+        let config = |kind| ServerConfig {
             kind,
             redis: url.clone(),
             secret_key: key.to_paserk(),
             public_key: key.verifying_key().to_paserk(),
-            now: fill::now_millis() / 1000,
+            now: test_sessions::unix_millis() / 1000,
         };
-        let start = |kind| Server::start(&setup(kind), pinned);
+        let start = |kind| Server::start(&config(kind), pinned);
 
-        say("sessions and tokens");
-        // Each part has its own sessions, and agents of its own.
-        let mut agents = 0;
+        print_progress("creating sessions and tokens");
+        // Each part uses its own sessions and its own agents.
+        let mut first_agent = 0;
         let mut sessions = Vec::new();
         for count in [
-            scale.tokens,
-            scale.unseen,
-            scale.revocations,
-            scale.revocations,
-            scale.renewing,
+            sizes.tokens,
+            sizes.first_requests,
+            sizes.revocations,
+            sizes.revocations,
+            sizes.renewals_per_lap,
         ] {
-            sessions.push(fill::with_tokens(&url, &signer, agents, count).await);
-            agents += count;
+            sessions.push(test_sessions::create_with_tokens(&url, &signer, first_agent, count).await);
+            first_agent += count;
         }
-        let [tokens, unseen, revoked, revoked_again, renewing]: [Vec<IssuedSession>; 5] =
-            sessions.try_into().expect("five");
+        let [measured, unused, revoked_strict, revoked_bounded, renewed]: [Vec<IssuedSession>; 5] =
+            sessions.try_into().expect("five groups of sessions");
         let value = String::from_utf8_lossy(&BARE_VALUE);
-        let _: () = session_auth_tests::redis::command(&url, &["SET", BARE_KEY, &value]).expect("a key");
-        let credentials = Credentials::of(&tokens, &key.to_paserk(), &url).await;
-        let token = credentials.tokens[0].as_str();
+        let _: () = session_auth_tests::redis::command(&url, &["SET", BARE_KEY, &value])
+            .expect("SET of the bare key");
+        let credentials = Credentials::create(&measured, &key.to_paserk(), &url).await;
 
         let mut contenders: Vec<Contender> = Variant::ALL
             .iter()
-            .map(|&variant| Contender::new(variant, start(Kind::Variant(variant)), &credentials))
+            .map(|&variant| Contender::new(variant, start(ServerKind::Variant(variant)), &credentials))
             .collect();
-        rounds::run(&mut contenders, &scale.extent);
+        rounds::measure(&mut contenders, &sizes.rounds);
         let rows = rounds::rows(&contenders);
         let mut figures = rounds::figures(&contenders);
 
-        say("in this process");
-        let hash = in_process::hash(token);
-        figures.extend(self.passes(&signer, &url, &tokens[0], hash).await);
+        print_progress("in this process");
+        figures.extend(in_process::figures(&signer, &url, &measured[0]).await);
 
-        say("first sight of tokens");
-        let fresh = start(Kind::Variant(Variant::Strict));
-        let and_signature = start(Kind::StrictAndSignature);
-        figures.push(writing::first_sight(&fresh, &and_signature, &unseen, pinned));
-        drop((fresh, and_signature));
+        print_progress("first requests with tokens");
+        let strict = start(ServerKind::Variant(Variant::Strict));
+        let with_extra_check = start(ServerKind::StrictPlusSignatureCheck);
+        figures.push(first_request::figure(&strict, &with_extra_check, &unused, pinned));
+        drop((strict, with_extra_check));
 
-        say("revocations");
-        let other = start(Kind::Reference);
-        let mut unused = [revoked, revoked_again].into_iter();
+        print_progress("revocations");
+        let revoking_server = start(ServerKind::Reference);
         for contender in &contenders {
-            let name = match contender.variant {
-                Variant::Strict => "strict",
-                Variant::Bounded => "bounded",
+            let (mode, sessions) = match contender.variant {
+                Variant::Strict => ("strict", &revoked_strict),
+                Variant::Bounded => ("bounded", &revoked_bounded),
                 _ => continue,
             };
-            let sessions = unused.next().expect("sessions for each mode");
             figures.extend(revocation::figures(
-                name,
-                &sessions,
-                other.address,
+                mode,
+                sessions,
+                revoking_server.address,
                 &contender.server,
             ));
         }
-        drop((other, contenders));
+        drop((revoking_server, contenders));
 
-        say("renewals and creations");
+        print_progress("renewals and creations");
         if pinned {
-            machine::move_to(machine::BOTH_CORES, self.process);
+            machine::pin_process(machine::BOTH_CORES, self.redis_process);
         }
-        let server = start(Kind::Reference);
-        figures.push(writing::renewals(&server, &renewing, scale.laps, pinned));
+        let server = start(ServerKind::Reference);
+        figures.push(session_writes::renewals(&server, &renewed, sizes.laps, pinned));
         drop(server);
-        let server = start(Kind::Reference);
-        figures.push(writing::creations(&server, &url, scale.creating_agents, pinned).await);
+        let server = start(ServerKind::Reference);
+        figures.push(session_writes::creations(&server, &url, sizes.creating_agents, pinned).await);
         drop(server);
 
-        say("many sessions");
-        let [few, for_memory, many] = scale.listed;
-        figures.extend(listing::figures(self.redis, few, for_memory, many).await);
+        print_progress("many sessions");
+        let [few, for_memory, many] = sizes.listed;
+        figures.extend(many_sessions::figures(self.redis, few, for_memory, many).await);
         (rows, figures)
-    }
-
-    /// A request through the layer and back, against the hash of its token.
-    async fn passes(
-        &self,
-        signer: &TokenSigner,
-        url: &str,
-        session: &IssuedSession,
-        hash: f64,
-    ) -> Vec<Figure> {
-        let verifier = TokenVerifier::new(signer.verifying_keys());
-        let memory = MemoryStore::new();
-        let issued = SessionManager::for_any_agent(memory.clone(), signer.clone())
-            .create(CreateSession::new(fill::agent(0)))
-            .await
-            .expect("a session");
-        let strict = SessionAuthLayer::new(verifier.clone(), memory);
-        let strict = in_process::pass(&strict, issued.token.expose());
-        let figure = |name, micros: Option<f64>| {
-            Figure::new(name, micros.map(|micros| micros / hash), "times")
-                .target(Target::AtMost(3.0))
-                .note(format!(
-                    "{:.2} us for the whole layer, SHA-256 of the token alone is {hash:.2} us",
-                    micros.unwrap_or(f64::NAN)
-                ))
-        };
-        let store = fill::open(url);
-        let bounded = SessionAuthLayer::bounded(verifier, store.clone()).expect("a near cache");
-        in_process::hold(&store, session.record.id).await;
-        let bounded = in_process::pass(&bounded, session.token.expose());
-        vec![
-            Figure {
-                target: None,
-                reached: None,
-                ..figure("in process, embedded store, against SHA-256 of the token", strict)
-            },
-            figure("bounded, in process, against SHA-256 of the token", bounded),
-        ]
     }
 }
 
-fn say(what: &str) {
-    eprintln!("{what} …");
+fn print_progress(part: &str) {
+    eprintln!("{part} …");
 }

@@ -1,33 +1,33 @@
-//! The servers that are compared.
+//! The compared servers.
 
 use serde::{Deserialize, Serialize};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Variant {
-    /// No authentication: what everything is compared with.
-    None,
-    /// One bare GET from Redis for each request: the limit of any strict check.
+    /// hyper without authentication: the baseline.
+    NoAuth,
+    /// hyper with one bare `GET` from Redis per request: the lower bound of any strict check.
     RedisGet,
-    /// `SessionAuthLayer`, which asks Redis each time.
+    /// hyper with `SessionAuthLayer`, which reads the session from Redis for each request.
     Strict,
-    /// `SessionAuthLayer` with records kept in process.
+    /// hyper with a bounded `SessionAuthLayer`, which caches session records in process memory.
     Bounded,
-    /// axum without authentication: what the peers' framework costs.
+    /// axum without authentication: the cost of the compared crates' framework.
     Axum,
     /// axum with `SessionAuthLayer`.
     AxumStrict,
     /// axum with tower-sessions and its Redis store.
     TowerSessions,
-    /// axum with jsonwebtoken: a signature, and no way to revoke.
+    /// axum with jsonwebtoken: checks the signature; cannot revoke a token.
     JwtEddsa,
-    /// The same and one GET from Redis.
+    /// `JwtEddsa` plus one `GET` from Redis per request.
     JwtEddsaRedisGet,
 }
 
 impl Variant {
     pub(crate) const ALL: &[Self] = &[
-        Self::None,
+        Self::NoAuth,
         Self::RedisGet,
         Self::Strict,
         Self::Bounded,
@@ -38,23 +38,23 @@ impl Variant {
         Self::JwtEddsaRedisGet,
     ];
 
-    /// Its name in the table.
+    /// The name in the table.
     pub(crate) const fn name(self) -> &'static str {
         match self {
-            Self::None => "no auth",
+            Self::NoAuth => "no auth",
             Self::RedisGet => "a bare Redis GET",
-            Self::Strict => "ours, strict",
-            Self::Bounded => "ours, bounded",
+            Self::Strict => "this crate, strict",
+            Self::Bounded => "this crate, bounded",
             Self::Axum => "axum, no auth",
-            Self::AxumStrict => "axum + ours, strict",
+            Self::AxumStrict => "axum + this crate, strict",
             Self::TowerSessions => "axum + tower-sessions + Redis store",
             Self::JwtEddsa => "axum + jsonwebtoken EdDSA, no revocation",
             Self::JwtEddsaRedisGet => "axum + jsonwebtoken EdDSA + Redis GET",
         }
     }
 
-    /// Whether it refuses anybody.
-    pub(crate) const fn checks(self) -> bool {
-        !matches!(self, Self::None | Self::RedisGet | Self::Axum)
+    /// Whether the server rejects requests without valid credentials.
+    pub(crate) const fn requires_auth(self) -> bool {
+        !matches!(self, Self::NoAuth | Self::RedisGet | Self::Axum)
     }
 }

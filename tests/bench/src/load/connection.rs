@@ -1,4 +1,4 @@
-//! HTTP/1.1 from the client's side, as far as the servers here need it: answers with a length, one at a time.
+//! A minimal HTTP/1.1 client. It reads one response at a time, and only responses with a `content-length`.
 
 use std::{
     io::{ErrorKind, Read, Write},
@@ -7,96 +7,99 @@ use std::{
 
 use memchr::memmem;
 
-/// Larger than any answer but a page of a list, which nobody asks for here.
-const BUFFER: usize = 16 * 1024;
+/// Larger than any response in the benchmark.
+const BUFFER_SIZE: usize = 16 * 1024;
 
-/// A whole answer.
-pub(super) struct Answer<'a> {
+/// A complete response.
+pub(super) struct HttpResponse<'a> {
     pub(super) status: u16,
     pub(super) body: &'a [u8],
 }
 
-/// What has come of an answer so far.
-pub(super) struct Incoming {
+/// The part of a response that has arrived so far.
+pub(super) struct ResponseBuffer {
     buffer: Vec<u8>,
-    filled: usize,
+    length: usize,
 }
 
-impl Incoming {
+impl ResponseBuffer {
     pub(super) fn new() -> Self {
         Self {
-            buffer: vec![0; BUFFER],
-            filled: 0,
+            buffer: vec![0; BUFFER_SIZE],
+            length: 0,
         }
     }
 
-    /// Reads what is there. `true` when the answer is whole.
+    /// Reads until the response is complete (`true`) or the stream would block (`false`).
     ///
-    /// The stream may be left with nothing to read and no word about it (a short read says so), which suits an
-    /// edge-triggered poll.
+    /// After a complete response the server sends nothing more, so an edge-triggered poll misses no event.
     pub(super) fn read(&mut self, stream: &mut impl Read) -> bool {
         loop {
-            match stream.read(&mut self.buffer[self.filled..]) {
+            match stream.read(&mut self.buffer[self.length..]) {
                 Ok(0) => panic!("the server closed a connection"),
-                Ok(length) => self.filled += length,
+                Ok(count) => self.length += count,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return false,
-                Err(error) => panic!("a connection broke: {error}"),
+                Err(error) => panic!("a connection failed: {error}"),
             }
-            if self.end().is_some() {
+            if self.body_range().is_some() {
                 return true;
             }
         }
     }
 
-    /// Takes the whole answer out.
-    pub(super) fn take(&mut self) -> Answer<'_> {
-        let (body, end) = self.end().expect("a whole answer");
-        assert_eq!(end, self.filled, "one answer at a time");
-        self.filled = 0;
+    /// Returns the complete response and empties the buffer.
+    pub(super) fn take(&mut self) -> HttpResponse<'_> {
+        let (body, end) = self.body_range().expect("a complete response");
+        assert_eq!(end, self.length, "one response at a time");
+        self.length = 0;
         let status = self
             .buffer
             .get(9..12)
             .and_then(|digits| str::from_utf8(digits).ok());
-        Answer {
-            status: status.and_then(|digits| digits.parse().ok()).expect("a status"),
+        HttpResponse {
+            status: status
+                .and_then(|digits| digits.parse().ok())
+                .expect("a status code"),
             body: &self.buffer[body..end],
         }
     }
 
-    /// Where the body begins and ends, once all of it is there.
-    fn end(&self) -> Option<(usize, usize)> {
-        let came = &self.buffer[..self.filled];
-        let head = memmem::find(came, b"\r\n\r\n")? + 4;
-        let length = memmem::find(&came[..head], b"content-length: ").map_or(0, |at| {
-            came[at + 16..head]
+    /// Start and end of the body. `None` until the response is complete.
+    fn body_range(&self) -> Option<(usize, usize)> {
+        let received = &self.buffer[..self.length];
+        let head = memmem::find(received, b"\r\n\r\n")? + 4;
+        let length = memmem::find(&received[..head], b"content-length: ").map_or(0, |at| {
+            received[at + 16..head]
                 .iter()
                 .take_while(|byte| byte.is_ascii_digit())
                 .fold(0, |number, digit| number * 10 + usize::from(digit - b'0'))
         });
-        (came.len() >= head + length).then_some((head, head + length))
+        (received.len() >= head + length).then_some((head, head + length))
     }
 }
 
-/// One connection that waits for each answer.
-pub(crate) struct Blocking {
+/// A connection that blocks until each response arrives.
+pub(crate) struct BlockingClient {
     stream: TcpStream,
-    incoming: Incoming,
+    response: ResponseBuffer,
 }
 
-impl Blocking {
-    pub(crate) fn open(address: SocketAddr) -> Self {
-        let stream = TcpStream::connect(address).expect("a connection");
-        stream.set_nodelay(true).expect("nodelay");
+impl BlockingClient {
+    pub(crate) fn connect(address: SocketAddr) -> Self {
+        let stream = TcpStream::connect(address).expect("connect to the server");
+        stream.set_nodelay(true).expect("set TCP_NODELAY");
         Self {
             stream,
-            incoming: Incoming::new(),
+            response: ResponseBuffer::new(),
         }
     }
 
-    /// The status of the answer.
-    pub(crate) fn ask(&mut self, request: &str) -> u16 {
-        self.stream.write_all(request.as_bytes()).expect("a request sent");
-        assert!(self.incoming.read(&mut self.stream), "an answer");
-        self.incoming.take().status
+    /// Sends a request and returns the status of the response.
+    pub(crate) fn send(&mut self, request: &str) -> u16 {
+        self.stream
+            .write_all(request.as_bytes())
+            .expect("send the request");
+        assert!(self.response.read(&mut self.stream), "the server must respond");
+        self.response.take().status
     }
 }

@@ -1,4 +1,4 @@
-//! All connections in one thread over one poll.
+//! Drives all connections in one thread with one poll.
 
 use std::{
     io::{ErrorKind, Write as _},
@@ -9,109 +9,119 @@ use std::{
 
 use mio::{Events, Interest, Poll, Token, net::TcpStream};
 
-use super::{connection::Incoming, work::Work};
+use super::{connection::ResponseBuffer, request_source::RequestSource};
 
-/// A server that says nothing for this long is stuck.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// The benchmark fails if no response arrives for this long.
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(20);
 
 pub(super) struct Driver {
     poll: Poll,
     events: Events,
-    awake: bool,
-    lines: Vec<Line>,
-    pub(super) answered: u64,
+    busy_poll: bool,
+    connections: Vec<Connection>,
+    pub(super) responses: u64,
     pub(super) failed: u64,
 }
 
-struct Line {
+struct Connection {
     stream: TcpStream,
-    incoming: Incoming,
+    response: ResponseBuffer,
+    /// Whether a request was sent and its response is not complete.
     waiting: bool,
 }
 
 impl Driver {
-    /// With `awake` it looks for answers all the time: a server does not have to wake it, which would cost the slow ones more
-    /// often than the fast ones. Needs a core that the server does not run on.
-    pub(super) fn new(address: SocketAddr, connections: usize, awake: bool) -> Self {
-        let poll = Poll::new().expect("a poll");
-        let open = |number| {
-            let stream = std::net::TcpStream::connect(address).expect("a connection");
-            stream.set_nodelay(true).expect("nodelay");
+    /// With `busy_poll` the driver never sleeps, so the server never has to wake it. Slow servers would have to do that more
+    /// often than fast ones. It needs a core of its own.
+    pub(super) fn new(address: SocketAddr, connections: usize, busy_poll: bool) -> Self {
+        let poll = Poll::new().expect("create a poll");
+        let connect = |number| {
+            let stream = std::net::TcpStream::connect(address).expect("connect to the server");
+            stream.set_nodelay(true).expect("set TCP_NODELAY");
             stream
                 .set_nonblocking(true)
-                .expect("a stream that does not block");
+                .expect("set the stream to non-blocking");
             let mut stream = TcpStream::from_std(stream);
             poll.registry()
                 .register(&mut stream, Token(number), Interest::READABLE)
-                .expect("a registration");
-            Line {
+                .expect("register the connection");
+            Connection {
                 stream,
-                incoming: Incoming::new(),
+                response: ResponseBuffer::new(),
                 waiting: false,
             }
         };
         Self {
-            lines: (0..connections).map(open).collect(),
+            connections: (0..connections).map(connect).collect(),
             poll,
             events: Events::with_capacity(connections),
-            awake,
-            answered: 0,
+            busy_poll,
+            responses: 0,
             failed: 0,
         }
     }
 
-    /// Until the time has come, or until there is nothing left to ask. Requests that are under way when the time has come
-    /// belong to the next run.
-    pub(super) fn run(&mut self, work: &mut impl Work, until: Option<Instant>) {
+    /// Runs until the deadline, or until no request is left. Requests in flight at the deadline belong to the next run.
+    pub(super) fn run(&mut self, source: &mut impl RequestSource, deadline: Option<Instant>) {
         let mut waiting = 0;
-        for (number, line) in self.lines.iter_mut().enumerate() {
-            line.waiting = line.waiting || send(&mut line.stream, work.request(number));
-            waiting += usize::from(line.waiting);
+        for (number, connection) in self.connections.iter_mut().enumerate() {
+            connection.waiting =
+                connection.waiting || send(&mut connection.stream, source.next_request(number));
+            waiting += usize::from(connection.waiting);
         }
-        let mut heard = Instant::now();
-        while waiting > 0 && until.is_none_or(|until| Instant::now() < until) {
-            let patience = if self.awake { Duration::ZERO } else { PATIENCE };
-            match self.poll.poll(&mut self.events, Some(patience)) {
+        let mut last_response = Instant::now();
+        while waiting > 0 && deadline.is_none_or(|deadline| Instant::now() < deadline) {
+            let timeout = if self.busy_poll {
+                Duration::ZERO
+            } else {
+                RESPONSE_TIMEOUT
+            };
+            match self.poll.poll(&mut self.events, Some(timeout)) {
                 Err(error) if error.kind() == ErrorKind::Interrupted => self.events.clear(),
-                polled => polled.expect("a poll that works"),
+                polled => polled.expect("poll for responses"),
             }
             if self.events.is_empty() {
-                assert!(heard.elapsed() < PATIENCE, "the server does not answer");
-                // Redis runs on the same core.
+                assert!(
+                    last_response.elapsed() < RESPONSE_TIMEOUT,
+                    "the server does not respond"
+                );
+                // Redis runs on the same core and needs time too.
                 thread::yield_now();
                 continue;
             }
-            heard = Instant::now();
+            last_response = Instant::now();
             for event in &self.events {
                 let Token(number) = event.token();
-                let line = &mut self.lines[number];
-                if !line.waiting || !line.incoming.read(&mut line.stream) {
+                let connection = &mut self.connections[number];
+                if !connection.waiting || !connection.response.read(&mut connection.stream) {
                     continue;
                 }
-                let answer = line.incoming.take();
-                self.answered += 1;
-                if matches!(answer.status, 200 | 201) {
-                    work.answer(number, answer.body);
+                let response = connection.response.take();
+                self.responses += 1;
+                if matches!(response.status, 200 | 201) {
+                    source.handle_response(number, response.body);
                 } else {
                     if self.failed == 0 {
-                        let body = String::from_utf8_lossy(answer.body);
-                        eprintln!("refused: {} {body}", answer.status);
+                        let body = String::from_utf8_lossy(response.body);
+                        eprintln!("rejected: {} {body}", response.status);
                     }
                     self.failed += 1;
                 }
-                line.waiting = send(&mut line.stream, work.request(number));
-                waiting -= usize::from(!line.waiting);
+                connection.waiting = send(&mut connection.stream, source.next_request(number));
+                waiting -= usize::from(!connection.waiting);
             }
         }
     }
 }
 
-/// A request is far smaller than an empty socket's buffer, so it never has to wait. `false` when there is none.
+/// Sends a request. Returns `false` if there is none.
+///
+/// A request is far smaller than the empty send buffer of a socket, so sending never blocks.
 fn send(stream: &mut TcpStream, request: Option<&[u8]>) -> bool {
     let Some(request) = request else {
         return false;
     };
-    let sent = stream.write(request).expect("a request sent");
-    assert_eq!(sent, request.len(), "a request goes out at once");
+    let sent = stream.write(request).expect("send the request");
+    assert_eq!(sent, request.len(), "the request must fit into the send buffer");
     true
 }

@@ -1,7 +1,7 @@
-//! A server process: one kind of server on a free port, until its standard input closes.
+//! The server process: runs one kind of server on a free port until its standard input closes.
 
-mod ours;
-mod peers;
+mod axum_servers;
+mod hyper_servers;
 mod reference;
 
 use std::{
@@ -21,83 +21,94 @@ use serde::{Deserialize, Serialize};
 use tokio::{net::TcpListener, runtime};
 use tower::{BoxError, Service};
 
-pub(crate) use self::peers::fred_pool;
+pub(crate) use self::axum_servers::fred_pool;
 use crate::variant::Variant;
 
-/// What every server answers where it lets somebody pass.
-const ANSWER: &[u8] = b"hello";
+/// The response body of every server to an admitted request.
+const RESPONSE_BODY: &[u8] = b"hello";
 
-/// The key that the variants with a bare GET read: as long as a session's.
+/// The key of a bare `GET`. It is as long as the key of a session.
 pub(crate) const BARE_KEY: &str = "bench:bare:00000000000000000000000000000000";
-/// As long as the record of a fresh session.
+/// The value of a bare `GET`. It is as long as the record of a new session.
 pub(crate) const BARE_VALUE: [u8; 55] = [b'x'; 55];
 
 #[derive(Serialize, Deserialize)]
-pub(crate) struct Setup {
-    pub(crate) kind: Kind,
+pub(crate) struct ServerConfig {
+    pub(crate) kind: ServerKind,
     pub(crate) redis: String,
-    /// PASERK `k4.secret` and `k4.public`: the same pair signs the JWTs.
+    /// PASERK `k4.secret`. The same key pair signs the JWTs.
     pub(crate) secret_key: String,
+    /// PASERK `k4.public`.
     pub(crate) public_key: String,
-    /// Where the reference server's clock stands, in seconds.
+    /// The initial time of the reference server's clock, in Unix seconds.
     pub(crate) now: u64,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) enum Kind {
+pub(crate) enum ServerKind {
     Variant(Variant),
-    /// `Variant::Strict` with a service behind it that checks one signature for each request.
-    StrictAndSignature,
-    /// The workspace's reference server with its whole stack.
+    /// `Variant::Strict` whose inner service checks one more signature per request.
+    StrictPlusSignatureCheck,
+    /// The complete reference server of this workspace.
     Reference,
 }
 
+/// The addresses that a server process reports once it listens.
 #[derive(Serialize, Deserialize)]
-pub(crate) struct Started {
+pub(crate) struct ServerAddresses {
     pub(crate) address: SocketAddr,
-    pub(crate) clock: Option<SocketAddr>,
+    /// Advances the clock of the reference server.
+    pub(crate) clock_control: Option<SocketAddr>,
 }
 
 pub(crate) fn main() {
     let mut line = String::new();
-    stdin().lock().read_line(&mut line).expect("a setup");
-    let setup: Setup = serde_json::from_str(&line).expect("a setup");
-    end_with_input();
-    match setup.kind {
-        Kind::Variant(variant) => alone(variant_server(variant, &setup)),
-        Kind::StrictAndSignature => alone(async { serve(ours::strict_and_signature(&setup)).await }),
-        Kind::Reference => runtime::Builder::new_multi_thread()
+    stdin()
+        .lock()
+        .read_line(&mut line)
+        .expect("read the server configuration");
+    let config: ServerConfig = serde_json::from_str(&line).expect("a valid server configuration");
+    exit_when_stdin_closes();
+    match config.kind {
+        ServerKind::Variant(variant) => run_on_one_thread(variant_server(variant, &config)),
+        ServerKind::StrictPlusSignatureCheck => {
+            run_on_one_thread(async { serve(hyper_servers::strict_plus_signature_check(&config)).await })
+        }
+        ServerKind::Reference => runtime::Builder::new_multi_thread()
             .enable_all()
             .build()
-            .expect("a runtime")
-            .block_on(reference::run(&setup)),
+            .expect("create a runtime")
+            .block_on(reference::run(&config)),
     }
 }
 
-/// On a runtime with one thread.
-fn alone(server: impl Future<Output = ()>) {
+fn run_on_one_thread(server: impl Future<Output = ()>) {
     let runtime = runtime::Builder::new_current_thread().enable_all().build();
-    runtime.expect("a runtime").block_on(server);
+    runtime.expect("create a runtime").block_on(server);
 }
 
-fn end_with_input() {
+fn exit_when_stdin_closes() {
     thread::spawn(|| {
         let _ = stdin().lock().read_to_end(&mut Vec::new());
         std::process::exit(0);
     });
 }
 
-async fn variant_server(variant: Variant, setup: &Setup) {
+async fn variant_server(variant: Variant, config: &ServerConfig) {
     match variant {
-        Variant::None => serve(ours::open()).await,
-        Variant::RedisGet => serve(ours::bare_get(bare_redis(setup).await)).await,
-        Variant::Strict => serve(ours::strict(setup)).await,
-        Variant::Bounded => serve(ours::bounded(setup)).await,
-        Variant::Axum => serve(peers::axum()).await,
-        Variant::AxumStrict => serve(peers::axum().layer(ours::layer(setup))).await,
-        Variant::TowerSessions => serve(peers::tower_sessions(setup).await).await,
-        Variant::JwtEddsa => serve(peers::jwt(setup)).await,
-        Variant::JwtEddsaRedisGet => serve(peers::jwt_with_get(setup, bare_redis(setup).await)).await,
+        Variant::NoAuth => serve(hyper_servers::no_auth()).await,
+        Variant::RedisGet => serve(hyper_servers::bare_get(connect_to_redis(config).await)).await,
+        Variant::Strict => serve(hyper_servers::strict(config)).await,
+        Variant::Bounded => serve(hyper_servers::bounded(config)).await,
+        Variant::Axum => serve(axum_servers::no_auth()).await,
+        Variant::AxumStrict => {
+            serve(axum_servers::no_auth().layer(hyper_servers::strict_layer(config))).await
+        }
+        Variant::TowerSessions => serve(axum_servers::tower_sessions(config).await).await,
+        Variant::JwtEddsa => serve(axum_servers::jwt(config)).await,
+        Variant::JwtEddsaRedisGet => {
+            serve(axum_servers::jwt_with_get(config, connect_to_redis(config).await)).await
+        }
     }
 }
 
@@ -109,15 +120,18 @@ where
         + 'static,
     B: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
 {
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-    let address = listener.local_addr().expect("an address");
-    started(&Started { address, clock: None });
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("bind a free port");
+    let address = listener.local_addr().expect("the local address");
+    print_addresses(&ServerAddresses {
+        address,
+        clock_control: None,
+    });
     loop {
-        let (stream, _) = listener.accept().await.expect("a connection");
-        stream.set_nodelay(true).expect("nodelay");
+        let (stream, _) = listener.accept().await.expect("accept a connection");
+        stream.set_nodelay(true).expect("set TCP_NODELAY");
         let service = TowerToHyperService::new(service.clone());
         tokio::spawn(async move {
-            // A client that closes its connection is the usual end of one.
+            // An error is expected here: clients simply close their connections.
             let _ = http1::Builder::new()
                 .serve_connection(TokioIo::new(stream), service)
                 .await;
@@ -125,17 +139,21 @@ where
     }
 }
 
-fn started(started: &Started) {
-    println!("{}", serde_json::to_string(started).expect("JSON"));
+fn print_addresses(addresses: &ServerAddresses) {
+    println!("{}", serde_json::to_string(addresses).expect("valid JSON"));
 }
 
-/// A connection as `RedisStore` makes its own: multiplexed, RESP3, without Nagle's delay.
-async fn bare_redis(setup: &Setup) -> MultiplexedConnection {
-    let info = setup.redis.as_str().into_connection_info().expect("a URL");
+/// Connects with the settings of `RedisStore`: multiplexed, RESP3, TCP_NODELAY.
+async fn connect_to_redis(config: &ServerConfig) -> MultiplexedConnection {
+    let info = config
+        .redis
+        .as_str()
+        .into_connection_info()
+        .expect("a valid Redis URL");
     let tcp = info.tcp_settings().clone().set_nodelay(true);
     let protocol = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
     let info = info.set_tcp_settings(tcp).set_redis_settings(protocol);
-    let client = Client::open(info).expect("a client");
+    let client = Client::open(info).expect("create a Redis client");
     let connection = client.get_multiplexed_async_connection().await;
-    connection.expect("a connection to Redis")
+    connection.expect("connect to Redis")
 }

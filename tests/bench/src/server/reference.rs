@@ -1,4 +1,4 @@
-//! The reference server with its whole stack, and a clock that is moved from outside.
+//! The complete reference server, with a clock that the load process advances.
 
 use std::{sync::Arc, time::Duration};
 
@@ -14,41 +14,41 @@ use tower_session_auth::{
     store::RedisStoreConfig,
 };
 
-use super::{Setup, Started, started};
+use super::{ServerAddresses, ServerConfig, print_addresses};
 
-/// What moves the clock, for longer than the half of a ttl that must pass between renewals, and for less than a whole one.
-const STEP: Duration = Duration::from_secs(50_000);
+/// One step of the clock: more than half of a token's lifetime, so that it can be renewed, and less than all of it.
+const CLOCK_STEP: Duration = Duration::from_secs(50_000);
 
-pub(super) async fn run(setup: &Setup) {
+pub(super) async fn run(bench_config: &ServerConfig) {
     let settings = Settings {
-        // The password is proven once a minute and remembered: how hard it is to prove does not matter here.
+        // The server remembers a verified password for a minute, so the cost of its hash does not matter here.
         master_password_hash: Some(cheap_hash()),
         redis_url: None,
         ..Settings::default()
     };
-    let mut config = Config::resolve(settings).expect("a configuration");
-    config.keys = KeySet::single(SigningKey::from_paserk(&setup.secret_key).expect("a key"));
-    config.store = Store::Redis(RedisStoreConfig::new(&setup.redis));
+    let mut config = Config::resolve(settings).expect("a valid configuration");
+    config.keys = KeySet::single(SigningKey::from_paserk(&bench_config.secret_key).expect("a valid key"));
+    config.store = Store::Redis(RedisStoreConfig::new(&bench_config.redis));
 
-    let clock = ManualClock::new(Timestamp(setup.now));
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-    let control = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-    started(&Started {
-        address: listener.local_addr().expect("an address"),
-        clock: Some(control.local_addr().expect("an address")),
+    let clock = ManualClock::new(Timestamp(bench_config.now));
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("bind a free port");
+    let control = TcpListener::bind("127.0.0.1:0").await.expect("bind a free port");
+    print_addresses(&ServerAddresses {
+        address: listener.local_addr().expect("the local address"),
+        clock_control: Some(control.local_addr().expect("the local address")),
     });
-    tokio::spawn(move_clock(control, clock.clone()));
+    tokio::spawn(advance_clock(control, clock.clone()));
     session_auth_server::run(config, Arc::new(clock), listener, std::future::pending())
         .await
-        .expect("a running server");
+        .expect("run the reference server");
 }
 
-/// Each byte moves it by a step and is sent back.
-async fn move_clock(control: TcpListener, clock: ManualClock) {
+/// Advances the clock by one step for each received byte, then echoes the byte.
+async fn advance_clock(control: TcpListener, clock: ManualClock) {
     loop {
-        let (mut stream, _) = control.accept().await.expect("a connection");
+        let (mut stream, _) = control.accept().await.expect("accept a connection");
         while let Ok(byte) = stream.read_u8().await {
-            clock.advance(STEP);
+            clock.advance(CLOCK_STEP);
             if stream.write_u8(byte).await.is_err() {
                 break;
             }
