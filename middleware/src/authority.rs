@@ -8,11 +8,14 @@ mod tests;
 pub use builder::SessionAuthorityBuilder;
 pub use error::InvalidAuthority;
 
+use std::sync::Arc;
+
 use crate::{
+    clock::Clock,
     manager::SessionManager,
     security::SecurityEvents,
     session_auth::{RenewalLayer, SessionAuthLayer},
-    store::{RegisteredAgents, SessionStore},
+    store::{AgentDirectory, RegisteredAgents, SessionStore},
     token::{KeySet, TokenVerifier},
 };
 
@@ -52,33 +55,28 @@ use crate::{
 /// let error = SessionAuthority::builder(keys, MemoryStore::new()).issuer("").build().unwrap_err();
 /// assert_eq!(error.to_string(), "issuer: must have 1 to 255 bytes and no control characters");
 /// ```
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct SessionAuthority<S: SessionStore, D = RegisteredAgents<S>> {
     manager: SessionManager<S, D>,
     layer: SessionAuthLayer<S>,
     renewal_layer: RenewalLayer<S>,
     verifier: TokenVerifier,
     events: SecurityEvents,
-    #[cfg(feature = "endpoints")]
-    mount: Mount<S>,
-}
-
-/// The settings that only the endpoints need.
-#[cfg(feature = "endpoints")]
-#[derive(Clone)]
-struct Mount<S> {
+    #[cfg_attr(
+        not(feature = "endpoints"),
+        expect(dead_code, reason = "read by the endpoints")
+    )]
     store: S,
-    clock: std::sync::Arc<dyn crate::clock::Clock>,
+    #[cfg_attr(
+        not(feature = "master-auth"),
+        expect(dead_code, reason = "read by the administrators' layer")
+    )]
+    clock: Arc<dyn Clock>,
+    #[cfg_attr(
+        not(feature = "master-auth"),
+        expect(dead_code, reason = "read by the administrators' layer")
+    )]
     realm: String,
-}
-
-#[cfg(feature = "endpoints")]
-impl<S> std::fmt::Debug for Mount<S> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Mount")
-            .field("realm", &self.realm)
-            .finish_non_exhaustive()
-    }
 }
 
 impl<S: SessionStore + crate::store::AgentStore> SessionAuthority<S> {
@@ -91,7 +89,12 @@ impl<S: SessionStore + crate::store::AgentStore> SessionAuthority<S> {
     }
 }
 
-impl<S: SessionStore, D: Clone> SessionAuthority<S, D> {
+impl<S: SessionStore, D: AgentDirectory + Clone> SessionAuthority<S, D> {
+    /// An authority for the agents of a directory of the application. It has no endpoints, since those manage registered agents.
+    pub fn with_directory(keys: KeySet, store: S, directory: D) -> SessionAuthorityBuilder<S, D> {
+        SessionAuthorityBuilder::new(keys, store, directory)
+    }
+
     /// The layer for the API: strict, or bounded if the builder says so.
     #[must_use]
     pub fn layer(&self) -> SessionAuthLayer<S> {
@@ -116,6 +119,14 @@ impl<S: SessionStore, D: Clone> SessionAuthority<S, D> {
         self.verifier.clone()
     }
 
+    /// Replaces the keys of all parts, also of those that were handed out. Parts accept the new keys before one signs with them.
+    ///
+    /// The set must still contain the previous keys, until every token that they signed has expired.
+    pub fn set_keys(&self, keys: &KeySet) {
+        self.verifier.set_keys(keys.verifying_keys().iter().cloned());
+        self.manager.set_keys(keys);
+    }
+
     /// The counts of security events of all parts.
     #[must_use]
     pub fn events(&self) -> SecurityEvents {
@@ -123,21 +134,41 @@ impl<S: SessionStore, D: Clone> SessionAuthority<S, D> {
     }
 }
 
+#[cfg(feature = "master-auth")]
+impl<S: SessionStore, D> SessionAuthority<S, D> {
+    /// The layer for administrators, with the clock and the realm of this authority. Clones of it count failures together.
+    #[must_use]
+    pub fn admin_layer(
+        &self,
+        layer: crate::master_auth::MasterAuthLayer,
+    ) -> crate::master_auth::MasterAuthLayer {
+        layer.clock(self.clock.clone()).realm(&self.realm)
+    }
+}
+
 #[cfg(feature = "endpoints")]
 impl<S: SessionStore + crate::store::AgentStore> SessionAuthority<S> {
-    /// The HTTP API as a tower service. The administrator's endpoints are behind `admin`, which takes over the clock and the realm of
-    /// this authority.
+    /// The HTTP API as a tower service. The endpoints for administrators are behind `admin`, which gets the clock and the realm of
+    /// this authority. For routes of your own behind the same layer, see [`admin_layer`](Self::admin_layer).
     #[must_use]
     pub fn endpoints(&self, admin: crate::master_auth::MasterAuthLayer) -> crate::endpoints::Endpoints<S> {
-        let Mount { store, clock, realm } = self.mount.clone();
         crate::endpoints::Endpoints::new(crate::endpoints::State {
-            admin: admin.clock(clock.clone()).realm(&realm),
+            admin: self.admin_layer(admin),
             session: self.layer(),
+            strict_session: self.layer().strict(),
             renewal: self.renewal_layer(),
             sessions: self.manager(),
-            store,
-            clock,
-            realm,
+            store: self.store.clone(),
+            clock: self.clock.clone(),
+            realm: self.realm.clone(),
         })
+    }
+}
+
+impl<S: SessionStore, D> std::fmt::Debug for SessionAuthority<S, D> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SessionAuthority")
+            .field("realm", &self.realm)
+            .finish_non_exhaustive()
     }
 }

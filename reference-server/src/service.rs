@@ -72,8 +72,9 @@ async fn serve<S: SessionStore + AgentStore>(
     }
     let authority = builder.build().map_err(broken)?;
     let admin = MasterAuthLayer::new(&config.master_password_hash).map_err(broken)?;
+    let admin = authority.admin_layer(admin);
     let metrics = Metrics::new(cache_stats, authority.events());
-    let service = with_metrics(authority.endpoints(admin.clone()), admin.realm(REALM), metrics);
+    let service = with_metrics(authority.endpoints(admin.clone()), admin, metrics);
     let service = stack::around(service, config.limits.request);
     listen(listener, service, &config.trusted_proxies, config.limits, stop).await;
     Ok(())

@@ -1,10 +1,13 @@
 use std::sync::Arc;
 
-use http::HeaderName;
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, Response};
+use http_body_util::Full;
 
 use super::{InvalidAuthority, SessionAuthority};
 use crate::{
     clock::{Clock, SystemClock},
+    error::AuthError,
     manager::SessionManager,
     security::SecurityEvents,
     session::SessionPolicy,
@@ -15,6 +18,18 @@ use crate::{
 
 /// The realm of challenges, unless another one is set.
 const DEFAULT_REALM: &str = "session";
+
+/// Headers that have another meaning, so that they cannot carry the token.
+const RESERVED_HEADERS: &[&str] = &[
+    "x-master-password",
+    "idempotency-key",
+    "x-request-id",
+    "host",
+    "connection",
+    "content-length",
+    "content-type",
+    "transfer-encoding",
+];
 
 /// The configuration of a [`SessionAuthority`].
 #[must_use = "the builder makes nothing until `build` is called"]
@@ -30,8 +45,12 @@ pub struct SessionAuthorityBuilder<S: SessionStore, D> {
     clock: Arc<dyn Clock>,
     events: SecurityEvents,
     realm: String,
+    on_rejection: Option<Arc<Respond>>,
+    signature_cache_capacity: Option<usize>,
     make_layer: MakeLayer<S>,
 }
+
+type Respond = dyn Fn(&AuthError, &HeaderMap) -> Response<Full<Bytes>> + Send + Sync;
 
 /// Makes a strict or a bounded layer. Only a store with a near cache has the second.
 type MakeLayer<S> = fn(TokenVerifier, S) -> Result<SessionAuthLayer<S>, StoreError>;
@@ -50,6 +69,8 @@ impl<S: SessionStore, D: AgentDirectory> SessionAuthorityBuilder<S, D> {
             clock: Arc::new(SystemClock),
             events: SecurityEvents::default(),
             realm: DEFAULT_REALM.to_owned(),
+            on_rejection: None,
+            signature_cache_capacity: None,
             make_layer: |verifier, store| Ok(SessionAuthLayer::new(verifier, store)),
         }
     }
@@ -103,7 +124,7 @@ impl<S: SessionStore, D: AgentDirectory> SessionAuthorityBuilder<S, D> {
     }
 
     /// Creates sessions only for the agents of a directory of the application.
-    pub fn directory<E: AgentDirectory>(self, directory: E) -> SessionAuthorityBuilder<S, E> {
+    pub fn directory<E: AgentDirectory + Clone>(self, directory: E) -> SessionAuthorityBuilder<S, E> {
         SessionAuthorityBuilder {
             keys: self.keys,
             store: self.store,
@@ -116,8 +137,25 @@ impl<S: SessionStore, D: AgentDirectory> SessionAuthorityBuilder<S, D> {
             clock: self.clock,
             events: self.events,
             realm: self.realm,
+            on_rejection: self.on_rejection,
+            signature_cache_capacity: self.signature_cache_capacity,
             make_layer: self.make_layer,
         }
+    }
+
+    /// Sets how many verified tokens are cached: see [`TokenVerifier::signature_cache_capacity`].
+    pub fn signature_cache_capacity(mut self, capacity: usize) -> Self {
+        self.signature_cache_capacity = Some(capacity);
+        self
+    }
+
+    /// Sets the responses of both layers to rejected requests: see [`SessionAuthLayer::on_rejection`].
+    pub fn on_rejection(
+        mut self,
+        respond: impl Fn(&AuthError, &HeaderMap) -> Response<Full<Bytes>> + Send + Sync + 'static,
+    ) -> Self {
+        self.on_rejection = Some(Arc::new(respond));
+        self
     }
 
     /// Creates sessions for any agent id. The application must check that an agent exists.
@@ -135,6 +173,9 @@ impl<S: SessionStore, D: AgentDirectory> SessionAuthorityBuilder<S, D> {
             .prefix(self.prefix.as_str())
             .issuer(self.issuer.as_str())
             .header(self.header);
+        if let Some(capacity) = self.signature_cache_capacity {
+            verifier = verifier.signature_cache_capacity(capacity);
+        }
         let mut signer = TokenSigner::new(self.keys.signing_key().clone())
             .previous_keys(self.keys.previous_keys().iter().cloned())
             .prefix(self.prefix)
@@ -145,6 +186,18 @@ impl<S: SessionStore, D: AgentDirectory> SessionAuthorityBuilder<S, D> {
         }
         let layer =
             (self.make_layer)(verifier.clone(), self.store.clone()).map_err(InvalidAuthority::Cache)?;
+        let mut layer = layer
+            .clock(self.clock.clone())
+            .events(self.events.clone())
+            .realm(&self.realm);
+        let mut renewal_layer = RenewalLayer::new(verifier.clone(), self.store.clone())
+            .clock(self.clock.clone())
+            .realm(&self.realm);
+        if let Some(respond) = self.on_rejection {
+            let same = respond.clone();
+            layer = layer.on_rejection(move |error, headers| respond(error, headers));
+            renewal_layer = renewal_layer.on_rejection(move |error, headers| same(error, headers));
+        }
         Ok(SessionAuthority {
             manager: SessionManager::with_directory(
                 self.store.clone(),
@@ -154,26 +207,18 @@ impl<S: SessionStore, D: AgentDirectory> SessionAuthorityBuilder<S, D> {
             .policy(self.policy)
             .clock(self.clock.clone())
             .events(self.events.clone()),
-            layer: layer
-                .clock(self.clock.clone())
-                .events(self.events.clone())
-                .realm(&self.realm),
-            renewal_layer: RenewalLayer::new(verifier.clone(), self.store.clone())
-                .clock(self.clock.clone())
-                .realm(&self.realm),
+            layer,
+            renewal_layer,
             verifier,
             events: self.events,
-            #[cfg(feature = "endpoints")]
-            mount: super::Mount {
-                store: self.store,
-                clock: self.clock,
-                realm: self.realm,
-            },
+            store: self.store,
+            clock: self.clock,
+            realm: self.realm,
         })
     }
 
     fn check(&self) -> Result<(), InvalidAuthority> {
-        if self.prefix.len() > 64 || !self.prefix.bytes().all(is_token_byte) {
+        if !(1..=64).contains(&self.prefix.len()) || !self.prefix.bytes().all(is_token_byte) {
             return Err(InvalidAuthority::Prefix);
         }
         if !is_claim(&self.issuer) {
@@ -185,6 +230,9 @@ impl<S: SessionStore, D: AgentDirectory> SessionAuthorityBuilder<S, D> {
             .is_some_and(|audience| !is_claim(audience))
         {
             return Err(InvalidAuthority::Audience);
+        }
+        if RESERVED_HEADERS.contains(&self.header.as_str()) {
+            return Err(InvalidAuthority::Header);
         }
         Ok(self.policy.check()?)
     }

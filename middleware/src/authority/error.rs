@@ -5,7 +5,7 @@ use crate::{session::InvalidPolicy, store::StoreError};
 #[non_exhaustive]
 pub enum InvalidAuthority {
     /// The token prefix has characters that a bearer token cannot have (RFC 6750, section 2.1), or is too long.
-    #[error("prefix: must have at most 64 of the characters A-Z a-z 0-9 - . _ ~ + /")]
+    #[error("prefix: must have 1 to 64 of the characters A-Z a-z 0-9 - . _ ~ + /")]
     Prefix,
     /// The issuer is empty, too long, or has control characters.
     #[error("issuer: must have 1 to 255 bytes and no control characters")]
@@ -13,6 +13,9 @@ pub enum InvalidAuthority {
     /// The audience is empty, too long, or has control characters.
     #[error("audience: must have 1 to 255 bytes and no control characters")]
     Audience,
+    /// The token's header has another meaning already.
+    #[error("header: has another meaning in HTTP or in this API")]
+    Header,
     /// The policy contradicts itself.
     #[error("policy: {0}")]
     Policy(#[from] InvalidPolicy),

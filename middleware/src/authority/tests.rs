@@ -62,14 +62,77 @@ fn invalid_settings_are_rejected_with_their_name() {
         min_ttl: 1_000_000,
         ..Default::default()
     };
+    let too_long = crate::session::SessionPolicy {
+        absolute_lifetime: u64::MAX,
+        ..Default::default()
+    };
     for (builder, name) in [
         (builder().prefix("with space"), "prefix"),
         (builder().prefix("x".repeat(65)), "prefix"),
+        (builder().prefix(""), "prefix"),
+        (
+            builder().header(http::HeaderName::from_static("idempotency-key")),
+            "header",
+        ),
+        (builder().policy(too_long), "policy: absolute_lifetime"),
         (builder().issuer(""), "issuer"),
         (builder().audience("line\nbreak"), "audience"),
         (builder().policy(policy), "policy: min_ttl"),
     ] {
         let error = builder.build().unwrap_err().to_string();
         assert!(error.starts_with(name), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn new_keys_apply_to_every_part_that_was_handed_out() {
+    let authority = builder().any_agent().build().unwrap();
+    let (layer, manager) = (authority.layer(), authority.manager());
+    let old = manager.create(CreateSession::new(agent())).await.unwrap();
+    let request = |issued: &crate::manager::IssuedSession| {
+        let mut request = http::Request::new(());
+        let bearer = format!("Bearer {}", issued.token.expose()).parse().unwrap();
+        request.headers_mut().insert(http::header::AUTHORIZATION, bearer);
+        request
+    };
+    let next = crate::SigningKey::generate().unwrap();
+    let keys = format!("{}\n{}", next.to_paserk(), key().to_paserk());
+    authority.set_keys(&KeySet::parse(&keys).unwrap());
+    let new = manager.create(CreateSession::new(agent())).await.unwrap();
+    pass(&layer, request(&old)).await.unwrap();
+    pass(&layer, request(&new)).await.unwrap();
+
+    authority.set_keys(&KeySet::single(next));
+    let rejected = pass(&layer, request(&old)).await.unwrap_err();
+    assert_eq!(kind(&rejected), ErrorKind::InvalidToken);
+    pass(&layer, request(&new)).await.unwrap();
+}
+
+#[tokio::test]
+async fn realm_and_rejections_are_those_of_the_builder_in_both_layers() {
+    let authority = builder()
+        .realm("vault")
+        .on_rejection(|error, _| http::Response::new(error.kind().code().into()))
+        .build()
+        .unwrap();
+    let rejected = pass(&authority.layer(), http::Request::new(()))
+        .await
+        .unwrap_err();
+    assert_eq!(rejected.status(), 200);
+    let rejected = pass(&authority.renewal_layer(), http::Request::new(()))
+        .await
+        .unwrap_err();
+    assert_eq!(rejected.status(), 200);
+    let authority = builder().realm("vault").build().unwrap();
+    for rejected in [
+        pass(&authority.layer(), http::Request::new(()))
+            .await
+            .unwrap_err(),
+        pass(&authority.renewal_layer(), http::Request::new(()))
+            .await
+            .unwrap_err(),
+    ] {
+        let challenge = rejected.headers()[http::header::WWW_AUTHENTICATE].clone();
+        assert_eq!(challenge, "Bearer realm=\"vault\"");
     }
 }

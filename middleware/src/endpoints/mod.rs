@@ -132,7 +132,7 @@ where
         Access::Public => Ok(handler.oneshot(request).await?.map(ResponseBody::inner)),
         Access::Admin => state.admin.layer(handler).oneshot(request).await,
         Access::Session => state.session.layer(handler).oneshot(request).await,
-        Access::StrictSession => state.session.strict().layer(handler).oneshot(request).await,
+        Access::StrictSession => state.strict_session.layer(handler).oneshot(request).await,
         Access::Renewal => state.renewal.layer(handler).oneshot(request).await,
     }
 }

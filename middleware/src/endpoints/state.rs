@@ -12,6 +12,7 @@ use crate::{
 pub(crate) struct State<S: SessionStore> {
     pub(crate) admin: MasterAuthLayer,
     pub(crate) session: SessionAuthLayer<S>,
+    pub(crate) strict_session: SessionAuthLayer<S>,
     pub(crate) renewal: RenewalLayer<S>,
     pub(crate) sessions: SessionManager<S>,
     pub(crate) store: S,

@@ -14,7 +14,7 @@ use crate::{
     security::SecurityEvents,
     session::{SessionPolicy, SessionRecord, decide},
     store::{AgentDirectory, AgentStore, AnyAgent, RegisteredAgents, SessionStore},
-    token::{Claims, SessionToken, SignError, TokenSigner},
+    token::{Claims, KeySet, SessionToken, SignError, TokenSigner},
 };
 
 /// Creates, renews, revokes and lists sessions, over any store, any agent directory and any clock.
@@ -133,6 +133,11 @@ impl<S: SessionStore, D: AgentDirectory> SessionManager<S, D> {
     pub fn events(mut self, events: SecurityEvents) -> Self {
         self.events = events;
         self
+    }
+
+    /// Signs with these keys from now on, in all clones of this manager.
+    pub(crate) fn set_keys(&self, keys: &KeySet) {
+        self.signer.set_keys(keys);
     }
 
     fn sign(&self, claims: &Claims) -> Result<SessionToken, AuthError> {

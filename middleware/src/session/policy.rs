@@ -9,6 +9,10 @@ use crate::{
     id::AgentId,
 };
 
+/// The longest time of a policy: 100 years. Tokens have no times after the year 9999, and Redis no longer expiries.
+const MAX_SECONDS: u64 = 100 * 365 * 86_400;
+const TOO_LONG: &str = "must not be above 3153600000 (100 years)";
+
 /// The limits within which sessions are granted. Times are in seconds.
 ///
 /// ```
@@ -140,6 +144,7 @@ impl SessionPolicy {
     /// # Errors
     /// The first field that contradicts the others, or that allows no session.
     pub fn check(&self) -> Result<(), InvalidPolicy> {
+        let replaced = &self.replaced_tokens;
         let rules = [
             (self.min_ttl >= 1, "min_ttl", "must be at least 1"),
             (
@@ -153,6 +158,19 @@ impl SessionPolicy {
                 self.absolute_lifetime >= 1,
                 "absolute_lifetime",
                 "must be at least 1",
+            ),
+            (self.max_ttl <= MAX_SECONDS, "max_ttl", TOO_LONG),
+            (
+                self.absolute_lifetime <= MAX_SECONDS,
+                "absolute_lifetime",
+                TOO_LONG,
+            ),
+            (self.retention <= MAX_SECONDS, "retention", TOO_LONG),
+            (replaced.retry_window <= MAX_SECONDS, "retry_window", TOO_LONG),
+            (
+                replaced.previous_token_overlap <= MAX_SECONDS,
+                "previous_token_overlap",
+                TOO_LONG,
             ),
             (
                 self.max_sessions_per_agent >= 1,

@@ -1,21 +1,30 @@
 //! Signing tokens.
 
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
 use pasetors::version4::PublicToken;
 
 use super::{
-    Claims, DEFAULT_ISSUER, DEFAULT_PREFIX, SessionToken, SigningKey, TokenHash, TokenVerifier, VerifyingKey,
-    claims::Payload,
+    Claims, DEFAULT_ISSUER, DEFAULT_PREFIX, KeySet, SessionToken, SigningKey, TokenHash, TokenVerifier,
+    VerifyingKey, claims::Payload,
 };
 
 /// Signs tokens. Signing is deterministic: the same claims give the same token, byte for byte.
 #[derive(Debug, Clone)]
 pub struct TokenSigner {
-    key: SigningKey,
-    previous_keys: Vec<SigningKey>,
+    /// Replaced as a whole. Clones share them.
+    keys: Arc<ArcSwap<Keys>>,
     prefix: String,
     issuer: String,
     audience: Option<String>,
     verifier: Option<TokenVerifier>,
+}
+
+#[derive(Debug, Clone)]
+struct Keys {
+    signing: SigningKey,
+    previous: Vec<SigningKey>,
 }
 
 /// The claims cannot be written as a token: a time lies after the year 9999.
@@ -28,8 +37,10 @@ impl TokenSigner {
     #[must_use]
     pub fn new(key: SigningKey) -> Self {
         Self {
-            key,
-            previous_keys: Vec::new(),
+            keys: Arc::new(ArcSwap::from_pointee(Keys {
+                signing: key,
+                previous: Vec::new(),
+            })),
             prefix: DEFAULT_PREFIX.to_owned(),
             issuer: DEFAULT_ISSUER.to_owned(),
             audience: None,
@@ -62,8 +73,18 @@ impl TokenSigner {
     /// them, a renewal cannot be repeated across a change of the signing key.
     #[must_use]
     pub fn previous_keys(mut self, keys: impl IntoIterator<Item = SigningKey>) -> Self {
-        self.previous_keys.extend(keys);
+        let mut own = Keys::clone(&self.keys.load());
+        own.previous.extend(keys);
+        self.keys = Arc::new(ArcSwap::from_pointee(own));
         self
+    }
+
+    /// Signs with the keys of this set from now on, in all clones of this signer.
+    pub fn set_keys(&self, keys: &KeySet) {
+        self.keys.store(Arc::new(Keys {
+            signing: keys.signing_key().clone(),
+            previous: keys.previous_keys().to_vec(),
+        }));
     }
 
     /// Adds each new token to the [signature cache](TokenVerifier::signature_cache_capacity) of a verifier in the same process.
@@ -76,8 +97,13 @@ impl TokenSigner {
     }
 
     /// The public keys of all keys, for a verifier of the tokens.
-    pub fn verifying_keys(&self) -> impl Iterator<Item = VerifyingKey> + '_ {
-        self.keys().map(|key| key.verifying_key().clone())
+    #[must_use]
+    pub fn verifying_keys(&self) -> Vec<VerifyingKey> {
+        self.keys
+            .load()
+            .iter()
+            .map(|key| key.verifying_key().clone())
+            .collect()
     }
 
     /// Signs `claims`.
@@ -85,9 +111,11 @@ impl TokenSigner {
     /// # Errors
     /// If a time lies after the year 9999.
     pub fn sign(&self, claims: &Claims) -> Result<SessionToken, SignError> {
-        let token = self.sign_with(&self.key, claims)?;
+        let keys = self.keys.load();
+        let token = self.sign_with(&keys.signing, claims)?;
         if let Some(verifier) = &self.verifier {
-            verifier.cache_signed(&token, claims, self);
+            let key_id = keys.signing.verifying_key().id();
+            verifier.cache_signed(&token, claims, key_id, self);
         }
         Ok(token)
     }
@@ -97,7 +125,7 @@ impl TokenSigner {
     /// # Errors
     /// If a time lies after the year 9999.
     pub fn sign_again(&self, claims: &Claims, hash: &TokenHash) -> Result<Option<SessionToken>, SignError> {
-        for key in self.keys() {
+        for key in self.keys.load().iter() {
             let token = self.sign_with(key, claims)?;
             if token.hash() == *hash {
                 return Ok(Some(token));
@@ -111,20 +139,17 @@ impl TokenSigner {
         self.prefix == prefix && self.issuer == issuer && self.audience.as_deref() == audience
     }
 
-    /// The id of the key that signs new tokens.
-    pub(super) fn key_id(&self) -> &str {
-        self.key.verifying_key().id()
-    }
-
-    fn keys(&self) -> impl Iterator<Item = &SigningKey> {
-        std::iter::once(&self.key).chain(&self.previous_keys)
-    }
-
     fn sign_with(&self, key: &SigningKey, claims: &Claims) -> Result<SessionToken, SignError> {
         let payload = Payload::new(claims, &self.issuer, self.audience.as_deref()).ok_or(SignError)?;
         let payload = serde_json::to_vec(&payload).map_err(|_| SignError)?;
         let footer = key.footer().as_bytes();
         let paseto = PublicToken::sign(key.secret(), &payload, Some(footer), None).map_err(|_| SignError)?;
         Ok(SessionToken(self.prefix.clone() + &paseto))
+    }
+}
+
+impl Keys {
+    fn iter(&self) -> impl Iterator<Item = &SigningKey> {
+        std::iter::once(&self.signing).chain(&self.previous)
     }
 }

@@ -160,9 +160,15 @@ impl TokenVerifier {
     }
 
     /// Caches a token that was just signed, if these rules accept it.
-    pub(super) fn cache_signed(&self, token: &SessionToken, claims: &Claims, signer: &TokenSigner) {
+    pub(super) fn cache_signed(
+        &self,
+        token: &SessionToken,
+        claims: &Claims,
+        key_id: &str,
+        signer: &TokenSigner,
+    ) {
         let rules = self.rules.load();
-        if rules.keys.contains_key(signer.key_id())
+        if rules.keys.contains_key(key_id)
             && signer.matches_rules(&rules.prefix, &rules.issuer, rules.audience.as_deref())
         {
             rules.cache.insert(&VerifiedToken {
