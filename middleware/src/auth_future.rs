@@ -6,13 +6,16 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderMap, Request, Response};
+use http::{Request, Response};
 use http_body::Body;
 use http_body_util::Full;
 use pin_project_lite::pin_project;
 use tower::Service;
 
-use crate::{error::AuthError, response::ResponseBody};
+use crate::{
+    error::AuthError,
+    response::{RequestHead, ResponseBody},
+};
 
 /// Authorizes a request, and answers it if it is rejected.
 pub(crate) trait Authorize {
@@ -24,7 +27,7 @@ pub(crate) trait Authorize {
     ) -> Poll<Result<(), AuthError>>;
 
     /// The response to a rejected request.
-    fn reject(&self, error: &AuthError, request_headers: &HeaderMap) -> Response<Full<Bytes>>;
+    fn reject(&self, error: &AuthError, request: RequestHead<'_>) -> Response<Full<Bytes>>;
 }
 
 pin_project! {
@@ -96,7 +99,7 @@ where
                     let request = request.take().expect(DONE);
                     match outcome {
                         Ok(()) => Self::admitted(request, inner.take().expect(DONE)),
-                        Err(error) => Self::rejected(authorize.reject(&error, request.headers())),
+                        Err(error) => Self::rejected(authorize.reject(&error, RequestHead::from(&request))),
                     }
                 }
                 AuthFutureProj::WaitingUntilReady { inner, request } => {

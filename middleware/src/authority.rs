@@ -153,10 +153,11 @@ impl<S: SessionStore + crate::store::AgentStore> SessionAuthority<S> {
     #[must_use]
     pub fn endpoints(&self, admin: crate::master_auth::MasterAuthLayer) -> crate::endpoints::Endpoints<S> {
         crate::endpoints::Endpoints::new(crate::endpoints::State {
-            admin: self.admin_layer(admin),
-            session: self.layer(),
-            strict_session: self.layer().strict(),
-            renewal: self.renewal_layer(),
+            // The endpoints are no gRPC services, and a proxy may judge by their status.
+            admin: self.admin_layer(admin).only_problem_documents(),
+            session: self.layer().only_problem_documents(),
+            strict_session: self.layer().strict().only_problem_documents(),
+            renewal: self.renewal_layer().only_problem_documents(),
             sessions: self.manager(),
             store: self.store.clone(),
             clock: self.clock.clone(),

@@ -55,6 +55,12 @@ macro_rules! kinds {
             /// All kinds, in the order of the contract.
             pub const ALL: &[Self] = &[$(Self::$name,)*];
 
+            /// The kind with this code. `None` if there is no such code.
+            #[must_use]
+            pub fn from_code(code: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|kind| kind.code() == code)
+            }
+
             /// The code in a problem document, for programs.
             #[must_use]
             pub const fn code(self) -> &'static str {
@@ -258,8 +264,9 @@ impl AuthError {
         self.challenge == Challenge::BearerMissing
     }
 
-    /// Logs the cause, once, where the request is answered.
-    pub(crate) fn log_cause(&self) {
+    /// Logs the cause, if there is one. Layers, endpoints and extractors call it once, where they answer the request. Call it where
+    /// you answer an error of [`SessionManager`](crate::SessionManager) yourself.
+    pub fn log_cause(&self) {
         let code = self.kind.code();
         match &self.cause {
             Some(cause) if self.defect => tracing::error!(code, %cause, "request failed"),

@@ -48,7 +48,7 @@ struct Rejected {
 
 impl SessionRejection {
     fn new(error: AuthError, rejections: &Rejections, request: &Parts) -> Self {
-        let response = rejections.respond(&error, &request.headers);
+        let response = rejections.respond(&error, request);
         Self(Box::new(Rejected { error, response }))
     }
 

@@ -16,6 +16,16 @@ use crate::clock::Timestamp;
 pub struct AgentId(Uuid);
 
 impl AgentId {
+    /// Generates a random id (UUIDv4).
+    ///
+    /// # Errors
+    /// If the operating system has no randomness.
+    pub fn generate() -> Result<Self, getrandom::Error> {
+        let mut random = [0; 16];
+        getrandom::fill(&mut random)?;
+        Ok(Self(uuid::Builder::from_random_bytes(random).into_uuid()))
+    }
+
     /// Wraps a UUID.
     #[must_use]
     pub const fn from_uuid(id: Uuid) -> Self {

@@ -90,7 +90,8 @@ mod test_support;
 pub mod testing;
 pub mod token;
 
-#[doc = include_str!("../../docs/renewal.md")]
+/// The guide to renewals: lost answers, replaced tokens, reuse detection.
+#[cfg_attr(doc, doc = include_str!("../../docs/renewal.md"))]
 pub mod renewal {}
 
 pub use authority::SessionAuthority;

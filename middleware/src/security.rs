@@ -87,7 +87,7 @@ impl SecurityEvents {
                 }
             }
         }
-        rejection.into()
+        rejection.to_error()
     }
 
     fn record(&self, event: SecurityEvent, session: &SessionRecord, token: &VerifiedToken) {

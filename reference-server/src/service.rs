@@ -74,8 +74,12 @@ async fn serve<S: SessionStore + AgentStore>(
     let admin = MasterAuthLayer::new(&config.master_password_hash).map_err(broken)?;
     let admin = authority.admin_layer(admin);
     let metrics = Metrics::new(cache_stats, authority.events());
-    let service = with_metrics(authority.endpoints(admin.clone()), admin, metrics);
-    let service = stack::around(service, config.limits.request);
+    let service = with_metrics(
+        authority.endpoints(admin.clone()),
+        admin.only_problem_documents(),
+        metrics,
+    );
+    let service = stack::around(service, config.limits.request, config.token_header.clone());
     listen(listener, service, &config.trusted_proxies, config.limits, stop).await;
     Ok(())
 }

@@ -3,7 +3,7 @@
 use std::{convert::Infallible, time::Duration};
 
 use bytes::Bytes;
-use http::{HeaderValue, Request, Response, StatusCode, header};
+use http::{HeaderName, HeaderValue, Request, Response, StatusCode, header};
 use http_body::Body;
 use http_body_util::BodyExt;
 use tower::{BoxError, Service, ServiceBuilder, ServiceExt, service_fn};
@@ -35,6 +35,7 @@ const MAX_REQUEST_ID: usize = 128;
 pub(crate) fn around<S, B, ResBody>(
     routed: S,
     timeout: Duration,
+    token_header: HeaderName,
 ) -> impl Service<
     Request<B>,
     Response = Response<impl Body<Data = Bytes, Error = BoxError> + Send + 'static>,
@@ -76,6 +77,7 @@ where
         .layer(SetSensitiveRequestHeadersLayer::new([
             header::AUTHORIZATION,
             X_MASTER_PASSWORD,
+            token_header,
         ]))
         .layer(
             TraceLayer::new_for_http()

@@ -10,7 +10,10 @@ use super::{
     challenge,
     server::{MAX_ANSWER, problem_kind},
 };
-use crate::{error::ErrorKind, response::ResponseBody};
+use crate::{
+    error::ErrorKind,
+    response::{ResponseBody, has_grpc_type},
+};
 
 /// The status code UNAUTHENTICATED of gRPC.
 const UNAUTHENTICATED: &str = "16";
@@ -53,7 +56,7 @@ fn is_grpc_rejection<B>(response: &Response<B>) -> bool {
     let headers = response.headers();
     let status = headers.get(GRPC_STATUS);
     response.status() == StatusCode::OK
-        && has_type(headers, "application/grpc")
+        && has_grpc_type(headers)
         && status.is_some_and(|status| status.as_bytes().trim_ascii() == UNAUTHENTICATED.as_bytes())
 }
 
@@ -61,7 +64,7 @@ fn is_grpc_rejection<B>(response: &Response<B>) -> bool {
 fn grpc_kind(headers: &HeaderMap) -> Option<ErrorKind> {
     let message = headers.get(GRPC_MESSAGE)?.to_str().ok()?;
     let code = message.split(':').next()?.trim();
-    ErrorKind::ALL.iter().copied().find(|kind| kind.code() == code)
+    ErrorKind::from_code(code)
 }
 
 /// True if the content type starts with this text, such as `application/grpc` for `application/grpc+proto`.

@@ -83,9 +83,5 @@ pub(super) async fn delete<S: SessionStore + AgentStore>(state: &State<S>, id: O
 }
 
 fn random_id() -> Result<AgentId, AuthError> {
-    let mut random = [0; 16];
-    getrandom::fill(&mut random).map_err(|_| ErrorKind::InternalError)?;
-    Ok(AgentId::from_uuid(
-        uuid::Builder::from_random_bytes(random).into_uuid(),
-    ))
+    AgentId::generate().map_err(|error| AuthError::new(ErrorKind::InternalError).with_internal_cause(error))
 }

@@ -27,6 +27,7 @@ mod state;
 pub(crate) use state::State;
 
 use std::{
+    any::type_name,
     convert::Infallible,
     fmt,
     pin::Pin,
@@ -214,11 +215,14 @@ where
 
 /// An extension that routing or a layer added. If it is missing, the wiring has a bug.
 fn extension<T: Send + Sync + 'static>(parts: &Parts) -> Result<&T, AuthError> {
-    parts
-        .extensions
-        .get()
-        .ok_or_else(|| ErrorKind::InternalError.into())
+    parts.extensions.get().ok_or_else(|| {
+        AuthError::new(ErrorKind::InternalError).with_internal_cause(MissingExtension(type_name::<T>()))
+    })
 }
+
+#[derive(Debug, thiserror::Error)]
+#[error("no layer has set {0}")]
+struct MissingExtension(&'static str);
 
 /// The response future of [`Endpoints`].
 pub struct EndpointsFuture(Pin<Box<dyn Future<Output = EndpointsResult> + Send>>);

@@ -5,7 +5,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderMap, Request, Response};
+use http::{Request, Response};
 use http_body::Body;
 use http_body_util::Full;
 use pin_project_lite::pin_project;
@@ -15,7 +15,7 @@ use super::X_MASTER_PASSWORD;
 use crate::{
     auth_future::{AuthFuture, Authorize},
     error::AuthError,
-    response::{Rejections, ResponseBody},
+    response::{Rejections, RequestHead, ResponseBody},
 };
 
 pin_project! {
@@ -56,8 +56,8 @@ impl Authorize for Verifying {
         }
     }
 
-    fn reject(&self, error: &AuthError, request_headers: &HeaderMap) -> Response<Full<Bytes>> {
-        self.rejections.respond(error, request_headers)
+    fn reject(&self, error: &AuthError, request: RequestHead<'_>) -> Response<Full<Bytes>> {
+        self.rejections.respond(error, request)
     }
 }
 

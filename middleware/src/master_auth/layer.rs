@@ -63,6 +63,14 @@ impl MasterAuthLayer {
         self
     }
 
+    /// Answers every rejected request with a problem document, gRPC calls too: for services that judge by the HTTP status, such as an
+    /// auth service behind a proxy.
+    #[must_use]
+    pub fn only_problem_documents(mut self) -> Self {
+        Arc::make_mut(&mut self.rejections).set_only_problems();
+        self
+    }
+
     /// Sets the function that builds the response of a rejection. Default: a problem document.
     ///
     /// The [`AuthError`] is in the response's extensions in both cases.

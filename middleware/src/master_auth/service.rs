@@ -70,7 +70,7 @@ where
                 request,
                 self.inner.clone(),
             ),
-            Err(error) => ResponseFuture::rejected(self.layer.rejections.respond(&error, request.headers())),
+            Err(error) => ResponseFuture::rejected(self.layer.rejections.respond(&error, &request)),
         }
     }
 }

@@ -3,20 +3,30 @@
 use std::fmt::Write as _;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, Version, header};
 use http_body_util::Full;
 
-use super::problem::{NO_STORE, challenge};
+use super::{
+    problem::{NO_STORE, challenge},
+    rejections::RequestHead,
+};
 use crate::error::AuthError;
 
 const GRPC: &[u8] = b"application/grpc";
 const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 const GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
 
-/// Whether a request is a gRPC or gRPC-Web request, by its `Content-Type`: `application/grpc`, followed by nothing, `+`, `-`, `;` or
-/// a space.
-pub(super) fn is_grpc(request_headers: &HeaderMap) -> bool {
-    let media_type = request_headers.get(header::CONTENT_TYPE);
+/// Whether a request is a gRPC call (gRPC over HTTP/2, section Requests): `POST`, HTTP/2 and a gRPC content type.
+///
+/// All three are needed. A proxy that asks an auth service over HTTP/1.1 judges by the HTTP status, and its client chooses the content
+/// type: a rejection with the status 200 would admit the request.
+pub(super) fn is_call(request: RequestHead<'_>) -> bool {
+    *request.method == Method::POST && request.version == Version::HTTP_2 && has_grpc_type(request.headers)
+}
+
+/// Whether the `Content-Type` is that of gRPC: `application/grpc`, followed by nothing, `+`, `-`, `;` or a space.
+pub(crate) fn has_grpc_type(headers: &HeaderMap) -> bool {
+    let media_type = headers.get(header::CONTENT_TYPE);
     media_type.is_some_and(|media_type| {
         let media_type = media_type.as_bytes().to_ascii_lowercase();
         let rest = media_type.strip_prefix(GRPC);

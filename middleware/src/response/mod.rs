@@ -12,8 +12,10 @@ mod tests;
 
 pub use body::ResponseBody;
 pub use grpc::grpc_response;
+#[cfg(feature = "client")]
+pub(crate) use grpc::has_grpc_type;
 pub use problem::problem_response;
-pub(crate) use rejections::Rejections;
+pub(crate) use rejections::{Rejections, RequestHead};
 
 use http::HeaderName;
 

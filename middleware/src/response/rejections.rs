@@ -1,21 +1,51 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{HeaderMap, Response};
+use http::{HeaderMap, Method, Request, Response, Version, request::Parts};
 use http_body_util::Full;
 
 use super::{
-    grpc::{grpc_response, is_grpc},
+    grpc::{grpc_response, is_call},
     problem::problem_response,
 };
 use crate::error::AuthError;
 
 type Respond = dyn Fn(&AuthError, &HeaderMap) -> Response<Full<Bytes>> + Send + Sync;
 
+/// The parts of a request that decide how its rejection is answered.
+#[derive(Clone, Copy)]
+pub(crate) struct RequestHead<'a> {
+    pub(super) method: &'a Method,
+    pub(super) version: Version,
+    pub(super) headers: &'a HeaderMap,
+}
+
+impl<'a, B> From<&'a Request<B>> for RequestHead<'a> {
+    fn from(request: &'a Request<B>) -> Self {
+        Self {
+            method: request.method(),
+            version: request.version(),
+            headers: request.headers(),
+        }
+    }
+}
+
+impl<'a> From<&'a Parts> for RequestHead<'a> {
+    fn from(request: &'a Parts) -> Self {
+        Self {
+            method: &request.method,
+            version: request.version,
+            headers: &request.headers,
+        }
+    }
+}
+
 /// How a layer answers rejected requests.
 #[derive(Clone)]
 pub(crate) struct Rejections {
     realm: String,
+    /// Whether gRPC calls are answered with problem documents too.
+    only_problems: bool,
     respond: Option<Arc<Respond>>,
 }
 
@@ -23,6 +53,7 @@ impl Default for Rejections {
     fn default() -> Self {
         Self {
             realm: "session".to_owned(),
+            only_problems: false,
             respond: None,
         }
     }
@@ -40,15 +71,27 @@ impl Rejections {
         self.respond = Some(Arc::new(respond));
     }
 
-    /// Answers a rejected request. This is the one place that logs the cause of the error.
-    pub(crate) fn respond(&self, error: &AuthError, request_headers: &HeaderMap) -> Response<Full<Bytes>> {
+    /// Answers every request with a problem document: for endpoints that are not gRPC services.
+    pub(crate) fn set_only_problems(&mut self) {
+        self.only_problems = true;
+    }
+
+    /// Answers a rejected request, and logs the cause of the error.
+    pub(crate) fn respond<'a>(
+        &self,
+        error: &AuthError,
+        request: impl Into<RequestHead<'a>>,
+    ) -> Response<Full<Bytes>> {
+        let request = request.into();
         tracing::debug!(code = error.kind().code(), "request rejected");
         error.log_cause();
         match &self.respond {
-            None if is_grpc(request_headers) => grpc_response(error, &self.realm, request_headers),
-            None => problem_response(error, &self.realm, request_headers),
+            None if !self.only_problems && is_call(request) => {
+                grpc_response(error, &self.realm, request.headers)
+            }
+            None => problem_response(error, &self.realm, request.headers),
             Some(respond) => {
-                let mut response = respond(error, request_headers);
+                let mut response = respond(error, request.headers);
                 response.extensions_mut().insert(error.clone());
                 response
             }

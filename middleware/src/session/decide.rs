@@ -55,10 +55,13 @@ impl From<ErrorKind> for Rejection {
     }
 }
 
-impl From<Rejection> for AuthError {
-    fn from(rejection: Rejection) -> Self {
-        let error = Self::for_token(rejection.kind);
-        match rejection.retry_after {
+impl Rejection {
+    /// The error for the client. It does not handle the security event: use
+    /// [`SecurityEvents::handle`](crate::security::SecurityEvents::handle) if there is one.
+    #[must_use]
+    pub fn to_error(self) -> AuthError {
+        let error = AuthError::for_token(self.kind);
+        match self.retry_after {
             Some(seconds) => error.with_retry_after(seconds),
             None => error,
         }

@@ -7,7 +7,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderMap, Request, Response};
+use http::{Request, Response};
 use http_body_util::Full;
 use pin_project_lite::pin_project;
 
@@ -15,6 +15,7 @@ use super::{AuthenticatedSession, config::SessionAuthConfig};
 use crate::{
     auth_future::Authorize,
     error::{AuthError, ErrorKind},
+    response::RequestHead,
     session::{
         SessionRecord,
         decide::{self, MatchedToken, Rejection},
@@ -104,7 +105,7 @@ impl<St: SessionStore> Authorize for SessionCheck<St> {
                 request.extensions_mut().insert(session);
                 Poll::Ready(Ok(()))
             }
-            Err(rejection) if rejection.event.is_none() => Poll::Ready(Err(rejection.into())),
+            Err(rejection) if rejection.event.is_none() => Poll::Ready(Err(rejection.to_error())),
             Err(rejection) => {
                 let handling = handle(this.config.clone(), rejection, record, this.token.clone());
                 this.handling
@@ -116,8 +117,8 @@ impl<St: SessionStore> Authorize for SessionCheck<St> {
         }
     }
 
-    fn reject(&self, error: &AuthError, request_headers: &HeaderMap) -> Response<Full<Bytes>> {
-        self.config.rejections.respond(error, request_headers)
+    fn reject(&self, error: &AuthError, request: RequestHead<'_>) -> Response<Full<Bytes>> {
+        self.config.rejections.respond(error, request)
     }
 }
 

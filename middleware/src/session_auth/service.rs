@@ -8,7 +8,9 @@ use http::{Request, Response};
 use http_body::Body;
 use tower::Service;
 
-use super::{ResponseFuture, check::FirstStep, config::SessionAuthConfig, extension::NoSession};
+use super::{
+    AuthenticatedSession, ResponseFuture, check::FirstStep, config::SessionAuthConfig, extension::NoSession,
+};
 use crate::{response::ResponseBody, store::SessionStore};
 
 /// The service of [`SessionAuthLayer`](super::SessionAuthLayer).
@@ -53,10 +55,12 @@ where
             },
             Err(error) if config.optional && error.is_missing_token() => {
                 let rejections = config.rejections.clone();
+                // An outer layer may have set another session.
+                request.extensions_mut().remove::<AuthenticatedSession>();
                 request.extensions_mut().insert(NoSession { error, rejections });
                 ResponseFuture::admitted(request, self.inner.clone())
             }
-            Err(error) => ResponseFuture::rejected(config.rejections.respond(&error, request.headers())),
+            Err(error) => ResponseFuture::rejected(config.rejections.respond(&error, &request)),
         }
     }
 }

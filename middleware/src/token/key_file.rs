@@ -50,6 +50,21 @@ impl KeySet {
         }
     }
 
+    /// Adds a key that signed earlier tokens. Its tokens are accepted, and a renewal that it signed can be repeated.
+    #[must_use]
+    pub fn with_previous(mut self, key: SigningKey) -> Self {
+        self.verifying.0.push(key.verifying_key().clone());
+        self.previous.push(key);
+        self
+    }
+
+    /// Adds a public key whose tokens are accepted.
+    #[must_use]
+    pub fn with_accepted(mut self, key: VerifyingKey) -> Self {
+        self.verifying.0.push(key);
+        self
+    }
+
     /// Parses the text of a key file.
     ///
     /// # Errors
@@ -115,6 +130,12 @@ impl KeySet {
 /// ```
 #[derive(Debug, Clone)]
 pub struct VerifyingKeys(Vec<VerifyingKey>);
+
+impl FromIterator<VerifyingKey> for VerifyingKeys {
+    fn from_iter<I: IntoIterator<Item = VerifyingKey>>(keys: I) -> Self {
+        Self(keys.into_iter().collect())
+    }
+}
 
 impl VerifyingKeys {
     /// Parses the text of a file of public keys.

@@ -55,10 +55,7 @@ pub(in crate::client) fn problem_kind(body: &[u8]) -> Option<ErrorKind> {
         code: String,
     }
     let problem: Problem = serde_json::from_slice(body).ok()?;
-    ErrorKind::ALL
-        .iter()
-        .copied()
-        .find(|kind| kind.code() == problem.code)
+    ErrorKind::from_code(&problem.code)
 }
 
 pub(super) fn interpret_check(

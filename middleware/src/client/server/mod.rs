@@ -119,14 +119,14 @@ impl SessionServer {
         answer
     }
 
-    /// The server says how long it takes until half of the token's lifetime has passed, which tells its time. This is more reliable
-    /// than `Date`, which a proxy may have written.
+    /// The server says how long it takes until half of the token's lifetime has passed, which bounds its time: a proxy may have written
+    /// `Date`. After a rotation the half is earlier than computed from the token, so a time from `Date` within the bound is kept.
     fn set_clock_by_early_renewal(&self, token: &SessionToken, after: Duration, sent: Moment) {
         let Some(times) = TokenTimes::read(token) else {
             return;
         };
         let now = Timestamp(times.renewable_from().0.saturating_sub(after.as_secs()));
-        if now >= times.issued_at {
+        if now >= times.issued_at && !(times.issued_at..=now).contains(&self.clock.now()) {
             self.clock.set(now, sent);
         }
     }

@@ -46,7 +46,7 @@ async fn cause_is_not_sent_to_the_client() {
     assert!(!body.contains(CAUSE), "{body}");
     let mut grpc = HeaderMap::new();
     grpc.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
-    let response = Rejections::default().respond(&error, &grpc);
+    let response = Rejections::default().respond(&error, &call(&grpc));
     let headers = format!("{:?}", response.headers());
     assert!(!headers.contains(CAUSE), "{headers}");
 }
@@ -66,7 +66,7 @@ fn cause_is_logged_once_where_the_request_is_answered() {
         // Neither the conversion nor a copy of the error logs.
         let error = AuthError::from(cause()).clone();
         assert_eq!(logs.containing(CAUSE), []);
-        let _ = rejections.respond(&error, &headers);
+        let _ = rejections.respond(&error, &call(&headers));
         let events = logs.containing(CAUSE);
         assert_eq!(events.len(), 1, "{events:?}");
         assert!(events[0].1.contains("STORE_UNAVAILABLE"), "{events:?}");
@@ -91,7 +91,7 @@ fn defect_is_logged_as_an_error_and_any_other_cause_as_a_warning() {
         ),
     ] {
         let logs = CapturedLogs::start();
-        let _ = Rejections::default().respond(&error, &HeaderMap::new());
+        let _ = Rejections::default().respond(&error, &call(&HeaderMap::new()));
         let levels: Vec<_> = logs.containing(CAUSE).iter().map(|event| event.0).collect();
         assert_eq!(levels, [level]);
     }
@@ -100,7 +100,7 @@ fn defect_is_logged_as_an_error_and_any_other_cause_as_a_warning() {
 #[test]
 fn error_without_a_cause_is_logged_neither_as_a_warning_nor_as_an_error() {
     let logs = CapturedLogs::start();
-    let _ = Rejections::default().respond(&AuthError::missing_token(), &HeaderMap::new());
+    let _ = Rejections::default().respond(&AuthError::missing_token(), &call(&HeaderMap::new()));
     let events = logs.containing("");
     assert!(events.iter().all(|event| event.0 >= Level::DEBUG), "{events:?}");
 }

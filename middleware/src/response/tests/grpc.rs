@@ -19,7 +19,7 @@ fn with_type(media_type: &str) -> HeaderMap {
 }
 
 fn respond(error: &AuthError) -> Response<Full<Bytes>> {
-    Rejections::default().respond(error, &with_type("application/grpc"))
+    Rejections::default().respond(error, &call(&with_type("application/grpc")))
 }
 
 /// The status code of gRPC for each kind (`google.rpc.Code`).
@@ -120,7 +120,7 @@ fn every_grpc_media_type_is_answered_with_itself() {
         "Application/GRPC+Proto",
     ] {
         let error = AuthError::missing_token();
-        let response = Rejections::default().respond(&error, &with_type(media_type));
+        let response = Rejections::default().respond(&error, &call(&with_type(media_type)));
         assert_eq!(response.status(), 200, "{media_type}");
         assert_eq!(response.headers()["grpc-status"], "16", "{media_type}");
         assert_eq!(
@@ -135,7 +135,7 @@ fn every_grpc_media_type_is_answered_with_itself() {
 fn request_of_another_media_type_gets_a_problem_document() {
     let requests = OTHER_MEDIA_TYPES.iter().map(|media_type| with_type(media_type));
     for headers in requests.chain([HeaderMap::new()]) {
-        let response = Rejections::default().respond(&AuthError::missing_token(), &headers);
+        let response = Rejections::default().respond(&AuthError::missing_token(), &call(&headers));
         assert_eq!(response.status(), 401, "{headers:?}");
         assert_eq!(
             header(&response, header::CONTENT_TYPE),
@@ -154,7 +154,7 @@ fn on_rejection_replaces_the_grpc_response_too() {
         *response.status_mut() = StatusCode::IM_A_TEAPOT;
         response
     });
-    let response = rejections.respond(&AuthError::missing_token(), &with_type("application/grpc"));
+    let response = rejections.respond(&AuthError::missing_token(), &call(&with_type("application/grpc")));
     assert_eq!(response.status(), StatusCode::IM_A_TEAPOT);
     assert!(!response.headers().contains_key("grpc-status"));
     assert!(response.extensions().get::<AuthError>().is_some());
@@ -164,9 +164,31 @@ fn on_rejection_replaces_the_grpc_response_too() {
 fn realm_of_the_layer_is_in_the_grpc_challenge() {
     let mut rejections = Rejections::default();
     rejections.set_realm("my\"api");
-    let response = rejections.respond(&AuthError::missing_token(), &with_type("application/grpc"));
+    let response = rejections.respond(&AuthError::missing_token(), &call(&with_type("application/grpc")));
     assert_eq!(
         header(&response, header::WWW_AUTHENTICATE),
         Some("Bearer realm=\"myapi\"")
     );
+}
+
+/// A proxy that asks an auth service judges by the HTTP status, and its client chooses the content type.
+#[test]
+fn rejection_is_a_401_unless_the_request_is_a_post_over_http_2() {
+    let rejections = Rejections::default();
+    for (method, version, status) in [
+        (http::Method::POST, http::Version::HTTP_2, 200),
+        (http::Method::GET, http::Version::HTTP_2, 401),
+        (http::Method::POST, http::Version::HTTP_11, 401),
+        (http::Method::HEAD, http::Version::HTTP_11, 401),
+    ] {
+        let mut request = call(&with_type("application/grpc"));
+        *request.method_mut() = method;
+        *request.version_mut() = version;
+        let response = rejections.respond(&AuthError::missing_token(), &request);
+        assert_eq!(response.status(), status, "{request:?}");
+    }
+    let mut only_problems = Rejections::default();
+    only_problems.set_only_problems();
+    let response = only_problems.respond(&AuthError::missing_token(), &call(&with_type("application/grpc")));
+    assert_eq!(response.status(), 401);
 }

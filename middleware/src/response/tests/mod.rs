@@ -192,7 +192,7 @@ fn realm_is_reduced_to_characters_that_need_no_escape() {
         let error = AuthError::missing_token();
         let expected = format!("Bearer realm=\"{sent}\"");
         for response in [
-            rejections.respond(&error, &HeaderMap::new()),
+            rejections.respond(&error, &call(&HeaderMap::new())),
             problem_response(&error, realm, &HeaderMap::new()),
         ] {
             assert_eq!(header(&response, header::WWW_AUTHENTICATE), Some(&*expected));
@@ -202,7 +202,7 @@ fn realm_is_reduced_to_characters_that_need_no_escape() {
 
 #[test]
 fn default_realm_is_session() {
-    let response = Rejections::default().respond(&AuthError::missing_token(), &HeaderMap::new());
+    let response = Rejections::default().respond(&AuthError::missing_token(), &call(&HeaderMap::new()));
     assert_eq!(
         header(&response, header::WWW_AUTHENTICATE),
         Some("Bearer realm=\"session\"")
@@ -223,7 +223,7 @@ fn on_rejection_sees_the_request_headers_and_keeps_the_error_in_the_extensions()
     });
     let mut request_headers = HeaderMap::new();
     request_headers.insert(X_REQUEST_ID, HeaderValue::from_static("req-1"));
-    let response = rejections.respond(&ErrorKind::SessionRevoked.into(), &request_headers);
+    let response = rejections.respond(&ErrorKind::SessionRevoked.into(), &call(&request_headers));
     assert_eq!(response.status(), StatusCode::IM_A_TEAPOT);
     assert_eq!(header(&response, X_REQUEST_ID), Some("req-1"));
     assert_eq!(response.headers()["x-code"], "SESSION_REVOKED");
@@ -243,4 +243,13 @@ async fn response_body_is_that_of_the_inner_service_or_of_the_rejection() {
     assert!(ResponseBody::<Full<Bytes>>::default().is_end_stream());
     assert!(ResponseBody::inner(Full::<Bytes>::default()).is_end_stream());
     assert!(ResponseBody::<Full<Bytes>>::rejection(Full::default()).is_end_stream());
+}
+
+/// A gRPC call with these headers: `POST` over HTTP/2.
+fn call(headers: &HeaderMap) -> http::Request<()> {
+    let mut request = http::Request::new(());
+    *request.method_mut() = http::Method::POST;
+    *request.version_mut() = http::Version::HTTP_2;
+    *request.headers_mut() = headers.clone();
+    request
 }

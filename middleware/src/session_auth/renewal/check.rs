@@ -5,7 +5,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderMap, Request, Response};
+use http::{Request, Response};
 use http_body_util::Full;
 use pin_project_lite::pin_project;
 
@@ -14,6 +14,7 @@ use crate::{
     auth_future::Authorize,
     error::{AuthError, ErrorKind},
     id::SessionId,
+    response::RequestHead,
     session::SessionRecord,
     session_auth::PresentedSession,
     store::SessionStore,
@@ -75,7 +76,7 @@ impl<St: SessionStore> Authorize for RenewalCheck<St> {
         Poll::Ready(Ok(()))
     }
 
-    fn reject(&self, error: &AuthError, request_headers: &HeaderMap) -> Response<Full<Bytes>> {
-        self.config.rejections.respond(error, request_headers)
+    fn reject(&self, error: &AuthError, request: RequestHead<'_>) -> Response<Full<Bytes>> {
+        self.config.rejections.respond(error, request)
     }
 }

@@ -85,6 +85,14 @@ impl<St: SessionStore> RenewalLayer<St> {
         self
     }
 
+    /// Answers every rejected request with a problem document, gRPC calls too: for services that judge by the HTTP status, such as an
+    /// auth service behind a proxy.
+    #[must_use]
+    pub fn only_problem_documents(mut self) -> Self {
+        Arc::make_mut(&mut self.config).rejections.set_only_problems();
+        self
+    }
+
     /// Answers rejected requests with another response than the default one. The error is added to its extensions.
     #[must_use]
     pub fn on_rejection(

@@ -53,7 +53,7 @@ where
                 };
                 RenewalFuture::checking(check, Request::from_parts(parts, body), self.inner.clone())
             }
-            Err(error) => RenewalFuture::rejected(self.config.rejections.respond(&error, &parts.headers)),
+            Err(error) => RenewalFuture::rejected(self.config.rejections.respond(&error, &parts)),
         }
     }
 }

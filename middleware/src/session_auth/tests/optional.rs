@@ -110,3 +110,14 @@ async fn optional_layer_admits_an_empty_token_header() {
         pass(&layer.clone().header(name), request).await.unwrap();
     }
 }
+
+/// A service's session must not stand in for that of a user.
+#[tokio::test]
+async fn optional_layer_removes_the_session_of_an_outer_layer() {
+    let layer = access(Stub::silent()).optional();
+    let mut request = Request::new(());
+    let outer = AuthenticatedSession::new(&record(&claims()), &claims());
+    request.extensions_mut().insert(outer);
+    let admitted = pass(&layer, request).await.unwrap();
+    assert!(admitted.extensions().get::<AuthenticatedSession>().is_none());
+}

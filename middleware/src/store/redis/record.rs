@@ -159,6 +159,13 @@ fn read(id: SessionId, packed: &[u8]) -> Option<SessionRecord> {
         None if extra & !(extra::ROTATIONS | extra::ROTATED_GENERATION) > 0 => return None,
         None => {}
     }
+    if last_renewal
+        .as_ref()
+        .is_some_and(|renewal| renewal.at >= absolute_expires_at)
+    {
+        // No session is renewed after its end: this is a record of another layout, or damaged.
+        return None;
+    }
     record.last_renewal = last_renewal;
     record.generation = record.renewal_count().wrapping_add(rotations);
     if bits & head::CONSTRAINTS > 0 {

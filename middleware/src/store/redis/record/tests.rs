@@ -151,3 +151,25 @@ fn rules_for_a_replaced_token_need_a_renewal() {
     packed.push(1 << 5);
     assert!(unpack(fresh().id, &packed).is_err());
 }
+
+/// A renewed record of the layout before: the seconds to the last renewal were LEB128.
+fn record_with_leb128_offset(after_creation: u64, extra: &[u8]) -> (SessionRecord, Vec<u8>) {
+    let record = fresh();
+    let mut packed = vec![if extra.is_empty() { 1 } else { 0x41 }];
+    packed.extend_from_slice(record.token_hash.as_bytes());
+    packed.extend_from_slice(record.agent_id.as_uuid().as_bytes());
+    for number in [after_creation, 25, 30, 1440 * 2, 43_200 * 2] {
+        write_number(&mut packed, number);
+    }
+    packed.extend_from_slice(extra);
+    (record, packed)
+}
+
+#[test]
+fn record_of_the_layout_with_leb128_offsets_is_an_error() {
+    // Renewed 25 days after its creation: the offset took four bytes, as it does now.
+    let (record, packed) = record_with_leb128_offset(25 * 86_400, &[]);
+    assert!(unpack(record.id, &packed).is_err());
+    let (record, packed) = record_with_leb128_offset(12 * 3600, &[3, 1, 2]);
+    assert!(unpack(record.id, &packed).is_err());
+}
