@@ -1,10 +1,14 @@
 //! gRPC: a stock Python client sees gRPC statuses, not HTTP errors.
 
+use http::{Method, Request, StatusCode, Version, header};
 use tokio::net::TcpListener;
 use tonic::transport::{Server, server::TcpIncoming};
-use tower_session_auth::testing::TestAuthority;
+use tower::ServiceExt as _;
+use tower_session_auth::{
+    KeySet, MasterAuthLayer, MemoryStore, SessionAuthority, SigningKey, testing::TestAuthority,
+};
 
-use session_auth_tests::python;
+use session_auth_tests::{python, server::cheap_hash};
 
 /// Calls the health service with each token of the command line (`-` for none) and prints the status of each call.
 const CLIENT: &str = r#"
@@ -65,5 +69,35 @@ async fn python_client_sees_unauthenticated_for_missing_forged_and_revoked_token
             line.ends_with(&format!("|Bearer realm=\"session\"{error}")),
             "{line}"
         );
+    }
+}
+
+/// A proxy may judge by the HTTP status, and a client chooses the content type.
+#[tokio::test]
+async fn endpoints_answer_with_http_statuses_whatever_the_content_type_is() {
+    let keys = KeySet::single(SigningKey::generate().expect("a key"));
+    let authority = SessionAuthority::builder(keys, MemoryStore::new())
+        .build()
+        .expect("an authority");
+    let admin = MasterAuthLayer::new(&cheap_hash()).expect("a layer");
+    for (method, path) in [
+        (Method::GET, "/v1/session"),
+        (Method::POST, "/v1/sessions"),
+        (Method::POST, "/v1/sessions/x/rotate"),
+        (Method::DELETE, "/v1/session"),
+    ] {
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .version(Version::HTTP_2)
+            .header(header::CONTENT_TYPE, "application/grpc")
+            .body(String::new())
+            .expect("a request");
+        let response = authority
+            .endpoints(admin.clone())
+            .oneshot(request)
+            .await
+            .expect("a response");
+        assert_eq!(response.status(), StatusCode::UNAUTHORIZED, "{path}");
     }
 }
