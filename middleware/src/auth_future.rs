@@ -14,7 +14,7 @@ use tower::Service;
 
 use crate::{error::AuthError, response::ResponseBody};
 
-/// Authorizes a request, and answers it if it is rejected.
+/// Authorizes a request, or builds the response that rejects it.
 pub(crate) trait Authorize {
     /// Admits the request or returns the error of its rejection. May add extensions to the request.
     fn poll_authorize<B>(

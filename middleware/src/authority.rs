@@ -1,4 +1,4 @@
-//! [`SessionAuthority`]: one configuration, and all parts that must agree on it.
+//! [`SessionAuthority`]: one configuration for all parts that must have the same.
 
 mod builder;
 mod error;
@@ -16,7 +16,7 @@ use crate::{
     token::{KeySet, TokenVerifier},
 };
 
-/// Hands out layers, a manager and endpoints that agree on keys, token settings, store, policy, clock and realm.
+/// Builds layers, a manager and endpoints from one configuration: keys, token settings, store, policy, clock and realm.
 ///
 /// ```
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -36,7 +36,7 @@ use crate::{
 ///
 /// A service that only verifies needs no authority: it makes a [`SessionAuthLayer`] from public keys.
 ///
-/// Combinations that cannot work do not compile. A store without a near cache cannot be bounded:
+/// Invalid combinations do not compile. A store without a near cache cannot be bounded:
 ///
 /// ```compile_fail
 /// # use tower_session_auth::{KeySet, MemoryStore, SessionAuthority, SigningKey};
@@ -44,7 +44,7 @@ use crate::{
 /// let authority = SessionAuthority::builder(keys, MemoryStore::new()).bounded().build();
 /// ```
 ///
-/// Settings that cannot work are refused by [`build`](SessionAuthorityBuilder::build):
+/// Invalid settings are rejected by [`build`](SessionAuthorityBuilder::build):
 ///
 /// ```
 /// # use tower_session_auth::{KeySet, MemoryStore, SessionAuthority, SigningKey};
@@ -63,7 +63,7 @@ pub struct SessionAuthority<S: SessionStore, D = RegisteredAgents<S>> {
     mount: Mount<S>,
 }
 
-/// The settings that only the endpoints need.
+/// The settings for the endpoints only.
 #[cfg(feature = "endpoints")]
 #[derive(Clone)]
 struct Mount<S> {
@@ -92,7 +92,7 @@ impl<S: SessionStore + crate::store::AgentStore> SessionAuthority<S> {
 }
 
 impl<S: SessionStore, D: Clone> SessionAuthority<S, D> {
-    /// The layer for the API: strict, or bounded if the builder says so.
+    /// The layer for the API: strict, or bounded if the builder set that.
     #[must_use]
     pub fn layer(&self) -> SessionAuthLayer<S> {
         self.layer.clone()
@@ -125,7 +125,7 @@ impl<S: SessionStore, D: Clone> SessionAuthority<S, D> {
 
 #[cfg(feature = "endpoints")]
 impl<S: SessionStore + crate::store::AgentStore> SessionAuthority<S> {
-    /// The HTTP API as a tower service. The administrator's endpoints are behind `admin`, which takes over the clock and the realm of
+    /// The HTTP API as a tower service. The administrator's endpoints are behind `admin`, which gets the clock and the realm of
     /// this authority.
     #[must_use]
     pub fn endpoints(&self, admin: crate::master_auth::MasterAuthLayer) -> crate::endpoints::Endpoints<S> {

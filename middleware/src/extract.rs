@@ -36,7 +36,7 @@ use crate::{
     session_auth::{AuthenticatedSession, NoSession, PresentedSession},
 };
 
-/// The rejection of an extractor: it answers with a problem document.
+/// The rejection of an extractor. Its response is a problem document.
 #[derive(Debug)]
 pub struct SessionRejection(Box<Rejected>);
 

@@ -37,7 +37,7 @@ pub fn walk_through(address: SocketAddr, password: &str, policy: &SessionPolicy)
 BASE=http://{address}
 PASSWORD={password}
 JSON='Content-Type: application/json'
-# call STATUS CURL-ARGUMENTS: prints the answer, and stops unless it has this status.
+# call STATUS CURL-ARGUMENTS: prints the response, and stops unless it has this status.
 call() {{
     want=$1; shift
     answer=$(curl -sS -w ' %{{http_code}}' "$@")
@@ -52,7 +52,7 @@ CREATED=$(call 201 $BASE/v1/sessions -H "X-Master-Password: $PASSWORD" -H "$JSON
 SESSION=$(echo "$CREATED" | field id); TOKEN=$(echo "$CREATED" | field token)
 echo "The agent uses the session:"
 call 200 $BASE/v1/session -H "Authorization: Bearer $TOKEN"
-echo "A renewal is refused before half of the ttl has passed:"
+echo "A renewal is rejected before half of the ttl has passed:"
 call 403 -X PUT $BASE/v1/sessions/$SESSION/renew -H "Authorization: Bearer $TOKEN"
 sleep {half}
 NEW=$(call 200 -X PUT $BASE/v1/sessions/$SESSION/renew -H "Authorization: Bearer $TOKEN")

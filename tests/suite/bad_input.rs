@@ -196,7 +196,7 @@ async fn unknown_path_is_404_and_unknown_method_is_405() {
         (Method::GET, "/v1/sessions/x/renew", "PUT"),
         (Method::OPTIONS, "/healthz", "GET, HEAD"),
     ] {
-        let reply = server.api.open(method, path).await;
+        let reply = server.api.anonymous(method, path).await;
         reply.rejected(405, "METHOD_NOT_ALLOWED");
         assert_eq!(reply.header("allow"), allow);
     }

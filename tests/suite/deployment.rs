@@ -354,7 +354,7 @@ async fn demoted_redis_is_not_ready_and_not_read() {
         .expect("a replica");
     server
         .api
-        .open(Method::GET, "/readyz")
+        .anonymous(Method::GET, "/readyz")
         .await
         .rejected(503, "STORE_UNAVAILABLE");
     server

@@ -1,5 +1,5 @@
 //! The README and the other pages for readers: their Rust blocks compile, their shell commands run, their tables agree with the
-//! code, and their links lead to a place.
+//! code, and their links resolve.
 
 mod blocks;
 
@@ -178,7 +178,7 @@ async fn every_documented_request_has_a_route_that_demands_its_credentials() {
         let (method, path) = row[0].split_once(' ').unwrap();
         let method: Method = method.parse().unwrap();
         let path = path.replace("{id}", "0190f3a1-7c1e-7d2a-9b3c-4d5e6f709b1f");
-        let reply = server.api.open(method, &path).await;
+        let reply = server.api.anonymous(method, &path).await;
         match row[1].as_str() {
             "none" => assert_eq!(reply.status, 200, "{row:?}"),
             "master password" => reply.rejected(401, "INVALID_MASTER_PASSWORD"),

@@ -17,7 +17,7 @@ use crate::{
 const DEFAULT_REALM: &str = "session";
 
 /// The configuration of a [`SessionAuthority`].
-#[must_use = "the builder makes nothing until `build` is called"]
+#[must_use = "the builder does nothing until `build` is called"]
 pub struct SessionAuthorityBuilder<S: SessionStore, D> {
     keys: KeySet,
     store: S,
@@ -33,7 +33,7 @@ pub struct SessionAuthorityBuilder<S: SessionStore, D> {
     make_layer: MakeLayer<S>,
 }
 
-/// Makes a strict or a bounded layer. Only a store with a near cache has the second.
+/// Makes a strict or a bounded layer. Only a store with a near cache supports a bounded layer.
 type MakeLayer<S> = fn(TokenVerifier, S) -> Result<SessionAuthLayer<S>, StoreError>;
 
 impl<S: SessionStore, D: AgentDirectory> SessionAuthorityBuilder<S, D> {
@@ -102,7 +102,7 @@ impl<S: SessionStore, D: AgentDirectory> SessionAuthorityBuilder<S, D> {
         self
     }
 
-    /// Creates sessions only for the agents of a directory of the application.
+    /// Creates sessions only for agents that `directory` contains.
     pub fn directory<E: AgentDirectory>(self, directory: E) -> SessionAuthorityBuilder<S, E> {
         SessionAuthorityBuilder {
             keys: self.keys,
@@ -125,10 +125,10 @@ impl<S: SessionStore, D: AgentDirectory> SessionAuthorityBuilder<S, D> {
         self.directory(AnyAgent)
     }
 
-    /// Makes the authority. A bounded one starts the near cache of the store.
+    /// Makes the authority. With `bounded`, also starts the near cache of the store.
     ///
     /// # Errors
-    /// If a setting cannot work, or the near cache cannot start.
+    /// If a setting is invalid, or the near cache cannot start.
     pub fn build(self) -> Result<SessionAuthority<S, D>, InvalidAuthority> {
         self.check()?;
         let mut verifier = TokenVerifier::new(self.keys.verifying_keys().iter().cloned())
@@ -198,7 +198,7 @@ impl<S: CachedStore, D> SessionAuthorityBuilder<S, D> {
     }
 }
 
-/// Whether a bearer token can have this byte (RFC 6750, section 2.1).
+/// True if a bearer token can have this byte (RFC 6750, section 2.1).
 const fn is_token_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'+' | b'/')
 }

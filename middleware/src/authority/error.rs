@@ -1,6 +1,6 @@
 use crate::{session::InvalidPolicy, store::StoreError};
 
-/// A configuration that cannot work.
+/// An invalid configuration of an authority.
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidAuthority {
@@ -13,7 +13,7 @@ pub enum InvalidAuthority {
     /// The audience is empty, too long, or has control characters.
     #[error("audience: must have 1 to 255 bytes and no control characters")]
     Audience,
-    /// The policy contradicts itself.
+    /// The policy is inconsistent.
     #[error("policy: {0}")]
     Policy(#[from] InvalidPolicy),
     /// The near cache of the store cannot start.

@@ -13,8 +13,8 @@ const GRPC: &[u8] = b"application/grpc";
 const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 const GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
 
-/// Whether a request is a gRPC or gRPC-Web request, by its `Content-Type`: `application/grpc`, followed by nothing, `+`, `-`, `;` or
-/// a space.
+/// True for a gRPC or gRPC-Web request, by its `Content-Type`: `application/grpc`, followed by nothing, `+`, `-`, `;` or a
+/// space.
 pub(super) fn is_grpc(request_headers: &HeaderMap) -> bool {
     let media_type = request_headers.get(header::CONTENT_TYPE);
     media_type.is_some_and(|media_type| {

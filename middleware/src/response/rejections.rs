@@ -12,7 +12,7 @@ use crate::error::AuthError;
 
 type Respond = dyn Fn(&AuthError, &HeaderMap) -> Response<Full<Bytes>> + Send + Sync;
 
-/// How a layer answers rejected requests.
+/// Builds the responses to rejected requests of a layer.
 #[derive(Clone)]
 pub(crate) struct Rejections {
     realm: String,
@@ -40,7 +40,7 @@ impl Rejections {
         self.respond = Some(Arc::new(respond));
     }
 
-    /// Answers a rejected request. This is the one place that logs the cause of the error.
+    /// Builds the response to a rejected request. Only this method logs the cause of the error.
     pub(crate) fn respond(&self, error: &AuthError, request_headers: &HeaderMap) -> Response<Full<Bytes>> {
         tracing::debug!(code = error.kind().code(), "request rejected");
         error.log_cause();
