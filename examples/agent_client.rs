@@ -7,9 +7,9 @@
 //! cargo run -p session-auth-examples --example agent_client http://127.0.0.1:3100 PASSWORD
 //! ```
 //!
-//! The example opens a session and sends requests until the session was renewed ten times, which takes some 40 seconds. A third of the
-//! server's answers to renewals are dropped at random: the server has renewed the session, and the agent does not have its new token yet.
-//! At the end the session is revoked, and the agent's next request fails with `SessionOver`.
+//! The example creates a session and sends requests until the session was renewed ten times, which takes some 40 seconds. A
+//! third of the server's answers to renewals are dropped at random: the server has renewed the session, and the agent does not
+//! have its new token yet. At the end the session is revoked, and the agent's next request fails with `SessionOver`.
 
 use std::{
     env,
@@ -45,7 +45,7 @@ async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
         password,
     };
 
-    // The administrator opens a session. The answer goes into a file of the agent.
+    // The administrator creates a session. The answer goes into a file of the agent.
     let agent = admin
         .send(Method::POST, "/v1/agents", json!({ "name": "example" }))
         .await?;

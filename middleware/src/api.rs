@@ -1,4 +1,4 @@
-//! The JSON bodies of the HTTP API, for endpoints of your own.
+//! The JSON bodies of the HTTP API, for your own endpoints.
 //!
 //! Times are integer epoch seconds. No body contains a token hash.
 
@@ -18,7 +18,7 @@ use crate::{
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct AgentBody {
-    /// The agent.
+    /// The agent's id.
     pub id: AgentId,
     /// Its name for people.
     pub name: Option<String>,
@@ -41,11 +41,11 @@ impl From<Agent> for AgentBody {
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct SessionBody {
-    /// The session.
+    /// The session's id.
     pub id: SessionId,
-    /// The agent that the session was granted to.
+    /// The agent's id.
     pub agent_id: AgentId,
-    /// The status at the time of the answer.
+    /// The status at the time of the response.
     pub status: SessionStatus,
     /// How many times the session was renewed.
     pub renewal_count: u32,
@@ -111,10 +111,10 @@ pub struct IssuedSessionBody<'a> {
     renew_after: Timestamp,
     absolute_expires_at: Timestamp,
     max_renewals: u32,
-    /// Part of the answer to a creation.
+    /// Part of the response to a creation.
     #[serde(skip_serializing_if = "Option::is_none")]
     agent_id: Option<AgentId>,
-    /// Part of the answer to a renewal or a rotation.
+    /// Part of the response to a renewal or a rotation.
     #[serde(skip_serializing_if = "Option::is_none")]
     renewal_count: Option<u32>,
     /// Present if there are any.
@@ -123,7 +123,7 @@ pub struct IssuedSessionBody<'a> {
 }
 
 impl<'a> IssuedSessionBody<'a> {
-    /// The answer to a creation.
+    /// The response to a creation.
     #[must_use]
     pub fn created(issued: &'a IssuedSession) -> Self {
         Self {
@@ -132,7 +132,7 @@ impl<'a> IssuedSessionBody<'a> {
         }
     }
 
-    /// The answer to a renewal or a rotation.
+    /// The response to a renewal or a rotation.
     #[must_use]
     pub fn renewed(issued: &'a IssuedSession) -> Self {
         Self {
@@ -166,18 +166,18 @@ impl std::fmt::Debug for IssuedSessionBody<'_> {
     }
 }
 
-/// The answer to a revocation.
+/// The response to a revocation.
 #[derive(Debug, Clone, Serialize)]
 #[non_exhaustive]
 pub struct RevokedBody {
-    /// The session.
+    /// The session's id.
     pub id: SessionId,
     /// Always REVOKED.
     pub status: SessionStatus,
 }
 
 impl RevokedBody {
-    /// The answer to the revocation of a session.
+    /// The response to the revocation of a session.
     #[must_use]
     pub const fn new(id: SessionId) -> Self {
         Self {

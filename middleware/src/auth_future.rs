@@ -17,7 +17,7 @@ use crate::{
     response::{RequestHead, ResponseBody},
 };
 
-/// Authorizes a request, and answers it if it is rejected.
+/// Authorizes a request, or builds the response that rejects it.
 pub(crate) trait Authorize {
     /// Admits the request or returns the error of its rejection. May add extensions to the request.
     fn poll_authorize<B>(

@@ -1,4 +1,4 @@
-//! [`SessionAuthority`]: one configuration, and all parts that must agree on it.
+//! [`SessionAuthority`]: one configuration for all parts that must have the same.
 
 mod builder;
 mod error;
@@ -19,7 +19,7 @@ use crate::{
     token::{KeySet, TokenVerifier},
 };
 
-/// Hands out layers, a manager and endpoints that agree on keys, token settings, store, policy, clock and realm.
+/// Builds layers, a manager and endpoints from one configuration: keys, token settings, store, policy, clock and realm.
 ///
 /// ```
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -39,7 +39,7 @@ use crate::{
 ///
 /// A service that only verifies needs no authority: it makes a [`SessionAuthLayer`] from public keys.
 ///
-/// Combinations that cannot work do not compile. A store without a near cache cannot be bounded:
+/// Invalid combinations do not compile. A store without a near cache cannot be bounded:
 ///
 /// ```compile_fail
 /// # use tower_session_auth::{KeySet, MemoryStore, SessionAuthority, SigningKey};
@@ -47,7 +47,7 @@ use crate::{
 /// let authority = SessionAuthority::builder(keys, MemoryStore::new()).bounded().build();
 /// ```
 ///
-/// Settings that cannot work are refused by [`build`](SessionAuthorityBuilder::build):
+/// Invalid settings are rejected by [`build`](SessionAuthorityBuilder::build):
 ///
 /// ```
 /// # use tower_session_auth::{KeySet, MemoryStore, SessionAuthority, SigningKey};
@@ -95,7 +95,7 @@ impl<S: SessionStore, D: AgentDirectory + Clone> SessionAuthority<S, D> {
         SessionAuthorityBuilder::new(keys, store, directory)
     }
 
-    /// The layer for the API: strict, or bounded if the builder says so.
+    /// The layer for the API: strict, or bounded if the builder set that.
     #[must_use]
     pub fn layer(&self) -> SessionAuthLayer<S> {
         self.layer.clone()

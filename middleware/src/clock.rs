@@ -42,7 +42,7 @@ impl Clock for SystemClock {
     }
 }
 
-/// A clock for tests. Its time changes only by calls. Clones share the same time.
+/// A clock for tests. Its time changes only through its methods. Clones share the same time.
 ///
 /// ```
 /// use std::time::Duration;

@@ -14,7 +14,7 @@ pub struct AuthError {
     retry_after: Option<u64>,
     issues: Vec<ValidationIssue>,
     cause: Option<Arc<dyn Error + Send + Sync>>,
-    /// Whether the cause is a defect, which an operator must look at.
+    /// True if the cause is a defect, which an operator must examine.
     defect: bool,
 }
 
@@ -27,7 +27,7 @@ pub struct ValidationIssue {
     pub message: String,
 }
 
-/// The `WWW-Authenticate` challenge of an answer (RFC 9110, section 11.6.1).
+/// The `WWW-Authenticate` challenge of a response (RFC 9110, section 11.6.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Challenge {
     None,
@@ -67,13 +67,14 @@ macro_rules! kinds {
                 match self { $(Self::$name => $code,)* }
             }
 
-            /// The status of an answer with this kind. Where a token was checked, [`AuthError::status`] is 401 for `SessionNotFound`.
+            /// The status of a response with this kind. If a token was checked, [`AuthError::status`] is 401 for
+            /// `SessionNotFound`.
             #[must_use]
             pub const fn status(self) -> StatusCode {
                 match self { $(Self::$name => StatusCode::$status,)* }
             }
 
-            /// Whether the same request can succeed later.
+            /// True if the same request can succeed later.
             #[must_use]
             pub const fn retryable(self) -> bool {
                 match self { $(Self::$name => $retryable,)* }
@@ -94,9 +95,9 @@ kinds! {
     /// The session was revoked.
     SessionRevoked = UNAUTHORIZED, "SESSION_REVOKED", false, "The session was revoked.";
     /// A valid token of the session that was replaced by a later one.
-    TokenSuperseded = UNAUTHORIZED, "TOKEN_SUPERSEDED", false, "The session was renewed. This is not its current token any more.";
+    TokenSuperseded = UNAUTHORIZED, "TOKEN_SUPERSEDED", false, "The session was renewed. This token is no longer the current one.";
     /// The token has a later generation than the record: the store has lost writes.
-    SessionStateLost = UNAUTHORIZED, "SESSION_STATE_LOST", false, "The session store has lost the state of this session. An administrator must open another one.";
+    SessionStateLost = UNAUTHORIZED, "SESSION_STATE_LOST", false, "The session store has lost the state of this session. An administrator must create another one.";
     /// No such session.
     SessionNotFound = NOT_FOUND, "SESSION_NOT_FOUND", false, "There is no such session.";
     /// The master password is missing or wrong.
@@ -207,7 +208,7 @@ impl AuthError {
         self
     }
 
-    /// Adds a cause that an operator must look at: it is logged as an error.
+    /// Adds a cause that is a defect: it is logged as an error.
     #[must_use]
     pub(crate) fn with_internal_cause(self, cause: impl Error + Send + Sync + 'static) -> Self {
         let mut error = self.with_cause(cause);
@@ -228,7 +229,7 @@ impl AuthError {
         self.kind
     }
 
-    /// The status of the answer.
+    /// The status of the response.
     #[must_use]
     pub const fn status(&self) -> StatusCode {
         match self.challenge {
@@ -259,7 +260,7 @@ impl AuthError {
         self.challenge
     }
 
-    /// Whether the request carried no token at all.
+    /// True if the request had no token.
     pub(crate) fn is_missing_token(&self) -> bool {
         self.challenge == Challenge::BearerMissing
     }

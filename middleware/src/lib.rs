@@ -1,13 +1,13 @@
 //! Tower middleware for the sessions of agents, services and other non-human API clients.
 //!
-//! An administrator opens a session for an agent and receives a token (PASETO v4.public). The agent sends the token with each
+//! An administrator creates a session for an agent and receives a token (PASETO v4.public). The agent sends the token with each
 //! request and renews its session by itself, within hard limits. The token is rejected as soon as an administrator revokes the
-//! session. Revocation, rotation and limits live in a [store](store::SessionStore): Redis, or the memory of the process.
+//! session. Session records are kept in a [store](store::SessionStore): Redis, or the memory of the process.
 //!
 //! # Getting started
 //!
-//! - A server that issues sessions: [`SessionAuthority`] hands out layers, a [`SessionManager`] and, with the feature `endpoints`, the
-//!   whole HTTP API. All parts agree on keys, store, policy and clock.
+//! - A server that issues sessions: [`SessionAuthority`] builds layers, a [`SessionManager`] and, with the feature `endpoints`,
+//!   the whole HTTP API. All parts have one configuration: keys, store, policy and clock.
 //! - A service that only verifies: [`SessionAuthLayer`] with a [`TokenVerifier`], which needs public keys and no secret.
 //! - An agent: the module `client` (feature `client`) attaches the token to requests and renews the session.
 //! - A test: the module `testing` (feature `testing`) has a fake session, a token, a store and a clock.
@@ -17,33 +17,33 @@
 //! 1. [`SessionAuthLayer`] admits a request only with a verified token that is the *current* token of a session that is neither
 //!    expired nor revoked. [`session_auth`] lists the checks in their order.
 //! 2. A revoked token is rejected from the next request on, in every process. So is a token that a renewal replaced. A
-//!    [bounded](SessionAuthLayer::bounded) layer learns of both by a push from Redis, and within the stated bound if Redis cannot be
-//!    reached. Both kinds of layers may read a master that was silently demoted, for one or two seconds.
-//! 3. A renewal replaces the token by a compare-and-swap. Of any number of concurrent renewals, one succeeds. With an idempotency
-//!    key it can be repeated for some time and gives the same token again.
-//! 4. A renewal is rejected if the session is revoked, the token is not the current one, the renewal limit or the absolute lifetime
-//!    is reached, or less than half of the token's lifetime has passed, in this order.
+//!    [bounded](SessionAuthLayer::bounded) layer applies both after a push from Redis. If Redis cannot be reached, it applies
+//!    them within its bound. Both kinds of layers may read a master that was silently demoted, for one or two seconds.
+//! 3. A renewal replaces the token in a compare-and-swap. Of any number of concurrent renewals, one succeeds. With an
+//!    idempotency key it can be repeated for some time and returns the same token again.
+//! 4. A renewal is rejected for the first of these reasons: the session is revoked; the token is not the current one; the token
+//!    has expired; the renewal limit is reached; the absolute lifetime has passed; less than half of the token's lifetime has
+//!    passed.
 //! 5. An agent has at most its maximum of active sessions, however many are created at once.
 //! 6. A store keeps only hashes of tokens. A verifier needs only public keys.
-//! 7. [`MasterAuthLayer`] protects what only an administrator may do.
+//! 7. [`MasterAuthLayer`] protects the endpoints of the administrator.
 //!
 //! # Failure modes
-//!
-//! | failure | answer |
+//! | failure | response |
 //! |---|---|
 //! | the store does not answer within its deadline, is read-only, full, or unreachable | 503 `STORE_UNAVAILABLE`: never an admission, never a 401 |
 //! | the same, in a bounded layer | cached records admit requests until the bound has passed (250 ms by default; at once if the connection was cut), then 503 |
 //! | a record in the store is malformed | 503 `STORE_UNAVAILABLE`, and an error in the log |
 //! | the store lost a session | 401 `SESSION_NOT_FOUND` |
 //! | the store lost its last writes (a failover, a restart without `appendfsync always`) | a lost revocation or renewal is undone; a token that is ahead of its record is 401 `SESSION_STATE_LOST` |
-//! | the answer to a renewal is lost | the same token and `Idempotency-Key` give the same new token again: see [`renewal`] |
-//! | the clocks of servers differ | each server judges expiry by its own clock; revocation does not depend on clocks |
+//! | the response to a renewal is lost | the same token and `Idempotency-Key` return the same new token again: see [`renewal`] |
+//! | the clocks of servers differ | each server decides expiry by its own clock; revocation does not depend on clocks |
 //!
 //! # Deployment
 //!
-//! Serve over TLS: a token can be used by anyone who reads it. Keep the clocks of all servers in step. Run Redis with
-//! `maxmemory-policy noeviction`, and for bounded layers with `client-output-buffer-limit normal 64mb 16mb 60`. The stored layout is
-//! documented at [`RedisStore`].
+//! Serve over TLS: a token that leaks can be used until it expires, is replaced or is revoked. Synchronize the clocks of all
+//! servers. Run Redis with `maxmemory-policy noeviction`, and for bounded layers with `client-output-buffer-limit normal 64mb
+//! 16mb 60`. The stored layout is documented at [`RedisStore`].
 //!
 //! # Features
 //!

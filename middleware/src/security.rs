@@ -23,7 +23,7 @@ use crate::{
 /// The target of log events about security.
 const TARGET: &str = "tower_session_auth::security";
 
-/// Counts security events. Clones share their counts: give one to every layer and manager of a process.
+/// Counts security events. Clones share their counts: use clones of one in all layers and managers of a process.
 ///
 /// Each event is also logged with the target `tower_session_auth::security`, the ids of session and agent, and both generations:
 /// the reuse of a replaced token as a warning, a lost state as an error.
@@ -45,13 +45,13 @@ impl SecurityEvents {
         Self::default()
     }
 
-    /// How many tokens were presented long after a renewal had replaced them: see [`SecurityEvent::TokenReuse`].
+    /// The number of tokens that were presented long after a renewal replaced them: see [`SecurityEvent::TokenReuse`].
     #[must_use]
     pub fn token_reuse(&self) -> u64 {
         self.counts.token_reuse.load(Ordering::Relaxed)
     }
 
-    /// How many tokens were presented that the store has lost: see [`SecurityEvent::StateLost`].
+    /// The number of presented tokens that the store has lost: see [`SecurityEvent::StateLost`].
     #[must_use]
     pub fn state_lost(&self) -> u64 {
         self.counts.state_lost.load(Ordering::Relaxed)
@@ -59,11 +59,12 @@ impl SecurityEvents {
 
     /// Handles the rejection of a token and returns the error for the client.
     ///
-    /// If the rejection reveals a security event, the event is counted and logged. On the reuse of a token the session is revoked,
-    /// if its record says so. The revocation completes even if the client disconnects meanwhile.
+    /// If the rejection reveals a security event, the event is counted and logged. On the reuse of a token the session is
+    /// revoked, if its record requires it. The revocation completes even if the client disconnects meanwhile.
     ///
-    /// [`SessionAuthLayer`](crate::SessionAuthLayer) and [`SessionManager`](crate::SessionManager) call this for each rejection. Call
-    /// it in a layer of your own that uses [`session::decide`](crate::session::decide), so that it counts and revokes too.
+    /// [`SessionAuthLayer`](crate::SessionAuthLayer) and [`SessionManager`](crate::SessionManager) call this for each
+    /// rejection. Call it in your own layer if that uses [`session::decide`](crate::session::decide), so that it counts and
+    /// revokes too.
     pub async fn handle<S: SessionStore>(
         &self,
         rejection: Rejection,
@@ -81,7 +82,7 @@ impl SecurityEvents {
             if event == SecurityEvent::TokenReuse && on_reuse == Some(OnReuse::Revoke) {
                 let revocation = revoke(store.clone(), session.id, now);
                 match tokio::runtime::Handle::try_current() {
-                    // A task of its own, which a client that disconnects does not cancel.
+                    // A separate task, which the disconnection of the client does not cancel.
                     Ok(runtime) => drop(runtime.spawn(revocation).await),
                     Err(_) => revocation.await,
                 }
@@ -98,7 +99,7 @@ impl SecurityEvents {
                 let total = self.counts.token_reuse.fetch_add(1, Ordering::Relaxed) + 1;
                 tracing::warn!(
                     target: TARGET, event = "token_reuse", session = %id, %agent, presented, current, total,
-                    "a replaced token was presented: somebody holds a copy of it"
+                    "a replaced token was presented: the token was probably copied"
                 );
             }
             SecurityEvent::StateLost => {

@@ -53,7 +53,7 @@ SESSION=$(printf '%s\n' "$CREATED" | field id)
 TOKEN=$(printf '%s\n' "$CREATED" | field token)
 echo "The agent uses the session:"
 call 200 $BASE/v1/session -H "Authorization: Bearer $TOKEN"
-echo "A renewal is refused before half of the ttl has passed:"
+echo "A renewal is rejected before half of the ttl has passed:"
 call 403 -X PUT $BASE/v1/sessions/$SESSION/renew -H "Authorization: Bearer $TOKEN"
 sleep {half}
 NEW=$(call 200 -X PUT $BASE/v1/sessions/$SESSION/renew -H "Authorization: Bearer $TOKEN")

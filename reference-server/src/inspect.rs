@@ -8,7 +8,7 @@ use tower_session_auth::{
     store::{RedisStoreConfig, SessionStore as _},
 };
 
-/// The record as JSON, with the names of the HTTP API where it has them.
+/// Returns the record as JSON. Field names follow the HTTP API.
 pub(crate) async fn describe(config: &RedisStoreConfig, id: SessionId) -> Result<String, String> {
     let store = RedisStore::open(config).map_err(|error| error.to_string())?;
     let key = RedisStore::session_key(id);

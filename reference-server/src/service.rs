@@ -27,7 +27,7 @@ use crate::{
 /// Runs the server until `stop` resolves, then drains open connections within their time limit.
 ///
 /// # Errors
-/// If the configuration cannot work after all.
+/// If the configuration is invalid after all.
 pub async fn run(
     config: Config,
     clock: Arc<dyn Clock>,

@@ -124,7 +124,7 @@ fn free_port() -> u16 {
 async fn wait_until_ready(api: &Api) {
     let started = Instant::now();
     while api
-        .try_open(Method::GET, "/readyz")
+        .try_anonymous(Method::GET, "/readyz")
         .await
         .is_none_or(|reply| reply.status != 200)
     {

@@ -143,7 +143,7 @@ impl Api {
     }
 
     /// Like [`anonymous`](Self::anonymous). Returns `None` if no response arrives.
-    pub async fn try_open(&self, method: Method, path: &str) -> Option<Reply> {
+    pub async fn try_anonymous(&self, method: Method, path: &str) -> Option<Reply> {
         let request = Request::builder().method(method).uri(path);
         self.try_send(request.body(Full::default()).expect("a request"))
             .await
@@ -154,7 +154,7 @@ impl Api {
         self.master(Method::POST, "/v1/sessions", Some(body)).await
     }
 
-    /// Opens a session of an agent with the default settings.
+    /// Creates a session for an agent with the default settings.
     pub async fn session(&self, agent: &str) -> Issued {
         self.create(json!({ "agentId": agent }))
             .await

@@ -1,4 +1,4 @@
-//! The order of modules: a module never imports one that comes later. An order leaves no room for a cycle.
+//! The order of modules: a module never imports one that comes later. The order is total, so imports have no cycle.
 
 use std::{
     collections::BTreeSet,
@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// The modules of the crate, in the order of a request's path.
+/// The modules of the crate, in dependency order.
 const CRATE: &[&str] = &[
     "clock",
     "error",
@@ -30,7 +30,7 @@ const CRATE: &[&str] = &[
     "testing",
 ];
 
-/// The modules of the reference server.
+/// The modules of the reference server, in dependency order.
 const SERVER: &[&str] = &[
     "config",
     "first_run",
@@ -70,7 +70,7 @@ fn assert_order(folder: &str, order: &[&str]) {
             continue;
         }
         let Some(own) = place(&module) else {
-            panic!("{module} is missing in the order");
+            panic!("{module} is missing from the list");
         };
         for imported in imports(&fs::read_to_string(&file).unwrap()) {
             let Some(other) = place(&imported) else { continue };
@@ -86,7 +86,7 @@ fn assert_order(folder: &str, order: &[&str]) {
     assert!(unknown.is_empty(), "no such modules: {unknown:?}");
 }
 
-/// The source files of shipped code: tests may import everything.
+/// The source files of non-test code: tests may import everything.
 fn sources(folder: &Path) -> Vec<PathBuf> {
     let mut files = Vec::new();
     for entry in fs::read_dir(folder).unwrap() {
@@ -101,7 +101,7 @@ fn sources(folder: &Path) -> Vec<PathBuf> {
     files
 }
 
-/// The top-level modules after each `crate::`, comments and unit tests left out.
+/// The top-level modules after each `crate::`, without comments and unit tests.
 fn imports(source: &str) -> BTreeSet<String> {
     let source = source
         .split("#[cfg(test)]\nmod tests {")

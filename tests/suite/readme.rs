@@ -1,5 +1,5 @@
 //! The README and the other pages for readers: their Rust blocks compile, their shell commands run, their tables agree with the
-//! code, and their links lead to a place.
+//! code, and their links resolve.
 
 mod blocks;
 

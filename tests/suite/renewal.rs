@@ -18,7 +18,7 @@ use tower_session_auth::{
 const DAY: u64 = 86_400;
 const KEY: &str = "0b7c2f0e-the-first";
 
-/// Opens a session and renews it with [`KEY`] after half a day. Returns the first and the second token.
+/// Creates a session and renews it with [`KEY`] after half a day. Returns the first and the second token.
 async fn renewed(server: &TestServer) -> (Issued, Issued) {
     let first = server.api.session(&server.api.agent().await).await;
     server.advance(DAY / 2);

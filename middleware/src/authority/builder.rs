@@ -32,7 +32,7 @@ const RESERVED_HEADERS: &[&str] = &[
 ];
 
 /// The configuration of a [`SessionAuthority`].
-#[must_use = "the builder makes nothing until `build` is called"]
+#[must_use = "the builder does nothing until `build` is called"]
 pub struct SessionAuthorityBuilder<S: SessionStore, D> {
     keys: KeySet,
     store: S,
@@ -52,7 +52,7 @@ pub struct SessionAuthorityBuilder<S: SessionStore, D> {
 
 type Respond = dyn Fn(&AuthError, &HeaderMap) -> Response<Full<Bytes>> + Send + Sync;
 
-/// Makes a strict or a bounded layer. Only a store with a near cache has the second.
+/// Makes a strict or a bounded layer. Only a store with a near cache supports a bounded layer.
 type MakeLayer<S> = fn(TokenVerifier, S) -> Result<SessionAuthLayer<S>, StoreError>;
 
 impl<S: SessionStore, D: AgentDirectory> SessionAuthorityBuilder<S, D> {
@@ -163,10 +163,10 @@ impl<S: SessionStore, D: AgentDirectory> SessionAuthorityBuilder<S, D> {
         self.directory(AnyAgent)
     }
 
-    /// Makes the authority. A bounded one starts the near cache of the store.
+    /// Makes the authority. With `bounded`, also starts the near cache of the store.
     ///
     /// # Errors
-    /// If a setting cannot work, or the near cache cannot start.
+    /// If a setting is invalid, or the near cache cannot start.
     pub fn build(self) -> Result<SessionAuthority<S, D>, InvalidAuthority> {
         self.check()?;
         let mut verifier = TokenVerifier::new(self.keys.verifying_keys().iter().cloned())
@@ -246,7 +246,7 @@ impl<S: CachedStore, D> SessionAuthorityBuilder<S, D> {
     }
 }
 
-/// Whether a bearer token can have this byte (RFC 6750, section 2.1).
+/// True if a bearer token can have this byte (RFC 6750, section 2.1).
 const fn is_token_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'+' | b'/')
 }

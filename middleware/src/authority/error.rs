@@ -1,6 +1,6 @@
 use crate::{session::InvalidPolicy, store::StoreError};
 
-/// A configuration that cannot work.
+/// An invalid configuration of an authority.
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidAuthority {
@@ -16,7 +16,7 @@ pub enum InvalidAuthority {
     /// The token's header has another meaning already.
     #[error("header: has another meaning in HTTP or in this API")]
     Header,
-    /// The policy contradicts itself.
+    /// The policy is inconsistent.
     #[error("policy: {0}")]
     Policy(#[from] InvalidPolicy),
     /// The near cache of the store cannot start.

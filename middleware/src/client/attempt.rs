@@ -13,8 +13,8 @@ use super::{
 };
 use crate::{session::IdempotencyKey, token::SessionToken};
 
-/// The longest time for which the server's `Retry-After` postpones a renewal. The clock of this process may have been wrong only
-/// for a moment.
+/// The longest time for which the server's `Retry-After` postpones a renewal. A wrong clock may have caused the early renewal,
+/// and may be corrected soon.
 const MAX_POSTPONEMENT: Duration = Duration::from_secs(60);
 
 /// An attempt that did not finish the renewal, and the shortest pause before the next one.
@@ -35,8 +35,8 @@ impl From<BoxError> for Retry {
 impl Shared {
     /// Makes one attempt to renew the session with this token. Returns the phase of `token` afterwards.
     ///
-    /// `sibling_reloads` is how often the storage is still reloaded for the token of a sibling, which saves it shortly after the
-    /// server has replaced it.
+    /// `sibling_reloads` is the number of storage reloads left. A sibling saves its new token shortly after the server replaced
+    /// it.
     pub(super) async fn attempt_renewal(
         &self,
         token: &SessionToken,

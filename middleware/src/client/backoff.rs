@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-/// The number of attempts after the token has expired by the estimate of the server's time. The server decides, so it is asked again.
+/// The number of attempts after the token has expired by the estimated time. Only the server's clock decides, so requests are
+/// still sent.
 const ATTEMPTS_AFTER_EXPIRY: u32 = 6;
 
-/// The first pause between attempts, and the longest.
+/// The first and the longest pause between attempts.
 #[derive(Clone, Copy)]
 pub(super) struct Backoff {
     pub(super) initial: Duration,
@@ -39,7 +40,7 @@ impl Attempts {
     }
 }
 
-/// Between half of a pause and all of it, so that clients that failed together do not retry together.
+/// A random time between half of a pause and all of it, so that clients that failed together do not retry together.
 fn jittered(pause: Duration) -> Duration {
     let mut random = [0; 4];
     // Without randomness it is the whole pause.

@@ -1,4 +1,4 @@
-//! Opening a session.
+//! The builder that opens a [`ClientSession`] from its storage.
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -38,7 +38,7 @@ impl ClientSession {
     /// Starts with the HTTP client that renews the session, and the session server's base URI, such as
     /// `https://sessions.example`.
     ///
-    /// The client must not follow redirects, since it would take the token along.
+    /// The client must not follow redirects, because it would send the token to the target.
     pub fn builder<S, B>(http: S, server: Uri) -> ClientSessionBuilder
     where
         S: Service<Request<Full<Bytes>>, Response = Response<B>, Error: Into<BoxError>, Future: Send>
@@ -64,8 +64,8 @@ impl ClientSession {
 }
 
 impl ClientSessionBuilder {
-    /// Sends the token as `Bearer <token>` in this header, for deployments in which a proxy uses `Authorization` for itself. The
-    /// layer then leaves the `Authorization` of requests as it is. The servers need the same setting.
+    /// Sends the token as `Bearer <token>` in this header, for deployments in which a proxy uses `Authorization` for itself.
+    /// The layer then does not change the `Authorization` of requests. The servers need the same setting.
     ///
     /// ```no_run
     /// # async fn example(http: impl tower::Service<
@@ -113,8 +113,8 @@ impl ClientSessionBuilder {
         self
     }
 
-    /// The pauses between attempts at a renewal. The first is at most `initial`, and each further one twice as long, up to `max`.
-    /// Each pause is between half of that and all of it, at random.
+    /// Sets the pauses between attempts at a renewal. The first is at most `initial`. Each further one is twice as long, up to
+    /// `max`. The actual pause is random, between half of that and all of it.
     ///
     /// The default is 100 ms and 5 s. Several attempts must fit into the server's retry window.
     #[must_use]
@@ -123,15 +123,15 @@ impl ClientSessionBuilder {
         self
     }
 
-    /// The time limit for one answer of the session server or the storage: 5 s by default.
+    /// The time limit for one response of the session server or the storage: 5 s by default.
     #[must_use]
     pub const fn attempt_timeout(mut self, timeout: Duration) -> Self {
         self.attempt_timeout = timeout;
         self
     }
 
-    /// Opens the session without asking the server for it, for servers that have the renewal endpoint alone. A wrong URI then
-    /// shows at the first renewal. And if the local clock is wrong, the session knows the server's time only from then on.
+    /// Opens the session without a request to the server, for servers that have only the renewal endpoint. The first renewal
+    /// then reveals a wrong URI. A wrong local clock is also corrected only at the first renewal.
     #[must_use]
     pub const fn without_server_check(mut self) -> Self {
         self.check_server = false;
@@ -139,10 +139,10 @@ impl ClientSessionBuilder {
     }
 
     /// Loads the session from its storage, and starts to renew it in the background. A renewal that an earlier process has
-    /// begun continues at once. Needs a Tokio runtime.
+    /// begun continues at once. Requires a Tokio runtime.
     ///
-    /// It first checks that a renewed session could be saved, and that the server is this session's server
-    /// (`GET /v1/session`). A server that cannot be reached or answers 5xx is only logged: it may start later than the agent.
+    /// First checks that a renewed session could be saved, and that the server is this session's server (`GET /v1/session`). A
+    /// server that cannot be reached or answers 5xx is only logged: it may start later than the agent.
     ///
     /// # Errors
     /// See [`OpenError`].
@@ -189,7 +189,7 @@ impl ClientSessionBuilder {
     }
 }
 
-/// Asks the server for the session. Returns false if no session server has answered.
+/// Requests the session from the server. Returns false if no session server has answered.
 async fn is_confirmed(server: &SessionServer, saved: &SavedSession) -> Result<bool, OpenError> {
     match server.check(saved).await? {
         CheckAnswer::Confirmed => Ok(true),

@@ -5,7 +5,7 @@ use tower::BoxError;
 
 use crate::error::ErrorKind;
 
-/// Why a session has ended. Only an administrator can open another one.
+/// The reason why a session has ended. Only an administrator can create another one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]
 pub enum SessionOver {
@@ -33,7 +33,7 @@ pub enum SessionOver {
 }
 
 impl SessionOver {
-    /// The end of the session that a refused renewal reports. `None` if the session has not ended.
+    /// The end of the session that a rejected renewal reports. `None` if the session has not ended.
     pub(super) const fn from_kind(kind: ErrorKind) -> Option<Self> {
         match kind {
             ErrorKind::TokenExpired => Some(Self::Expired),
@@ -46,7 +46,7 @@ impl SessionOver {
     }
 }
 
-/// Why [`ClientSessionBuilder::open`](super::ClientSessionBuilder::open) failed.
+/// The reason why [`ClientSessionBuilder::open`](super::ClientSessionBuilder::open) failed.
 ///
 /// No variant contains the token.
 #[derive(Debug, thiserror::Error)]
@@ -77,9 +77,9 @@ pub enum OpenError {
     Redirect {
         /// The URL that was requested.
         url: String,
-        /// The status of the answer.
+        /// The status of the response.
         status: StatusCode,
-        /// The target of the redirect; `(no Location)` if the answer has none.
+        /// The target of the redirect; `(no Location)` if the response has none.
         location: String,
     },
     /// An HTTP server answers at this URI, but it is not a session server with this session.
@@ -87,9 +87,9 @@ pub enum OpenError {
     NotASessionServer {
         /// The URL that was requested.
         url: String,
-        /// The status of the answer.
+        /// The status of the response.
         status: StatusCode,
-        /// A short description of the answer's body.
+        /// A short description of the response's body.
         answer: String,
     },
 }

@@ -26,7 +26,7 @@ impl Default for TokenHeader {
 }
 
 impl TokenHeader {
-    /// Sets the header, in place of any that the request has.
+    /// Sets the header and replaces any that the request has.
     pub(super) fn insert(&self, headers: &mut HeaderMap, token: &SessionToken) -> Result<(), UnusableToken> {
         headers.insert(&self.name, self.value(token)?);
         Ok(())

@@ -6,17 +6,17 @@ use http::{HeaderMap, HeaderName, header};
 
 use crate::clock::Timestamp;
 
-/// When the server sent this response, by its own clock.
+/// The time at which the server sent this response, by its own clock.
 pub(super) fn date(headers: &HeaderMap) -> Option<Timestamp> {
     http_date(text(headers, header::DATE)?)
 }
 
-/// How long to wait before the next attempt (RFC 9110, section 10.2.3): a number of seconds, or a time. `now` is the server's
-/// current time. A time in the past gives zero.
+/// The pause before the next attempt (RFC 9110, section 10.2.3): a number of seconds, or a time. `now` is the server's current
+/// time. A time in the past is zero.
 pub(super) fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
     let value = text(headers, header::RETRY_AFTER)?;
     let seconds = if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
-        // More digits than fit are a very long time.
+        // A number that overflows `u64` counts as the maximum.
         value.parse().unwrap_or(u64::MAX)
     } else {
         http_date(value)?.since(now)

@@ -11,7 +11,7 @@
 //! use tower::{Layer, Service, ServiceExt};
 //! use tower_session_auth::client::{ClientSession, FileStorage, SessionOver};
 //!
-//! // The answer to `POST /v1/sessions`, in a file that only the agent can read.
+//! // The response to `POST /v1/sessions`, in a file that only the agent can read.
 //! let storage = FileStorage::new("/var/lib/agent/session.json");
 //! let http = Client::builder(TokioExecutor::new()).build_http();
 //! // For https, use a client with a TLS connector, such as hyper-rustls.
@@ -35,26 +35,28 @@
 //!
 //! # Rules
 //!
-//! 1. Each request carries the current token, in place of any `Authorization` header that it has. Wrap only clients of services that
-//!    may see the token, and configure them to follow no redirects. With another [header](ClientSessionBuilder::header), the
-//!    request's `Authorization` stays.
+//! 1. Each request is sent with the current token. It replaces any `Authorization` header of the request. Wrap only clients of
+//!    services that may see the token, and configure them to follow no redirects. With another
+//!    [header](ClientSessionBuilder::header), the request's `Authorization` stays.
 //! 2. The session is renewed in the background from `renewAfter` on, with or without requests. One renewal runs at a time.
-//! 3. A renewal without a final answer is sent again with the same idempotency key, after growing pauses.
+//! 3. A renewal without a final response is sent again with the same idempotency key, with back-off.
 //! 4. The key is saved before it is sent, and the new token before it is used: see [`SessionStorage`]. A process that crashed
 //!    continues its renewal, if it starts again within the server's retry window (60 seconds by default).
-//! 5. Processes that share a storage share the session. Each adopts the token that another has saved, and can finish a renewal that
-//!    another has begun. A process that was asleep reloads the storage before it sends an old token.
-//! 6. A service may reject a request because its token was just replaced. The next request then has the new token. The rejected one is
-//!    sent again only [on demand](ClientSessionLayer#sending-again), since a copy of its body is needed. A token is rejected by a 401 whose
-//!    challenge has `error="invalid_token"`, or by the gRPC status UNAUTHENTICATED in a response of trailers only.
+//! 5. Processes that share a storage share the session. Each process adopts the token that another one has saved, and can
+//!    finish a renewal that another one has begun. After a suspend, a process reloads the storage before it sends an old token.
+//! 6. A service may reject a request because its token was just replaced. The next request then has the new token. The rejected
+//!    request is sent again only if [configured](ClientSessionLayer#sending-again), since that needs a copy of its body. Two
+//!    responses reject a token: a 401 whose challenge has `error="invalid_token"`, and the gRPC status UNAUTHENTICATED in a
+//!    response of trailers only.
 //! 7. When the session is over, each request fails with a [`SessionOver`]. To continue, store a new session and call
-//!    [`ClientSession::reload`]. Any service may report that the session was revoked. For everything else the session server is
-//!    asked, since another service may read another store.
-//! 8. The schedule follows the session server's clock. It is estimated from the `Date` of its answers, from the token's `iat` and `exp`,
-//!    and from `RENEWAL_TOO_EARLY` answers. So the local clock may be wrong by hours. The token's signature is not checked for this,
-//!    and its times are used for nothing else.
-//! 9. [`open`](ClientSessionBuilder::open) fails with an [`OpenError`] if a renewed session could not be saved, or if the URI is not
-//!    that of this session's server. It follows no redirects: the HTTP client must not do so either, since the token would go along.
+//!    [`ClientSession::reload`]. Any service may report that the session was revoked. Every other reason is confirmed by a
+//!    request to the session server, since another service may read another store.
+//! 8. The schedule follows the session server's clock. It is estimated from the `Date` of its responses, from the token's `iat`
+//!    and `exp`, and from `RENEWAL_TOO_EARLY` responses. So the local clock may be wrong by hours. The token's signature is not
+//!    checked for this, and its times are used for nothing else.
+//! 9. [`open`](ClientSessionBuilder::open) fails with an [`OpenError`] if a renewed session could not be saved, or if the URI
+//!    is not that of this session's server. It follows no redirects. The HTTP client must not follow them either, because it
+//!    would send the token to the target.
 
 mod attempt;
 mod backoff;

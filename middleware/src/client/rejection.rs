@@ -21,11 +21,11 @@ const UNAUTHENTICATED: &str = "16";
 const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 const GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
 
-/// Finds out if a response rejects the token, and why. Returns the response unchanged.
+/// Checks if a response rejects the token, and for which reason. Returns the response unchanged.
 ///
-/// Two responses reject it: a 401 whose challenge has `error="invalid_token"`, and a gRPC response that consists of trailers only, with
-/// the status UNAUTHENTICATED. A problem document or a gRPC message of ours gives the reason. Without one, as behind a proxy that
-/// replaces bodies, the token is assumed to be replaced: the session server confirms that or not.
+/// Two responses reject it: a 401 whose challenge has `error="invalid_token"`, and a gRPC response that consists of trailers
+/// only, with the status UNAUTHENTICATED. A problem document or a gRPC message of this crate contains the reason. If a proxy
+/// removed the reason, the token counts as replaced until the session server confirms or denies that.
 pub(super) async fn examine<B>(
     response: Response<B>,
 ) -> Result<(Response<ResponseBody<B>>, Option<ErrorKind>), BoxError>
@@ -39,7 +39,7 @@ where
     if response.status() != StatusCode::UNAUTHORIZED || !challenge::rejects_token(response.headers()) {
         return Ok((response.map(ResponseBody::inner), None));
     }
-    // Other bodies are not read, and neither are long ones.
+    // Other bodies and long ones are not read.
     let length = response.body().size_hint().exact();
     let short = length.is_some_and(|length| length <= MAX_ANSWER as u64);
     if !short || !has_type(response.headers(), "application/problem+json") {

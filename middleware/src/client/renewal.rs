@@ -17,13 +17,14 @@ use crate::token::SessionToken;
 /// The pause after a renewal that panicked.
 const PAUSE_AFTER_PANIC: Duration = Duration::from_secs(1);
 
-/// How often the storage is reloaded for the token of a sibling that has renewed the session.
+/// The number of storage reloads for the token of a sibling that has renewed the session.
 const SIBLING_RELOADS: u32 = 6;
 
-/// The longest pause that a server may ask for: its retry window must hold several attempts.
+/// The longest pause that a server may request: several attempts must fit into its retry window.
 const MAX_REQUESTED_PAUSE: Duration = Duration::from_secs(10);
 
-/// The longest time without a look at the clock, which may be set, and which goes on while the machine sleeps.
+/// The longest time between two reads of the clock. An operator may set the clock, and it advances while the machine is
+/// suspended.
 const CLOCK_INTERVAL: Duration = Duration::from_secs(10);
 
 impl Shared {
@@ -37,7 +38,7 @@ impl Shared {
         }
     }
 
-    /// Starts a renewal in the background, unless one is under way or postponed.
+    /// Starts a renewal in the background, unless one is in progress or postponed.
     pub(super) fn start_renewal(self: &Arc<Self>) {
         let Some(token) = self.begin_renewal() else {
             return;
@@ -52,7 +53,7 @@ impl Shared {
         });
     }
 
-    /// Repeats attempts until one of them has a final answer. Returns the phase of `token` afterwards.
+    /// Repeats attempts until one of them has a final response. Returns the phase of `token` afterwards.
     async fn renew(&self, token: &SessionToken) -> Phase {
         let mut attempts = Attempts::new(self.backoff);
         let mut sibling_reloads = SIBLING_RELOADS;
@@ -71,9 +72,9 @@ impl Shared {
         }
     }
 
-    /// Repeats the check at the start, which no server has answered. Returns true if it is still unanswered.
+    /// Repeats the check at the start if no server has answered it. Returns true if it is still unanswered.
     async fn repeat_check(&self) -> bool {
-        // The server would take a token for stolen that a sibling has replaced long ago.
+        // The server would treat a token as stolen if a sibling replaced it long ago.
         let token = self.state.borrow().saved.token.clone();
         let reloaded = self.reload_stored(&token).await;
         let state = self.state.borrow().clone();
@@ -93,8 +94,8 @@ impl Shared {
 /// The log message for [`CheckAnswer::TokenNotAccepted`].
 pub(super) const TOKEN_NOT_ACCEPTED: &str = "the session server does not accept the stored token";
 
-/// Renews the session when it is due, without any requests, as long as a handle exists. First repeats the check at the start if it
-/// is `unchecked`: the schedule needs the server's time.
+/// Renews the session when it is due, even without requests, while a handle exists. First repeats the check at the start if the
+/// session is `unchecked`: the schedule needs the server's time.
 pub(super) async fn renew_when_due(session: Weak<Shared>, mut unchecked: bool) {
     while let Some(shared) = session.upgrade() {
         shared.renew_if_due();

@@ -1,4 +1,4 @@
-//! The session server's current time, estimated from its answers.
+//! The session server's current time, estimated from its responses.
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -14,22 +14,24 @@ const MAX_JUMP: Duration = Duration::from_secs(2);
 
 /// An estimate of the session server's clock.
 ///
-/// Until the first answer it is the local clock. Afterwards it is the server's last known time plus the time since. The estimate is
-/// ahead of the server by one round trip at most, and behind by the fraction of a second that `Date` leaves out. If the elapsed time is
-/// in doubt, it takes the longer one: an early renewal is refused and repeated, and a late one loses the session.
+/// Until the first response it is the local clock. Afterwards it is the server's last known time plus the elapsed time. The
+/// estimate is ahead of the server by at most one round trip, and behind by less than a second, because `Date` has whole
+/// seconds. If two clocks disagree about the elapsed time, the longer one counts: an early renewal is rejected and repeated,
+/// but a late one loses the session.
 pub(super) struct ServerClock {
     local: Arc<dyn Clock>,
     anchor: Mutex<Option<Anchor>>,
 }
 
-/// A moment at which the server's time was known, in milliseconds.
+/// A point in time at which the server's time was known, in milliseconds.
 #[derive(Clone, Copy)]
 struct Anchor {
     server: u64,
     moment: Moment,
 }
 
-/// A moment by the two clocks of this process: one that an operator can set, and one that stands still while the machine sleeps.
+/// A point in time on both clocks of this process. An operator can set the first. The second stops while the machine is
+/// suspended.
 #[derive(Clone, Copy)]
 pub(super) struct Moment {
     local: u64,
@@ -44,7 +46,7 @@ impl ServerClock {
         }
     }
 
-    /// The current moment: take it before a request is sent.
+    /// The current point in time. Read it before a request is sent.
     pub(super) fn moment(&self) -> Moment {
         Moment {
             local: self.local.now_millis(),
@@ -64,7 +66,7 @@ impl ServerClock {
         *self.anchor.lock().unwrap_or_else(PoisonError::into_inner) = Some(Anchor { server, moment });
     }
 
-    /// Moves the estimate forward if it is behind a time that the server's clock has surely reached, such as a token's `iat`.
+    /// Moves the estimate forward if it is behind a time that the server's clock has reached, such as a token's `iat`.
     pub(super) fn advance_to(&self, reached: Timestamp) {
         if self.now() < reached {
             self.set(reached, self.moment());
@@ -75,7 +77,7 @@ impl ServerClock {
         Timestamp::from_millis(self.now_millis())
     }
 
-    /// How long it takes until the server's clock shows this time.
+    /// The duration until the server's clock reaches this time.
     pub(super) fn until(&self, time: Timestamp) -> Duration {
         Duration::from_millis(time.0.saturating_mul(1000).saturating_sub(self.now_millis()))
     }
@@ -85,7 +87,7 @@ impl ServerClock {
         let anchor = *self.anchor.lock().unwrap_or_else(PoisonError::into_inner);
         anchor.map_or(now.local, |anchor| {
             let elapsed = now.instant.duration_since(anchor.moment.instant).as_millis();
-            // The local clock may have been set back, and the other one stands still while the machine sleeps.
+            // The local clock may have been set back, and the other one stops while the machine is suspended.
             let elapsed = u64::try_from(elapsed)
                 .unwrap_or(u64::MAX)
                 .max(now.local.saturating_sub(anchor.moment.local));

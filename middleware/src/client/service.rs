@@ -18,15 +18,15 @@ use super::{
 };
 use crate::response::ResponseBody;
 
-/// How often a request is sent again at most because its token was replaced.
+/// The maximum number of times that a request is sent again because its token was replaced.
 const MAX_RESENDS: u32 = 3;
 
 /// Adds a session's token to requests. See [`client`](super) for the rules.
 ///
 /// # Sending again
 ///
-/// A renewal may replace the token while a request is on its way, and the service then rejects the request. The layer adopts the new
-/// token or renews the session, so that the next request passes. What happens with the rejected one is a choice:
+/// A renewal may replace the token while a request is in flight, and the service then rejects the request. The layer adopts the
+/// new token or renews the session, so that the next request is admitted. The rejected request is handled as configured:
 ///
 /// | layer | bodies | a rejected request |
 /// |---|---|---|
@@ -34,8 +34,8 @@ const MAX_RESENDS: u32 = 3;
 /// | `….resend_cloned()` | `Clone`, such as `Full<Bytes>` | is sent again with the new token |
 /// | `….resend_with(copy)` | those that `copy` copies | is sent again if there is a copy |
 ///
-/// The first is the default because it works with every client, and because a stream cannot be read twice. Sending again is safe: the
-/// service behind the rejection has not seen the request.
+/// The first is the default because it works with every client, and because a stream cannot be read twice. Sending again is
+/// safe: the layer that rejects the request does not forward it to its service.
 #[derive(Debug, Clone)]
 pub struct ClientSessionLayer<C = SendOnce> {
     session: ClientSession,
@@ -123,8 +123,8 @@ where
     type Error = BoxError;
     type Future = ResponseFuture<Self::Response>;
 
-    /// Always ready. The inner service is driven to readiness once there is a token: a request that waits for a renewal must not
-    /// hold the capacity that the renewal needs.
+    /// Always ready. The inner service is driven to readiness after a token is available. A request that waits for a renewal
+    /// must not hold the capacity that the renewal needs.
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
         Poll::Ready(Ok(()))
     }

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{clock::Timestamp, error::ErrorKind, id::SessionId, token::SessionToken};
 
-/// Seconds after the renewal was due. Later than that, a sibling has surely renewed the session, and this process was asleep.
+/// Seconds after the renewal was due. After that, this process was probably suspended, and a sibling has renewed the session.
 const SIBLING_RENEWAL_GRACE: u64 = 30;
 
 /// The session of this process. Clones share it. See [`client`](super) for the rules.
@@ -34,7 +34,8 @@ impl ClientSession {
         self.shared.state.borrow().saved.expires_at
     }
 
-    /// The current token. A renewal that is due starts in the background. Only an expired token makes this method wait for it.
+    /// Returns the current token. A renewal that is due starts in the background. This method waits for it only if the token
+    /// has expired.
     ///
     /// # Errors
     /// When the session is over.
@@ -48,14 +49,14 @@ impl ClientSession {
             let state = self.shared.state.borrow().clone();
             match state.phase {
                 Phase::Over(over) => return Err(over),
-                // The current token is replaced already.
+                // The server has already replaced the current token.
                 Phase::Saving => {
                     self.shared.renewal_finished().await;
                     continue;
                 }
                 _ => {}
             }
-            // The server has refused a renewal as too early: by its clock, the token has not expired.
+            // The server has rejected a renewal as too early: by its clock, the token has not expired.
             let confirmed = waited && state.phase == Phase::Active;
             if self.shared.clock.now() < state.saved.expires_at || confirmed {
                 return Ok(state.saved.token);
@@ -71,7 +72,7 @@ impl ClientSession {
         }
     }
 
-    /// The token, after the renewal if one is due or under way. Use it for work that a renewal must not interrupt.
+    /// Returns the token, after the renewal if one is due or in progress. Use it for work that a renewal must not interrupt.
     ///
     /// # Errors
     /// When the session is over.
@@ -93,8 +94,8 @@ impl ClientSession {
         }
     }
 
-    /// Reloads the storage and uses the session there. Call it after the application has stored a new session. A session that is
-    /// over is tried again.
+    /// Reloads the storage and uses the stored session. Call it after the application has stored a new session. An ended
+    /// session becomes active again.
     ///
     /// # Errors
     /// Those of the storage.
@@ -122,7 +123,7 @@ impl ClientSession {
         if kind == ErrorKind::SessionRevoked {
             self.shared.set_phase(token, Phase::Over(SessionOver::Revoked));
         } else {
-            // Only the session server can tell: the other service may read another store.
+            // Only the session server can confirm this: the other service may read another store.
             self.shared.start_renewal();
             self.shared.renewal_finished().await;
         }
@@ -139,13 +140,13 @@ impl ClientSession {
 }
 
 impl Shared {
-    /// Reloads the storage if a sibling should have renewed the session long ago. The server would take the old token for a stolen
-    /// copy.
+    /// Reloads the storage if a sibling should have renewed the session long ago. The server would treat the old token as a
+    /// stolen copy.
     async fn adopt_renewal_of_sibling(&self) {
         let state = self.state.borrow().clone();
         let overdue = self.clock.now().since(state.saved.renew_after);
         if state.phase == Phase::Active && state.may_renew() && overdue >= SIBLING_RENEWAL_GRACE {
-            // The renewal repeats what fails here.
+            // If the reload fails, the renewal repeats it.
             let _ = self.reload_stored(&state.saved.token).await;
         }
     }

@@ -31,7 +31,7 @@ pub(super) struct Shared {
     /// The time limit of one storage operation.
     pub(super) attempt_timeout: Duration,
     pub(super) state: watch::Sender<State>,
-    /// Counts the handles. Without any, nobody waits for a renewal.
+    /// Counts the handles. Background renewal stops when none is left.
     pub(super) handles: Weak<()>,
 }
 
@@ -45,7 +45,7 @@ pub(super) struct State {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Phase {
-    /// The token can be used, and no renewal is under way.
+    /// The token can be used, and no renewal is in progress.
     Active,
     Renewing,
     /// The server has replaced the token, and the new one is not saved yet.
@@ -64,7 +64,7 @@ impl State {
         }
     }
 
-    /// True if a renewal may start now, due or not.
+    /// True if a renewal may start now, even if it is not due.
     pub(super) fn may_renew(&self) -> bool {
         matches!(self.phase, Phase::Active | Phase::LastToken)
             && self.renewal_not_before.is_none_or(|time| time <= Instant::now())
@@ -92,7 +92,7 @@ impl Shared {
         let _ = state.wait_for(finished).await;
     }
 
-    /// Replaces `token` by a stored session with another token. Does nothing if `token` is no longer in use.
+    /// Replaces `token` with a stored session that has another token. Does nothing if `token` is no longer in use.
     pub(super) fn adopt(&self, token: &SessionToken, saved: SavedSession) {
         if let Some(times) = TokenTimes::read(&saved.token) {
             self.clock.advance_to(times.issued_at);
@@ -128,7 +128,7 @@ impl Shared {
         });
     }
 
-    /// Tries a session again that is over.
+    /// Makes an ended session active again, so that it is tried once more.
     pub(super) fn reactivate(&self, token: &SessionToken) {
         self.state.send_if_modified(|state| {
             let over = matches!(state.phase, Phase::Over(_)) && state.saved.token == *token;

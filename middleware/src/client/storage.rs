@@ -12,8 +12,8 @@ use crate::{clock::Timestamp, id::SessionId, session::IdempotencyKey, token::Ses
 
 /// A session as its agent stores it.
 ///
-/// Its JSON form is the server's answer to `POST /v1/sessions`. A `pendingKey` is added while a renewal is under way, and other
-/// members are ignored. It contains the token: store it where nobody else can read it.
+/// Its JSON form is the server's response to `POST /v1/sessions`. A `pendingKey` is added while a renewal is in progress, and
+/// other members are ignored. It contains the token: store it where only the agent can read it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
@@ -27,7 +27,7 @@ pub struct SavedSession {
     pub expires_at: Timestamp,
     /// When the agent should renew the session.
     pub renew_after: Timestamp,
-    /// The idempotency key of the renewal that is under way.
+    /// The idempotency key of the renewal that is in progress.
     #[serde(
         default,
         skip_serializing_if = "Option::is_none",
@@ -87,8 +87,9 @@ pub trait SessionStorage: Send + Sync + 'static {
         next: &SavedSession,
     ) -> impl Future<Output = Result<SavedSession, BoxError>> + Send;
 
-    /// Finds out whether [`replace`](Self::replace) can work, and leaves the stored session as it is.
-    /// [`ClientSessionBuilder::open`](super::ClientSessionBuilder::open) calls it once. By default it checks nothing.
+    /// Checks that [`replace`](Self::replace) can succeed, without a change of the stored session.
+    /// [`ClientSessionBuilder::open`](super::ClientSessionBuilder::open) calls it once. The default implementation checks
+    /// nothing.
     fn check(&self) -> impl Future<Output = Result<(), BoxError>> + Send {
         async { Ok(()) }
     }

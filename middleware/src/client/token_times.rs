@@ -10,7 +10,7 @@ use crate::{clock::Timestamp, token::SessionToken};
 const HEADER: &str = "v4.public.";
 const SIGNATURE_LEN: usize = 64;
 
-/// `iat` and `exp` of a token. They are not verified: use them for scheduling and for nothing else.
+/// `iat` and `exp` of a token. They are not verified: use them only for scheduling.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct TokenTimes {
     pub(super) issued_at: Timestamp,
@@ -36,7 +36,7 @@ impl TokenTimes {
         })
     }
 
-    /// When half of the token's lifetime has passed, rounded up to a whole second. The server renews from then on.
+    /// The time at which half of the token's lifetime has passed, rounded up to a whole second. The server renews from then on.
     pub(super) const fn renewable_from(&self) -> Timestamp {
         let lifetime = self.expires_at.since(self.issued_at);
         self.issued_at.plus(lifetime.div_ceil(2))

@@ -29,7 +29,7 @@ struct CreateAgent {
     name: Option<String>,
 }
 
-/// Registers an agent. A repetition has the same answer. Another name for the same id is an error.
+/// Registers an agent. A repetition has the same response. Another name for the same id is an error.
 pub(super) async fn create<S, B>(state: &State<S>, parts: &Parts, body: B) -> Answer
 where
     S: SessionStore + AgentStore,

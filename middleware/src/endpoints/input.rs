@@ -1,4 +1,4 @@
-//! Parsing requests: bodies, queries, ids. Every mistake is reported with its place.
+//! Parsing requests: bodies, queries, ids. Every mistake is reported with its path.
 
 use std::{collections::BTreeMap, str::FromStr};
 

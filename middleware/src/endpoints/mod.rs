@@ -9,8 +9,8 @@
 //! | `GET /healthz`, `GET /readyz` | none |
 //!
 //! Mount it in axum with `fallback_service` or, under a prefix, with `nest_service`; in hyper through
-//! `hyper_util::service::TowerToHyperService`; in tonic through its axum router. It answers every request, an unknown path with a
-//! 404. The server around it bounds time and connections; a body is limited to 64 KiB here.
+//! `hyper_util::service::TowerToHyperService`; in tonic through its axum router. It answers every request, and an unknown path
+//! with a 404. It limits a body to 64 KiB. The server must limit time and connections.
 
 mod agents;
 mod date;
@@ -113,7 +113,7 @@ where
     }
 }
 
-/// Finds the route and sends the request through the layer that the route demands.
+/// Finds the route and sends the request through the layer that the route requires.
 async fn authenticate<S, B>(
     state: Arc<State<S>>,
     mut request: Request<B>,
@@ -213,7 +213,7 @@ where
     }
 }
 
-/// An extension that routing or a layer added. If it is missing, the wiring has a bug.
+/// An extension that routing or a layer added. If it is missing, a layer is missing or in the wrong order.
 fn extension<T: Send + Sync + 'static>(parts: &Parts) -> Result<&T, AuthError> {
     parts.extensions.get().ok_or_else(|| {
         AuthError::new(ErrorKind::InternalError).with_internal_cause(MissingExtension(type_name::<T>()))

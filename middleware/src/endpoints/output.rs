@@ -22,8 +22,8 @@ pub(super) fn json(status: StatusCode, value: &impl Serialize) -> Answer {
     Ok(response)
 }
 
-/// A page of a list. A `Link` header (RFC 8288) leads to the next page. Its target is a query, relative to the request, so that it
-/// holds under any prefix.
+/// A page of a list. A `Link` header (RFC 8288) refers to the next page. Its target is a query, relative to the request, so it
+/// is right under any prefix.
 pub(super) fn page(items: &impl Serialize, next: Option<&str>) -> Answer {
     let mut response = json(StatusCode::OK, items)?;
     if let Some(next) = next

@@ -30,8 +30,8 @@ pub(super) fn get(own: &AuthenticatedSession) -> Answer {
     output::json(StatusCode::OK, &SessionBody::of_caller(own))
 }
 
-/// Revokes the session. Only its current token can do that: a worker that still holds the token before it must not end the session
-/// of the others.
+/// Revokes the session. This needs the current token: a worker that still holds the previous token must not end the session of
+/// the others.
 pub(super) async fn revoke<S: SessionStore + AgentStore>(
     state: &State<S>,
     own: &AuthenticatedSession,

@@ -11,7 +11,7 @@ const MAX_LIMIT: usize = 500;
 /// How many empty pages one request skips.
 const MAX_EMPTY_PAGES: usize = 8;
 
-/// The page that a request asks for.
+/// The page that a request selects.
 pub(super) struct Paging<C> {
     pub(super) request: PageRequest<C>,
 }

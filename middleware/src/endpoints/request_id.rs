@@ -7,7 +7,7 @@ use crate::response::X_REQUEST_ID;
 /// The longest request id that is accepted from a client, in bytes.
 const MAX_LEN: usize = 128;
 
-/// Keeps the request's id if it is one visible word of at most 128 bytes. Otherwise sets a random UUID.
+/// Keeps the request's id if it is 1 to 128 visible ASCII characters without spaces. Otherwise sets a random UUID.
 pub(super) fn ensure(headers: &mut HeaderMap) -> Option<HeaderValue> {
     let mut ids = headers.get_all(X_REQUEST_ID).iter();
     let sent = match (ids.next(), ids.next()) {

@@ -1,4 +1,4 @@
-//! The table of routes: method and path to an endpoint and the authentication that it demands.
+//! The table of routes. Each method and path has an endpoint and the authentication that it requires.
 
 use std::sync::LazyLock;
 
@@ -24,7 +24,7 @@ pub(super) enum Endpoint {
     Ready,
 }
 
-/// The authentication that an endpoint demands.
+/// The authentication that an endpoint requires.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Access {
     /// None.
@@ -33,9 +33,9 @@ pub(super) enum Access {
     Admin,
     /// The current token of a session.
     Session,
-    /// The same, always checked against the store: for endpoints that change something.
+    /// The same, always checked by a read from the store: for endpoints that change something.
     StrictSession,
-    /// A token of a session that is not revoked, for its renewal.
+    /// A token of an unrevoked session, for its renewal.
     Renewal,
 }
 
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn only_health_checks_are_open() {
+    fn only_health_checks_are_public() {
         for (_, path, access, _) in ROUTES {
             let health = matches!(*path, "/healthz" | "/readyz");
             assert_eq!(*access == Access::Public, health, "{path}");

@@ -8,7 +8,8 @@ use crate::{
     store::SessionStore,
 };
 
-/// Everything that the endpoints need. A [`SessionAuthority`](crate::SessionAuthority) makes it, so that the parts agree.
+/// Everything that the endpoints need. A [`SessionAuthority`](crate::SessionAuthority) makes it, so that all parts have one
+/// configuration.
 pub(crate) struct State<S: SessionStore> {
     pub(crate) admin: MasterAuthLayer,
     pub(crate) session: SessionAuthLayer<S>,

@@ -70,7 +70,7 @@ impl Position {
         let step = 1 + random % (1 << STEP_BITS);
         let counter = self.counter + step;
         match (clock_advanced || order_restarts, counter < 1 << COUNTER_BITS) {
-            // The counter continues, rather than restarts: a clock at an earlier time may return to this millisecond.
+            // The counter continues: a clock that was set back can reach this millisecond again.
             (true, true) => Self { millis: now, counter },
             (true, false) => Self::seeded(now, random),
             (false, true) => Self { counter, ..self },

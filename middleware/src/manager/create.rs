@@ -12,8 +12,8 @@ impl<S: SessionStore, D: AgentDirectory> SessionManager<S, D> {
     /// Creates a session and issues its first token.
     ///
     /// # Errors
-    /// `ValidationFailed`, `AgentNotFound`, `SessionLimitExceeded`, `StoreUnavailable`, `InternalError`. After `StoreUnavailable`
-    /// the store may hold a session whose token nobody has. The store revokes it as soon as it can.
+    /// `ValidationFailed`, `AgentNotFound`, `SessionLimitExceeded`, `StoreUnavailable`, `InternalError`. After
+    /// `StoreUnavailable` the store may hold a session whose token was never delivered. The store revokes it as soon as it can.
     pub async fn create(&self, request: CreateSession) -> Result<IssuedSession, AuthError> {
         let now_millis = self.clock.now_millis();
         let now = Timestamp::from_millis(now_millis);

@@ -19,10 +19,10 @@ use crate::{
 
 /// Creates, renews, revokes and lists sessions, over any store, any agent directory and any clock.
 ///
-/// [`SessionAuthority`](crate::SessionAuthority) makes a manager that agrees with its layers. The feature `endpoints` has the whole
-/// HTTP API on top of it. For endpoints of your own: put those for administrators behind
-/// [`MasterAuthLayer`](crate::master_auth::MasterAuthLayer) and the renewal behind [`RenewalLayer`](crate::session_auth::RenewalLayer),
-/// which puts a [`PresentedSession`](crate::session_auth::PresentedSession) into the request's extensions for [`renew`](Self::renew).
+/// [`SessionAuthority`](crate::SessionAuthority) makes a manager with the configuration of its layers. The feature `endpoints`
+/// has the whole HTTP API on top of it.
+///
+/// For your own endpoints, put those of the administrator behind [`MasterAuthLayer`](crate::master_auth::MasterAuthLayer). Put the renewal behind [`RenewalLayer`](crate::session_auth::RenewalLayer). It adds a [`PresentedSession`](crate::session_auth::PresentedSession) to the request's extensions, for [`renew`](Self::renew).
 ///
 /// A session is created only for an agent that the [directory](AgentDirectory) contains: by default, an agent registered in the
 /// store.
@@ -63,7 +63,7 @@ pub struct SessionManager<S, D = RegisteredAgents<S>> {
 pub struct IssuedSession {
     /// The session.
     pub record: SessionRecord,
-    /// The token for the agent. No store keeps it.
+    /// The token for the agent. A store keeps only its hash.
     pub token: SessionToken,
     /// The time at which the agent should renew the session: see [`renew_after`](crate::session::decide::renew_after).
     pub renew_after: Timestamp,

@@ -7,7 +7,7 @@ use crate::{
 };
 
 impl<S: SessionStore, D: AgentDirectory> SessionManager<S, D> {
-    /// Returns a session, a revoked one too.
+    /// Returns a session, even if it is revoked.
     ///
     /// # Errors
     /// `SessionNotFound`, `StoreUnavailable`.

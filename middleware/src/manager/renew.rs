@@ -13,13 +13,12 @@ use crate::{
 };
 
 impl<S: SessionStore, D: AgentDirectory> SessionManager<S, D> {
-    /// Renews the session that a [`RenewalLayer`](crate::session_auth::RenewalLayer) presents: a new token replaces the presented
-    /// one, which is rejected at once (except for its
-    /// [overlap](crate::session::ReplacedTokenPolicy::previous_token_overlap)).
+    /// Renews the session of a `PresentedSession`. A new token replaces the presented one. The old token is rejected at once,
+    /// or after its [overlap](crate::session::ReplacedTokenPolicy::previous_token_overlap).
     ///
-    /// With an idempotency key, the renewal can be repeated within the
-    /// [retry window](crate::session::ReplacedTokenPolicy::retry_window): the same old token and key give the same new token, byte for
-    /// byte. The page [`renewal`](crate::renewal) has the details.
+    /// With an idempotency key, the renewal can be repeated within the [retry
+    /// window](crate::session::ReplacedTokenPolicy::retry_window): the same old token and key return the same new token, byte
+    /// for byte. The page [`renewal`](crate::renewal) has the details.
     ///
     /// # Errors
     /// Those of [`decide::renew`], `SessionNotFound`, `StoreUnavailable`, `InternalError`. After `StoreUnavailable` the token may have
@@ -53,7 +52,7 @@ impl<S: SessionStore, D: AgentDirectory> SessionManager<S, D> {
         match self.swap(current, record, now).await? {
             Swap::Done(record) => Ok(IssuedSession::new(record, fresh)),
             Swap::NotFound => Err(AuthError::for_token(ErrorKind::SessionNotFound)),
-            // Another renewal with this token was first: perhaps the same request, sent twice.
+            // Another renewal with this token was first. It may be the same request, sent twice.
             Swap::Lost(record) => match decide::renew(&record, token, key, now) {
                 Ok(RenewalDecision::Repeat(claims)) => self.repeat(&record, &claims),
                 _ => Err(ErrorKind::SessionRenewalMismatch.into()),
@@ -61,8 +60,8 @@ impl<S: SessionStore, D: AgentDirectory> SessionManager<S, D> {
         }
     }
 
-    /// Replaces the current token of a session by a new one, for an administrator. The old token is rejected at once, without an
-    /// overlap. The renewal count and the expiry stay as they are. The session's last renewal cannot be repeated any more.
+    /// Replaces the current token of a session with a new one, for an administrator. The old token is rejected at once, without
+    /// an overlap. The renewal count and the expiry stay as they are. The session's last renewal can no longer be repeated.
     ///
     /// # Errors
     /// `SessionNotFound`, `SessionRevoked`, `SessionAbsoluteLifetimeExceeded`, `TokenExpired`, `StoreUnavailable`,
@@ -118,10 +117,10 @@ impl<S: SessionStore, D: AgentDirectory> SessionManager<S, D> {
     }
 }
 
-/// No key of this process gives the token of the record.
+/// No configured key reproduces the token in the record.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "the renewal of session {0} cannot be repeated: its signing key is not configured any more, or prefix, issuer or audience \
+    "the renewal of session {0} cannot be repeated: its signing key is no longer configured, or prefix, issuer or audience \
      were changed"
 )]
 struct CannotRepeat(SessionId);
@@ -129,7 +128,7 @@ struct CannotRepeat(SessionId);
 /// The outcome of a compare-and-swap.
 enum Swap {
     Done(SessionRecord),
-    /// Another change was first. This is the record after it.
+    /// Another change was first. Contains the record after that change.
     Lost(SessionRecord),
     NotFound,
 }

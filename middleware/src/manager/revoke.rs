@@ -6,7 +6,7 @@ use crate::{
 };
 
 impl<S: SessionStore, D: AgentDirectory> SessionManager<S, D> {
-    /// Revokes a session: its token is rejected from the next request on. A repetition changes nothing.
+    /// Revokes a session: its token is rejected from the next request on. A repetition has no effect.
     ///
     /// # Errors
     /// `SessionNotFound`, `StoreUnavailable`.
@@ -19,7 +19,7 @@ impl<S: SessionStore, D: AgentDirectory> SessionManager<S, D> {
     }
 
     /// Revokes all sessions of an agent in one step and returns how many were active. This also works for an agent that the
-    /// directory does not contain any more.
+    /// directory no longer contains.
     ///
     /// # Errors
     /// `AgentNotFound` if there were no sessions and the directory does not contain the agent; `StoreUnavailable`.

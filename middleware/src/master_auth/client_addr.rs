@@ -18,7 +18,7 @@ use super::TrustedProxies;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ClientAddr(pub IpAddr);
 
-/// Sets the [`ClientAddr`] of each request. It belongs outside of [`MasterAuthLayer`](super::MasterAuthLayer).
+/// Sets the [`ClientAddr`] of each request. Place it outside of [`MasterAuthLayer`](super::MasterAuthLayer).
 ///
 /// # hyper
 ///
@@ -62,7 +62,8 @@ pub struct ClientAddr(pub IpAddr);
 /// # Behind a proxy
 ///
 /// The peer of the connection is then the proxy. [`trusted_proxies`](Self::trusted_proxies) takes the client's address from
-/// `X-Forwarded-For`. Without it all clients share the proxy's address, and wrong passwords of one lock out all of them.
+/// `X-Forwarded-For`. Otherwise all clients share the proxy's address, and wrong passwords from one client lock out all
+/// clients.
 #[derive(Clone)]
 pub struct ClientAddrLayer {
     peer: Peer,

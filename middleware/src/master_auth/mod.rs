@@ -13,12 +13,12 @@
 //! # Lockout
 //!
 //! Five failures in a row lock an address for one second. Each further failure doubles the lock, up to five minutes. IPv6
-//! addresses are counted by their /64 network. A failure never counts against another address, so a stranger cannot lock out an
-//! administrator at another address.
+//! addresses are counted by their /64 network. A failure never counts against another address. So an attacker cannot lock out
+//! an administrator at another address.
 //!
 //! **The lockout needs the client's address.** The layer reads it from the [`ClientAddr`] extension of the request, which
-//! [`ClientAddrLayer`] sets. For a request without that extension, rules 2 and 5 lock nobody: a shared lock would lock out
-//! everybody. The number of Argon2 computations at once is then the only limit for guessing. The layer and its clones log one
+//! [`ClientAddrLayer`] sets. For a request without that extension, rules 2 and 5 lock no address: a shared lock would lock out
+//! all clients. The number of Argon2 computations at once is then the only limit for guessing. The layer and its clones log one
 //! warning for the first such request.
 //!
 //! Behind a proxy, configure [`ClientAddrLayer::trusted_proxies`]. Otherwise all clients share the proxy's address.

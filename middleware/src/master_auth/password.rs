@@ -1,4 +1,4 @@
-//! Verifies the master password, and bounds the cost of wrong ones.
+//! Verifies the master password, and limits the cost of wrong ones.
 
 use std::{
     net::IpAddr,
@@ -23,7 +23,7 @@ use crate::{
 
 /// Seconds for which a verified password is admitted without Argon2.
 const CACHE_SECONDS: u64 = 60;
-/// Number of Argon2 computations at once. Each one takes a processor and many megabytes of memory.
+/// Number of Argon2 computations at once. Each one uses one core and many megabytes of memory.
 const PERMITS: usize = 2;
 
 /// The error of a text that is not a complete Argon2id PHC string. It does not contain the text.
@@ -131,8 +131,8 @@ impl MasterPassword {
         if let Precheck::Verified = self.precheck(&password, client)? {
             return Ok(());
         }
-        // The task owns the permit and counts the failure, so a cancelled request neither frees the permit early nor escapes
-        // the count.
+        // The task owns the permit and counts the failure, so a cancelled request does not free the permit early, and its
+        // failure is counted.
         let verified = tokio::task::spawn_blocking(move || {
             let _permit = permit;
             self.run_argon2(&password, client)

@@ -1,6 +1,6 @@
-//! Answers to rejected requests, and the body type of the layers' responses.
+//! Responses to rejected requests, and the body type of the layers' responses.
 //!
-//! A rejected request is answered with a problem document (RFC 9457), a gRPC request with a gRPC status: see
+//! The response to a rejected request is a problem document (RFC 9457). For a gRPC request it is a gRPC status. See
 //! [`problem_response`] and [`grpc_response`].
 
 mod body;

@@ -14,7 +14,7 @@ use crate::{
     token::Claims,
 };
 
-/// A session that was renewed at `NOW` from the token of `claims()`, without any grace.
+/// A session that was renewed at `NOW` from the token of `claims()`, without retry window and overlap.
 fn renewed(on_reuse: OnReuse) -> SessionRecord {
     let mut record = record(&Claims {
         generation: 1,

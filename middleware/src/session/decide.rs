@@ -1,8 +1,8 @@
 //! The safety checks, each of them once: pure functions of (record, token, now).
 //!
 //! [`SessionAuthLayer`](crate::SessionAuthLayer) calls [`admit`], [`RenewalLayer`](crate::session_auth::RenewalLayer) calls
-//! [`check_session`], and [`SessionManager`](crate::SessionManager) calls [`renew`] and [`rotate`]. They are public for layers and
-//! managers that others build.
+//! [`check_session`], and [`SessionManager`](crate::SessionManager) calls [`renew`] and [`rotate`]. They are public for your
+//! own layers and managers.
 
 mod access;
 mod renewal;
@@ -26,12 +26,12 @@ use crate::{
 #[error("{kind}")]
 #[non_exhaustive]
 pub struct Rejection {
-    /// The kind of error that the client is told.
+    /// The kind of error that the client receives.
     pub kind: ErrorKind,
-    /// Seconds until a renewal is granted, for `RenewalTooEarly`.
+    /// Seconds until a renewal is possible, for `RenewalTooEarly`.
     pub retry_after: Option<u64>,
     /// The security event that the token reveals. [`SecurityEvents::handle`](crate::security::SecurityEvents::handle) counts it
-    /// and revokes the session where the record says so.
+    /// and revokes the session if its record requires it.
     pub event: Option<SecurityEvent>,
 }
 
@@ -39,7 +39,7 @@ pub struct Rejection {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SecurityEvent {
-    /// A token was presented that a renewal replaced long ago: somebody holds a copy of it.
+    /// A token was presented that a renewal replaced long ago: the token was probably copied.
     TokenReuse,
     /// A token of a later generation than the record was presented: the store has lost writes.
     StateLost,
@@ -70,7 +70,7 @@ impl Rejection {
 
 /// Checks that the session of a token is not revoked and belongs to the token's agent.
 ///
-/// This check alone does not admit a request: it looks neither at the token's expiry nor at whether the token is the current one.
+/// This check alone does not admit a request. It does not check the token's expiry, or that the token is the current one.
 ///
 /// # Errors
 /// `SessionRevoked`, `InvalidToken` (the token names another agent).
@@ -86,8 +86,8 @@ pub fn check_session(record: &SessionRecord, token: &VerifiedToken) -> Result<()
 
 /// Rejects a token that is not the current one: with `kind`, or with `SessionStateLost` if its generation is ahead of the record.
 ///
-/// These replaced tokens are no security event: an expired one; the last one within its grace, since it lost a race or an answer;
-/// and those from before a rotation, since a rotation does not reach their holder.
+/// These replaced tokens are no security event: an expired one; the previous one within its retry window or overlap, since it
+/// lost a race or a response; and those from before a rotation, since their holder does not receive the new token.
 fn reject_replaced(
     record: &SessionRecord,
     token: &VerifiedToken,

@@ -21,7 +21,7 @@ pub struct InvalidIdempotencyKey;
 
 /// The idempotency key of a renewal (header `Idempotency-Key`, draft-ietf-httpapi-idempotency-key-header).
 ///
-/// A renewal whose answer was lost can be repeated with the same key and token. Both together are a secret: use a random key.
+/// A renewal whose response was lost can be repeated with the same key and token. Both together are a secret: use a random key.
 /// `Debug` redacts it.
 #[derive(Clone, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
@@ -38,7 +38,7 @@ impl IdempotencyKey {
         Ok(Self(uuid::Uuid::from_bytes(random).simple().to_string()))
     }
 
-    /// The key in the headers of a request, if there is one.
+    /// Returns the key in the headers of a request, if it has one.
     ///
     /// # Errors
     /// `ValidationFailed` if the value is not a key, or there are several.
@@ -94,13 +94,13 @@ impl fmt::Debug for IdempotencyKey {
 }
 
 secret_hash! {
-    /// The proof that a request repeats a renewal: SHA-256 over the hash of the replaced token, the hash of the new token, and the
+    /// Proves that a request repeats a renewal: SHA-256 over the hash of the replaced token, the hash of the new token, and the
     /// idempotency key. A store keeps this hash and never the key.
     RetryHash
 }
 
 impl RetryHash {
-    /// The hash of a renewal with `key` that replaced the token `old` by `new`.
+    /// The hash of a renewal with `key` that replaced the token `old` with `new`.
     #[must_use]
     pub fn of(old: &TokenHash, new: &TokenHash, key: &IdempotencyKey) -> Self {
         let digest = Sha256::new()

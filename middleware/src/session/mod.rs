@@ -1,6 +1,6 @@
 //! Sessions: the record, the policies, and the pure decisions about them.
 //!
-//! Nothing in this module waits, reads a clock or calls a store. Every rule is a function of (record, token, now).
+//! No function in this module waits, reads a clock or calls a store. Every rule is a function of (record, token, now).
 
 mod constraints;
 pub mod decide;

@@ -30,13 +30,13 @@ pub struct SessionPolicy {
     pub min_ttl: u64,
     /// The longest lifetime that a request may name: 604,800.
     pub max_ttl: u64,
-    /// How many renewals a session may have: 30. A request may ask for fewer.
+    /// The maximum number of renewals of a session: 30. A request may set a lower one.
     pub max_renewals: u32,
-    /// The longest life of a session, counted from its creation: 2,592,000 (30 days). A request may ask for less.
+    /// The maximum lifetime of a session, counted from its creation: 2,592,000 (30 days). A request may set a shorter one.
     pub absolute_lifetime: u64,
-    /// How many active sessions an agent may have: 5.
+    /// The maximum number of active sessions of an agent: 5.
     pub max_sessions_per_agent: u32,
-    /// The reaction to a request for one session more: [`OnSessionLimit::Refuse`].
+    /// The reaction to a request for another session at that maximum: [`OnSessionLimit::Refuse`].
     pub on_session_limit: OnSessionLimit,
     /// The rules for replaced tokens.
     pub replaced_tokens: ReplacedTokenPolicy,
@@ -49,11 +49,11 @@ pub struct SessionPolicy {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum OnSessionLimit {
-    /// The request is refused with `SESSION_LIMIT_EXCEEDED`.
+    /// The request is rejected with `SESSION_LIMIT_EXCEEDED`.
     #[default]
     Refuse,
-    /// The session that was renewed or created the longest ago is revoked in the same atomic step. An agent that lost its token
-    /// is therefore never locked out.
+    /// The least recently renewed or created session is revoked in the same atomic step. An agent that lost its token is
+    /// therefore never locked out.
     EvictOldest,
 }
 
@@ -83,7 +83,7 @@ pub struct CreateSession {
     pub ttl: Option<u64>,
     /// How many renewals the session may have.
     pub max_renewals: Option<u32>,
-    /// The longest life of the session, in seconds from now.
+    /// The maximum lifetime of the session, in seconds from now.
     pub absolute_lifetime: Option<u64>,
     /// The limits that the application enforces.
     pub constraints: Option<Constraints>,
@@ -116,7 +116,7 @@ pub struct SessionLimits {
 }
 
 impl SessionLimits {
-    /// Limits without a policy behind them.
+    /// Limits that no policy has checked.
     #[must_use]
     pub const fn new(ttl: u64, max_renewals: u32, absolute_expires_at: Timestamp) -> Self {
         Self {
@@ -127,7 +127,7 @@ impl SessionLimits {
     }
 }
 
-/// A policy that contradicts itself.
+/// A policy that is inconsistent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{field} {problem}")]
 #[non_exhaustive]
@@ -142,7 +142,7 @@ impl SessionPolicy {
     /// Checks that the policy can grant a session.
     ///
     /// # Errors
-    /// The first field that contradicts the others, or that allows no session.
+    /// The first field that is inconsistent with the others, or that allows no session.
     pub fn check(&self) -> Result<(), InvalidPolicy> {
         let replaced = &self.replaced_tokens;
         let rules = [

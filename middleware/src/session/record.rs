@@ -1,4 +1,4 @@
-//! The record of a session: everything that a store keeps of it.
+//! The record of a session, as a store keeps it.
 
 use serde::Serialize;
 
@@ -15,9 +15,9 @@ use crate::{
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SessionRecord {
-    /// The session.
+    /// The session's id.
     pub id: SessionId,
-    /// The agent that the session was granted to.
+    /// The agent's id.
     pub agent_id: AgentId,
     /// The hash of the current token.
     pub token_hash: TokenHash,
@@ -49,9 +49,9 @@ pub struct LastRenewal {
     pub count: u32,
     /// The rules for the replaced token, as they were at this renewal.
     pub replaced: ReplacedTokenPolicy,
-    /// The hash of the replaced token, while the rules admit it for some time.
+    /// The hash of the replaced token, if it has an overlap.
     pub previous_token_hash: Option<TokenHash>,
-    /// The proof that a repetition must give, if the renewal had an idempotency key.
+    /// The hash that a repetition must match, if the renewal had an idempotency key.
     pub retry_hash: Option<RetryHash>,
 }
 
@@ -62,7 +62,7 @@ pub struct LastRenewal {
 pub enum SessionStatus {
     /// The current token is admitted.
     Active,
-    /// The current token has expired. It cannot be renewed any more.
+    /// The current token has expired. It can no longer be renewed.
     Expired,
     /// The session was revoked.
     Revoked,
@@ -136,7 +136,7 @@ impl SessionRecord {
 }
 
 impl LastRenewal {
-    /// A renewal that keeps nothing of the replaced token.
+    /// A renewal without the hashes of a replaced token.
     #[must_use]
     pub const fn new(at: Timestamp, count: u32, replaced: ReplacedTokenPolicy) -> Self {
         Self {
@@ -148,13 +148,13 @@ impl LastRenewal {
         }
     }
 
-    /// The time from which the renewal cannot be repeated.
+    /// The end of the retry window.
     #[must_use]
     pub const fn retry_until(&self) -> Timestamp {
         self.at.plus(self.replaced.retry_window)
     }
 
-    /// The time from which the replaced token is not admitted.
+    /// The end of the overlap.
     #[must_use]
     pub const fn previous_token_until(&self) -> Timestamp {
         self.at.plus(self.replaced.previous_token_overlap)

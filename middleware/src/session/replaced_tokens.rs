@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 /// The rules for a token that a renewal has replaced. Times are in seconds.
 ///
 /// The manager writes these rules into the session's record with each renewal. A change of the policy therefore applies to a
-/// session from its next renewal on, and a layer needs no policy of its own.
+/// session from its next renewal on, and a layer needs no policy.
 ///
 /// ```
 /// use tower_session_auth::session::{OnReuse, ReplacedTokenPolicy};
@@ -20,9 +20,9 @@ pub struct ReplacedTokenPolicy {
     /// How long a renewal can be repeated with the same token and [`IdempotencyKey`](super::IdempotencyKey): 60. 0 turns
     /// repetitions off.
     pub retry_window: u64,
-    /// How long the replaced token is still admitted to the API: 0.
+    /// How long the previous token is still admitted to the API: 0.
     pub previous_token_overlap: u64,
-    /// The reaction to a replaced token that is presented after both times: [`OnReuse::Reject`].
+    /// The reaction to a replaced token that is presented after the retry window and the overlap: [`OnReuse::Reject`].
     pub on_reuse: OnReuse,
 }
 
@@ -47,7 +47,7 @@ impl ReplacedTokenPolicy {
     }
 }
 
-/// The reaction to the reuse of a replaced token: somebody holds a copy of it (RFC 9700, section 4.14.2).
+/// The reaction to the reuse of a replaced token: the token was probably copied (RFC 9700, section 4.14.2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]

@@ -50,7 +50,7 @@ pub(super) enum FirstStep<St: SessionStore> {
 }
 
 impl<St: SessionStore> SessionAuthConfig<St> {
-    /// Looks into the near cache, if the layer has one. A cached record can only admit a request.
+    /// Looks up the near cache, if the layer has one. A cached record can only admit a request.
     pub(super) fn first_step(self: &Arc<Self>, token: VerifiedToken) -> FirstStep<St> {
         let id = token.claims().session_id;
         let read = match &self.cache {

@@ -27,7 +27,7 @@ pub(super) struct SessionAuthConfig<St: SessionStore> {
     pub(super) rejections: Rejections,
 }
 
-/// An alias, since `derive(Clone)` would demand `St::Read: Clone` for the type itself.
+/// An alias, since `derive(Clone)` would require `St::Read: Clone` for the type itself.
 type Cache<St> = Arc<dyn RecordCache<<St as SessionStore>::Read>>;
 
 /// The near cache of a store, without the store's type.
@@ -49,7 +49,7 @@ impl<St: CachedStore> RecordCache<St::Read> for St {
     }
 }
 
-/// The freshness of the session record behind a decision: a configuration value.
+/// How fresh the session record behind a decision must be.
 ///
 /// [`SessionAuthLayer::new`](super::SessionAuthLayer::new) makes a strict layer,
 /// [`SessionAuthLayer::bounded`](super::SessionAuthLayer::bounded) a bounded one.
@@ -62,8 +62,8 @@ pub enum Freshness {
     Strict,
     /// A cached record can admit a request without I/O. Every rejection is confirmed by a read.
     ///
-    /// The store pushes invalidations. While it cannot, a revoked or replaced token may be admitted until the store's bound has
-    /// passed; then every request reads the store. A change through the same store, or a clone of it, applies at once.
+    /// The store pushes invalidations. If it cannot, a revoked or replaced token may be admitted until the store's bound has
+    /// passed. After that, every request reads the store. A change through the same store, or a clone of it, applies at once.
     Bounded,
 }
 

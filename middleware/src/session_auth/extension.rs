@@ -15,9 +15,9 @@ use crate::{
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct AuthenticatedSession {
-    /// The session.
+    /// The session's id.
     pub session_id: SessionId,
-    /// The agent that the session was granted to.
+    /// The agent's id.
     pub agent_id: AgentId,
     /// How many times the session's token was replaced.
     pub generation: u32,
@@ -33,14 +33,14 @@ pub struct AuthenticatedSession {
     pub max_renewals: u32,
     /// When the session was renewed last.
     pub last_renewed_at: Option<Timestamp>,
-    /// Whether the token is not the current one but the one before it, which is admitted for some time after a renewal. The inner
-    /// service can reject such a request where only the current token should do.
+    /// True for the previous token, which is admitted within its overlap. The inner service can reject such a request if it
+    /// requires the current token.
     pub previous_token: bool,
     /// The limits that the inner service enforces.
     pub constraints: Option<Constraints>,
 }
 
-/// A verified token and its session, which is not revoked. It is not known whether the token is the current one.
+/// A verified token and its session, which is not revoked. The token may be a replaced one.
 ///
 /// A [`RenewalLayer`](super::RenewalLayer) makes it for [`SessionManager::renew`](crate::SessionManager::renew). It does not authorize
 /// any other use.

@@ -16,8 +16,8 @@ use crate::{
 
 /// Admits requests that carry the current token of an active session. See [`session_auth`](crate::session_auth) for the rules.
 ///
-/// [`SessionAuthority`](crate::SessionAuthority) makes a layer that agrees with the manager of the sessions. A service that only
-/// verifies makes its own, from public keys:
+/// [`SessionAuthority`](crate::SessionAuthority) makes a layer with the configuration of its manager. A service that only
+/// verifies makes its own layer, from public keys:
 ///
 /// ```
 /// use http::{Request, Response};
@@ -62,8 +62,8 @@ impl<St: SessionStore> SessionAuthLayer<St> {
         }
     }
 
-    /// Also admits requests without a token. They reach the inner service without an [`AuthenticatedSession`](super::AuthenticatedSession).
-    /// A request with an invalid token is rejected as before.
+    /// Also admits requests without a token. They reach the inner service without an
+    /// [`AuthenticatedSession`](super::AuthenticatedSession). A request with an invalid token is still rejected.
     #[must_use]
     pub fn optional(mut self) -> Self {
         Arc::make_mut(&mut self.config).optional = true;
@@ -108,9 +108,9 @@ impl<St: SessionStore> SessionAuthLayer<St> {
         self
     }
 
-    /// Answers rejected requests with another response than the default one. The error is added to its extensions.
+    /// Sets the function that builds the response to a rejected request. The error is added to the response's extensions.
     ///
-    /// [`problem_response`](crate::response::problem_response) makes the default one, to start from.
+    /// By default, [`problem_response`](crate::response::problem_response) builds it.
     #[must_use]
     pub fn on_rejection(
         mut self,

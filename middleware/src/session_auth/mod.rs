@@ -12,16 +12,16 @@
 //! 5. The session is not revoked. Else `SESSION_REVOKED`. It belongs to the token's agent. Else `INVALID_TOKEN`.
 //! 6. The token has not expired. Else `TOKEN_EXPIRED`. If the token has a `nbf` claim, that time has come. Else
 //!    `INVALID_TOKEN`. (No token of this crate has one.)
-//! 7. The token is the current one of the session, or the one before it within its
-//!    [overlap](crate::session::ReplacedTokenPolicy::previous_token_overlap). Else `TOKEN_SUPERSEDED`, or `SESSION_STATE_LOST` if
-//!    the store has lost writes.
+//! 7. The token is the current one of the session, or the previous one within its
+//!    [overlap](crate::session::ReplacedTokenPolicy::previous_token_overlap). Else `TOKEN_SUPERSEDED`, or `SESSION_STATE_LOST`
+//!    if the store has lost writes.
 //!
 //! An admitted request reaches the inner service with an [`AuthenticatedSession`] in its extensions. A rejected request never
 //! reaches it. The response to a rejected request has the [`AuthError`](crate::AuthError) in its extensions. A gRPC request is
 //! rejected with a gRPC status, any other request with a problem document: see [`response`](crate::response).
 //!
-//! [`RenewalLayer`] is for the renewal endpoint. It checks the rules 1 to 5 and leaves the others to
-//! [`SessionManager::renew`](crate::SessionManager::renew), to which it hands a [`PresentedSession`].
+//! [`RenewalLayer`] is for the renewal endpoint. It checks the rules 1 to 5.
+//! [`SessionManager::renew`](crate::SessionManager::renew) takes its [`PresentedSession`] and checks the others.
 //!
 //! # CORS
 //!

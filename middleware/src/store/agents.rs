@@ -31,7 +31,7 @@ impl Agent {
 
 /// A directory of agents. A session is created only for an agent that it contains.
 pub trait AgentDirectory: Send + Sync + 'static {
-    /// Whether the agent exists and may have sessions.
+    /// Returns true if the agent exists and may have sessions.
     fn contains(&self, agent: AgentId) -> impl Future<Output = Result<bool, StoreError>> + Send;
 }
 
@@ -47,7 +47,7 @@ impl AgentDirectory for AnyAgent {
 
 /// A store of agents, for applications without a directory of their own.
 pub trait AgentStore: Clone + Send + Sync + 'static {
-    /// Registers an agent. If an agent with this id exists, nothing changes and that agent is returned.
+    /// Registers an agent. If an agent with this id exists, it stays unchanged and is returned.
     fn register(&self, agent: &Agent) -> impl Future<Output = Result<RegisterOutcome, StoreError>> + Send;
 
     /// Returns an agent.
@@ -59,7 +59,7 @@ pub trait AgentStore: Clone + Send + Sync + 'static {
         page: PageRequest<AgentId>,
     ) -> impl Future<Output = Result<Page<Agent, AgentId>, StoreError>> + Send;
 
-    /// Deletes an agent and revokes its sessions in one step. Afterwards no session can be created for it, not even by a command
+    /// Deletes an agent and revokes its sessions in one step. Afterwards no session can be created for it, even by a command
     /// that was sent earlier. Returns how many sessions were active; `None` if there is no such agent.
     fn delete_agent(
         &self,

@@ -5,17 +5,17 @@ use crate::{id::SessionId, session::SessionRecord};
 
 /// A store with a near cache: session records held in process memory.
 ///
-/// [`SessionAuthLayer::bounded`](crate::SessionAuthLayer::bounded) needs one. A store that wraps another one implements this trait by forwarding
-/// all of its methods. The cache keeps two promises:
+/// [`SessionAuthLayer::bounded`](crate::SessionAuthLayer::bounded) needs one. A store that wraps another one implements this
+/// trait by forwarding all of its methods. The cache guarantees:
 ///
 /// 1. After a change through this store or a clone of it was answered, the cache holds no older record.
 /// 2. After a change elsewhere, an older record is dropped as soon as the invalidation arrives, and in any case within the
 ///    [bound](NearCacheStats::bound).
 pub trait CachedStore: SessionStore {
-    /// Starts the near cache. Idempotent: a running cache is left as it is, and a failed start can be retried.
+    /// Starts the near cache. Idempotent: it does not change a running cache, and a failed start can be retried.
     ///
     /// # Errors
-    /// When the cache cannot start. The error says why, for example because no thread can be created.
+    /// When the cache cannot start, for example because no thread can be created.
     fn enable_cache(&self) -> Result<(), StoreError>;
 
     /// Returns the cached record of a session if the cache is coherent.
@@ -36,7 +36,7 @@ pub trait CachedStore: SessionStore {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct NearCacheStats {
-    /// Whether cached records are used. The server has then confirmed, within the bound, that no invalidation was missed. Otherwise
+    /// True if cached records are used: the server has confirmed, within the bound, that no invalidation was missed. Otherwise
     /// every request reads from the server.
     pub coherent: bool,
     /// The configured bound: how long a revoked token may still be admitted while the server cannot be reached.

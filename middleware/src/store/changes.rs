@@ -15,7 +15,7 @@ pub struct NewSession {
     pub record: SessionRecord,
     /// How many active sessions the agent may have, this one included.
     pub limit: u32,
-    /// The reaction if the agent has more.
+    /// The reaction if the agent already has `limit` active sessions.
     pub on_limit: OnSessionLimit,
     /// Seconds for which the record is kept after its expiry.
     pub retention: u64,
@@ -43,7 +43,7 @@ impl NewSession {
 pub enum CreateOutcome {
     /// The session was created.
     Created {
-        /// The sessions that were revoked in the same step to make room: those that were renewed or created the longest ago.
+        /// The sessions that were revoked in the same step to make room: the least recently renewed or created ones.
         evicted: Vec<SessionId>,
     },
     /// The agent has its maximum of active sessions.
@@ -67,7 +67,7 @@ pub struct TokenSwap {
 }
 
 impl TokenSwap {
-    /// Replaces the token of `current` by that of `next`.
+    /// Replaces the token of `current` with that of `next`.
     #[must_use]
     pub const fn new(current: SessionRecord, next: SessionRecord, retention: u64, now: Timestamp) -> Self {
         Self {

@@ -2,7 +2,7 @@
 
 use crate::error::{AuthError, ErrorKind};
 
-/// A store call failed. The error says nothing about any session: never treat it as "not found" or "revoked".
+/// A store call failed. The error contains no information about a session: never treat it as "not found" or "revoked".
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum StoreError {
@@ -12,13 +12,13 @@ pub enum StoreError {
     /// There is no connection, or the server cannot serve the call now (out of memory, read-only, loading).
     #[error("the store is not available: {0}")]
     Unavailable(String),
-    /// The store gave an answer that this version does not understand.
+    /// The store's reply cannot be parsed by this version.
     #[error("unexpected answer from the store: {0}")]
     Unexpected(String),
 }
 
 impl From<StoreError> for AuthError {
-    /// The client is told `STORE_UNAVAILABLE`. The store's error becomes the cause, for the log.
+    /// The client receives `STORE_UNAVAILABLE`. The store's error becomes the cause, for the log.
     fn from(error: StoreError) -> Self {
         let unavailable = Self::new(ErrorKind::StoreUnavailable);
         match error {

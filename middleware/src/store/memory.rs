@@ -27,7 +27,7 @@ pub struct MemoryStore {
 #[derive(Debug, Default)]
 struct State {
     sessions: HashMap<SessionId, StoredSession>,
-    /// The sessions that are listed, by agent.
+    /// Sessions that are not revoked, by agent.
     listed: BTreeMap<AgentId, BTreeSet<SessionId>>,
     /// The time at which each record is removed.
     removals: BTreeSet<(Timestamp, SessionId)>,
@@ -66,7 +66,7 @@ impl State {
         }
     }
 
-    /// Removes the records whose time has come.
+    /// Removes the records that have reached their removal time.
     fn sweep(&mut self, now: Timestamp) {
         while let Some(&(until, id)) = self.removals.first()
             && until <= now

@@ -1,7 +1,7 @@
 //! Stores of sessions.
 //!
-//! [`MemoryStore`] is for a first run, tests and single processes; [`RedisStore`] is for everything else. Both pass the same test
-//! suite. A store keeps records and applies atomic changes. It decides nothing about sessions.
+//! [`MemoryStore`] is for a first run, tests and single processes; [`RedisStore`] is for everything else. Both pass the same
+//! test suite. A store keeps records and applies atomic changes. It makes no decision about sessions.
 
 mod agents;
 mod cached;
@@ -29,15 +29,15 @@ use crate::{
     session::SessionRecord,
 };
 
-/// Seconds for which the mark of a deleted agent is kept, so that a creation that was sent earlier fails. No command is delayed
-/// that long.
+/// Seconds for which the tombstone of a deleted agent is kept. A creation that was sent before the deletion then fails. No
+/// command is delayed that long.
 const TOMBSTONE_SECONDS: u64 = 3600;
 
 /// A store of sessions.
 ///
-/// Every change is atomic, and is safe if it runs after its caller has stopped waiting for it.
+/// Every change is atomic, and safe if it runs after its caller has stopped waiting.
 pub trait SessionStore: Clone + Send + Sync + 'static {
-    /// The future of [`read`](Self::read). It has a name so that the layer does not box it.
+    /// The future of [`read`](Self::read). A named type, so that the layer does not box it.
     type Read: Future<Output = Result<Option<SessionRecord>, StoreError>> + Send + 'static;
 
     /// Reads a session. This is the only call of an authentication.

@@ -16,7 +16,7 @@ pub struct Claims {
     pub session_id: SessionId,
     /// `agt`: the agent.
     pub agent_id: AgentId,
-    /// `gen`: how many times the session's token had been replaced when this token was signed.
+    /// `gen`: the number of replacements of the session's token before this token.
     pub generation: u32,
     /// `iat`: when the token was issued.
     pub issued_at: Timestamp,
@@ -44,7 +44,7 @@ impl Claims {
     }
 }
 
-/// The payload of a token. Times are RFC 3339, as the PASETO specification demands (Payload Processing, registered claims).
+/// The payload of a token. Times are RFC 3339, as the PASETO specification requires (Payload Processing, registered claims).
 #[derive(Serialize, Deserialize)]
 pub(super) struct Payload {
     pub(super) iss: String,
@@ -85,7 +85,7 @@ impl Payload {
         ))
     }
 
-    /// The `nbf` claim, which this crate never writes but honours. The outer `None` means that it cannot be parsed.
+    /// The `nbf` claim. This crate never writes it, but checks it. The outer `None` means that it cannot be parsed.
     pub(super) fn not_before(&self) -> Option<Option<Timestamp>> {
         self.nbf.as_deref().map_or(Some(None), |nbf| parse(nbf).map(Some))
     }
@@ -99,7 +99,7 @@ fn format(at: Timestamp) -> Option<String> {
         .ok()
 }
 
-/// Cuts off fractions of a second. This crate writes none.
+/// Removes fractions of a second. This crate writes none.
 fn parse(text: &str) -> Option<Timestamp> {
     let at = OffsetDateTime::parse(text, &Rfc3339).ok()?;
     u64::try_from(at.unix_timestamp()).ok().map(Timestamp)

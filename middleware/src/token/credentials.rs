@@ -8,14 +8,14 @@ use crate::error::{AuthError, ErrorKind};
 impl TokenVerifier {
     /// Verifies the token of a request: rules 1 and 2 of [`session_auth`](crate::session_auth), without a store.
     ///
-    /// Expiry is a check of its own: [`VerifiedToken::check_expiry`].
+    /// Expiry is a separate check: [`VerifiedToken::check_expiry`].
     ///
     /// # Errors
-    /// `InvalidToken`. Its detail names the mistake, for example a tab after `Bearer`.
+    /// `InvalidToken`. Its detail describes the mistake, for example a tab after `Bearer`.
     pub fn verify_request(&self, request: &Parts) -> Result<VerifiedToken, AuthError> {
         self.reject_token_in_query(request)?;
         let value = self.header_value(&request.headers)?;
-        // A token in the cache is found by its bytes. Only other values are examined further.
+        // A cached token is found by its bytes. Only other values are examined further.
         if let Some(token) = self
             .token_in(value.as_bytes())
             .and_then(|token| self.verify_bytes(token))
@@ -75,7 +75,7 @@ impl TokenVerifier {
                     self.missing()
                 };
             }
-            // A proxy may send its header empty for a request without a token.
+            // A proxy may send an empty header for a request without a token.
             None if text.trim_matches(' ').is_empty() => return self.missing(),
             None => text.trim_matches(' '),
             Some([]) => "",
@@ -109,8 +109,8 @@ impl TokenVerifier {
         }
     }
 
-    /// Rejects one of this verifier's tokens in the query, even beside a valid header: a query is written to logs and histories.
-    /// Other parameters, an `access_token` of somebody else included, are left to the application.
+    /// Rejects one of this verifier's tokens in the query, even beside a valid header: a query is written to logs and
+    /// histories. Other parameters are not examined, including an `access_token` of another system.
     fn reject_token_in_query(&self, request: &Parts) -> Result<(), AuthError> {
         let Some(query) = request.uri.query() else {
             return Ok(());

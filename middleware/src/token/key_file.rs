@@ -91,7 +91,7 @@ impl KeySet {
     /// Reads and parses a key file. It blocks the thread while it reads.
     ///
     /// # Errors
-    /// When the file cannot be read, and in the cases of [`parse`](Self::parse). The error names the path.
+    /// When the file cannot be read, and in the cases of [`parse`](Self::parse). The error contains the path.
     pub fn from_file(path: impl AsRef<Path>) -> Result<Self, KeyFileError> {
         read(path.as_ref(), Self::parse)
     }
@@ -102,7 +102,7 @@ impl KeySet {
         &self.signing
     }
 
-    /// The previous signing keys. They sign again only when a renewal is repeated whose token they signed.
+    /// The previous signing keys. They sign only when a renewal is repeated whose token they signed.
     #[must_use]
     pub fn previous_keys(&self) -> &[SigningKey] {
         &self.previous
@@ -117,8 +117,8 @@ impl KeySet {
 
 /// The keys of a service that verifies tokens and does not sign.
 ///
-/// The file has the format of a [`KeySet`], with public keys (`k4.public.…`) only. A secret key is an error: a service that only
-/// verifies must not hold one.
+/// The file has the format of a [`KeySet`], with public keys (`k4.public.…`) only. A secret key is an error: a service that
+/// only verifies must not have one.
 ///
 /// ```
 /// use tower_session_auth::{TokenVerifier, token::VerifyingKeys};
@@ -159,7 +159,7 @@ impl VerifyingKeys {
     /// Reads and parses a file of public keys. It blocks the thread while it reads.
     ///
     /// # Errors
-    /// When the file cannot be read, and in the cases of [`parse`](Self::parse). The error names the path.
+    /// When the file cannot be read, and in the cases of [`parse`](Self::parse). The error contains the path.
     pub fn from_file(path: impl AsRef<Path>) -> Result<Self, KeyFileError> {
         read(path.as_ref(), Self::parse)
     }
@@ -188,7 +188,7 @@ impl<'a> IntoIterator for &'a VerifyingKeys {
     }
 }
 
-/// An error in a key file. It names the path and the line, and never contains the line's text.
+/// An error in a key file. It contains the path and the number of the line, and never the line's text.
 #[derive(Debug)]
 pub struct KeyFileError {
     path: Option<PathBuf>,

@@ -123,7 +123,7 @@ impl VerifyingKey {
         text
     }
 
-    /// The key's PASERK id, `k4.pid.…`. Tokens name their key by it, as `kid` in the footer.
+    /// The key's PASERK id, `k4.pid.…`. A token contains it as `kid` in the footer.
     #[must_use]
     pub fn id(&self) -> &str {
         &self.id

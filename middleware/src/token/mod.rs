@@ -46,13 +46,13 @@ const MAX_HEADER_LEN: usize = 4096;
 pub struct SessionToken(String);
 
 impl SessionToken {
-    /// A token that was received, as its owner keeps it. It is not verified: see [`TokenVerifier`].
+    /// A received token, as its owner stores it. It is not verified: see [`TokenVerifier`].
     #[must_use]
     pub fn from_bearer(bearer: impl Into<String>) -> Self {
         Self(bearer.into())
     }
 
-    /// The bearer string. Give it to its owner and to nobody else.
+    /// The bearer string. Send it only to its owner.
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.0

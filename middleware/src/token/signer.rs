@@ -10,7 +10,7 @@ use super::{
     VerifyingKey, claims::Payload,
 };
 
-/// Signs tokens. Signing is deterministic: the same claims give the same token, byte for byte.
+/// Signs tokens. Signing is deterministic: the same claims produce the same token, byte for byte.
 #[derive(Debug, Clone)]
 pub struct TokenSigner {
     /// Replaced as a whole. Clones share them.
@@ -88,8 +88,8 @@ impl TokenSigner {
     }
 
     /// Adds each new token to the [signature cache](TokenVerifier::signature_cache_capacity) of a verifier in the same process.
-    /// The verifier then does not check a signature that was made beside it. A token is added only if the verifier's keys and
-    /// rules accept it.
+    /// The verifier then does not check the signatures of this process. A token is added only if the verifier's keys and rules
+    /// accept it.
     #[must_use]
     pub fn cache_in(mut self, verifier: &TokenVerifier) -> Self {
         self.verifier = Some(verifier.clone());
@@ -120,7 +120,8 @@ impl TokenSigner {
         Ok(token)
     }
 
-    /// Signs `claims` again: returns the token with this hash, whichever key signed it first. `None` if no key gives it.
+    /// Signs `claims` again: returns the token with this hash, with the key that signed it first. `None` if no configured key
+    /// reproduces it.
     ///
     /// # Errors
     /// If a time lies after the year 9999.
@@ -134,7 +135,7 @@ impl TokenSigner {
         Ok(None)
     }
 
-    /// Whether a verifier with these rules accepts the tokens.
+    /// True if a verifier with these rules accepts the tokens.
     pub(super) fn matches_rules(&self, prefix: &str, issuer: &str, audience: Option<&str>) -> bool {
         self.prefix == prefix && self.issuer == issuer && self.audience.as_deref() == audience
     }

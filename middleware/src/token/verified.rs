@@ -42,10 +42,10 @@ impl VerifiedToken {
     }
 }
 
-/// The number of shards. A lock is held for one lookup; this many locks keep two cores from waiting for each other.
+/// The number of shards. A lock is held for one lookup. With this number of locks, two cores rarely wait for each other.
 const SHARDS: usize = 16;
 
-/// A cache of verified tokens by their hash. Only verified tokens are inserted, so a stranger cannot fill it.
+/// A cache of verified tokens by their hash. Only verified tokens are inserted, so an attacker cannot fill it.
 pub(super) struct VerifiedTokenCache {
     shards: [Mutex<Shard>; SHARDS],
     capacity: usize,
@@ -92,7 +92,7 @@ impl VerifiedTokenCache {
         tokens.put(*token.hash.as_bytes(), entry);
     }
 
-    /// A new cache of the same capacity, for other keys or rules: nothing was verified under them yet.
+    /// An empty cache of the same capacity, for other keys or rules.
     pub(super) fn emptied(&self) -> Self {
         Self::new(self.capacity)
     }

@@ -1,4 +1,4 @@
-//! Verifying tokens: from a bearer string to claims that can be trusted.
+//! Verifying tokens: from a bearer string to verified claims.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -27,14 +27,14 @@ const SIGNATURE_CACHE_CAPACITY: usize = 65_536;
 /// Verifies tokens with public keys alone.
 ///
 /// The checks, in this order: prefix and length, the footer's key id among the accepted keys (before any cryptography), the
-/// signature, issuer and audience. Expiry is a check of its own, [`VerifiedToken::check_expiry`], since it needs a clock.
+/// signature, issuer and audience. Expiry is a separate check, [`VerifiedToken::check_expiry`], since it needs a clock.
 ///
 /// Verified tokens are cached by their hash, so that a signature is checked once per token and process: see
-/// [`signature_cache_capacity`](Self::signature_cache_capacity). Clones share keys and cache. The methods that take `self` return
-/// a verifier with keys and cache of its own: call them before cloning, and before [`TokenSigner::cache_in`].
+/// [`signature_cache_capacity`](Self::signature_cache_capacity). Clones share keys and cache. The methods that take `self`
+/// return a verifier with its own keys and cache. Call them before cloning, and before [`TokenSigner::cache_in`].
 #[derive(Debug, Clone)]
 pub struct TokenVerifier {
-    /// Replaced as a whole, so that tokens which were verified under earlier keys or rules leave with them.
+    /// Replaced as a whole, so that tokens that were verified under earlier keys or rules are removed with them.
     rules: Arc<ArcSwap<Rules>>,
     pub(super) header: HeaderName,
 }
@@ -154,7 +154,7 @@ impl TokenVerifier {
             return Some(token);
         }
         let token = rules.verify(std::str::from_utf8(paseto).ok()?, hash)?;
-        // Into the cache of the rules that verified it. Rules that replaced them meanwhile have a cache of their own.
+        // Inserts into the cache of the rules that verified it. Rules that replaced them meanwhile have their own cache.
         rules.cache.insert(&token);
         Some(token)
     }
@@ -184,7 +184,7 @@ impl TokenVerifier {
         self.rules.load().cache.get(hash).is_some()
     }
 
-    /// Whether a text contains one of these tokens, by its prefix. Used to find tokens where they must not be.
+    /// True if a text contains one of these tokens, by its prefix. Used to reject tokens in a query.
     pub(super) fn contains_token(&self, text: &str) -> bool {
         let rules = self.rules.load();
         text.match_indices(PublicToken::HEADER)

@@ -131,7 +131,7 @@ impl fmt::Display for Config {
 
 impl fmt::Display for ConfigErrors {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the configuration cannot work:")?;
+        f.write_str("the configuration is invalid:")?;
         self.0.iter().try_for_each(|error| write!(f, "\n  - {error}"))
     }
 }

@@ -59,13 +59,13 @@ settings! {
     max_ttl: u64, "SESSION_AUTH_MAX_TTL";
     /// How many active sessions an agent may have (default: 5).
     max_sessions_per_agent: u32, "SESSION_AUTH_MAX_SESSIONS_PER_AGENT";
-    /// The reaction to a request for one session more: refuse, or evict_oldest, which revokes the session that was renewed or created
-    /// the longest ago (default: refuse).
+    /// The reaction to a request for one session more: refuse, or evict_oldest, which revokes the least recently renewed or
+    /// created session (default: refuse).
     #[arg(value_parser = word::<OnSessionLimit>)]
     on_session_limit: OnSessionLimit, "SESSION_AUTH_ON_SESSION_LIMIT";
     /// How many renewals a session may have (default: 30).
     max_renewals: u32, "SESSION_AUTH_MAX_RENEWALS";
-    /// The longest life of a session, in seconds from its creation (default: 2592000).
+    /// The maximum lifetime of a session, in seconds from its creation (default: 2592000).
     absolute_lifetime: u64, "SESSION_AUTH_ABSOLUTE_LIFETIME";
     /// How long a renewal can be repeated with the same token and Idempotency-Key, in seconds; 0 turns it off (default: 60).
     renewal_retry_window: u64, "SESSION_AUTH_RENEWAL_RETRY_WINDOW";

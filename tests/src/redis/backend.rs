@@ -100,7 +100,7 @@ fn container() -> Result<Backend, String> {
             let pulled = timeout(PULL_LIMIT, image_request(&image).pull_image()).await;
             if !pulled.is_ok_and(|pulled| pulled.is_ok()) {
                 return Err(format!(
-                    "the engine cannot pull {image}, which tests/redis-image makes"
+                    "the engine cannot pull {image}, build it with tests/redis-image"
                 ));
             }
         }
@@ -111,12 +111,12 @@ fn container() -> Result<Backend, String> {
 
 fn binary() -> Result<Backend, String> {
     let found = match variable("TEST_REDIS_BINARY") {
-        Some(named) => in_path(&named).ok_or(format!("TEST_REDIS_BINARY `{named}` is no program")),
+        Some(named) => in_path(&named).ok_or(format!("TEST_REDIS_BINARY `{named}` was not found")),
         None => ["redis-server", "valkey-server"]
             .into_iter()
             .find_map(in_path)
             .ok_or_else(|| {
-                "no redis-server is in PATH: start Docker or install redis-server (tests/run does)".to_owned()
+                "no redis-server is in PATH: start Docker, install redis-server, or run tests/run, which installs it".to_owned()
             }),
     };
     found.map(Backend::Binary)

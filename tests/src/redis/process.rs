@@ -9,8 +9,8 @@ use std::{
 
 use super::server::{OPTIONS, Server, Watchdog, log_tail};
 
-/// Starts the command in its arguments, prints its process id, then sends it each signal name that it reads. Only the server
-/// keeps standard error open, so the end of that stream is the end of the server's log.
+/// Starts the command given as arguments and prints its process id. Then reads signal names and sends each signal to that
+/// process. Only the server keeps standard error open, so the end of that stream is the end of the server's log.
 const WATCH: &str = r#"
 "$@" </dev/null >&2 &
 exec 2>/dev/null

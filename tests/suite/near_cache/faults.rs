@@ -109,7 +109,7 @@ async fn hanging_idle_connection_is_replaced_before_it_is_needed() {
     cache(&store, record.id).await;
 }
 
-/// A fork or a slow script pauses the server. The cache stays useful, so the store keeps its connection.
+/// A fork or a slow script pauses the server. The cache can be used again afterwards, so the store keeps its connection.
 #[tokio::test]
 async fn short_pause_of_the_server_keeps_the_connection() {
     let mut redis = TestRedis::start();
@@ -170,7 +170,7 @@ async fn store_follows_a_host_name_that_moves_to_another_server() {
     assert_eq!(read.revoked_at, Some(NOW));
 }
 
-/// A pending read keeps the replaced connection open until it breaks. Another connection is in use by then.
+/// A pending read holds the replaced connection open. When that connection breaks, the cache already uses a new one.
 #[tokio::test]
 async fn late_failure_of_a_replaced_connection_keeps_the_cache() {
     let redis = TestRedis::start();
@@ -221,7 +221,7 @@ async fn hanging_tracking_connection_does_not_fail_reads() {
     );
 }
 
-/// Opens a store as a user who may run every command except some.
+/// Opens a store as a user who may run all commands except `except`.
 fn user(redis: &TestRedis, except: &[&str]) -> RedisStore {
     let mut words = vec!["ACL", "SETUSER", "limited", "on", ">secret", "~*", "&*", "+@all"];
     words.extend(except);
@@ -250,7 +250,7 @@ async fn replica_is_detected_without_dangerous_commands() {
     assert!(!stats(&store).coherent);
 }
 
-/// The host name moves, only the tracking connection breaks, and the store may not ask for the server's identity.
+/// The host name moves, only the tracking connection breaks, and the ACL forbids `INFO`.
 #[tokio::test]
 async fn both_connections_are_replaced_if_info_is_forbidden() {
     let (old_server, new_server) = (TestRedis::start(), TestRedis::start());

@@ -33,7 +33,7 @@ async fn readme_agent() -> Result<(), BoxError> {
 
     let http = Client::builder(TokioExecutor::new()).build_http(); // of hyper-util
     let session = ClientSession::builder(http.clone(), "http://127.0.0.1:3100".parse()?)
-        .open(FileStorage::new("session.json")) // the answer to `POST /v1/sessions`
+        .open(FileStorage::new("session.json")) // the response to `POST /v1/sessions`
         .await?;
     let mut api = session.layer().resend_cloned().layer(http);
     let request = Request::get("http://127.0.0.1:3000/hello").body(Full::<Bytes>::default())?;
@@ -56,7 +56,7 @@ mod first_program {
 
     #[tokio::main]
     async fn main() -> Result<(), Box<dyn std::error::Error>> {
-        // One builder for keys, store and policy: the parts that it hands out agree with each other.
+        // One builder makes all parts from one configuration: keys, store and policy.
         let store = MemoryStore::new();
         let keys = KeySet::single(SigningKey::generate()?);
         let authority = SessionAuthority::builder(keys, store.clone()).build()?;
@@ -64,7 +64,7 @@ mod first_program {
             .route("/hello", get(hello))
             .route_layer(authority.layer());
 
-        // The administrator's work: register an agent, and open a session for it.
+        // The administrator's work: register an agent, and create a session for it.
         let agent = Agent::new("6f1c7a52-2f39-4b0e-9c55-0b7f3e3d2a11".parse()?, SystemClock.now());
         store.register(&agent).await?;
         let issued = authority.manager().create(CreateSession::new(agent.id)).await?;

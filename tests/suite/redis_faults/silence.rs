@@ -1,4 +1,4 @@
-//! Servers that accept connections and do not answer.
+//! Servers that accept connections and send no response.
 
 use std::time::Duration;
 
@@ -36,7 +36,7 @@ async fn store_reconnects_when_a_silent_address_answers_again() {
     let proxy = FaultProxy::start(redis.port(), Mode::Silent).await;
     let subject = TimedStore::new("silent address", proxy.url());
     let record = session(agent(), NOW).record;
-    // Long enough for a connection attempt to time out, each time at another point of an attempt.
+    // Long enough for a connection attempt to time out. Each outage ends at a different point of a connection attempt.
     for millis in [700, 1_500, 2_300] {
         subject.fails(&record).await;
         subject.fails_for(record.id, Duration::from_millis(millis)).await;

@@ -17,8 +17,8 @@ pub(super) fn create(path: &Path) -> io::Result<File> {
     options.open(path)
 }
 
-/// Gives a new file the owner, group and mode of another one, as far as the process may. If it may not set the group, the new file
-/// gets no rights for any group.
+/// Gives a new file the owner, group and mode of another one, if the process has the rights. If it cannot set the group, the
+/// new file gets no rights for any group.
 #[cfg(unix)]
 pub(super) fn copy_access(file: &File, from: &Metadata) -> io::Result<()> {
     use std::os::unix::fs::{MetadataExt, PermissionsExt, fchown};
@@ -44,12 +44,12 @@ pub(super) fn copy_access(_: &File, _: &Metadata) -> io::Result<()> {
     Ok(())
 }
 
-/// An error that names the file, and the cure if the directory is not writable.
+/// An error that names the file, and the remedy if the directory is not writable.
 pub(super) fn cannot_create(path: &Path, error: &io::Error) -> BoxError {
     let path = path.display();
     match error.kind() {
         io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied => format!(
-            "{path}: {error}; the session's directory must be writable: mount the directory, writable, and not the file alone"
+            "{path}: {error}; the directory of the session file must be writable; in a container, mount the directory, not only the file"
         ),
         _ => format!("{path}: {error}"),
     }

@@ -54,7 +54,7 @@ fn open(lock: &Path, session: &Path) -> io::Result<File> {
             opened => return opened,
         }
         match create(lock) {
-            // Another process has just created it.
+            // Another process has created it meanwhile.
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             Err(error) => return Err(error),
             Ok(file) => {
@@ -67,7 +67,7 @@ fn open(lock: &Path, session: &Path) -> io::Result<File> {
     }
 }
 
-/// An error that names the file, and the cure if the file system has no locks.
+/// An error that names the file, and the remedy if the file system has no locks.
 fn cannot_lock(path: &Path, error: &io::Error) -> BoxError {
     /// "No locks available", which has no [`io::ErrorKind`].
     const ENOLCK: i32 = if cfg!(target_os = "linux") { 37 } else { 77 };

@@ -19,17 +19,17 @@ use super::storage::{SavedSession, SessionStorage};
 
 /// Stores a session in a JSON file, which several processes of one machine may share.
 ///
-/// Put the server's answer to `POST /v1/sessions` there first. A new file can be read by its owner alone. An existing one keeps its
-/// mode and its group, and its owner if the process may set it.
+/// First write the server's response to `POST /v1/sessions` to it. Only the owner can read a new file. An existing file keeps
+/// its mode and its group, and its owner if the process may set it.
 ///
 /// # How it writes
 ///
-/// 1. Writers take turns by a lock (`flock`) on a file beside it, `session.json.lock`. So the directory must be writable, and its
-///    file system must have locks.
+/// 1. A writer holds a lock (`flock`) on a file beside it, `session.json.lock`. So the directory must be writable, and its file
+///    system must support locks.
 /// 2. The new content goes into `session.json.new` and is synced. Then that file replaces `session.json`.
-/// 3. A file that is mounted by itself, as containers do, cannot be replaced. It is locked and overwritten, then synced. If a crash
-///    interrupts that, the content is read from `session.json.new`. Mount the directory rather than the file, so that both files
-///    outlive the container.
+/// 3. A file that is itself a mount point, as in some containers, cannot be replaced. It is locked and overwritten, then
+///    synced. After a crash in between, the content is read from `session.json.new`. Mount the directory and not only the file,
+///    so that both files outlive the container.
 #[derive(Debug, Clone)]
 pub struct FileStorage {
     path: Arc<Path>,
@@ -44,7 +44,7 @@ impl FileStorage {
         }
     }
 
-    /// Stores a session, in place of any other. An open [`ClientSession`](super::ClientSession) uses it after
+    /// Stores a session and replaces any other one. An open [`ClientSession`](super::ClientSession) uses it after
     /// [`reload`](super::ClientSession::reload).
     ///
     /// # Errors

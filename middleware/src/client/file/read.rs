@@ -24,7 +24,7 @@ pub(super) fn read_file(path: &Path) -> Result<Vec<u8>, BoxError> {
     fs::read(path).map_err(|error| format!("{}: {error}", path.display()).into())
 }
 
-/// Errors name the file and the place in it, and contain nothing of its content.
+/// Errors contain the file's name and the position, and nothing of its content.
 pub(super) fn parse(path: &Path, content: &[u8]) -> Result<SavedSession, BoxError> {
     serde_json::from_slice(content).map_err(|error| {
         let (line, column) = (error.line(), error.column());

@@ -146,7 +146,10 @@ async fn directory_that_is_read_only_is_an_error_with_its_cure() {
     }
     let error = FileStorage::new(&path).check().await.unwrap_err().to_string();
     assert!(error.contains("session.json.lock: "), "{error}");
-    assert!(error.contains("mount the directory, writable"), "{error}");
+    assert!(
+        error.contains("mount the directory, not only the file"),
+        "{error}"
+    );
     fs::set_permissions(&folder.0, fs::Permissions::from_mode(0o700)).ok();
 }
 

@@ -1,4 +1,4 @@
-//! Writing a session file: by replacing it, or in place where it cannot be replaced.
+//! Writing a session file: by replacing it, or in place if it cannot be replaced.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -17,7 +17,7 @@ use crate::client::storage::SavedSession;
 
 /// Writes a session, and returns the one that is stored afterwards. The caller holds the lock.
 ///
-/// `expected` is the session that the file must contain. It is compared again where the lock may not be shared with all writers.
+/// `expected` is the session that the file must contain. It is compared again if another writer may hold a different lock.
 pub(super) fn write(
     path: &Path,
     next: SavedSession,
@@ -35,7 +35,7 @@ pub(super) fn write(
     }
 }
 
-/// Finds out whether a session could be written, and leaves the file as it is. The caller holds the lock.
+/// Checks that a session could be written, without a change of the file. The caller holds the lock.
 pub(super) fn check(path: &Path, session: &SavedSession) -> Result<(), BoxError> {
     let new = beside(path, "new");
     prepare(path, session)?;

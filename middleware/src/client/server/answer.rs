@@ -1,4 +1,4 @@
-//! The meaning of the session server's answers.
+//! The meaning of the session server's responses.
 
 use std::time::Duration;
 
@@ -16,21 +16,21 @@ use crate::{
     id::SessionId,
 };
 
-/// The longest part of a foreign header that an error repeats, in bytes.
+/// The maximum length of a header value in an error message, in bytes.
 const MAX_QUOTE: usize = 200;
 
-/// The meaning of an answer to the check at the start.
+/// The meaning of a response to the check at the start.
 #[derive(Debug, PartialEq, Eq)]
 pub(in crate::client) enum CheckAnswer {
     /// The session server has answered.
     Confirmed,
-    /// The session server does not accept this token at all: it does not know its key, for example.
+    /// The session server rejects this token for another reason: it does not have its key, for example.
     TokenNotAccepted,
     /// No session server has answered yet.
     Unavailable(String),
 }
 
-/// The meaning of an answer for a renewal.
+/// The meaning of a response to a renewal.
 #[derive(Debug)]
 pub(in crate::client) enum RenewalAnswer {
     Renewed(SavedSession),
@@ -41,7 +41,7 @@ pub(in crate::client) enum RenewalAnswer {
     /// The session has reached its maximum of renewals. Its token is valid until it expires.
     LimitReached,
     Over(SessionOver),
-    /// The answer is not final: send the renewal again, `after` at least this time.
+    /// The response is not final: send the renewal again, `after` at least this time.
     Retry {
         reason: String,
         after: Duration,
@@ -103,7 +103,7 @@ pub(super) fn interpret_check(
     Err(OpenError::NotASessionServer { url, status, answer })
 }
 
-/// `after` is the answer's `Retry-After`.
+/// `after` is the response's `Retry-After`.
 pub(super) fn interpret_renewal(
     response: &Response<Bytes>,
     session: &SavedSession,

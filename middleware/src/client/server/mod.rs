@@ -1,4 +1,4 @@
-//! The session server as its agents see it: the check at the start, and renewals.
+//! Requests to the session server: the check at the start, and renewals.
 
 mod answer;
 
@@ -25,10 +25,10 @@ use crate::{
     token::SessionToken,
 };
 
-/// The longest answer that is read, in bytes. Answers of a session server have less than 2,000.
+/// The longest response body that is read, in bytes. Those of a session server have less than 2,000.
 pub(super) const MAX_ANSWER: usize = 64 * 1024;
 
-/// The HTTP client that requests of the session itself are sent with. It reads answers completely.
+/// The HTTP client for the requests of the session itself. It reads responses completely.
 pub(super) type Http = BoxCloneSyncService<Request<Full<Bytes>>, Response<Bytes>, BoxError>;
 
 pub(super) struct SessionServer {
@@ -86,7 +86,7 @@ impl SessionServer {
         })
     }
 
-    /// Asks the server for this session, without any effect there.
+    /// Requests this session from the server, which does not change it.
     ///
     /// # Errors
     /// When the session cannot be renewed at this URI: the server redirects, or it is not this session's server.
@@ -131,7 +131,7 @@ impl SessionServer {
         }
     }
 
-    /// Sends a request, and sets the clock by the `Date` of its answer. The result has the moment before the request.
+    /// Sends a request, and sets the clock by the `Date` of its response. Also returns the time before the request.
     async fn send(
         &self,
         method: Method,
@@ -154,7 +154,7 @@ impl SessionServer {
             .await
             .map_err(|_| "no answer in time")?
             .map_err(|error| with_causes(&*error))?;
-        // Other answers may come from a proxy, with a clock of its own.
+        // Other responses may come from a proxy, which has its own clock.
         let of_the_server = response.status() == StatusCode::OK || problem_kind(response.body()).is_some();
         if of_the_server && let Some(date) = http_time::date(response.headers()) {
             self.clock.set(date, sent);
@@ -170,7 +170,7 @@ fn base_path(base: &str) -> &str {
     base.trim_end_matches('/')
 }
 
-/// A URI for messages: without a user's name and password.
+/// A URI for messages, without user name and password.
 fn without_credentials(uri: &Uri) -> String {
     let text = uri.to_string();
     let user = uri

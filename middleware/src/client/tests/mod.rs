@@ -1,4 +1,4 @@
-//! Tests without a network: a session server in memory, a clock of the test's, and tokio's paused time.
+//! Tests without a network: a session server in memory, a manual clock, and tokio's paused time.
 
 mod opening;
 mod rejections;
@@ -42,7 +42,7 @@ fn saved(token: &str, from: u64) -> SavedSession {
     SavedSession::new(id(), token, NOW.plus(from + TTL), NOW.plus(from + 60))
 }
 
-/// A session server with one session. Its token is "1" until a renewal replaces it by "2".
+/// A session server with one session. Its token is "1" until a renewal replaces it with "2".
 #[derive(Clone, Default)]
 struct Server {
     renewals: Arc<AtomicU32>,
@@ -99,7 +99,7 @@ impl Server {
     }
 }
 
-/// What [`ClientSession::builder`] takes.
+/// The HTTP client that [`ClientSession::builder`] accepts.
 trait HttpClient:
     Service<
         Request<Full<Bytes>>,

@@ -1,4 +1,4 @@
-//! What `open` finds out about the storage and the server.
+//! Checks of the storage and the server by `open`.
 
 use super::*;
 

@@ -7,13 +7,13 @@ use crate::{clock::Timestamp, error::ErrorKind, session::SessionRecord, token::V
 pub enum MatchedToken {
     /// The current token.
     Current,
-    /// The token before it, within its overlap.
+    /// The previous token, within its overlap.
     Previous,
 }
 
 /// Decides whether a verified token may use the API now.
 ///
-/// The checks, in this order: revoked, the session's own agent, expiry of the token, current token (or the one before it within
+/// The checks, in this order: revoked, the session's own agent, expiry of the token, current token (or the previous one within
 /// its overlap), expiry of the session.
 ///
 /// # Errors

@@ -6,13 +6,13 @@ use crate::{
     token::{Claims, VerifiedToken},
 };
 
-/// The answer to a renewal.
+/// The decision about a renewal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RenewalDecision {
     /// A new token is issued after it has replaced the current one in the store.
     Replace(NextToken),
-    /// The current token, which has these claims, is given again: its first answer was lost.
+    /// The current token, which has these claims, is returned again, because the first response was lost.
     Repeat(Claims),
 }
 
@@ -28,12 +28,12 @@ pub struct NextToken {
 
 /// Decides whether a verified token may renew its session now.
 ///
-/// The checks, in this order: revoked, current token (or the one before it in a repetition within the retry window), expiry,
+/// The checks, in this order: revoked, current token (or the previous one in a repetition within the retry window), expiry,
 /// renewal limit, absolute lifetime, half of the ttl. The new token expires one ttl after now, and never after the end of the
-/// session. A repetition skips the renewal limit and the half of the ttl: its first attempt passed both.
+/// session. A repetition skips the checks of the renewal limit and of half of the ttl, because the first request passed both.
 ///
-/// After the absolute lifetime the token's own expiry is not checked. The error then names the lifetime, which tells the agent
-/// that only an administrator can open another session.
+/// After the absolute lifetime the token's own expiry is not checked. The error is then that of the lifetime: only an
+/// administrator can create another session.
 ///
 /// # Errors
 /// `SessionRevoked`, `InvalidToken`, `SessionRenewalMismatch`, `SessionStateLost`, `TokenExpired`, `RenewalLimitReached`,

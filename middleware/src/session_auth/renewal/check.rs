@@ -31,7 +31,7 @@ pin_project! {
         pub(super) read: St::Read,
         pub(super) config: Arc<RenewalConfig<St>>,
         pub(super) token: VerifiedToken,
-        // The session that the request names, if it names one.
+        // The session in the path of the request, if it has one.
         pub(super) named: Option<String>,
     }
 }

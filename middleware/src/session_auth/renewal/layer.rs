@@ -18,13 +18,12 @@ use crate::{
 /// Admits a renewal if its token belongs to a session that is not revoked, and puts a
 /// [`PresentedSession`](crate::session_auth::PresentedSession) into the request's extensions.
 ///
-/// It leaves the question whether the token is the current one, and all limits, to
-/// [`SessionManager::renew`](crate::SessionManager::renew). A replaced token is therefore told `SESSION_RENEWAL_MISMATCH`. The layer
-/// always reads the store.
+/// It does not check the limits, or that the token is the current one: [`SessionManager::renew`](crate::SessionManager::renew)
+/// does. A replaced token is therefore rejected with `SESSION_RENEWAL_MISMATCH`. The layer always reads the store.
 ///
-/// If the path ends with `/sessions/{id}/renew`, or with a UUID before `/renew`, the id must be that of the token's session: else
-/// `VALIDATION_FAILED`, or 404 `SESSION_NOT_FOUND`. A path of another form names no session. [`session_id`](Self::session_id)
-/// finds the id in such paths.
+/// If the path ends with `/sessions/{id}/renew`, or with a UUID before `/renew`, the id must be that of the token's session:
+/// else `VALIDATION_FAILED`, or 404 `SESSION_NOT_FOUND`. Any other path has no session id. Set [`session_id`](Self::session_id)
+/// to find the id in such paths.
 #[derive(Clone)]
 pub struct RenewalLayer<St> {
     pub(super) config: Arc<RenewalConfig<St>>,
@@ -56,7 +55,7 @@ impl<St: SessionStore> RenewalLayer<St> {
         }
     }
 
-    /// Sets how the id of the session is found in a request. `None` means that the request names no session.
+    /// Sets the function that finds the id of the session in a request. `None` means that the request has no session id.
     #[must_use]
     pub fn session_id(mut self, find: impl Fn(&Parts) -> Option<String> + Send + Sync + 'static) -> Self {
         Arc::make_mut(&mut self.config).session_id = Arc::new(find);
@@ -93,7 +92,7 @@ impl<St: SessionStore> RenewalLayer<St> {
         self
     }
 
-    /// Answers rejected requests with another response than the default one. The error is added to its extensions.
+    /// Sets the function that builds the response to a rejected request. The error is added to the response's extensions.
     #[must_use]
     pub fn on_rejection(
         mut self,

@@ -1,4 +1,4 @@
-//! Replaced tokens: admitted within their overlap, and a security event afterwards.
+//! Replaced tokens: the previous one is admitted within its overlap. Later use is a security event.
 
 use super::*;
 use crate::{
@@ -18,7 +18,7 @@ fn renewed_under(replaced: ReplacedTokenPolicy) -> SessionRecord {
     record
 }
 
-/// Rules without any grace, with a change.
+/// A policy without retry window and overlap, modified by `change`.
 fn rules(change: impl FnOnce(&mut ReplacedTokenPolicy)) -> ReplacedTokenPolicy {
     let mut rules = ReplacedTokenPolicy {
         retry_window: 0,
@@ -36,7 +36,7 @@ async fn store_with(record: &SessionRecord) -> MemoryStore {
     store
 }
 
-/// A layer over a store, and its security events. It is given no rules for replaced tokens: they are in the record.
+/// A layer over a store, and its security events. The layer reads the rules from the record.
 fn layer_with_counters(store: &MemoryStore) -> (SessionAuthLayer<MemoryStore>, SecurityEvents) {
     let events = SecurityEvents::new();
     let layer = SessionAuthLayer::new(verifier(), store.clone())

@@ -73,7 +73,8 @@ impl AgentStore for RedisStore {
                 Some(agent) => self.revoke_all(id, now, Some(agent.created_at)).await?,
                 None => None,
             };
-            // The registry entry goes last, also if an earlier attempt stopped here: an entry without an agent is harmless.
+            // The registry entry is removed last, even if an earlier attempt stopped here: an entry without an agent is
+            // harmless.
             let store = self.clone();
             let unlisted = tokio::spawn(async move { store.unlist(id).await });
             unlisted
@@ -133,8 +134,8 @@ impl RedisStore {
         keys::agent(id, self.shared.connection.query(&hmget).await?)
     }
 
-    /// Removes the registry entry of an agent that has no state left. If the agent was registered again, or got a session, in the
-    /// meantime, it restores the entry. It must not be cancelled, so the caller spawns it.
+    /// Removes the registry entry of an agent without state. Restores it if the agent was registered again, or got a session,
+    /// meanwhile. It must not be cancelled, so the caller spawns it.
     async fn unlist(&self, id: AgentId) -> Result<(), StoreError> {
         if self.in_use(id).await? {
             return Ok(());
@@ -162,7 +163,7 @@ impl RedisStore {
         Ok(())
     }
 
-    /// Whether an agent is registered or has sessions.
+    /// Returns true if an agent is registered or has sessions.
     async fn in_use(&self, id: AgentId) -> Result<bool, StoreError> {
         let names = AgentKeys::of(id);
         let mut lookup = pipe();

@@ -20,8 +20,8 @@ pub struct RedisStoreConfig {
 impl RedisStoreConfig {
     /// The server at `redis://[user:password@]host[:port][/database]`, with the default deadline.
     ///
-    /// `rediss://` needs the feature `tls`. The server's certificate is verified with the system's root certificates, or with those that
-    /// `SSL_CERT_FILE` and `SSL_CERT_DIR` name. A root certificate that cannot be parsed is skipped.
+    /// `rediss://` needs the feature `tls`. The server's certificate is verified with the system's root certificates, or with
+    /// those in `SSL_CERT_FILE` and `SSL_CERT_DIR`. A root certificate that cannot be parsed is skipped.
     #[must_use]
     pub fn new(url: impl Into<String>) -> Self {
         Self {
@@ -40,11 +40,11 @@ impl RedisStoreConfig {
     }
 
     pub(super) fn endpoint(&self) -> Result<Endpoint, InvalidRedisConfig> {
-        // The library's messages name the fault of a URL, never the URL.
+        // The library's messages contain the fault of a URL, never the URL.
         let invalid = |error: redis::RedisError| InvalidRedisConfig(error.to_string());
         let info = self.url.as_str().into_connection_info().map_err(invalid)?;
         let tcp = info.tcp_settings().clone().set_nodelay(true);
-        // RESP3 has the disconnection push: the connection is replaced before the next request needs it.
+        // RESP3 has the disconnection push, so a lost connection is replaced before the next request needs it.
         let protocol = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
         let info = info.set_tcp_settings(tcp).set_redis_settings(protocol);
         let client = Client::open(info).map_err(invalid)?;
@@ -62,7 +62,7 @@ impl fmt::Debug for RedisStoreConfig {
     }
 }
 
-/// The configuration cannot work.
+/// The configuration of a [`RedisStore`](super::RedisStore) is invalid.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("not a usable Redis URL: {0}")]
 pub struct InvalidRedisConfig(String);

@@ -1,9 +1,9 @@
 //! A handle to the supervised connection: deadlines, commands, scripts and error classification.
 //!
-//! The [`Supervisor`] task owns the connection and is the only one that connects. It publishes a connection, or the reason why there is
-//! none, and callers never wait for a second attempt. It learns of a loss from the client library's disconnection push. It detects a hung
-//! connection or a demoted server by health checks: once a second, and after a call missed its deadline. After any failure to connect
-//! (refused, wrong password, loading) it tries again.
+//! The [`Supervisor`] task owns the connection and is the only one that connects. It publishes a connection, or the reason why
+//! there is none, and callers never wait for a second attempt. It detects a loss by the client library's disconnection push. It
+//! detects a hung connection or a demoted server by health checks: once a second, and after a call missed its deadline. After
+//! any failure to connect (refused, wrong password, loading) it tries again.
 //!
 //! The library's `ConnectionManager` is not used. It stays broken after a reconnection that failed with anything but an I/O error, and
 //! it ignores its response timeout while it reconnects.
@@ -35,7 +35,7 @@ use crate::store::StoreError;
 /// The error code of a command that does not fit the type of the key's value.
 const WRONG_TYPE: &str = "WRONGTYPE";
 
-/// How long after its deadline a timely script may still run: the drift between the two clocks that is tolerated.
+/// The time after its deadline in which a timely script may still run: the tolerated drift between the two clocks.
 const CLOCK_DRIFT: Duration = Duration::from_secs(1);
 
 /// A handle to the supervised connection. The supervisor ends when it is dropped.
@@ -138,7 +138,7 @@ impl Connection {
             .map_err(|error| self.classify_error(link.epoch, &error))
     }
 
-    /// Milliseconds until a timely script must no longer run.
+    /// Milliseconds until a timely script must not run.
     fn timely_millis(&self) -> u64 {
         u64::try_from(self.deadline.saturating_add(CLOCK_DRIFT).as_millis()).unwrap_or(u64::MAX)
     }
@@ -179,7 +179,7 @@ impl Connection {
     }
 
     fn report(&self, epoch: u64, kind: FaultKind) {
-        // A full queue means that the supervisor has reports to act on already.
+        // If the queue is full, the supervisor already has reports to act on.
         let _ = self.faults.try_send(ConnectionFault { epoch, kind });
     }
 }

@@ -58,7 +58,7 @@ impl RedisStore {
         })
     }
 
-    /// Returns as many registered agents, from the cursor on, as fill a page, and the first agent of the next page.
+    /// Returns the agents, from the cursor on, whose sessions fill one page. Also returns the first agent of the next page.
     ///
     /// It counts the entries of their indices before it reads them, because an index can be long. It counts a quarter of the agents
     /// first: most agents have several sessions, so they often fill the page.
@@ -153,8 +153,8 @@ impl RedisStore {
         Ok(ids)
     }
 
-    /// Reads the records that exist and are not revoked. A record that cannot be parsed is logged and left out, so that it does not hide
-    /// the others. A list admits no request.
+    /// Reads the records that exist and are not revoked. A record that cannot be parsed is logged and omitted, so that it does
+    /// not hide the others. This is safe: a list never authorizes a request.
     async fn records(&self, ids: &[(AgentId, SessionId)]) -> Result<Vec<SessionRecord>, StoreError> {
         let mut reads = pipe();
         // The keys of an agent are in one hash slot, so one MGET reads them.
@@ -171,7 +171,7 @@ impl RedisStore {
             match packed.map(|packed| record::unpack(*id, &packed)).transpose() {
                 Ok(record) => records.extend(record),
                 Err(error) => {
-                    tracing::error!(session = %id, %error, "left out of a list: the record cannot be parsed");
+                    tracing::error!(session = %id, %error, "record cannot be parsed: omitted from the list");
                 }
             }
         }
@@ -200,7 +200,7 @@ impl RedisStore {
             match keys::agent(*id, reply) {
                 Ok(agent) => items.extend(agent),
                 Err(error) => {
-                    tracing::error!(agent = %id, %error, "left out of a list: the record cannot be parsed");
+                    tracing::error!(agent = %id, %error, "record cannot be parsed: omitted from the list");
                 }
             }
         }

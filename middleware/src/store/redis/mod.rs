@@ -118,8 +118,8 @@ impl Near {
         Ok(())
     }
 
-    /// Drops the cached records of these sessions when the returned guard is dropped: after a change was answered, and also if its
-    /// caller does not wait for the answer.
+    /// Drops the cached records of these sessions when the returned guard is dropped: after the reply to a change, or when its
+    /// caller stops waiting.
     fn invalidate_on_drop(&self, ids: Vec<SessionId>) -> InvalidateOnDrop<'_> {
         InvalidateOnDrop { near: self, ids }
     }

@@ -4,7 +4,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::supervisor::{ConnectionFault, FaultKind, Link, State};
 
-/// Follows the state of the connection and can ask for its replacement. It does not keep the connection open.
+/// Follows the state of the connection and can request its replacement. It does not keep the connection open.
 #[derive(Clone)]
 pub(super) struct Observer {
     state: watch::Receiver<State>,
@@ -19,7 +19,7 @@ impl Observer {
         Self { state, faults }
     }
 
-    /// Whether the connection of this epoch is in use.
+    /// True if the connection of this epoch is in use.
     pub(super) fn is_up(&self, epoch: u64) -> bool {
         is_up(&self.state.borrow(), epoch)
     }
@@ -44,7 +44,7 @@ impl Observer {
             .map(drop)
     }
 
-    /// Asks the supervisor to replace the connection of this epoch: it leads to the wrong server.
+    /// Requests that the supervisor replaces the connection of this epoch: it reaches the wrong server.
     pub(super) fn request_replacement(&self, epoch: u64) {
         if let Some(faults) = self.faults.upgrade() {
             let kind = FaultKind::Broken;

@@ -11,12 +11,12 @@ pub(super) enum Role {
     Master,
     /// A replica may lag behind a revocation, so it is not read.
     Replica,
-    /// The server does not report its role. A replica then refuses the first write.
+    /// The server does not report its role. A replica then rejects the first write.
     Unknown,
 }
 
 impl Role {
-    /// Asks with `HELLO`, which changes nothing without arguments. Unlike `ROLE`, every user may call it, since every connection
+    /// Sends `HELLO`, which has no effect without arguments. Unlike `ROLE`, every user may call it, since every connection
     /// begins with it.
     pub(super) async fn query(connection: &mut MultiplexedConnection) -> RedisResult<Self> {
         let hello: Value = redis::cmd("HELLO").query_async(connection).await?;
@@ -54,7 +54,7 @@ pub(super) async fn run_id(connection: &mut MultiplexedConnection) -> RedisResul
     }
 }
 
-/// Whether the user may not call this command, or the command was renamed.
+/// True if the user may not call this command, or the command was renamed.
 fn is_forbidden(error: &RedisError) -> bool {
     let unknown = || {
         error
@@ -68,7 +68,7 @@ fn is_forbidden(error: &RedisError) -> bool {
     }
 }
 
-/// The text of an error, cut off before the arguments of a rejected command. A server or proxy may quote a password there.
+/// The text of an error, cut off before the arguments of a rejected command. A server or proxy may include a password there.
 pub(super) fn describe(error: &RedisError) -> String {
     let mut text = error.to_string();
     let arguments = [", with args", " AUTH ", "'AUTH'", "\"AUTH\""];

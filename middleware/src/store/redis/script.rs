@@ -22,14 +22,14 @@ script!(REGISTER_AGENT, "register_agent");
 /// The keys and arguments of a script.
 #[derive(Default)]
 pub(super) struct ScriptCall {
-    /// Whether the first argument is the time after which the script does nothing.
+    /// True if the first argument is the deadline, after which the script has no effect.
     pub(super) timely: bool,
     pub(super) keys: Vec<String>,
     pub(super) args: Vec<Vec<u8>>,
 }
 
 impl ScriptCall {
-    /// A call that does nothing if it runs long after it was sent.
+    /// A call that has no effect if it runs long after it was sent.
     pub(super) fn timely() -> Self {
         Self {
             timely: true,

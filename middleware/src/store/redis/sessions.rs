@@ -27,7 +27,8 @@ use crate::{
     },
 };
 
-/// Seconds by which the clocks of servers may differ. With more, one server may remove another's session from an index too early.
+/// Maximum difference between the clocks of servers, in seconds. If it is exceeded, one server may remove another's session
+/// from an index too early.
 const CLOCK_MARGIN: u64 = 3600;
 
 /// The attempts to revoke a session whose creation failed, over half a minute.
@@ -223,11 +224,11 @@ impl RedisStore {
         }
     }
 
-    /// Revokes a session in the background, because it may exist although its creation failed. Nobody has its token, but it counts
-    /// against the agent's limit. The same connection keeps the order, so this runs after the creation.
+    /// Revokes a session in the background, because it may exist although its creation failed. Its token was never delivered,
+    /// but it counts against the agent's limit. The same connection keeps the order, so this runs after the creation.
     fn revoke_in_background(&self, id: SessionId, agent: AgentId, now: Timestamp) {
         let store = self.clone();
-        // Without a runtime nothing can be sent.
+        // Without a runtime, no command can be sent.
         let Ok(runtime) = tokio::runtime::Handle::try_current() else {
             return;
         };

@@ -18,7 +18,7 @@ pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 /// A connection that lasted this long resets the back-off.
 pub(super) const STABLE_AFTER: Duration = Duration::from_secs(1);
 const HEALTH_CHECK_INTERVAL: Duration = Duration::from_secs(1);
-/// The least time that a health check waits for its answer. A server that is slow for a moment keeps its connection.
+/// The minimum time that a health check waits for its reply. A short pause of the server does not break its connection.
 const HEALTH_CHECK_TIMEOUT: Duration = Duration::from_secs(1);
 /// Size of the write queue. A full queue applies backpressure to callers.
 const WRITE_QUEUE: usize = 1024;
@@ -46,7 +46,7 @@ pub(super) struct Link {
     pub(super) server_time: Option<ServerTime>,
 }
 
-/// The server's time when it was asked, in milliseconds.
+/// The server's time at the last `TIME` command, in milliseconds.
 #[derive(Clone, Copy)]
 pub(super) struct ServerTime {
     millis: u64,
@@ -109,7 +109,7 @@ impl Supervisor {
         (state, faults, AbortOnDrop(tokio::spawn(supervisor.run())))
     }
 
-    /// Runs until the store is dropped. A panic is a defect; it costs the connection, but not the store.
+    /// Runs until the store is dropped. After a panic, which is a defect, the store continues with a new connection.
     async fn run(mut self) {
         let mut backoff = Backoff::new();
         while catch_panic(self.keep_connected(&mut backoff)).await.is_err() {
@@ -226,7 +226,7 @@ async fn check_health(mut connection: RedisConnection, limit: Duration) {
     }
 }
 
-/// Whether the connection is broken, does not answer, or leads to a replica.
+/// True if the connection is broken, does not answer, or reaches a replica.
 async fn is_unusable(connection: &mut RedisConnection, limit: Duration) -> bool {
     match timeout(limit, Role::query(connection)).await {
         Ok(Ok(role)) => role == Role::Replica,

@@ -3,9 +3,9 @@
 //! The Redis client library could open them itself, with two faults:
 //!
 //! 1. It uses rustls' process-wide cryptography provider. If a binary contains two providers and has installed none, that panics.
-//! 2. It refuses to connect if one certificate of the system's store cannot be parsed.
+//! 2. It cannot connect if one certificate of the system's store cannot be parsed.
 //!
-//! So this module names its provider, and skips certificates that cannot be parsed.
+//! So this module selects its provider, and skips certificates that cannot be parsed.
 
 use std::{
     io,
@@ -78,7 +78,7 @@ struct Roots {
     skipped: usize,
 }
 
-/// Reads the system's root certificates, or those that `SSL_CERT_FILE` and `SSL_CERT_DIR` name.
+/// Reads the system's root certificates, or those in `SSL_CERT_FILE` and `SSL_CERT_DIR`.
 fn system_roots() -> Roots {
     let loaded = rustls_native_certs::load_native_certs();
     let mut store = RootCertStore::empty();

@@ -27,7 +27,7 @@ pub enum Event {
 }
 
 pub struct RenewalModel {
-    /// The last generation that is minted. It makes the model finite.
+    /// The last generation that is issued. It makes the model finite.
     last_generation: u8,
     events: &'static [Event],
     rules: Rules,

@@ -6,7 +6,7 @@ use super::Mutation;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Token {
     pub generation: u8,
-    /// Distinguishes tokens of one generation, minted by different servers or in different seconds.
+    /// Distinguishes tokens of one generation, issued by different servers or in different seconds.
     pub mint: u8,
 }
 
@@ -54,7 +54,7 @@ pub enum Admitted {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Decision {
-    /// A new token is minted, and the script is to replace the expected one.
+    /// A new token is issued, and the script must replace the expected one.
     Swap {
         expected: Token,
     },

@@ -34,7 +34,7 @@ fn replaced_token_is_reuse_after_its_retry_window_and_overlap() {
 }
 
 #[test]
-fn only_the_last_replaced_generation_has_a_grace_and_the_current_one_is_no_reuse() {
+fn only_the_previous_token_has_a_retry_window_and_the_current_one_is_no_reuse() {
     for (generation, event) in [(3, Some(SecurityEvent::TokenReuse)), (2, None), (1, None)] {
         let mut case = Case::renewed();
         case.record.generation = generation;

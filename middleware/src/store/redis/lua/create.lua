@@ -5,7 +5,7 @@
 --       4… the agent's active sessions, for "evict"   (all with the hash tag of the agent's bucket)
 -- ARGV  1 deadline (milliseconds by the server's clock), or '' for none
 --       2 now (epoch seconds)          3 maximum of active sessions
---       4 at the maximum: "refuse", or "evict" the session that was renewed or created the longest ago
+--       4 at the maximum: "refuse", or "evict" the least recently renewed or created session
 --       5 session id (16 bytes)        6 expires_at (epoch seconds)
 --       7 seconds to keep the session  8 index entries that expired before this (epoch seconds) are stale
 --       9 the record (LAYOUT.md)       10 now (epoch seconds, 5 bytes, big endian)
@@ -16,7 +16,7 @@
 --
 -- EVALSHA … 3 session:{3747}:0190… idx:{3747}:0000… agent:{3747}:0000…
 --           1760000001250 1760000000 5 refuse <id> 1760086400 172800 1759913600 <record> <now>
--- If it runs late, it creates a session whose token nobody has. The caller then revokes it. A full server rejects the whole script.
+-- If it runs late, it creates a session whose token was never delivered. The caller then revokes it. A full server rejects the whole script.
 
 -- Seconds from a session's creation to its last renewal: bytes 50 to 53 of the record, big endian. 0 if it was never renewed.
 local function renewed_after(record)

@@ -11,7 +11,7 @@
 --
 -- EVALSHA … 3 session:{3747}:0190… idx:{3747}:0000… agent:{3747}:0000…
 --           1760043201250 <hash> <id> 1760129600 172800 <record>
--- If it runs late, it does nothing unless the expected token is still the current one. The deadline keeps it from running much
+-- If it runs late, it has no effect unless the expected token is still the current one. The deadline keeps it from running much
 -- later than it was sent, since the retry window of a renewal counts from the time in its record.
 if ARGV[1] ~= '' then
   local time = redis.call('TIME')

@@ -3,7 +3,7 @@
 --
 -- KEYS  1 the agent's index  2 agent  3… every session in the index   (all with the hash tag of the agent's bucket)
 -- ARGV  1 now (epoch seconds)
---       2 seconds to keep the mark of the deleted agent
+--       2 seconds to keep the tombstone of the deleted agent
 --       3 created at of the agent to delete (epoch seconds); '' keeps the agent
 --       4 now (epoch seconds, 5 bytes, big endian)
 --       5… the ids (16 bytes) of the sessions in KEYS, in the same order
@@ -11,7 +11,7 @@
 --       · -2 the agent to delete does not exist, or was registered anew
 --
 -- EVALSHA … 3 idx:{3747}:0000… agent:{3747}:0000… session:{3747}:0190… 1760000000 3600 1759990000 <now> <id>
--- If it runs late, it does nothing if a session was created or the agent was registered anew meanwhile. It also runs on a full
+-- If it runs late, it has no effect if a session was created or the agent was registered anew meanwhile. It also runs on a full
 -- server.
 local delete = ARGV[3] ~= ''
 if delete and redis.call('HGET', KEYS[2], 'c') ~= ARGV[3] then

@@ -4,7 +4,7 @@ use std::time::Duration;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct NearCacheConfig {
-    /// How long a process that cannot reach Redis may still admit a revoked token: 250 ms by default.
+    /// The time in which a process that cannot reach Redis may still admit a revoked token: 250 ms by default.
     ///
     /// A process that can reach Redis receives the invalidation at once. Pings are sent at intervals of a fifth of the bound (at least
     /// 5 ms, at most 1 s). If the bound is shorter than that interval plus two round trips, the cache is coherent only part of the time, or

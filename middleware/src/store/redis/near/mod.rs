@@ -71,8 +71,8 @@ impl NearCache {
         self.state.shard(id).get(&id, now)
     }
 
-    /// Prepares the read of a record that is not cached. `None` when the cache is not coherent: then the read has to use the store's
-    /// own connection.
+    /// Prepares the read of a record that is not cached. `None` when the cache is not coherent: the read must then use the
+    /// store's own connection.
     pub(super) fn miss(&self, id: SessionId) -> Option<Miss> {
         let miss = self.prepare(id);
         let counts = &self.state.counts;
@@ -123,12 +123,12 @@ pub(super) struct Miss {
 }
 
 impl Miss {
-    /// Reads the record over the tracking connection, and caches it unless it is revoked. `None` when that connection fails or does not
-    /// answer in time: then the read has to use the store's own connection.
+    /// Reads the record over the tracking connection, and caches it unless it is revoked. `None` when that connection fails or
+    /// does not answer in time: the read must then use the store's own connection.
     pub(super) async fn read(mut self, limit: Duration) -> Option<Result<Option<SessionRecord>, StoreError>> {
         let get = keys::get_session(self.id);
         let Ok(reply) = timeout(limit, self.connection.send_packed_command(&get)).await else {
-            // The timeout says nothing about a connection that has replaced this one.
+            // The timeout does not concern a connection that has replaced this one.
             if self.version.is_of(self.state.epoch()) {
                 self.state.slow.store(true, Ordering::Relaxed);
             }

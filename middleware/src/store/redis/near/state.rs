@@ -23,8 +23,8 @@ use crate::{
     },
 };
 
-/// The number of shards. With this many, threads rarely wait for each other's lookups, and an invalidation discards few concurrent
-/// reads of other records. More of them would not stay in a processor's cache.
+/// The number of shards. With this number, threads rarely wait for each other's lookups, and an invalidation discards few
+/// concurrent reads of other records. More shards would not fit into a processor's cache.
 const SHARDS: usize = 64;
 
 pub(super) struct CacheState {
@@ -46,7 +46,7 @@ pub(super) struct TrackingConnection {
     /// The number of the connection attempt.
     pub(super) attempt: u64,
     pub(super) connection: RedisConnection,
-    /// The epoch of the store's own connection, which leads to the same server.
+    /// The epoch of the store's own connection, which reaches the same server.
     pub(super) own_epoch: u64,
 }
 
@@ -88,8 +88,8 @@ impl CacheState {
         lock(&self.shards[place])
     }
 
-    /// Returns the tracking connection if the store's own connection still leads to the same server: a process reads where it
-    /// writes.
+    /// Returns the tracking connection if the store's own connection still reaches the same server. So a process reads from the
+    /// server that it writes to.
     pub(super) fn connection(&self) -> Option<RedisConnection> {
         let tracking = lock(&self.tracking);
         let tracking = tracking.as_ref()?;
@@ -131,7 +131,7 @@ impl CacheState {
         self.now() < until
     }
 
-    /// Drops the record that a pushed key names.
+    /// Drops the record of a pushed key.
     pub(super) fn invalidate_key(&self, key: &[u8]) {
         self.counts.invalidations.fetch_add(1, Ordering::Relaxed);
         // Other keys hold no session record.

@@ -1,8 +1,8 @@
 //! The tracking thread: it owns the connection on which Redis pushes invalidations, and extends the lease by pings.
 //!
-//! It has a thread of its own, because a busy runtime would process invalidations late. Misses are read over the same connection, so
-//! records and invalidations come from one server in one order. That server has to be the one to which the store's own connection
-//! leads. If a name moves from one server to another, both connections have to follow.
+//! It has a thread of its own, because a busy runtime would process invalidations late. Misses are read over the same
+//! connection, so records and invalidations come from one server in one order. The store's own connection must reach the same
+//! server. If the host name resolves to another server, both connections are replaced.
 
 use std::{sync::Weak, time::Duration};
 
@@ -22,12 +22,12 @@ use crate::store::redis::{
     supervisor::{CONNECT_TIMEOUT, Link, STABLE_AFTER},
 };
 
-/// How long a ping waits for its answer before the connection is replaced. The lease ends earlier, by itself.
+/// The time that a ping waits for its reply before the connection is replaced. The lease ends earlier.
 const PING_TIMEOUT: Duration = Duration::from_secs(1);
 
 const NO_ROLE: &str = "the server does not say whether it is a replica";
 
-/// The longest pause before the store's own connection is replaced because a name has moved.
+/// The longest pause before the store's own connection is replaced because the host name resolves to another server.
 const LAST_MOVE_PAUSE: Duration = Duration::from_secs(60);
 
 /// Keeps the cache coherent until `stop`, the cache or the store is dropped.
@@ -56,7 +56,7 @@ struct Tracker {
     endpoint: Endpoint,
     /// The store's own connection.
     own: Observer,
-    /// The number of the connection attempt. It never repeats, so a late push of an old connection is recognised.
+    /// The number of the connection attempt. It never repeats, so a late push of an old connection is detected.
     attempt: u64,
     /// The time since which the connection has had a lease without interruption.
     coherent_since: Option<Instant>,
@@ -65,7 +65,7 @@ struct Tracker {
 }
 
 impl Tracker {
-    /// Runs until the cache or the store is dropped. A panic is a defect; it costs the cached records, but not the cache.
+    /// Runs until the cache or the store is dropped. After a panic, which is a defect, the cache continues without records.
     async fn run(mut self) {
         let mut backoff = Backoff::new();
         while catch_panic(self.keep_tracking(&mut backoff)).await.is_err() {
@@ -101,7 +101,7 @@ impl Tracker {
                 Loss::Connection(_) => {}
                 Loss::Demoted | Loss::Unverified => self.own.request_replacement(epoch),
                 Loss::Moved => {
-                    // A name that alternates between servers must not interrupt the store each time.
+                    // A host name that alternates between servers must not interrupt the store each time.
                     if timeout(move_pause, self.own.wait_replaced(epoch)).await.is_err() {
                         self.own.request_replacement(epoch);
                     }
@@ -119,7 +119,7 @@ impl Tracker {
         }
     }
 
-    /// Logs that the cache is coherent: the first time at once, after a loss once that has lasted for a while.
+    /// Logs that the cache is coherent: the first time at once, and after a loss when it has been coherent for some time.
     fn log_coherent(&mut self, since: Instant) {
         match self.logged {
             Some(Ok(())) => return,
@@ -130,7 +130,7 @@ impl Tracker {
         self.logged = Some(Ok(()));
     }
 
-    /// Logs why the cache is not coherent, unless the log says so already.
+    /// Logs the reason why the cache is not coherent, unless it was logged before.
     fn log_incoherent(&mut self, reason: &str) {
         if !matches!(&self.logged, Some(Err(logged)) if logged == reason) {
             tracing::warn!(%reason, "the near cache is not coherent: every request reads from Redis");
@@ -138,7 +138,7 @@ impl Tracker {
         }
     }
 
-    /// Connects, and pings as long as the connection works. Returns why it does not work.
+    /// Connects, and pings while the connection works. Returns the reason for its failure.
     async fn track(&mut self, link: Link) -> Option<Loss> {
         let own_epoch = link.epoch;
         let connection = match timeout(CONNECT_TIMEOUT, self.connect(link)).await {
@@ -183,7 +183,8 @@ impl Tracker {
         match (tracked, own) {
             (Some(tracked), Some(own)) if tracked != own => Err(Loss::Moved),
             (Some(_), Some(_)) => Ok(connection),
-            // The user may not call INFO. Two connections opened shortly after each other are taken for connections to one server.
+            // The user may not call INFO. Two connections that were opened within a short time count as connections to one
+            // server.
             _ if is_recent => Ok(connection),
             _ => Err(Loss::Unverified),
         }
@@ -217,15 +218,15 @@ impl Tracker {
     }
 }
 
-/// Why the cache lost its coherence.
+/// The reason why the cache lost its coherence.
 enum Loss {
     /// The tracking connection failed.
     Connection(String),
     /// The server of both connections has become a replica.
     Demoted,
-    /// The name leads to another server than the one of the store's own connection.
+    /// The host name resolves to another server than the one of the store's own connection.
     Moved,
-    /// The store's own connection may lead to another server: INFO is forbidden, and the connection is not recent.
+    /// The store's own connection may reach another server: INFO is forbidden, and the connection is not recent.
     Unverified,
 }
 
@@ -234,7 +235,7 @@ impl Loss {
         match self {
             Self::Connection(reason) => reason,
             Self::Demoted => REPLICA,
-            Self::Moved => "the name now leads to another server",
+            Self::Moved => "the host name now resolves to another server",
             Self::Unverified => "INFO is not allowed, so the server is not known: the store reconnects",
         }
     }

@@ -1,6 +1,6 @@
 //! The numbers of a packed record: LEB128, and spans of time that are mostly whole minutes.
 
-/// Writes LEB128: seven bits a byte, the lowest first. The eighth bit says that more bytes follow.
+/// Writes LEB128: seven bits a byte, the lowest first. The eighth bit is set if more bytes follow.
 pub(super) fn write_number(packed: &mut Vec<u8>, mut number: u64) {
     while number >= 0x80 {
         packed.push(number.to_le_bytes()[0] | 0x80);

@@ -18,7 +18,7 @@ const BOUND: u64 = 2;
 const END: u64 = 5;
 const READS: u8 = 2;
 
-/// Shows that the model reaches cache hits at all.
+/// Shows that the model reaches cache hits.
 const USED: &str = "a cached record admits a request";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,11 +47,11 @@ struct State {
     reads_left: u8,
     losses_left: u8,
     revoked_at: Option<u64>,
-    /// Whether this process revoked the session itself.
+    /// True if this process revoked the session itself.
     own: bool,
-    /// Whether that revocation was answered.
+    /// True if that revocation was answered.
     own_answered: bool,
-    /// Whether a ping of the current epoch was answered.
+    /// True if a ping of the current epoch was answered.
     confirmed: bool,
 }
 
@@ -145,7 +145,7 @@ impl State {
         )
     }
 
-    /// Whether a cached record would admit a request now.
+    /// True if a cached record would admit a request now.
     fn admits(&self) -> bool {
         self.shard.clone().get(&0, self.now).is_some_and(|active| *active)
     }
