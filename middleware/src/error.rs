@@ -89,7 +89,7 @@ macro_rules! kinds {
 
 kinds! {
     /// No usable bearer token: missing, malformed, unknown key, bad signature, wrong issuer or audience.
-    InvalidToken = UNAUTHORIZED, "INVALID_TOKEN", false, "The session token is missing or not valid.";
+    InvalidToken = UNAUTHORIZED, "INVALID_TOKEN", false, "The session token is not valid.";
     /// The token's expiry has passed.
     TokenExpired = UNAUTHORIZED, "TOKEN_EXPIRED", false, "The session token has expired.";
     /// The session was revoked.

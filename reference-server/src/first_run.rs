@@ -18,8 +18,12 @@ pub fn announce(generated: &Generated, address: SocketAddr, policy: &SessionPoli
     }
     if let Some(password) = &generated.password {
         println!("Master password: generated for this run. It is printed once, below (PASSWORD).");
-        println!("\nTo try the server, paste this into another terminal:\n");
+        let half = policy.min_ttl.div_ceil(2);
+        println!("\nTo try the server, paste this into another terminal. It waits {half} s for a renewal:\n");
         println!("{}", walk_through(address, password, policy));
+    }
+    if policy.min_ttl > 60 {
+        println!("(Start the server with --min-ttl 4 to wait for 2 s only.)");
     }
     println!();
 }
@@ -27,8 +31,7 @@ pub fn announce(generated: &Generated, address: SocketAddr, policy: &SessionPoli
 /// The life of a session as shell commands, for `sh` with curl and sed.
 ///
 /// They run in a subshell that stops at the first unexpected answer and prints it. They have no comments, since an interactive zsh
-/// does not accept them. They use the shortest ttl, since a renewal
-/// waits for half of it.
+/// does not accept them. They use the shortest ttl, since a renewal waits for half of it.
 #[must_use]
 pub fn walk_through(address: SocketAddr, password: &str, policy: &SessionPolicy) -> String {
     let ttl = policy.min_ttl;

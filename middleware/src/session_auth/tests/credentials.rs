@@ -23,7 +23,7 @@ fn with_headers(values: &[&[u8]]) -> Request<()> {
     request
 }
 
-const DEFAULT: &str = "The session token is missing or not valid.";
+const DEFAULT: &str = "The session token is not valid.";
 const TAB: &str = "A tab follows Bearer, where a space must be.";
 const COLON: &str = "A colon follows Bearer, where a space must be.";
 const NO_SPACE: &str = "A space is missing between Bearer and the token.";

@@ -82,7 +82,7 @@ async fn malformed_value_of_another_header_is_invalid_and_the_detail_names_the_h
     let token = token();
     let several = "The x-session-token header must hold one token and nothing else.";
     let quotes = "The token stands in quotes or brackets. Send it without them.";
-    let invalid = "The session token is missing or not valid.";
+    let invalid = "The session token is not valid.";
     for (value, expected) in [
         (
             "Bearer".to_owned(),
