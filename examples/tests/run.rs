@@ -1,4 +1,4 @@
-//! Starts each example as a process of its own and talks to it over real sockets.
+//! Starts each example as a separate process and sends requests over real sockets.
 
 use std::{
     env,
@@ -86,7 +86,7 @@ fn program(name: &str) -> PathBuf {
         .with_extension(env::consts::EXE_EXTENSION)
 }
 
-/// What a printed line `curl … -H 'NAME: VALUE' http://ADDRESS/PATH` asks for.
+/// The request of a printed line `curl … -H 'NAME: VALUE' http://ADDRESS/PATH`.
 struct Curl {
     header: String,
     address: String,

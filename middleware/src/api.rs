@@ -47,9 +47,9 @@ pub struct SessionBody {
     pub agent_id: AgentId,
     /// The status at the time of the response.
     pub status: SessionStatus,
-    /// How many times the session was renewed.
+    /// The number of renewals of the session.
     pub renewal_count: u32,
-    /// How many renewals the session may have.
+    /// The maximum number of renewals of the session.
     pub max_renewals: u32,
     /// When the current token expires.
     pub expires_at: Timestamp,

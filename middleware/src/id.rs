@@ -57,9 +57,9 @@ impl AgentId {
 /// The ids that one process generates are strictly increasing, across agents and threads. The 58 bits between the timestamp
 /// and the bucket are a counter. It starts at a random value, and each id advances it by a random amount of 40 bits.
 ///
-/// A clock that stands still, or steps back by less than a second, does not change the order. After a larger step back, new ids
-/// take the clock's time and sort before older ones. Otherwise their sessions would have a creation time far in the future and
-/// could not be renewed in time.
+/// A clock that stops, or is set back by less than a second, does not change the order. After a larger step back, new ids take
+/// the clock's time and sort before older ones. Otherwise their sessions would have a creation time far in the future and could
+/// not be renewed in time.
 ///
 /// When the counter overflows, after at least 131,072 ids, the timestamp advances by one millisecond.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

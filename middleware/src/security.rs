@@ -25,8 +25,8 @@ const TARGET: &str = "tower_session_auth::security";
 
 /// Counts security events. Clones share their counts: use clones of one in all layers and managers of a process.
 ///
-/// Each event is also logged with the target `tower_session_auth::security`, the ids of session and agent, and both generations:
-/// the reuse of a replaced token as a warning, a lost state as an error.
+/// Each event is also logged, with the target `tower_session_auth::security`, the ids of session and agent, and both
+/// generations. The reuse of a replaced token is a warning, and a lost state is an error.
 #[derive(Clone, Default)]
 pub struct SecurityEvents {
     counts: Arc<Counts>,

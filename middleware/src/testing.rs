@@ -1,4 +1,4 @@
-//! Tools for tests of your own code (feature `testing`): no server, no Redis, and a clock that you move.
+//! Tools for tests of your code (feature `testing`): they need no server and no Redis, and have a manual clock.
 //!
 //! A unit test of a handler needs a session and no layer:
 //!
@@ -74,7 +74,7 @@ pub fn agent() -> AgentId {
     AgentId::from_uuid(uuid::Uuid::from_u128(0x6f1c_7a52_2f39_4b0e_9c55_0b7f_3e3d_2a11))
 }
 
-/// The session that a layer would hand to a handler: created at [`START`], with a day to live.
+/// The session that a layer would pass to a handler. It was created at [`START`] and expires after a day.
 #[must_use]
 pub fn session(agent: AgentId) -> AuthenticatedSession {
     let millis = START.0.saturating_mul(1000);
@@ -85,8 +85,8 @@ pub fn session(agent: AgentId) -> AuthenticatedSession {
     AuthenticatedSession::new(&record, &claims)
 }
 
-/// A [`SessionAuthority`] with a new key, a memory store, and a clock that stands at [`START`] until it is moved. It creates sessions
-/// for any agent.
+/// A [`SessionAuthority`] with a new key, a memory store, and a manual clock that starts at [`START`]. It creates sessions for
+/// any agent.
 #[derive(Debug, Clone)]
 pub struct TestAuthority {
     authority: SessionAuthority<MemoryStore, AnyAgent>,

@@ -81,8 +81,8 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// Environment variables that look like settings and are unknown. They are no error, since Kubernetes sets such variables for a
-/// service of that name.
+/// Environment variables with the prefix of settings and an unknown name. They are no error, since Kubernetes sets such
+/// variables for a service of that name.
 fn unknown_variables() -> Vec<String> {
     let cli = Cli::command();
     let is_known = |name: &str| {

@@ -15,7 +15,7 @@ use session_auth_tests::redis::{TestRedis, command};
 
 use crate::alone;
 
-/// The environment variable of a test that runs in a process of its own, which will be killed.
+/// The environment variable of a test that runs in a separate process, which will be killed.
 const VICTIM: &str = "HARNESS_VICTIM";
 
 fn is_closed(port: u16) -> bool {

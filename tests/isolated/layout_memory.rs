@@ -1,4 +1,4 @@
-//! The memory that a session takes in Redis.
+//! The memory of a session in Redis.
 
 use redis::{InfoDict, Value};
 use session_auth_tests::fixtures::{CREATED, NOW, agent, layout::LayoutStore, session};

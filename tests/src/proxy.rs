@@ -29,7 +29,7 @@ struct Shared {
     target: SocketAddr,
     client: Client<HttpConnector, Full<Bytes>>,
     seed: Option<u64>,
-    /// The numbers of the paths that have a sequence of fates of their own.
+    /// The numbers of the paths that have their own sequence of fates.
     numbers: Mutex<BTreeMap<String, u64>>,
     log: Mutex<Log>,
 }
@@ -45,7 +45,7 @@ pub struct Log {
     pub tokens: BTreeMap<(String, u64), BTreeSet<String>>,
 }
 
-/// How the proxy treats a request.
+/// The fate of a request at the proxy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Fate {
     Arrives,

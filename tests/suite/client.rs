@@ -200,7 +200,7 @@ struct CrashingStorage {
     file: FileStorage,
     writes: Arc<AtomicUsize>,
     fatal: usize,
-    /// Whether the fatal write reaches the disk.
+    /// True if the fatal write reaches the disk.
     after: bool,
 }
 

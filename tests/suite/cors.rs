@@ -1,4 +1,4 @@
-//! CORS: a preflight request has no token, so the CORS layer stands outside of the session layer.
+//! CORS: a preflight request has no token, so the CORS layer must be outside of the session layer.
 
 use axum::{Router, routing::get};
 use http::{Method, Request, StatusCode, header};

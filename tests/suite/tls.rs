@@ -1,6 +1,6 @@
 //! TLS to Redis. A TLS terminator, whose certificate the test makes, runs in front of a real server.
 //!
-//! The client runs in a process of its own: the system's root certificates are chosen by environment variables.
+//! The client runs in a separate process: the system's root certificates are chosen by environment variables.
 
 use std::{
     env, fs,
@@ -150,8 +150,8 @@ async fn a_server_whose_certificate_is_not_trusted_is_not_connected_to() {
     }
 }
 
-/// A binary with two cryptography providers and no default has none to offer: rustls panics when it is asked for.
-#[ignore = "started by the tests as a process of its own"]
+/// In a binary with two cryptography providers and no default, rustls panics when the default is used.
+#[ignore = "started by the tests as a separate process"]
 #[tokio::test]
 async fn client_process() {
     let store = RedisStore::open(&RedisStoreConfig::new(env::var(URL).unwrap())).unwrap();

@@ -1,4 +1,4 @@
-//! An axum server that mounts the complete session API below `/auth`, and protects a route of its own.
+//! An axum server that mounts the complete session API below `/auth`, and protects its own route.
 //!
 //! Run it in this folder with `cargo run -- PORT HASH`. Port 0 selects a free one. `HASH` is the hash of the administrator's password, as
 //! `session-auth-server hash-password` prints it.

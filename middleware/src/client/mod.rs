@@ -36,7 +36,7 @@
 //! # Rules
 //!
 //! 1. Each request is sent with the current token. It replaces any `Authorization` header of the request. Wrap only clients of
-//!    services that may see the token, and configure them to follow no redirects. With another
+//!    services that may receive the token, and configure them to follow no redirects. With another
 //!    [header](ClientSessionBuilder::header), the request's `Authorization` stays.
 //! 2. The session is renewed in the background from `renewAfter` on, with or without requests. One renewal runs at a time.
 //! 3. A renewal without a final response is sent again with the same idempotency key, with back-off.

@@ -8,7 +8,7 @@ use crate::{
 
 const DEFAULT_LIMIT: usize = 100;
 const MAX_LIMIT: usize = 500;
-/// How many empty pages one request skips.
+/// The maximum number of empty pages that one request skips.
 const MAX_EMPTY_PAGES: usize = 8;
 
 /// The page that a request selects.

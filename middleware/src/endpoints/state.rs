@@ -8,7 +8,7 @@ use crate::{
     store::SessionStore,
 };
 
-/// Everything that the endpoints need. A [`SessionAuthority`](crate::SessionAuthority) makes it, so that all parts have one
+/// The state of the endpoints. A [`SessionAuthority`](crate::SessionAuthority) makes it, so that all parts have one
 /// configuration.
 pub(crate) struct State<S: SessionStore> {
     pub(crate) admin: MasterAuthLayer,

@@ -17,7 +17,7 @@ const MAX_MILLIS: u64 = (1 << 48) - 1;
 /// would carry a creation time far in the future, and their sessions could not be renewed in time.
 const MAX_AHEAD_MILLIS: u64 = 1_000;
 
-/// The sequence that all ids of this process come from.
+/// The sequence of all ids of this process.
 static SEQUENCE: Mutex<Sequence> = Mutex::new(Sequence::new());
 
 /// The timestamp and the counter of an id.

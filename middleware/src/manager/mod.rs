@@ -22,7 +22,9 @@ use crate::{
 /// [`SessionAuthority`](crate::SessionAuthority) makes a manager with the configuration of its layers. The feature `endpoints`
 /// has the whole HTTP API on top of it.
 ///
-/// For your own endpoints, put those of the administrator behind [`MasterAuthLayer`](crate::master_auth::MasterAuthLayer). Put the renewal behind [`RenewalLayer`](crate::session_auth::RenewalLayer). It adds a [`PresentedSession`](crate::session_auth::PresentedSession) to the request's extensions, for [`renew`](Self::renew).
+/// For your own endpoints, put those of the administrator behind [`MasterAuthLayer`](crate::master_auth::MasterAuthLayer). Put
+/// the renewal behind [`RenewalLayer`](crate::session_auth::RenewalLayer). It adds a
+/// [`PresentedSession`](crate::session_auth::PresentedSession) to the request's extensions, for [`renew`](Self::renew).
 ///
 /// A session is created only for an agent that the [directory](AgentDirectory) contains: by default, an agent registered in the
 /// store.

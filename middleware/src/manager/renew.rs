@@ -13,7 +13,7 @@ use crate::{
 };
 
 impl<S: SessionStore, D: AgentDirectory> SessionManager<S, D> {
-    /// Renews the session of a `PresentedSession`. A new token replaces the presented one. The old token is rejected at once,
+    /// Renews the session of a [`PresentedSession`]. A new token replaces the presented one. The old token is rejected at once,
     /// or after its [overlap](crate::session::ReplacedTokenPolicy::previous_token_overlap).
     ///
     /// With an idempotency key, the renewal can be repeated within the [retry

@@ -76,7 +76,7 @@ async fn revoked_at(store: &MemoryStore) -> Option<Timestamp> {
 }
 
 #[tokio::test]
-async fn layer_by_hand_counts_a_reuse_and_revokes_if_the_record_says_so() {
+async fn layer_by_hand_counts_a_reuse_and_revokes_if_its_record_requires_it() {
     for (on_reuse, expected) in [(OnReuse::Reject, None), (OnReuse::Revoke, Some(NOW))] {
         let (store, events) = (store_with(&renewed(on_reuse)).await, SecurityEvents::new());
         assert_eq!(send(&store, &events, 1).await, None);

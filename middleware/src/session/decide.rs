@@ -86,8 +86,11 @@ pub fn check_session(record: &SessionRecord, token: &VerifiedToken) -> Result<()
 
 /// Rejects a token that is not the current one: with `kind`, or with `SessionStateLost` if its generation is ahead of the record.
 ///
-/// These replaced tokens are no security event: an expired one; the previous one within its retry window or overlap, since it
-/// lost a race or a response; and those from before a rotation, since their holder does not receive the new token.
+/// These replaced tokens are no security event:
+///
+/// - an expired token;
+/// - the previous token within its retry window or overlap: its request lost a race, or its response was lost;
+/// - a token from before a rotation: its holder does not receive the new one.
 fn reject_replaced(
     record: &SessionRecord,
     token: &VerifiedToken,

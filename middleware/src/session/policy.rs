@@ -40,7 +40,7 @@ pub struct SessionPolicy {
     pub on_session_limit: OnSessionLimit,
     /// The rules for replaced tokens.
     pub replaced_tokens: ReplacedTokenPolicy,
-    /// How long an expired session is kept, to be listed as EXPIRED: 86,400.
+    /// The time for which an expired session is kept and listed as EXPIRED: 86,400.
     pub retention: u64,
 }
 
@@ -81,7 +81,7 @@ pub struct CreateSession {
     pub agent_id: AgentId,
     /// The lifetime of each token, in seconds.
     pub ttl: Option<u64>,
-    /// How many renewals the session may have.
+    /// The maximum number of renewals of the session.
     pub max_renewals: Option<u32>,
     /// The maximum lifetime of the session, in seconds from now.
     pub absolute_lifetime: Option<u64>,
@@ -109,7 +109,7 @@ impl CreateSession {
 pub struct SessionLimits {
     /// The lifetime of each token, in seconds.
     pub ttl: u64,
-    /// How many renewals the session may have.
+    /// The maximum number of renewals of the session.
     pub max_renewals: u32,
     /// The end of the session, renewed or not.
     pub absolute_expires_at: Timestamp,

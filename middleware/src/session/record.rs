@@ -21,9 +21,9 @@ pub struct SessionRecord {
     pub agent_id: AgentId,
     /// The hash of the current token.
     pub token_hash: TokenHash,
-    /// How many times the token was replaced, by renewals and by rotations.
+    /// The number of replacements of the token, by renewals and by rotations.
     pub generation: u32,
-    /// How many renewals the session may have.
+    /// The maximum number of renewals of the session.
     pub max_renewals: u32,
     /// The lifetime of each token, in seconds.
     pub ttl: u64,
@@ -45,7 +45,7 @@ pub struct SessionRecord {
 pub struct LastRenewal {
     /// When the session was renewed.
     pub at: Timestamp,
-    /// How many times the session was renewed, this renewal included.
+    /// The number of renewals of the session, including this one.
     pub count: u32,
     /// The rules for the replaced token, as they were at this renewal.
     pub replaced: ReplacedTokenPolicy,
@@ -98,7 +98,7 @@ impl SessionRecord {
         self.id.created_at()
     }
 
-    /// How many times the session was renewed.
+    /// The number of renewals of the session.
     #[must_use]
     pub fn renewal_count(&self) -> u32 {
         self.last_renewal.as_ref().map_or(0, |renewal| renewal.count)

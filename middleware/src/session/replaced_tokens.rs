@@ -17,10 +17,10 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ReplacedTokenPolicy {
-    /// How long a renewal can be repeated with the same token and [`IdempotencyKey`](super::IdempotencyKey): 60. 0 turns
-    /// repetitions off.
+    /// The time in which a renewal can be repeated with the same token and [`IdempotencyKey`](super::IdempotencyKey): 60. 0
+    /// turns repetitions off.
     pub retry_window: u64,
-    /// How long the previous token is still admitted to the API: 0.
+    /// The time in which the previous token is still admitted to the API: 0.
     pub previous_token_overlap: u64,
     /// The reaction to a replaced token that is presented after the retry window and the overlap: [`OnReuse::Reject`].
     pub on_reuse: OnReuse,

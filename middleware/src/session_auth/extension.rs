@@ -19,7 +19,7 @@ pub struct AuthenticatedSession {
     pub session_id: SessionId,
     /// The agent's id.
     pub agent_id: AgentId,
-    /// How many times the session's token was replaced.
+    /// The number of replacements of the session's token.
     pub generation: u32,
     /// When the token was issued.
     pub issued_at: Timestamp,
@@ -27,9 +27,9 @@ pub struct AuthenticatedSession {
     pub expires_at: Timestamp,
     /// The end of the session, renewed or not.
     pub absolute_expires_at: Timestamp,
-    /// How many times the session was renewed.
+    /// The number of renewals of the session.
     pub renewal_count: u32,
-    /// How many renewals the session may have.
+    /// The maximum number of renewals of the session.
     pub max_renewals: u32,
     /// When the session was renewed last.
     pub last_renewed_at: Option<Timestamp>,

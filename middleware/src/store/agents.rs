@@ -45,7 +45,7 @@ impl AgentDirectory for AnyAgent {
     }
 }
 
-/// A store of agents, for applications without a directory of their own.
+/// A store of agents, for applications without their own directory.
 pub trait AgentStore: Clone + Send + Sync + 'static {
     /// Registers an agent. If an agent with this id exists, it stays unchanged and is returned.
     fn register(&self, agent: &Agent) -> impl Future<Output = Result<RegisterOutcome, StoreError>> + Send;

@@ -13,7 +13,7 @@ use crate::{
 pub struct NewSession {
     /// The record.
     pub record: SessionRecord,
-    /// How many active sessions the agent may have, this one included.
+    /// The maximum number of active sessions of the agent, including this one.
     pub limit: u32,
     /// The reaction if the agent already has `limit` active sessions.
     pub on_limit: OnSessionLimit,

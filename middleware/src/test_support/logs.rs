@@ -22,8 +22,8 @@ type Events = Arc<Mutex<Vec<(Level, String)>>>;
 
 impl CapturedLogs {
     pub(crate) fn start() -> Self {
-        // With a single dispatcher, tracing asks only the thread that reaches a log statement first, and that thread may run another
-        // test. A second dispatcher makes it ask both.
+        // With a single dispatcher, tracing consults only the thread that reaches a log statement first, and that thread may
+        // run another test. With a second dispatcher, it consults both.
         static SECOND: OnceLock<Dispatch> = OnceLock::new();
         SECOND.get_or_init(|| Dispatch::new(Capture(Events::default())));
 

@@ -301,7 +301,7 @@ fn no_empty_text(settings: &Settings, errors: &mut Errors) {
     }
 }
 
-/// Whether a bearer token can have this byte (RFC 6750, section 2.1).
+/// True if a bearer token can have this byte (RFC 6750, section 2.1).
 const fn is_token_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'+' | b'/')
 }

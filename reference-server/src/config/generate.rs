@@ -8,7 +8,7 @@ use tower_session_auth::{KeySet, SigningKey};
 pub struct Generated {
     /// The master password, if it was generated. It is printed once and not stored.
     pub password: Option<String>,
-    /// Whether the signing key was generated.
+    /// True if the signing key was generated.
     pub key: bool,
 }
 

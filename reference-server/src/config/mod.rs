@@ -119,7 +119,7 @@ impl fmt::Display for Config {
             _ => f.write_str("freshness strict")?,
         }
         if self.generated.as_ref().is_some_and(|generated| generated.key) {
-            return f.write_str("\nno key_file: each start generates a key of its own");
+            return f.write_str("\nno key_file: each start generates a new key");
         }
         // Services that verify need these keys.
         self.keys

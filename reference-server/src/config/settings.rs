@@ -57,25 +57,26 @@ settings! {
     min_ttl: u64, "SESSION_AUTH_MIN_TTL";
     /// The longest lifetime that a request may name, in seconds (default: 604800).
     max_ttl: u64, "SESSION_AUTH_MAX_TTL";
-    /// How many active sessions an agent may have (default: 5).
+    /// The maximum number of active sessions of an agent (default: 5).
     max_sessions_per_agent: u32, "SESSION_AUTH_MAX_SESSIONS_PER_AGENT";
     /// The reaction to a request for one session more: refuse, or evict_oldest, which revokes the least recently renewed or
     /// created session (default: refuse).
     #[arg(value_parser = word::<OnSessionLimit>)]
     on_session_limit: OnSessionLimit, "SESSION_AUTH_ON_SESSION_LIMIT";
-    /// How many renewals a session may have (default: 30).
+    /// The maximum number of renewals of a session (default: 30).
     max_renewals: u32, "SESSION_AUTH_MAX_RENEWALS";
     /// The maximum lifetime of a session, in seconds from its creation (default: 2592000).
     absolute_lifetime: u64, "SESSION_AUTH_ABSOLUTE_LIFETIME";
-    /// How long a renewal can be repeated with the same token and Idempotency-Key, in seconds; 0 turns it off (default: 60).
+    /// The time in which a renewal can be repeated with the same token and Idempotency-Key, in seconds; 0 turns it off
+    /// (default: 60).
     renewal_retry_window: u64, "SESSION_AUTH_RENEWAL_RETRY_WINDOW";
-    /// How long a replaced token is still admitted to the API, in seconds (default: 0).
+    /// The time in which the previous token is still admitted to the API, in seconds (default: 0).
     previous_token_overlap: u64, "SESSION_AUTH_PREVIOUS_TOKEN_OVERLAP";
     /// The reaction to a replaced token that is presented after both times: reject, or revoke, which also revokes the session
     /// (default: reject).
     #[arg(value_parser = word::<OnReuse>)]
     on_reuse: OnReuse, "SESSION_AUTH_ON_REUSE";
-    /// How long an expired session is listed, in seconds (default: 86400).
+    /// The time for which an expired session is listed, in seconds (default: 86400).
     expired_retention: u64, "SESSION_AUTH_EXPIRED_RETENTION";
     /// The prefix of tokens (default: wai_sess_).
     token_prefix: String, "SESSION_AUTH_TOKEN_PREFIX";

@@ -160,7 +160,7 @@ pub(super) fn image_request(image: &str) -> ContainerRequest<GenericImage> {
     GenericImage::new(name, tag).into()
 }
 
-/// Runs the future on a separate thread and runtime: a test may have a runtime of its own, which may end before the container.
+/// Runs the future on a separate thread and runtime: a test may have its own runtime, which may end before the container.
 pub(super) fn block_on<F>(future: F) -> F::Output
 where
     F: Future<Output: Send> + Send,

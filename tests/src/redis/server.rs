@@ -42,7 +42,7 @@ impl Watchdog {
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
-            // A process group of its own: Ctrl-C must not end the shell before its input closes.
+            // A separate process group: Ctrl-C must not end the shell before its input closes.
             .process_group(0)
             .spawn()
             .map_err(|error| format!("sh: {error}"))?;

@@ -15,7 +15,7 @@ const MANY: usize = 64;
 const ROUNDS: usize = 100;
 const SESSIONS: usize = 8;
 
-/// Runs each call in a task of its own, all starting together. The outcomes have no order.
+/// Runs each call in a separate task. All tasks start together. The outcomes have no order.
 async fn at_once<T: Send + 'static>(calls: Vec<impl Future<Output = T> + Send + 'static>) -> Vec<T> {
     let start = Arc::new(Barrier::new(calls.len()));
     let mut tasks = JoinSet::new();

@@ -12,12 +12,12 @@ use tokio::{
     sync::watch,
 };
 
-/// How the proxy treats the bytes that clients send.
+/// The treatment of the bytes that clients send.
 #[derive(Clone, Copy, PartialEq)]
 pub enum Mode {
     /// Forwards everything.
     Open,
-    /// Holds bytes that contain this text until the proxy opens, even when the client has disconnected by then.
+    /// Holds bytes that contain this text until the mode is `Open`, even if the client has disconnected by then.
     Hold(&'static str),
     /// Accepts connections and never answers on them.
     Silent,

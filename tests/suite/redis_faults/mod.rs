@@ -122,7 +122,7 @@ async fn lost_connection_is_replaced_without_a_call() {
     let redis = TestRedis::start();
     let subject = TimedStore::new("lost idle connection", redis.url());
     let record = subject.add().await;
-    // The connection that asks, and the store's.
+    // The connection of this command, and the store's.
     let connections = || {
         let list: String = redis.command(&["CLIENT", "LIST", "TYPE", "normal"]).unwrap();
         list.lines().count()

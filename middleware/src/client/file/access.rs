@@ -1,4 +1,4 @@
-//! New files: how they are created, and who can access them.
+//! New files: their creation and their access rights.
 
 use std::{
     fs::{self, File, Metadata, OpenOptions},

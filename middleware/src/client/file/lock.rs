@@ -87,7 +87,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_system_without_locks_is_reported_with_its_cure() {
+    fn a_file_system_without_locks_is_reported_with_its_remedy() {
         // ENOLCK, EOPNOTSUPP and EIO.
         for (code, has_cure) in [(37, true), (95, true), (5, false)] {
             let error = cannot_lock(Path::new("/s.lock"), &io::Error::from_raw_os_error(code)).to_string();

@@ -129,7 +129,7 @@ async fn new_file_can_be_read_by_its_owner_alone() {
 }
 
 #[tokio::test]
-async fn directory_that_is_read_only_is_an_error_with_its_cure() {
+async fn directory_that_is_read_only_is_an_error_with_its_remedy() {
     let folder = Folder::new();
     let path = folder.session(&session("1"));
     let mount = Mount::bind(&folder.0, &folder.0);

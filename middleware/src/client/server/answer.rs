@@ -24,7 +24,7 @@ const MAX_QUOTE: usize = 200;
 pub(in crate::client) enum CheckAnswer {
     /// The session server has answered.
     Confirmed,
-    /// The session server rejects this token for another reason: it does not have its key, for example.
+    /// The session server cannot verify this token: it does not have its key, for example.
     TokenNotAccepted,
     /// No session server has answered yet.
     Unavailable(String),

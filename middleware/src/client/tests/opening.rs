@@ -187,7 +187,7 @@ async fn storage_that_cannot_save_is_an_error_before_any_request() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn unusable_settings_are_errors_of_their_own() {
+async fn invalid_settings_have_their_own_errors() {
     let server = Server::default();
     let open = async |base: &str, token: &str| {
         let builder = ClientSession::builder(server.http(), base.parse().unwrap());

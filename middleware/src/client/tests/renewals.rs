@@ -1,4 +1,4 @@
-//! When a session is renewed, and what a request then waits for.
+//! The start of renewals, and requests that wait for them.
 
 use super::*;
 

@@ -12,7 +12,7 @@ use crate::{
 /// The session's ttl, in seconds. It is shorter than the errors of the clocks.
 const SHORT_TTL: u64 = 300;
 
-/// A session server with a clock of its own, and with real tokens.
+/// A session server with a separate clock, and with real tokens.
 #[derive(Clone)]
 struct ClockedServer {
     clock: ManualClock,

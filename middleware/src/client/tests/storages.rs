@@ -6,10 +6,10 @@ use super::*;
 #[derive(Clone)]
 struct FailingStorage {
     inner: MemoryStorage,
-    /// How many writes still succeed.
+    /// The number of writes that still succeed.
     writes: Arc<AtomicU32>,
     failed_writes: Arc<AtomicU32>,
-    /// How many loads still succeed.
+    /// The number of loads that still succeed.
     loads: Arc<AtomicU32>,
 }
 

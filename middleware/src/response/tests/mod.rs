@@ -210,7 +210,7 @@ fn default_realm_is_session() {
 }
 
 #[test]
-fn on_rejection_sees_the_request_headers_and_keeps_the_error_in_the_extensions() {
+fn on_rejection_gets_the_request_headers_and_keeps_the_error_in_the_extensions() {
     let mut rejections = Rejections::default();
     rejections.replace(|error, headers| {
         let mut response = Response::new(Full::default());

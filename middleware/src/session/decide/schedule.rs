@@ -2,8 +2,8 @@
 
 use crate::{clock::Timestamp, session::SessionRecord};
 
-/// The first second in which a session can be renewed: half of the time from its creation or last renewal to its expiry has
-/// passed, rounded up to a whole second.
+/// The first second in which a session can be renewed. It is the middle between its last renewal (or its creation) and its
+/// expiry, rounded up to a whole second.
 #[must_use]
 pub fn renewable_from(record: &SessionRecord) -> Timestamp {
     let started = record.ttl_started_at();

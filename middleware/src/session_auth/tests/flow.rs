@@ -165,7 +165,7 @@ async fn token_that_expires_during_the_read_is_rejected() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn errors_of_the_inner_service_are_passed_on_unchanged() {
+async fn errors_of_the_inner_service_are_forwarded_unchanged() {
     let (mut service, mut handle) = service(good_store());
     let mut future = Box::pin(service.call(request(&claims())));
     assert!(poll_once(&mut future).await.is_pending());

@@ -88,7 +88,7 @@ async fn missing_token_is_rejected_unless_the_layer_is_optional() {
     assert!(pass(&layer.optional(), Request::new(())).await.is_ok());
 }
 
-/// Credentials of another scheme are for another service, whatever their bytes are.
+/// Credentials of another scheme are for another service. Their bytes are not examined.
 #[tokio::test]
 async fn optional_layer_admits_credentials_of_another_scheme() {
     let layer = access(Stub::answering(Ok(Some(record(&claims()))))).optional();

@@ -111,7 +111,7 @@ async fn id_in_the_path_must_be_that_of_the_tokens_session() {
             .as_ref()
             .map(|rejection| (kind(rejection), rejection.status().as_u16()));
         assert_eq!(outcome, expected, "{path}");
-        // The token is valid, so the rejection must not ask for another one.
+        // The token is valid, so the rejection must have no challenge.
         assert_eq!(rejection.as_ref().and_then(challenge), None, "{path}");
     }
 }
@@ -153,7 +153,7 @@ async fn session_id_hook_replaces_the_search_in_the_path() {
         (Some(OTHER_ID), Some(ErrorKind::SessionNotFound)),
         (Some("x"), Some(ErrorKind::ValidationFailed)),
     ] {
-        // The id in the path is another one. The hook does not look at it.
+        // The id in the path is another one. The hook does not read it.
         let mut request = request_to(&format!("/v1/sessions/{OTHER_ID}/renew"));
         let headers = request.headers_mut();
         headers.extend(id.map(|id| {

@@ -1,4 +1,4 @@
-//! The store's own connection, as the tracking thread sees it.
+//! The tracking thread's view of the store's own connection.
 
 use tokio::sync::{mpsc, watch};
 

@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn a_forbidden_command_is_told_from_other_errors_and_no_error_shows_a_password() {
+    fn a_forbidden_command_is_detected_and_no_error_contains_a_password() {
         let error = |line: &str| {
             let reply = redis::parse_redis_value(format!("-{line}\r\n").as_bytes()).unwrap();
             reply.extract_error().unwrap_err()

@@ -16,7 +16,8 @@
 --
 -- EVALSHA … 3 session:{3747}:0190… idx:{3747}:0000… agent:{3747}:0000…
 --           1760000001250 1760000000 5 refuse <id> 1760086400 172800 1759913600 <record> <now>
--- If it runs late, it creates a session whose token was never delivered. The caller then revokes it. A full server rejects the whole script.
+-- If it runs late, it creates a session whose token was never delivered. The caller then revokes it. A full server
+-- rejects the whole script.
 
 -- Seconds from a session's creation to its last renewal: bytes 50 to 53 of the record, big endian. 0 if it was never renewed.
 local function renewed_after(record)

@@ -10,7 +10,7 @@ pub struct NearCacheConfig {
     /// 5 ms, at most 1 s). If the bound is shorter than that interval plus two round trips, the cache is coherent only part of the time, or
     /// never.
     pub bound: Duration,
-    /// How long a record is used after its read was sent: 30 s by default.
+    /// The time for which a record is used after its read was sent: 30 s by default.
     pub max_age: Duration,
     /// The maximum number of records: 100,000 by default, rounded up to a multiple of 64. A record takes about 350 bytes, plus its
     /// constraints. A full cache evicts the least recently used record of a sample.

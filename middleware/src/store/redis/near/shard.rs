@@ -114,7 +114,7 @@ impl<K: Hash + Eq + Copy, V> Shard<K, V> {
         }
     }
 
-    /// Drops the entry of a record that changed or expired, and prevents that reads in flight are cached.
+    /// Drops the entry of a record that changed or expired, and prevents reads in flight from being cached.
     pub(super) fn invalidate(&mut self, key: &K) {
         self.generation += 1;
         self.entries.remove(key);

@@ -1,8 +1,8 @@
 //! The tracking thread: it owns the connection on which Redis pushes invalidations, and extends the lease by pings.
 //!
-//! It has a thread of its own, because a busy runtime would process invalidations late. Misses are read over the same
-//! connection, so records and invalidations come from one server in one order. The store's own connection must reach the same
-//! server. If the host name resolves to another server, both connections are replaced.
+//! It is a separate thread, because a busy runtime would process invalidations late. Misses are read over the same connection,
+//! so records and invalidations come from one server in one order. The store's own connection must reach the same server. If
+//! the host name resolves to another server, both connections are replaced.
 
 use std::{sync::Weak, time::Duration};
 

@@ -372,7 +372,7 @@ fn a_revoked_session_is_admitted_only_within_the_bound_in_every_order_of_events(
 }
 
 #[test]
-fn without_any_one_safeguard_the_model_finds_a_violation() {
+fn model_finds_a_violation_if_any_safeguard_is_removed() {
     for mutant in [
         Mutant::InsertWithoutGeneration,
         Mutant::InsertWithoutEpoch,
