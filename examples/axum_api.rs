@@ -25,7 +25,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .route("/hello", get(hello))
         .route_layer(authority.layer());
 
-    // This is an administrator's task. See `mounted_api` for the endpoints.
+    // This is an administrator's task. See `mounted-api` for the endpoints.
     let agent = "6f1c7a52-2f39-4b0e-9c55-0b7f3e3d2a11".parse()?;
     let issued = authority.manager().create(CreateSession::new(agent)).await?;
 

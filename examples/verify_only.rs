@@ -1,4 +1,4 @@
-//! A service that verifies tokens with public keys alone. It needs no store, no secret and no feature of the crate.
+//! A service that verifies tokens with public keys alone. It needs no store, no secret and no Cargo feature of the crate.
 //!
 //! Run it with `cargo run -p session-auth-examples --example verify_only [PORT]`. The default port is 3000. Port 0 selects a free one.
 //!

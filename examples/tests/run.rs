@@ -14,7 +14,7 @@ use std::{
 const PATIENCE: Duration = Duration::from_secs(30);
 const AGENT: &str = "6f1c7a52-2f39-4b0e-9c55-0b7f3e3d2a11";
 
-/// A running example, stopped when it is dropped: when a test panics, too.
+/// A running example, stopped when it is dropped, also after a panic of the test.
 struct Example {
     process: Child,
     lines: mpsc::Receiver<String>,
@@ -50,7 +50,10 @@ impl Example {
     /// The next line that it prints with this beginning.
     fn line(&self, beginning: &str) -> String {
         loop {
-            let line = self.lines.recv_timeout(PATIENCE).expect("the example prints on");
+            let line = self
+                .lines
+                .recv_timeout(PATIENCE)
+                .expect("the example still prints lines");
             if line.starts_with(beginning) {
                 return line;
             }
@@ -65,7 +68,7 @@ impl Drop for Example {
     }
 }
 
-/// The reference server's program, which only tests of the whole workspace have built already.
+/// The reference server's program, which is already built only if the whole workspace is tested.
 fn server() -> PathBuf {
     let program = program("").join("../session-auth-server");
     if !program.exists() {

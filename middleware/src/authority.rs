@@ -1,4 +1,4 @@
-//! [`SessionAuthority`]: one configuration for all parts that must have the same.
+//! [`SessionAuthority`]: one configuration, shared by all parts that must agree.
 
 mod builder;
 mod error;
@@ -37,7 +37,7 @@ use crate::{
 /// # }
 /// ```
 ///
-/// A service that only verifies needs no authority: it makes a [`SessionAuthLayer`] from public keys.
+/// A service that only verifies needs no authority: it makes a [`SessionAuthLayer`] from public keys and the store.
 ///
 /// Invalid combinations do not compile. A store without a near cache cannot be bounded:
 ///
@@ -119,7 +119,7 @@ impl<S: SessionStore, D: AgentDirectory + Clone> SessionAuthority<S, D> {
         self.verifier.clone()
     }
 
-    /// Replaces the keys of all parts, also of those that were handed out. Parts accept the new keys before one signs with them.
+    /// Replaces the keys of all parts, also of those that were handed out. All parts accept the new keys before any part signs with one.
     ///
     /// The set must still contain the previous keys, until every token that they signed has expired.
     pub fn set_keys(&self, keys: &KeySet) {
@@ -153,7 +153,7 @@ impl<S: SessionStore + crate::store::AgentStore> SessionAuthority<S> {
     #[must_use]
     pub fn endpoints(&self, admin: crate::master_auth::MasterAuthLayer) -> crate::endpoints::Endpoints<S> {
         crate::endpoints::Endpoints::new(crate::endpoints::State {
-            // The endpoints are no gRPC services, and a proxy may judge by their status.
+            // The endpoints are not gRPC services, and a proxy may rely on their HTTP status.
             admin: self.admin_layer(admin).only_problem_documents(),
             session: self.layer().only_problem_documents(),
             strict_session: self.layer().strict().only_problem_documents(),

@@ -19,7 +19,7 @@ use crate::{
 /// The realm of challenges, unless another one is set.
 const DEFAULT_REALM: &str = "session";
 
-/// Headers that have another meaning, so that they cannot carry the token.
+/// Headers that have another meaning, so they cannot carry the token.
 const RESERVED_HEADERS: &[&str] = &[
     "x-master-password",
     "idempotency-key",
@@ -246,7 +246,7 @@ impl<S: CachedStore, D> SessionAuthorityBuilder<S, D> {
     }
 }
 
-/// True if a bearer token can have this byte (RFC 6750, section 2.1).
+/// True if a bearer token can begin with this byte (RFC 6750, section 2.1).
 const fn is_token_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'+' | b'/')
 }

@@ -35,8 +35,7 @@ impl From<BoxError> for Retry {
 impl Shared {
     /// Makes one attempt to renew the session with this token. Returns the phase of `token` afterwards.
     ///
-    /// `sibling_reloads` is the number of storage reloads left. A sibling saves its new token shortly after the server replaced
-    /// it.
+    /// `sibling_reloads` is the number of storage reloads left. A sibling saves the new token shortly after the server replaced the old one.
     pub(super) async fn attempt_renewal(
         &self,
         token: &SessionToken,

@@ -28,7 +28,7 @@ impl Parameter<'_> {
     }
 }
 
-/// Iterates over the parameters of all challenges in one header value. It ends at the first syntax error.
+/// Iterates over the parameters of all challenges in one header value. It ends at an unclosed quoted string, and skips other syntax errors.
 struct Challenges<'a> {
     rest: &'a str,
     scheme: &'a str,
@@ -71,7 +71,7 @@ impl<'a> Challenges<'a> {
         None
     }
 
-    /// Skips the credentials of schemes such as Negotiate, which are one word (token68) and no parameters.
+    /// Skips the token68 of a challenge, as in Negotiate: one word in place of parameters (token68) and no parameters.
     fn skip_token68(&mut self) {
         self.rest = self.rest.find(',').map_or("", |comma| &self.rest[comma..]);
     }

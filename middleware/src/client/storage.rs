@@ -67,7 +67,7 @@ fn receive<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SessionToken, D
     String::deserialize(deserializer).map(SessionToken::from_bearer)
 }
 
-/// Stores a session, so that a crash at any point loses nothing.
+/// Stores a session, so that a crash at any point loses nothing if the storage survives it.
 ///
 /// [`FileStorage`](super::FileStorage) stores it in a file, [`MemoryStorage`] in memory. In a database it is one row.
 ///

@@ -2,15 +2,16 @@
 //!
 //! The rules, in this order:
 //!
-//! 1. The request has exactly one `Authorization` header of at most 4 KiB, with the scheme `Bearer` in any case (RFC 6750,
+//! 1. The request has exactly one header with the token (`Authorization` by default) of at most 4 KiB. `Authorization` must have the
+//!    scheme `Bearer` in any case; another header may hold the bare token (RFC 6750,
 //!    section 2.1), and no session token in the query. Else `INVALID_TOKEN`.
 //! 2. The [verifier](crate::TokenVerifier) accepts the token. Else `INVALID_TOKEN`.
 //! 3. The store answers within its deadline. Else `STORE_UNAVAILABLE`: never an admission, never a 401. In a
-//!    [bounded](SessionAuthLayer::bounded) layer a cached record can admit the request by the rules 5 to 7. Every rejection is
+//!    [bounded](SessionAuthLayer::bounded) layer a cached record can admit the request by rules 5 to 7. Every rejection is
 //!    confirmed by a read from the store.
 //! 4. The session exists. Else `SESSION_NOT_FOUND`, or `TOKEN_EXPIRED` if the token has expired.
 //! 5. The session is not revoked. Else `SESSION_REVOKED`. It belongs to the token's agent. Else `INVALID_TOKEN`.
-//! 6. The token has not expired. Else `TOKEN_EXPIRED`. If the token has a `nbf` claim, that time has come. Else
+//! 6. The token has not expired. Else `TOKEN_EXPIRED`. If the token has an `nbf` claim, that time has come. Else
 //!    `INVALID_TOKEN`. (No token of this crate has one.)
 //! 7. The token is the current one of the session, or the previous one within its
 //!    [overlap](crate::session::ReplacedTokenPolicy::previous_token_overlap). Else `TOKEN_SUPERSEDED`, or `SESSION_STATE_LOST`
@@ -20,7 +21,7 @@
 //! reaches it. The response to a rejected request has the [`AuthError`](crate::AuthError) in its extensions. A gRPC request is
 //! rejected with a gRPC status, any other request with a problem document: see [`response`](crate::response).
 //!
-//! [`RenewalLayer`] is for the renewal endpoint. It checks the rules 1 to 5.
+//! [`RenewalLayer`] is for the renewal endpoint. It checks rules 1 to 5.
 //! [`SessionManager::renew`](crate::SessionManager::renew) takes its [`PresentedSession`] and checks the others.
 //!
 //! # CORS

@@ -9,7 +9,7 @@ use tower::BoxError;
 
 use crate::client::storage::SavedSession;
 
-/// Reads a session. While another process overwrites the file, or after a crash, its content is in the file `.new`.
+/// Reads a session. While another process overwrites the file, or after a crash, its content is in the file with the suffix `.new`.
 pub(super) fn read(path: &Path) -> Result<SavedSession, BoxError> {
     let content = read_file(path)?;
     parse(path, &content).or_else(|_| {

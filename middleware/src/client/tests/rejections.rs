@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// An API that gives tokens other than "2" this answer.
+/// An API that gives this answer to every token except "2".
 fn api(rejection: fn() -> Response<Full<Bytes>>) -> impl HttpClient {
     service_fn(move |request: Request<Full<Bytes>>| {
         let current = request.headers()[header::AUTHORIZATION] == "Bearer 2";
@@ -111,7 +111,7 @@ async fn rejected_token_is_replaced() {
 #[tokio::test(start_paused = true)]
 async fn other_responses_are_handed_on_unchanged() {
     let responses: [fn() -> Response<Full<Bytes>>; 7] = [
-        // This one service does not accept the key.
+        // Only this service does not know the signing key, so a renewal would not help.
         || {
             problem_response(
                 &AuthError::for_token(ErrorKind::InvalidToken),

@@ -4,7 +4,7 @@ use http_body_util::combinators::UnsyncBoxBody;
 
 use super::*;
 
-/// A body that is not `Clone`, as that of axum, tonic and reqwest.
+/// A body that is not `Clone`, like those of axum, tonic and reqwest.
 type Stream = UnsyncBoxBody<Bytes, BoxError>;
 
 fn stream(content: &'static str) -> Stream {
@@ -34,7 +34,7 @@ fn echo() -> impl Service<
     })
 }
 
-/// A session whose token "1" is half through its life.
+/// A session whose token "1" is past the middle of its life.
 async fn session() -> (Server, ClientSession) {
     let (server, clock) = (Server::default(), clock());
     let session = server.open(&clock, MemoryStorage::new(saved("1", 0))).await;
@@ -167,8 +167,8 @@ async fn token_goes_into_the_configured_header_of_every_request() {
     ];
     let expected = [
         ("Bearer 1", None),
-        ("Basic by-a-proxy", Some("Bearer 1")),
-        ("Basic by-a-proxy", Some("1")),
+        ("Basic for-a-proxy", Some("Bearer 1")),
+        ("Basic for-a-proxy", Some("1")),
     ];
     for (set, (authorization, custom)) in set.into_iter().zip(expected) {
         let seen = Arc::new(Mutex::new(Vec::<HeaderMap>::new()));
@@ -186,7 +186,7 @@ async fn token_goes_into_the_configured_header_of_every_request() {
             .open(MemoryStorage::new(saved("1", 0)));
         let session = opened.await.unwrap();
         let mut request = get();
-        let by_a_proxy = "Basic by-a-proxy".parse().unwrap();
+        let by_a_proxy = "Basic for-a-proxy".parse().unwrap();
         request.headers_mut().insert(header::AUTHORIZATION, by_a_proxy);
         session.layer().layer(http).oneshot(request).await.unwrap();
         clock.set(NOW.plus(60));

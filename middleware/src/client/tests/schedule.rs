@@ -116,7 +116,7 @@ async fn one_hour(error: i64, sends_date: bool) -> (u32, u32) {
 
 #[tokio::test(start_paused = true)]
 async fn agent_with_a_wrong_clock_keeps_its_session_and_renews_as_often_as_others() {
-    // Ten minutes slow, two hours fast, and right.
+    // Ten minutes slow, two hours fast, right, a day slow, and a day fast.
     for error in [-600, 7_200, 0, -86_400, 86_400] {
         let (renewals, early) = one_hour(error, true).await;
         assert!((18..=21).contains(&renewals), "{error}: {renewals}");
@@ -135,7 +135,7 @@ async fn token_times_replace_a_missing_date() {
 
 #[tokio::test(start_paused = true)]
 async fn expiry_is_judged_by_the_servers_clock() {
-    // The local clock says that the token expired two hours ago.
+    // The local clock says that the token expired almost two hours ago.
     let server = ClockedServer::new(true);
     let session = builder(server.http())
         .clock(ManualClock::new(NOW.plus(7_200)))

@@ -41,7 +41,7 @@ pub struct Record {
 pub enum Rejection {
     Revoked,
     StateLost,
-    /// `Superseded` for an API request.
+    /// An API request gets `TokenSuperseded`, a renewal `SessionRenewalMismatch`.
     Mismatch,
 }
 

@@ -16,8 +16,7 @@ pub enum Step {
     Ask {
         worker: usize,
     },
-    /// A server gets a request, reads the record and decides. Steps between the read and the reply, or the script, are its
-    /// delay.
+    /// A server gets a request, reads the record and decides. Other steps may happen between the decision and the script: that models a slow server.
     Serve(Request),
     /// The store runs a script.
     Run(Script),

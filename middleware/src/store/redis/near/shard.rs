@@ -4,16 +4,19 @@
 //!
 //! 1. A tracking connection begins a new epoch with an empty shard ([`Shard::begin_epoch`]).
 //! 2. Each answered ping extends the lease ([`Shard::extend_lease`]). Without a lease there are no hits and no insertions.
-//! 3. A miss takes the [`Version`] before it sends its read. It may insert the record only if the version is unchanged.
-//! 4. An invalidation changes the version ([`Shard::invalidate`]), so a read that was in flight is not cached.
+//! 3. A miss takes the [`Version`] before it sends its read. It may insert the record only if the record was not invalidated since.
+//! 4. An invalidation is remembered for a while ([`Shard::invalidate`]), so a read of this record that was in flight is not cached.
 //! 5. If an invalidation may have been missed, a new epoch begins.
 
-use std::{hash::Hash, sync::Arc};
+use std::{collections::VecDeque, hash::Hash, sync::Arc};
 
 use crate::recently_used::RecentlyUsed;
 
 #[cfg(test)]
 mod model;
+
+/// The number of invalidations that a shard remembers. A read during which more of them arrive is not cached.
+const REMEMBERED: usize = 128;
 
 /// Nanoseconds since the cache was made.
 pub(super) type Nanos = u64;
@@ -23,6 +26,8 @@ pub(super) struct Shard<K: Hash + Eq, V> {
     epoch: u64,
     /// The number of invalidations.
     generation: u64,
+    /// The keys of the last invalidations, the newest last.
+    invalidated: VecDeque<K>,
     /// The end of the lease; 0 without one. Until then, an invalidation that was lost or delayed is younger than the bound.
     lease_until: Nanos,
     entries: RecentlyUsed<K, Entry<V>>,
@@ -43,7 +48,7 @@ impl<V> Clone for Entry<V> {
     }
 }
 
-/// The state of a shard when a read is sent. An insertion requires that it is unchanged.
+/// The state of a shard when a read is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Version {
     epoch: u64,
@@ -62,6 +67,7 @@ impl<K: Hash + Eq + Copy, V> Shard<K, V> {
         Self {
             epoch: 0,
             generation: 0,
+            invalidated: VecDeque::new(),
             lease_until: 0,
             entries: RecentlyUsed::new(capacity),
             hits: 0,
@@ -107,16 +113,35 @@ impl<K: Hash + Eq + Copy, V> Shard<K, V> {
         })
     }
 
-    /// Caches a value that was read after `version` was taken, if the version is unchanged.
+    /// Caches a value that was read after `version` was taken, if its record was certainly not invalidated since.
     pub(super) fn insert(&mut self, version: Version, key: K, value: Arc<V>, now: Nanos, until: Nanos) {
-        if self.version(now) == Some(version) {
+        if self.has_lease(now)
+            && version.epoch == self.epoch
+            && !self.may_be_invalidated(&key, version.generation)
+        {
             self.entries.put(key, Entry { value, until });
         }
     }
 
-    /// Drops the entry of a record that changed or expired, and prevents reads in flight from being cached.
+    /// True if an invalidation after this generation was of the key, or is not remembered any longer.
+    fn may_be_invalidated(&self, key: &K, generation: u64) -> bool {
+        let since = usize::try_from(self.generation - generation).unwrap_or(usize::MAX);
+        since > self.invalidated.len()
+            || self
+                .invalidated
+                .iter()
+                .rev()
+                .take(since)
+                .any(|other| other == key)
+    }
+
+    /// Drops the entry of a record that changed or expired, and prevents reads of it in flight from being cached.
     pub(super) fn invalidate(&mut self, key: &K) {
         self.generation += 1;
+        if self.invalidated.len() == REMEMBERED {
+            self.invalidated.pop_front();
+        }
+        self.invalidated.push_back(*key);
         self.entries.remove(key);
     }
 
@@ -159,9 +184,15 @@ mod tests {
     #[test]
     fn a_read_in_flight_is_not_cached_after_an_invalidation_or_a_new_epoch() {
         type Change = fn(&mut Shard<u8, &'static str>);
-        let changes: [(&str, Change); 3] = [
+        let changes: [(&str, Change); 4] = [
             ("invalidation of the record", |shard| shard.invalidate(&1)),
-            ("invalidation of another record", |shard| shard.invalidate(&2)),
+            ("invalidation of the record, then of others", |shard| {
+                shard.invalidate(&1);
+                (0..REMEMBERED - 1).for_each(|_| shard.invalidate(&2));
+            }),
+            ("more invalidations than are remembered", |shard| {
+                (0..=REMEMBERED).for_each(|_| shard.invalidate(&2));
+            }),
             ("new epoch", |shard| {
                 shard.begin_epoch(2);
                 shard.extend_lease(2, 1_000);
@@ -174,6 +205,20 @@ mod tests {
             shard.insert(version, 1, Arc::new("old"), 1, 500);
             assert_eq!(shard.get(&1, 1), None, "{name}");
         }
+    }
+
+    #[test]
+    fn a_read_in_flight_is_cached_after_invalidations_of_other_records() {
+        let mut shard = shard();
+        let version = shard.version(0).unwrap();
+        (0..REMEMBERED).for_each(|_| shard.invalidate(&2));
+        shard.insert(version, 1, Arc::new("record"), 1, 500);
+        assert!(shard.get(&1, 1).is_some());
+        // An invalidation before the read was sent does not count.
+        shard.invalidate(&1);
+        let version = shard.version(1).unwrap();
+        shard.insert(version, 1, Arc::new("new"), 1, 500);
+        assert!(shard.get(&1, 1).is_some());
     }
 
     #[test]
