@@ -1,6 +1,6 @@
 //! The reference server of `tower-session-auth`: configuration, listener, signals, and the endpoints of the crate.
 //!
-//! The path of a request: [`listen`](mod@listen) (connections), [`stack`] (request id, log line, time and size limits), [`service`]
+//! The path of a request: `listen` (connections), `stack` (request id, log line, time and size limits), `service`
 //! (`/metrics`, or the endpoints of `tower-session-auth`).
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
