@@ -18,7 +18,11 @@ use std::{
 };
 
 use redis::FromRedisValue as _;
-use tokio::{runtime, sync::oneshot, time::timeout};
+use tokio::{
+    runtime::{self, Handle},
+    sync::oneshot,
+    time::timeout,
+};
 
 use self::{
     shard::{Nanos, Version},
@@ -39,6 +43,8 @@ use crate::{
 /// A handle to a running cache. The tracking thread ends when it is dropped.
 pub(super) struct NearCache {
     state: Arc<CacheState>,
+    /// The runtime of the tracking thread.
+    runtime: Handle,
     _stop: oneshot::Sender<()>,
 }
 
@@ -55,14 +61,17 @@ impl NearCache {
                 // Built on the thread itself: a runtime must not be dropped inside another one.
                 match runtime::Builder::new_current_thread().enable_all().build() {
                     Ok(runtime) => {
-                        let _ = started.send(Ok(()));
+                        let _ = started.send(Ok(runtime.handle().clone()));
                         runtime.block_on(tracking::run(cache, endpoint, own, stopped));
                     }
                     Err(error) => drop(started.send(Err(error))),
                 }
             })?;
-        result.recv().map_err(io::Error::other)??;
-        Ok(Self { state, _stop: stop })
+        Ok(Self {
+            state,
+            runtime: result.recv().map_err(io::Error::other)??,
+            _stop: stop,
+        })
     }
 
     /// Returns a cached record that is not older than the bound.
@@ -96,6 +105,7 @@ impl NearCache {
         }
         Some(Miss {
             state: state.clone(),
+            runtime: self.runtime.clone(),
             connection,
             id,
             version,
@@ -116,6 +126,7 @@ impl NearCache {
 /// A read of a record that was not cached.
 pub(super) struct Miss {
     state: Arc<CacheState>,
+    runtime: Handle,
     connection: RedisConnection,
     id: SessionId,
     version: Version,
@@ -125,7 +136,16 @@ pub(super) struct Miss {
 impl Miss {
     /// Reads the record over the tracking connection, and caches it unless it is revoked. `None` when that connection fails or
     /// does not answer in time: the read must then use the store's own connection.
-    pub(super) async fn read(mut self, limit: Duration) -> Option<Result<Option<SessionRecord>, StoreError>> {
+    ///
+    /// The read runs on the tracking thread. On a busy runtime of the caller, the record would mostly have changed before it is cached, and
+    /// an answer in time would be taken for a late one.
+    pub(super) async fn read(self, limit: Duration) -> Option<Result<Option<SessionRecord>, StoreError>> {
+        let runtime = self.runtime.clone();
+        // The task fails only if the thread has ended.
+        runtime.spawn(self.read_and_cache(limit)).await.ok()?
+    }
+
+    async fn read_and_cache(mut self, limit: Duration) -> Option<Result<Option<SessionRecord>, StoreError>> {
         let get = keys::get_session(self.id);
         let Ok(reply) = timeout(limit, self.connection.send_packed_command(&get)).await else {
             // The timeout does not concern a connection that has replaced this one.
