@@ -72,10 +72,6 @@ pub struct SessionAuthority<S: SessionStore, D = RegisteredAgents<S>> {
         expect(dead_code, reason = "read by the administrators' layer")
     )]
     clock: Arc<dyn Clock>,
-    #[cfg_attr(
-        not(feature = "master-auth"),
-        expect(dead_code, reason = "read by the administrators' layer")
-    )]
     realm: String,
 }
 

@@ -41,7 +41,7 @@ macro_rules! settings {
 settings! {
     /// The address to listen on (default: 127.0.0.1:3100).
     listen: SocketAddr, "SESSION_AUTH_LISTEN";
-    /// Redis that keeps the sessions: redis://[USER:PASSWORD@]HOST:PORT[/DATABASE], or rediss:// for TLS (default: an embedded store).
+    /// Redis that keeps the sessions: redis://HOST:PORT/DATABASE, with USER:PASSWORD@ before the host, or rediss:// for TLS (default: an embedded store).
     #[arg(hide_env_values = true)]
     redis_url: String, "SESSION_AUTH_REDIS_URL";
     /// The master password's Argon2id hash, as hash-password prints it.
