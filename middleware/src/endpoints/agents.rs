@@ -1,6 +1,5 @@
 //! `/v1/agents`: the agents that sessions are created for.
 
-use bytes::Bytes;
 use http::{StatusCode, Uri, request::Parts};
 use http_body::Body;
 use serde::Deserialize;
@@ -33,7 +32,7 @@ struct CreateAgent {
 pub(super) async fn create<S, B>(state: &State<S>, parts: &Parts, body: B) -> Answer
 where
     S: SessionStore + AgentStore,
-    B: Body<Data = Bytes, Error: Into<BoxError>>,
+    B: Body<Data: Send, Error: Into<BoxError>>,
 {
     let request: CreateAgent = input::json(&parts.headers, body).await?;
     if let Some(name) = &request.name

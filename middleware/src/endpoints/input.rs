@@ -18,7 +18,7 @@ const MAX_BODY: usize = 64 * 1024;
 pub(super) async fn json<T, B>(headers: &HeaderMap, body: B) -> Result<T, AuthError>
 where
     T: DeserializeOwned,
-    B: Body<Data = Bytes, Error: Into<BoxError>>,
+    B: Body<Data: Send, Error: Into<BoxError>>,
 {
     let typed = headers.get(header::CONTENT_TYPE);
     if typed.is_some_and(|value| !is_json(value.as_bytes())) {
@@ -42,7 +42,7 @@ fn is_json(content_type: &[u8]) -> bool {
     essence.trim_ascii().eq_ignore_ascii_case(b"application/json")
 }
 
-async fn read<B: Body<Data = Bytes, Error: Into<BoxError>>>(body: B) -> Result<Bytes, AuthError> {
+async fn read<B: Body<Data: Send, Error: Into<BoxError>>>(body: B) -> Result<Bytes, AuthError> {
     match Limited::new(body, MAX_BODY).collect().await {
         Ok(collected) => Ok(collected.to_bytes()),
         Err(error) => {

@@ -91,7 +91,7 @@ impl<S: SessionStore + AgentStore> Endpoints<S> {
 impl<S, B> Service<Request<B>> for Endpoints<S>
 where
     S: SessionStore + AgentStore,
-    B: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
+    B: Body<Data: Send, Error: Into<BoxError>> + Send + 'static,
 {
     type Response = Response<ResponseBody<Full<Bytes>>>;
     type Error = Infallible;
@@ -120,7 +120,7 @@ async fn authenticate<S, B>(
 ) -> Result<Response<ResponseBody<Full<Bytes>>>, Infallible>
 where
     S: SessionStore + AgentStore,
-    B: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
+    B: Body<Data: Send, Error: Into<BoxError>> + Send + 'static,
 {
     let matched = match routes::find(request.method(), request.uri().path()) {
         Ok(matched) => matched,
@@ -164,7 +164,7 @@ impl<S: SessionStore> Clone for Handler<S> {
 impl<S, B> Service<Request<B>> for Handler<S>
 where
     S: SessionStore + AgentStore,
-    B: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
+    B: Body<Data: Send, Error: Into<BoxError>> + Send + 'static,
 {
     type Response = Response<Full<Bytes>>;
     type Error = Infallible;
@@ -190,7 +190,7 @@ where
 async fn dispatch<S, B>(state: &State<S>, parts: &Parts, body: B) -> Answer
 where
     S: SessionStore + AgentStore,
-    B: Body<Data = Bytes, Error: Into<BoxError>> + Send,
+    B: Body<Data: Send, Error: Into<BoxError>> + Send,
 {
     let matched: &Matched = extension(parts)?;
     let id = matched.id.as_deref();

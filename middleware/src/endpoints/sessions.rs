@@ -1,6 +1,5 @@
 //! `/v1/sessions`: the sessions, for administrators.
 
-use bytes::Bytes;
 use http::{StatusCode, Uri, request::Parts};
 use http_body::Body;
 use serde::Deserialize;
@@ -34,7 +33,7 @@ struct CreateSession {
 pub(super) async fn create<S, B>(state: &State<S>, parts: &Parts, body: B) -> Answer
 where
     S: SessionStore + AgentStore,
-    B: Body<Data = Bytes, Error: Into<BoxError>>,
+    B: Body<Data: Send, Error: Into<BoxError>>,
 {
     let body: CreateSession = input::json(&parts.headers, body).await?;
     let agent_id = required("agentId", body.agent_id)?;
