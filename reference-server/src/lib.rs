@@ -6,8 +6,6 @@
 
 pub mod cli;
 pub mod config;
-pub mod first_run;
-mod inspect;
 mod listen;
 mod metrics;
 mod service;

@@ -31,16 +31,7 @@ const CRATE: &[&str] = &[
 ];
 
 /// The modules of the reference server, in dependency order.
-const SERVER: &[&str] = &[
-    "config",
-    "first_run",
-    "inspect",
-    "metrics",
-    "stack",
-    "listen",
-    "service",
-    "cli",
-];
+const SERVER: &[&str] = &["config", "metrics", "stack", "listen", "service", "cli"];
 
 #[test]
 fn module_of_the_crate_never_imports_a_later_one() {

@@ -31,6 +31,12 @@ impl TrustedProxies {
         Self(Vec::new())
     }
 
+    /// The trusted networks.
+    #[must_use]
+    pub fn networks(&self) -> &[IpNet] {
+        &self.0
+    }
+
     fn trusts(&self, address: IpAddr) -> bool {
         self.0.iter().any(|network| network.contains(&address))
     }

@@ -19,7 +19,9 @@ pub use error::StoreError;
 pub use memory::MemoryStore;
 pub use page::{InvalidCursor, Page, PageRequest, SessionCursor};
 #[cfg(feature = "redis")]
-pub use redis::{InvalidRedisConfig, NearCacheConfig, RedisRead, RedisStore, RedisStoreConfig};
+pub use redis::{
+    InvalidRedisConfig, NearCacheConfig, RedisRead, RedisServerInfo, RedisStore, RedisStoreConfig,
+};
 
 use std::future::Future;
 

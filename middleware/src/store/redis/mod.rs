@@ -12,6 +12,7 @@ mod observer;
 mod record;
 mod role;
 mod script;
+mod server_info;
 mod sessions;
 mod supervisor;
 #[cfg(test)]
@@ -21,6 +22,7 @@ mod tls;
 
 pub use config::{InvalidRedisConfig, RedisStoreConfig};
 pub use near::NearCacheConfig;
+pub use server_info::RedisServerInfo;
 pub use sessions::RedisRead;
 
 use std::{
