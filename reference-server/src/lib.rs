@@ -8,6 +8,7 @@ pub mod cli;
 pub mod config;
 mod listen;
 mod metrics;
+mod reload;
 mod service;
 mod stack;
 

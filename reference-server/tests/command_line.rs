@@ -2,14 +2,15 @@
 
 #![allow(clippy::expect_used, clippy::disallowed_methods, clippy::panic)]
 
+mod support;
+
 use std::{
-    io::{BufRead, BufReader, Read, Write},
-    path::{Path, PathBuf},
-    process::{Child, ChildStdin, Command, Output, Stdio},
-    time::{Duration, Instant},
+    io::{BufRead, Read},
+    path::Path,
+    process::{Command, Output},
+    time::Duration,
 };
 
-use http::Method;
 use serde_json::{Value, json};
 use session_auth_tests::{
     api::Api,
@@ -24,117 +25,7 @@ use tower_session_auth::{
     token::TokenSigner,
 };
 
-/// The server's command, without the environment variables of this machine.
-fn command(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_session-auth-server"));
-    command.args(arguments).env_clear();
-    command
-}
-
-fn run(command: &mut Command, input: &str) -> Output {
-    let command = command
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
-    let mut child = command.spawn().expect("a process");
-    let mut stdin: ChildStdin = child.stdin.take().expect("a pipe");
-    let _ = stdin.write_all(input.as_bytes());
-    drop(stdin);
-    child.wait_with_output().expect("an output")
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
-}
-
-/// A temporary folder, removed on drop.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new(name: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("session-auth-{name}-{}", std::process::id()));
-        std::fs::create_dir_all(&path).expect("a folder");
-        Self(path)
-    }
-
-    fn write(&self, name: &str, content: &str) -> String {
-        let path = self.0.join(name);
-        std::fs::write(&path, content).expect("a file");
-        path.to_str().expect("a path").to_owned()
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
-
-/// A running server process, killed on drop.
-struct RunningServer {
-    child: Child,
-    output: BufReader<std::process::ChildStdout>,
-}
-
-impl RunningServer {
-    fn start(command: &mut Command) -> Self {
-        let mut child = command
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("a server");
-        let output = BufReader::new(child.stdout.take().expect("a pipe"));
-        Self { child, output }
-    }
-
-    fn signal(&self, signal: &str) {
-        let status = Command::new("kill")
-            .args([signal, &self.child.id().to_string()])
-            .status();
-        assert!(status.expect("kill").success());
-    }
-
-    fn exit_code(&mut self) -> Option<i32> {
-        let started = Instant::now();
-        loop {
-            if let Some(status) = self.child.try_wait().expect("a status") {
-                return status.code();
-            }
-            assert!(
-                started.elapsed() < Duration::from_secs(15),
-                "the server does not stop"
-            );
-            std::thread::sleep(Duration::from_millis(10));
-        }
-    }
-}
-
-impl Drop for RunningServer {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn free_port() -> u16 {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
-    listener.local_addr().expect("an address").port()
-}
-
-async fn wait_until_ready(api: &Api) {
-    let started = Instant::now();
-    while api
-        .try_anonymous(Method::GET, "/readyz")
-        .await
-        .is_none_or(|reply| reply.status != 200)
-    {
-        assert!(
-            started.elapsed() < Duration::from_secs(15),
-            "the server does not become ready"
-        );
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-}
+use support::{Folder, RunningServer, command, free_port, run, text, wait_until_ready};
 
 /// Starts a first run. Returns the server and the walk-through that it prints.
 async fn first_run() -> (RunningServer, String) {

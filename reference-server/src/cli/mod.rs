@@ -6,6 +6,7 @@ mod hash_password;
 mod inspect;
 mod keygen;
 mod serve;
+mod signals;
 
 use std::{
     fmt,

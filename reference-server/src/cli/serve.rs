@@ -5,17 +5,19 @@ use std::{
     sync::Arc,
 };
 
-use tokio::{net::TcpListener, signal};
+use tokio::{net::TcpListener, sync::mpsc};
 use tower_session_auth::{clock::SystemClock, session::OnReuse, session_auth::Freshness};
 
-use super::{Failure, first_run, runtime};
+use super::{Failure, first_run, runtime, signals};
 use crate::{
     config::{Sources, Store},
+    reload::{self, Reloader},
     service,
 };
 
 pub(super) fn run(sources: &Sources) -> Result<(), Failure> {
     let loaded = sources.load()?;
+    let reloader = Reloader::new(sources.clone(), &loaded);
     let config = loaded.config;
     tracing_subscriber::fmt()
         .with_writer(io::stderr)
@@ -23,6 +25,7 @@ pub(super) fn run(sources: &Sources) -> Result<(), Failure> {
         .with_env_filter(&config.log)
         .init();
     runtime()?.block_on(async {
+        let hang_ups = signals::hang_ups();
         let cannot_listen = |error| Failure::Other(format!("cannot listen on {}: {error}", config.listen));
         let listener = TcpListener::bind(config.listen).await.map_err(cannot_listen)?;
         let address = listener.local_addr().map_err(cannot_listen)?;
@@ -51,33 +54,10 @@ pub(super) fn run(sources: &Sources) -> Result<(), Failure> {
             tracing::warn!("{warning}");
         }
         tracing::info!(%address, store = config.store.name(), "listening");
-        service::run(config, Arc::new(SystemClock), listener, stop_signal())
+        let (reloads, reloaded) = mpsc::channel(1);
+        tokio::spawn(reload::watch(reloader, hang_ups, reloads));
+        service::run(config, Arc::new(SystemClock), listener, signals::stop(), reloaded)
             .await
             .map_err(|error| Failure::Input(error.to_string()))
     })
-}
-
-/// Resolves at SIGINT or SIGTERM. A second signal ends the process at once.
-async fn stop_signal() {
-    next_signal().await;
-    tracing::info!("stopping");
-    tokio::spawn(async {
-        next_signal().await;
-        std::process::exit(130);
-    });
-}
-
-async fn next_signal() {
-    #[cfg(unix)]
-    {
-        let terminate = signal::unix::signal(signal::unix::SignalKind::terminate());
-        if let Ok(mut terminate) = terminate {
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = signal::ctrl_c() => {}
-            }
-            return;
-        }
-    }
-    let _ = signal::ctrl_c().await;
 }

@@ -56,7 +56,7 @@ impl Config {
             ("request_timeout_ms", toml(&limits.request.as_millis())),
             ("shutdown_timeout_ms", toml(&limits.shutdown.as_millis())),
             ("max_connections", toml(&limits.connections)),
-            ("trusted_proxies", networks(self.trusted_proxies.networks())),
+            ("trusted_proxies", networks(&self.trusted_proxies.networks())),
             ("log", toml(&self.log)),
         ]
     }
