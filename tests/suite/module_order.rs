@@ -9,10 +9,10 @@ use std::{
 /// The modules of the crate, in dependency order.
 const CRATE: &[&str] = &[
     "clock",
+    "id",
     "error",
     "file_text",
     "recently_used",
-    "id",
     "response",
     "auth_future",
     "token",

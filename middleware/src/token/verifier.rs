@@ -16,7 +16,7 @@ use super::{
     Claims, DEFAULT_ISSUER, DEFAULT_PREFIX, MAX_HEADER_LEN, SessionToken, TokenHash, TokenSigner,
     VerifiedToken, VerifyingKey, claims::Payload, verified::VerifiedTokenCache,
 };
-use crate::error::ErrorKind;
+use crate::error::{Diagnosis, ErrorKind, RejectionReason};
 
 /// The longest footer that is decoded, in base64 characters. The footers of this crate have 82.
 const MAX_FOOTER_LEN: usize = 256;
@@ -140,23 +140,37 @@ impl TokenVerifier {
     /// `InvalidToken`, for every failure.
     pub fn verify(&self, bearer: &str) -> Result<VerifiedToken, ErrorKind> {
         self.verify_bytes(bearer.as_bytes())
-            .ok_or(ErrorKind::InvalidToken)
+            .map_err(|_| ErrorKind::InvalidToken)
     }
 
-    pub(super) fn verify_bytes(&self, bearer: &[u8]) -> Option<VerifiedToken> {
+    pub(super) fn verify_bytes(&self, bearer: &[u8]) -> Result<VerifiedToken, Box<Diagnosis>> {
         let rules = self.rules.load();
         if bearer.len() > MAX_HEADER_LEN {
-            return None;
+            return Err(fault(RejectionReason::HeaderTooLong));
         }
-        let paseto = bearer.strip_prefix(rules.prefix.as_bytes())?;
+        let Some(paseto) = bearer.strip_prefix(rules.prefix.as_bytes()) else {
+            return Err(fault(RejectionReason::WrongPrefix));
+        };
         let hash = TokenHash::of_bytes(bearer);
         if let Some(token) = rules.cache.get(&hash) {
-            return Some(token);
+            return Ok(token);
         }
-        let token = rules.verify(std::str::from_utf8(paseto).ok()?, hash)?;
+        let Ok(paseto) = std::str::from_utf8(paseto) else {
+            return Err(fault(RejectionReason::MalformedToken));
+        };
+        let token = rules.verify(paseto, hash)?;
         // Inserts into the cache of the rules that verified it. Rules that replaced them meanwhile have their own cache.
         rules.cache.insert(&token);
-        Some(token)
+        Ok(token)
+    }
+
+    /// The key id in the footer of a token that need not be valid, for the log.
+    pub(super) fn key_id_in(&self, bearer: &[u8]) -> Option<String> {
+        let rules = self.rules.load();
+        let paseto = bearer.strip_prefix(rules.prefix.as_bytes())?;
+        let footer = decode_footer(footer_of(std::str::from_utf8(paseto).ok()?)?)?;
+        let footer: Footer<'_> = serde_json::from_slice(&footer).ok()?;
+        Some(footer.kid.to_owned())
     }
 
     /// Caches a token that was just signed, if these rules accept it.
@@ -207,33 +221,63 @@ impl Rules {
         }
     }
 
-    fn verify(&self, paseto: &str, hash: TokenHash) -> Option<VerifiedToken> {
-        let mut parts = paseto.split('.');
-        let (Some("v4"), Some("public"), Some(_), Some(footer), None) = (
-            parts.next(),
-            parts.next(),
-            parts.next(),
-            parts.next(),
-            parts.next(),
-        ) else {
-            return None;
+    fn verify(&self, paseto: &str, hash: TokenHash) -> Result<VerifiedToken, Box<Diagnosis>> {
+        let footer = footer_of(paseto).ok_or_else(|| fault(RejectionReason::MalformedToken))?;
+        let footer = decode_footer(footer).ok_or_else(|| fault(RejectionReason::MalformedFooter))?;
+        let Ok(Footer { kid }) = serde_json::from_slice(&footer) else {
+            return Err(fault(RejectionReason::MalformedFooter));
         };
-        let footer = decode_footer(footer)?;
-        let kid = serde_json::from_slice::<Footer<'_>>(&footer).ok()?.kid;
-        let key = self.keys.get(kid)?;
+        let with_key = |reason| Box::new(Diagnosis::new(reason).with_key_id(kid));
+        let key = self
+            .keys
+            .get(kid)
+            .ok_or_else(|| with_key(RejectionReason::UnknownKey))?;
 
-        let untrusted = UntrustedToken::<Public, V4>::try_from(paseto).ok()?;
-        let trusted = PublicToken::verify(key.public(), &untrusted, Some(&footer), None).ok()?;
+        let untrusted = UntrustedToken::<Public, V4>::try_from(paseto)
+            .map_err(|_| with_key(RejectionReason::MalformedToken))?;
+        let trusted = PublicToken::verify(key.public(), &untrusted, Some(&footer), None)
+            .map_err(|_| with_key(RejectionReason::BadSignature))?;
 
-        let payload: Payload = serde_json::from_str(trusted.payload()).ok()?;
-        if payload.iss != self.issuer || payload.aud != self.audience {
-            return None;
-        }
-        Some(VerifiedToken {
-            claims: payload.claims()?,
-            not_before: payload.not_before()?,
-            hash,
-        })
+        let payload: Payload =
+            serde_json::from_str(trusted.payload()).map_err(|_| with_key(RejectionReason::BadClaims))?;
+        let reason = if payload.iss != self.issuer {
+            RejectionReason::WrongIssuer
+        } else if payload.aud != self.audience {
+            RejectionReason::WrongAudience
+        } else if let (Some(claims), Some(not_before)) = (payload.claims(), payload.not_before()) {
+            return Ok(VerifiedToken {
+                claims,
+                not_before,
+                hash,
+            });
+        } else {
+            RejectionReason::BadClaims
+        };
+        let (session, agent) = payload.ids();
+        Err(Box::new(
+            Diagnosis::new(reason)
+                .with_key_id(kid)
+                .with_session(session, agent),
+        ))
+    }
+}
+
+fn fault(reason: RejectionReason) -> Box<Diagnosis> {
+    Box::new(Diagnosis::new(reason))
+}
+
+/// The footer of a PASETO v4.public token, in base64. `None` if the token has another form.
+fn footer_of(paseto: &str) -> Option<&str> {
+    let mut parts = paseto.split('.');
+    match (
+        parts.next(),
+        parts.next(),
+        parts.next(),
+        parts.next(),
+        parts.next(),
+    ) {
+        (Some("v4"), Some("public"), Some(_), Some(footer), None) => Some(footer),
+        _ => None,
     }
 }
 
