@@ -121,6 +121,7 @@ fn help_shows_every_flag_with_its_variable() {
         );
     }
     assert!(help.contains("--redis-url-file"));
+    assert!(!help.contains("](") && !example().contains("]("), "links are for the page only");
 }
 
 fn load(arguments: &[&str]) -> Result<Loaded<Config>, session_auth_server::config::ConfigErrors> {

@@ -91,7 +91,7 @@ impl<S: SessionStore, D: AgentDirectory> SessionManager<S, D> {
     }
 
     /// Signs the current token again.
-    fn repeat(&self, record: &SessionRecord, claims: &Claims) -> Result<IssuedSession, AuthError> {
+    pub(super) fn repeat(&self, record: &SessionRecord, claims: &Claims) -> Result<IssuedSession, AuthError> {
         match self
             .signer
             .sign_again(claims, &record.token_hash)
@@ -123,7 +123,7 @@ impl<S: SessionStore, D: AgentDirectory> SessionManager<S, D> {
 /// No configured key reproduces the token in the record.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "the renewal of session {0} cannot be repeated: its signing key is no longer configured, or prefix, issuer or audience \
+    "the token of session {0} cannot be issued again: its signing key is no longer configured, or prefix, issuer or audience \
      were changed"
 )]
 struct CannotRepeat(SessionId);

@@ -5,12 +5,14 @@
 //! own layers and managers.
 
 mod access;
+mod creation;
 mod renewal;
 mod schedule;
 #[cfg(test)]
 mod tests;
 
 pub use access::{MatchedToken, admit};
+pub use creation::repeat_creation;
 pub use renewal::{NextToken, RenewalDecision, renew, rotate};
 pub use schedule::{renew_after, renewable_from};
 

@@ -14,7 +14,7 @@ pub fn example() -> String {
     );
     for setting in SETTINGS {
         text.push('\n');
-        for line in wrapped(setting.help) {
+        for line in wrapped(&setting.plain_help()) {
             text += &format!("# {line}\n");
         }
         if let Some(form) = setting.file_form() {

@@ -56,7 +56,7 @@ impl Args for Flags {
 fn setting_arg(setting: &Setting) -> Arg {
     arg(
         setting.name,
-        format!("{} (default: {})", setting.help, setting.default),
+        format!("{} (default: {})", setting.plain_help(), setting.default),
     )
 }
 

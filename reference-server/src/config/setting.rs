@@ -5,7 +5,7 @@
 pub struct Setting {
     /// The name, as the configuration file has it.
     pub name: &'static str,
-    /// The meaning, in sentences, with the unit.
+    /// The meaning, in sentences, with the unit. Its links are relative to the folder `docs/`.
     pub help: &'static str,
     /// The default, for people. `none` if there is no value by default.
     pub default: &'static str,
@@ -18,6 +18,18 @@ pub struct Setting {
 }
 
 impl Setting {
+    /// The help without links, for a terminal.
+    pub(super) fn plain_help(&self) -> String {
+        let mut plain = String::new();
+        let mut rest = self.help;
+        while let Some((before, after)) = rest.split_once("](") {
+            let link = after.split_once(')');
+            plain += &before.replacen('[', "", 1);
+            rest = link.map_or("", |(_, rest)| rest);
+        }
+        plain + rest
+    }
+
     /// The flag: `--redis-url`.
     #[must_use]
     pub fn flag(&self) -> String {

@@ -81,8 +81,8 @@ settings! {
     max_renewals: u32, "30", "30";
     /// The maximum lifetime of a session, in seconds from its creation. A request may name less.
     absolute_lifetime: u64, "2592000", "2592000";
-    /// The time in which a renewal can be repeated with the same token and `Idempotency-Key`, in seconds, up to one day. 0 turns it
-    /// off.
+    /// The time in which a [renewal](renewal.md) or a [creation](http-api.md#repeating-a-creation) can be repeated with its
+    /// `Idempotency-Key`, in seconds, up to one day. 0 turns it off.
     renewal_retry_window: u64, "60", "60";
     /// The time in which the previous token is still admitted to the API after a renewal, in seconds, up to one day.
     previous_token_overlap: u64, "0", "0";

@@ -10,6 +10,7 @@ mod list;
 mod near;
 mod observer;
 mod record;
+mod retry;
 mod role;
 mod script;
 mod server_info;
