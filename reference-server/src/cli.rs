@@ -6,17 +6,16 @@ use std::{
     sync::Arc,
 };
 
-use argon2::{Argon2, PasswordHasher};
 use clap::{CommandFactory, Parser, Subcommand};
 use tokio::{net::TcpListener, signal};
 use tower_session_auth::{
-    SessionId, SigningKey, clock::SystemClock, master_auth::MAX_PASSWORD_LEN, session::OnReuse,
-    session_auth::Freshness,
+    SessionId, SigningKey, clock::SystemClock, session::OnReuse, session_auth::Freshness,
 };
 
 use crate::{
+    admin_key::{self, AdminKeyArgs},
     config::{Config, Settings, Store},
-    first_run, inspect, service,
+    first_run, hash_password, inspect, service,
 };
 
 /// Sessions for agents and services: revocable, self-renewing, over HTTP.
@@ -31,7 +30,7 @@ struct Cli {
     settings: Settings,
 }
 
-#[derive(Debug, Clone, Copy, Subcommand)]
+#[derive(Debug, Clone, Subcommand)]
 enum Command {
     /// Run the server (the default).
     Serve,
@@ -39,6 +38,8 @@ enum Command {
     Keygen,
     /// Read a password from standard input and print its Argon2id hash.
     HashPassword,
+    /// Make a named admin key: print its table for admin_keys_file, and its secret to standard error.
+    AdminKey(AdminKeyArgs),
     /// Print a session's record in Redis as JSON. Needs redis_url, and uses store_timeout_ms.
     Inspect {
         /// The session's id.
@@ -65,6 +66,7 @@ pub fn main() -> ExitCode {
         Command::Serve => serve(cli.settings),
         Command::Keygen => keygen(),
         Command::HashPassword => hash_password(),
+        Command::AdminKey(arguments) => admin_key(arguments),
         Command::Inspect { id } => inspect(cli.settings, id),
         Command::CheckConfig => check_config(cli.settings),
     };
@@ -188,27 +190,27 @@ fn hash_password() -> Result<(), Failure> {
     if stdin.is_terminal() {
         eprintln!("Type the password, then Enter and Ctrl-D:");
     }
-    let mut input = String::new();
+    let mut input = Vec::new();
     stdin
-        .read_to_string(&mut input)
+        .read_to_end(&mut input)
         .map_err(|error| Failure::Input(format!("cannot read the password: {error}")))?;
-    let password = input.strip_suffix('\n').unwrap_or(&input);
-    let password = password.strip_suffix('\r').unwrap_or(password);
-    // A header value cannot begin or end with blanks.
-    let usable = !password.is_empty() && password.len() <= MAX_PASSWORD_LEN && password.trim() == password;
-    if !usable || password.chars().any(char::is_control) {
-        return Err(Failure::Input(format!(
-            "the password on standard input must be one line of 1 to {MAX_PASSWORD_LEN} bytes, without blanks at its ends"
-        )));
-    }
-    print(&hash(password)?)
+    let password = hash_password::password(&input)
+        .map_err(|mistake| Failure::Input(format!("the password on standard input {mistake}")))?;
+    print(&hash_password::hash(password).map_err(Failure::Other)?)
 }
 
-fn hash(password: &str) -> Result<String, Failure> {
-    Argon2::default()
-        .hash_password(password.as_bytes())
-        .map(|hash| hash.to_string())
-        .map_err(|error| Failure::Other(format!("cannot hash the password: {error}")))
+#[expect(
+    clippy::print_stderr,
+    reason = "the secret must not be written to the key file"
+)]
+fn admin_key(arguments: AdminKeyArgs) -> Result<(), Failure> {
+    let key = admin_key::make(arguments).map_err(Failure::Input)?;
+    print(&key.table)?;
+    if io::stderr().is_terminal() {
+        eprintln!("The secret, shown once. Send it as \"Authorization: Bearer SECRET\":");
+    }
+    eprintln!("{}", key.secret.expose());
+    Ok(())
 }
 
 fn inspect(settings: Settings, id: SessionId) -> Result<(), Failure> {

@@ -4,9 +4,11 @@
 //! (`/metrics`, or the endpoints of `tower-session-auth`).
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
+mod admin_key;
 pub mod cli;
 pub mod config;
 pub mod first_run;
+mod hash_password;
 mod inspect;
 mod listen;
 mod metrics;

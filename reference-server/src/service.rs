@@ -12,6 +12,7 @@ use tower_session_auth::{
     AuthError, ErrorKind, MasterAuthLayer, MemoryStore, RedisStore, SessionAuthority,
     authority::SessionAuthorityBuilder,
     clock::Clock,
+    master_auth::Right,
     response::{ResponseBody, problem_response},
     session_auth::Freshness,
     store::{AgentStore, CachedStore as _, RegisteredAgents, SessionStore},
@@ -71,12 +72,12 @@ async fn serve<S: SessionStore + AgentStore>(
         builder = builder.audience(audience);
     }
     let authority = builder.build().map_err(broken)?;
-    let admin = MasterAuthLayer::new(&config.master_password_hash).map_err(broken)?;
-    let admin = authority.admin_layer(admin);
+    let credentials = config.admin_credentials().map_err(broken)?;
+    let admin = authority.admin_layer(MasterAuthLayer::from_credentials(credentials));
     let metrics = Metrics::new(cache_stats, authority.events());
     let service = with_metrics(
         authority.endpoints(admin.clone()),
-        admin.only_problem_documents(),
+        admin.right(Right::Metrics).basic_auth().only_problem_documents(),
         metrics,
     );
     let service = stack::around(service, config.limits.request, config.token_header.clone());
@@ -90,7 +91,7 @@ fn broken(error: impl std::fmt::Display) -> ConfigErrors {
 
 type Reply = Response<ResponseBody<Full<Bytes>>>;
 
-/// Adds `/metrics`, for administrators, to the endpoints.
+/// Adds `/metrics` to the endpoints, behind the layer for administrators.
 fn with_metrics<E, B>(
     endpoints: E,
     admin: MasterAuthLayer,

@@ -34,6 +34,8 @@ const CRATE: &[&str] = &[
 const SERVER: &[&str] = &[
     "config",
     "first_run",
+    "hash_password",
+    "admin_key",
     "inspect",
     "metrics",
     "stack",

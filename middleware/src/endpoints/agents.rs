@@ -10,12 +10,14 @@ use super::{
     input::{self, Query},
     output::{self, Answer},
     paging::{self, Paging},
+    permitted,
     state::State,
 };
 use crate::{
     api::AgentBody,
     error::{AuthError, ErrorKind},
     id::AgentId,
+    master_auth::Administrator,
     store::{Agent, AgentStore, RegisterOutcome, SessionStore},
 };
 
@@ -29,7 +31,9 @@ struct CreateAgent {
 }
 
 /// Registers an agent. A repetition has the same response. Another name for the same id is an error.
-pub(super) async fn create<S, B>(state: &State<S>, parts: &Parts, body: B) -> Answer
+///
+/// A key that is restricted to agents must name one of them.
+pub(super) async fn create<S, B>(state: &State<S>, admin: &Administrator, parts: &Parts, body: B) -> Answer
 where
     S: SessionStore + AgentStore,
     B: Body<Data: Send, Error: Into<BoxError>>,
@@ -43,8 +47,10 @@ where
     }
     let id = match request.id {
         Some(id) => id,
+        None if admin.agents().is_some() => return Err(Administrator::other_agent()),
         None => random_id()?,
     };
+    admin.require_agent(id)?;
     let mut agent = Agent::new(id, state.clock.now());
     agent.name = request.name;
     match state.store.register(&agent).await? {
@@ -59,23 +65,41 @@ where
     }
 }
 
-pub(super) async fn list<S: SessionStore + AgentStore>(state: &State<S>, uri: &Uri) -> Answer {
+pub(super) async fn list<S: SessionStore + AgentStore>(
+    state: &State<S>,
+    admin: &Administrator,
+    uri: &Uri,
+) -> Answer {
     let query = Query::read(uri, &["limit", "cursor"])?;
     let paging = Paging::read(&query, AgentId::decode_cursor)?;
-    let page = paging::first_filled(paging.request, |request| state.store.agents(request)).await?;
+    let page = match admin.agents() {
+        None => paging::first_filled(paging.request, |request| state.store.agents(request)).await?,
+        Some(permitted) => permitted::agents(&state.store, permitted, paging.request).await?,
+    };
     let next = page.next.map(|next| paging.next(&[], &next.encode_cursor()));
     let agents: Vec<_> = page.items.into_iter().map(AgentBody::from).collect();
     output::page(&agents, next.as_deref())
 }
 
-pub(super) async fn get<S: SessionStore + AgentStore>(state: &State<S>, id: Option<&str>) -> Answer {
-    let agent = state.store.agent(input::id(id)?).await?;
+pub(super) async fn get<S: SessionStore + AgentStore>(
+    state: &State<S>,
+    admin: &Administrator,
+    id: Option<&str>,
+) -> Answer {
+    let id: AgentId = input::id(id)?;
+    admin.require_agent(id)?;
+    let agent = state.store.agent(id).await?;
     let agent = agent.ok_or(ErrorKind::AgentNotFound)?;
     output::json(StatusCode::OK, &AgentBody::from(agent))
 }
 
-pub(super) async fn delete<S: SessionStore + AgentStore>(state: &State<S>, id: Option<&str>) -> Answer {
+pub(super) async fn delete<S: SessionStore + AgentStore>(
+    state: &State<S>,
+    admin: &Administrator,
+    id: Option<&str>,
+) -> Answer {
     let id: AgentId = input::id(id)?;
+    admin.require_agent(id)?;
     let revoked = state.store.delete_agent(id, state.clock.now()).await?;
     let revoked = revoked.ok_or(ErrorKind::AgentNotFound)?;
     output::json(StatusCode::OK, &json!({ "id": id, "revokedSessions": revoked }))

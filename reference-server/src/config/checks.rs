@@ -9,7 +9,7 @@ use std::{
 use http::{HeaderName, header};
 use tower_session_auth::{
     KeySet, MasterAuthLayer,
-    master_auth::TrustedProxies,
+    master_auth::{AdminKeys, TrustedProxies},
     session::SessionPolicy,
     store::RedisStoreConfig,
     token::{DEFAULT_ISSUER, DEFAULT_PREFIX},
@@ -17,7 +17,7 @@ use tower_session_auth::{
 use tracing_subscriber::EnvFilter;
 
 use super::generate::generate;
-use super::{Config, ConfigErrors, Limits, Settings, Store};
+use super::{Config, ConfigErrors, Limits, Settings, Store, admin_keys};
 
 const DAY: u64 = 86_400;
 const TEN_YEARS: u64 = 10 * 365 * DAY;
@@ -71,17 +71,20 @@ impl Config {
         }
 
         let mut master_password_hash = master_password_hash(&settings, &mut errors);
+        let admin_keys = admin_keys(&settings, &mut errors);
+        // A key file with mistakes is not reported as missing too.
+        let needs_password = master_password_hash.is_none() && settings.admin_keys_file.is_none();
         let mut keys = keys(&settings, &mut errors);
         let mut generated = None;
         if matches!(store, Store::Redis(_)) {
-            if master_password_hash.is_none() {
-                errors.missing("master_password_hash or master_password_hash_file (make one with: session-auth-server hash-password)");
+            if needs_password {
+                errors.missing("master_password_hash or master_password_hash_file (make one with: session-auth-server hash-password), or admin_keys_file (session-auth-server admin-key)");
             }
             if keys.is_none() {
                 errors.missing("key_file (make one with: session-auth-server keygen)");
             }
-        } else if errors.none() && (master_password_hash.is_none() || keys.is_none()) {
-            match generate(master_password_hash.is_none(), keys.is_none()) {
+        } else if errors.none() && (needs_password || keys.is_none()) {
+            match generate(needs_password, keys.is_none()) {
                 Ok(fresh) => {
                     master_password_hash = master_password_hash.or(fresh.hash);
                     keys = keys.or(fresh.keys);
@@ -91,13 +94,14 @@ impl Config {
             }
         }
 
-        match (master_password_hash, keys) {
-            (Some(master_password_hash), Some(keys)) if errors.none() => Ok(Self {
+        match keys {
+            Some(keys) if errors.none() => Ok(Self {
                 listen: settings
                     .listen
                     .unwrap_or(SocketAddr::from((Ipv4Addr::LOCALHOST, 3100))),
                 store,
                 master_password_hash,
+                admin_keys,
                 keys,
                 policy,
                 freshness: settings.freshness.unwrap_or_default(),
@@ -262,6 +266,18 @@ fn master_password_hash(settings: &Settings, errors: &mut Errors) -> Option<Stri
         errors.add(format!("{name}: {error}"));
     }
     Some(hash)
+}
+
+fn admin_keys(settings: &Settings, errors: &mut Errors) -> AdminKeys {
+    let Some(path) = &settings.admin_keys_file else {
+        return AdminKeys::none();
+    };
+    admin_keys::read(path).unwrap_or_else(|issues| {
+        for issue in issues {
+            errors.add(format!("admin_keys_file: {issue}"));
+        }
+        AdminKeys::none()
+    })
 }
 
 fn keys(settings: &Settings, errors: &mut Errors) -> Option<KeySet> {

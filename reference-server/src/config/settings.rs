@@ -49,6 +49,8 @@ settings! {
     master_password_hash: String, "SESSION_AUTH_MASTER_PASSWORD_HASH";
     /// A file with the master password's Argon2id hash.
     master_password_hash_file: PathBuf, "SESSION_AUTH_MASTER_PASSWORD_HASH_FILE";
+    /// A file with the named keys of administrators, in TOML; admin-key prints its tables (default: none).
+    admin_keys_file: PathBuf, "SESSION_AUTH_ADMIN_KEYS_FILE";
     /// A file with PASERK keys, one per line: the signing secret first, then further accepted keys.
     key_file: PathBuf, "SESSION_AUTH_KEY_FILE";
     /// The lifetime of a token if the request names none, in seconds (default: 86400).
