@@ -18,7 +18,12 @@ use crate::config::{Config, ConfigErrors, Loaded, Settings, Sources};
 const INTERVAL: Duration = Duration::from_secs(1);
 
 /// The settings that a reload applies.
-const RELOADED: &[&str] = &["key_file", "master_password_hash", "trusted_proxies"];
+const RELOADED: &[&str] = &[
+    "admin_keys_file",
+    "key_file",
+    "master_password_hash",
+    "trusted_proxies",
+];
 
 /// Reads the configuration again.
 #[derive(Debug)]

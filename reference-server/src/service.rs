@@ -12,7 +12,7 @@ use tower_session_auth::{
     AuthError, ErrorKind, MasterAuthLayer, MemoryStore, RedisStore, SessionAuthority,
     authority::SessionAuthorityBuilder,
     clock::Clock,
-    master_auth::TrustedProxies,
+    master_auth::{Right, TrustedProxies},
     response::{ResponseBody, problem_response},
     session_auth::Freshness,
     store::{AgentStore, CachedStore as _, RegisteredAgents, SessionStore},
@@ -76,16 +76,20 @@ async fn serve<S: SessionStore + AgentStore>(
         builder = builder.audience(audience);
     }
     let authority = builder.build().map_err(broken)?;
-    let admin = MasterAuthLayer::new(&config.master_password_hash).map_err(broken)?;
-    let admin = authority.admin_layer(admin);
+    let credentials = config.admin_credentials().map_err(broken)?;
+    let admin = authority.admin_layer(MasterAuthLayer::from_credentials(credentials));
     let metrics = Metrics::new(cache_stats, authority.events());
     let service = with_metrics(
         authority.endpoints(admin.clone()),
-        admin.only_problem_documents(),
+        admin
+            .clone()
+            .right(Right::Metrics)
+            .basic_auth()
+            .only_problem_documents(),
         metrics,
     );
     let service = stack::around(service, config.limits.request, config.token_header.clone());
-    let reloading = apply_reloads(reloads, &authority, &config.trusted_proxies);
+    let reloading = apply_reloads(reloads, &authority, &admin, &config.trusted_proxies);
     tokio::select! {
         () = listen(listener, service, &config.trusted_proxies, config.limits, stop) => Ok(()),
         never = reloading => match never {},
@@ -96,9 +100,17 @@ async fn serve<S: SessionStore + AgentStore>(
 async fn apply_reloads<S: SessionStore + AgentStore>(
     mut reloads: mpsc::Receiver<Config>,
     authority: &SessionAuthority<S>,
+    admin: &MasterAuthLayer,
     proxies: &TrustedProxies,
 ) -> Infallible {
     while let Some(config) = reloads.recv().await {
+        match config.admin_credentials() {
+            Ok(credentials) => admin.replace_credentials(credentials),
+            Err(error) => {
+                tracing::error!(%error, "configuration not reloaded: nothing was changed");
+                continue;
+            }
+        }
         authority.set_keys(&config.keys);
         proxies.set(config.trusted_proxies.networks().to_vec());
     }
@@ -111,7 +123,7 @@ fn broken(error: impl std::fmt::Display) -> ConfigErrors {
 
 type Reply = Response<ResponseBody<Full<Bytes>>>;
 
-/// Adds `/metrics`, for administrators, to the endpoints.
+/// Adds `/metrics` to the endpoints, behind the layer for administrators.
 fn with_metrics<E, B>(
     endpoints: E,
     admin: MasterAuthLayer,

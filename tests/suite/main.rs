@@ -1,6 +1,7 @@
 //! The integration tests that run beside each other. Those that need the process or the machine for themselves are in
 //! `isolated`.
 
+mod administrators;
 mod bad_input;
 mod client;
 mod client_opening;

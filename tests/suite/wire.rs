@@ -255,10 +255,13 @@ async fn each_failure_doubles_the_lockout_of_the_address() {
         server.advance(seconds);
         wrong.list("").await.rejected(401, "INVALID_MASTER_PASSWORD");
     }
+    // A success does not reset the failures: the next one doubles the lock again.
     server.advance(8);
     server.api.list("").await.expect(200);
     wrong.list("").await.rejected(401, "INVALID_MASTER_PASSWORD");
-    server.api.list("").await.expect(200);
+    let locked = server.api.list("").await;
+    locked.rejected(429, "MASTER_PASSWORD_LOCKED");
+    assert_eq!(locked.header("retry-after"), "16");
 }
 
 #[tokio::test]

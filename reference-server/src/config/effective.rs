@@ -28,6 +28,10 @@ impl Config {
                     .and_then(|url| toml(&url)),
             ),
             ("master_password_hash", None),
+            (
+                "admin_keys_file",
+                settings.admin_keys_file.as_ref().and_then(toml),
+            ),
             ("key_file", settings.key_file.as_ref().and_then(toml)),
             ("session_ttl", toml(&policy.ttl)),
             ("min_ttl", toml(&policy.min_ttl)),

@@ -63,6 +63,8 @@ settings! {
     redis_url: String, "an embedded store", r#""redis://127.0.0.1:6379/0""#, secret;
     /// The Argon2id hash of the master password, as `hash-password` prints it.
     master_password_hash: String, "generated", r#""$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$WFXMnDdAUAWzKxjo4CUJEHe8hdlxZHJGIjAqAQFSRrE""#, secret;
+    /// A file with the named keys of administrators, in TOML. `admin-key` prints its tables.
+    admin_keys_file: PathBuf, "none", r#""/etc/session-auth/admin-keys.toml""#;
     /// A file with PASERK keys, one per line: the signing secret first, then further accepted keys.
     key_file: PathBuf, "generated", r#""/etc/session-auth/keys""#;
     /// The lifetime of a token if the request names none, in seconds. If 86400 is not between `min_ttl` and `max_ttl`, the default
@@ -121,7 +123,10 @@ settings! {
 impl Settings {
     /// The files that settings name.
     pub(super) fn named_files(&self) -> impl Iterator<Item = PathBuf> {
-        [&self.key_file].into_iter().flatten().cloned()
+        [&self.key_file, &self.admin_keys_file]
+            .into_iter()
+            .flatten()
+            .cloned()
     }
 }
 

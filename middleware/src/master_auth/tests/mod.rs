@@ -1,5 +1,6 @@
 mod argon2;
 mod client_addr;
+mod keys;
 mod lock;
 mod verdicts;
 

@@ -90,8 +90,7 @@ mod tests {
     use super::*;
 
     fn info(lines: &str) -> RedisServerInfo {
-        let text = redis::Value::BulkString(lines.replace('\n', "\r\n").into());
-        RedisServerInfo::of(&InfoDict::new(&text))
+        RedisServerInfo::of(&InfoDict::new(&lines.replace('\n', "\r\n")))
     }
 
     #[test]
