@@ -33,10 +33,13 @@ where
     S: SessionStore + AgentStore,
     B: Body<Data: Send, Error: Into<BoxError>>,
 {
-    let mut request = RegisterAgent::default();
-    request.idempotency_key = input::creation_key(parts)?;
-    let body: CreateAgent = input::json(&parts.headers, body).await?;
-    (request.id, request.name) = (body.id, body.name);
+    let idempotency_key = input::creation_key(parts)?;
+    let CreateAgent { id, name } = input::json(&parts.headers, body).await?;
+    let request = RegisterAgent {
+        id,
+        name,
+        idempotency_key,
+    };
     let agent = state.sessions.register_agent(request).await?;
     output::json(StatusCode::CREATED, &AgentBody::from(agent))
 }
