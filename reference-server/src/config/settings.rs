@@ -67,7 +67,7 @@ settings! {
     max_renewals: u32, "SESSION_AUTH_MAX_RENEWALS";
     /// The maximum lifetime of a session, in seconds from its creation (default: 2592000).
     absolute_lifetime: u64, "SESSION_AUTH_ABSOLUTE_LIFETIME";
-    /// The time in which a renewal can be repeated with the same token and Idempotency-Key, in seconds; 0 turns it off
+    /// The time in which a renewal or a creation can be repeated with the same Idempotency-Key, in seconds; 0 turns it off
     /// (default: 60).
     renewal_retry_window: u64, "SESSION_AUTH_RENEWAL_RETRY_WINDOW";
     /// The time in which the previous token is still admitted to the API, in seconds (default: 0).
