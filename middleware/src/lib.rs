@@ -37,6 +37,7 @@
 //! | the store lost a session | 401 `SESSION_NOT_FOUND` |
 //! | the store lost its last writes (a failover, a restart without `appendfsync always`) | a lost revocation or renewal is undone; a token that is ahead of its record is 401 `SESSION_STATE_LOST` |
 //! | the response to a renewal is lost | the same token and `Idempotency-Key` return the same new token again: see [`renewal`] |
+//! | the response to a creation is lost | the same request and `Idempotency-Key` return the same session and token again: see [`CreateSession`](session::CreateSession) |
 //! | the clocks of servers differ | each server decides expiry by its own clock; revocation does not depend on clocks |
 //!
 //! # Deployment

@@ -4,6 +4,7 @@ mod agents;
 mod background;
 mod config;
 mod connection;
+mod creation;
 mod endpoint;
 mod keys;
 mod list;
