@@ -189,3 +189,21 @@ fn lower_priority() {
         let _ = rustix::process::setpriority_process(None, 19);
     }
 }
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use rustix::process::getpriority_process;
+
+    use super::*;
+
+    #[test]
+    fn only_the_calling_thread_gets_the_lowest_priority() {
+        let before = getpriority_process(None).unwrap();
+        let lowered = thread::spawn(|| {
+            lower_priority();
+            getpriority_process(None).unwrap()
+        });
+        assert_eq!(lowered.join().unwrap(), 19);
+        assert_eq!(getpriority_process(None).unwrap(), before);
+    }
+}
