@@ -39,7 +39,7 @@ pub(super) struct Argon2Threads {
     pub(super) limit: usize,
     /// Held by a test that delays all computations.
     #[cfg(test)]
-    pub(super) gate: Mutex<()>,
+    pub(super) gate: tokio::sync::Mutex<()>,
 }
 
 struct State {
@@ -88,7 +88,7 @@ impl Argon2Threads {
             // One core stays free for requests.
             limit: cores.saturating_sub(1).clamp(1, MAX_THREADS),
             #[cfg(test)]
-            gate: Mutex::new(()),
+            gate: tokio::sync::Mutex::default(),
         }
     }
 
@@ -103,6 +103,7 @@ impl Argon2Threads {
         let same = state.queue.of_client(network);
         let same = same.filter(|waiting| waiting.password.ct_eq(&job.password).into());
         if let Some(waiting) = same.last() {
+            waiting.waiting.retain(|request| !request.is_closed());
             waiting.waiting.append(&mut job.waiting);
             return;
         }
@@ -135,7 +136,7 @@ impl Argon2Threads {
         lower_priority();
         while let Some(job) = self.next(&mut running) {
             #[cfg(test)]
-            drop(self.gate.lock());
+            drop(self.gate.blocking_lock());
             run(job);
         }
     }

@@ -168,7 +168,7 @@ async fn keys_are_neither_locked_out_nor_queued() {
         let wrong = pass(&layer, from(bearer("wai_admin_wrong"))).await.unwrap_err();
         assert_eq!(kind(&wrong), ErrorKind::InvalidMasterPassword);
     }
-    let _hold = layer.shared.threads.gate.lock().unwrap();
+    let _hold = layer.shared.threads.gate.lock().await;
     assert!(pass(&layer, from(bearer(secret.expose()))).await.is_ok());
 }
 
@@ -203,7 +203,7 @@ async fn an_unchanged_hash_keeps_its_verified_password() {
     let layer = MasterAuthLayer::from_credentials(credentials());
     pass(&layer, request(&[RIGHT])).await.unwrap();
     layer.replace_credentials(credentials());
-    let _hold = layer.shared.threads.gate.lock().unwrap();
+    let _hold = layer.shared.threads.gate.lock().await;
     assert!(pass(&layer, request(&[RIGHT])).await.is_ok());
 }
 
