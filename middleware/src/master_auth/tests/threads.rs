@@ -12,7 +12,7 @@ use crate::{
     ErrorKind,
     master_auth::argon2_threads::Argon2Threads,
     response::ResponseBody,
-    test_support::{Body, Inner, InnerHandle, kind, poll_once},
+    test_support::{Body, Inner, InnerHandle, kind, pass, poll_once},
 };
 
 pub(super) type Waiting = Pin<Box<ResponseFuture<Inner, ()>>>;
@@ -84,4 +84,13 @@ pub(super) fn guesses(client: &str) -> impl Iterator<Item = Request<()>> {
 /// Wrong passwords of different clients.
 pub(super) fn strangers() -> impl Iterator<Item = Request<()>> {
     (0..=u16::MAX).map(|n| request_from(&format!("198.18.{}.{}", n >> 8, n & 255), WRONG))
+}
+
+/// Sends a request that must not wait for Argon2. The deadline ends a failing test whose threads are held.
+pub(super) async fn pass_without_argon2(
+    layer: &MasterAuthLayer,
+    request: Request<()>,
+) -> Result<Request<()>, Response<ResponseBody<Body>>> {
+    let answered = tokio::time::timeout(Duration::from_secs(10), pass(layer, request));
+    answered.await.expect("the request does not wait for Argon2")
 }
