@@ -26,7 +26,7 @@
 //!    passed.
 //! 5. An agent has at most its maximum of active sessions, however many are created at once.
 //! 6. A store keeps only hashes of tokens. A verifier needs only public keys.
-//! 7. [`MasterAuthLayer`] protects the endpoints of the administrator.
+//! 7. [`MasterAuthLayer`] protects the endpoints of administrators. Each of them demands one right.
 //!
 //! # Failure modes
 //! | failure | response |
@@ -51,7 +51,7 @@
 //! | feature | content |
 //! |---|---|
 //! | `redis` (default) | [`RedisStore`] |
-//! | `master-auth` (default) | [`MasterAuthLayer`], with Argon2id |
+//! | `master-auth` (default) | [`MasterAuthLayer`]: admin keys, and a master password with Argon2id |
 //! | `tls` | `rediss://` URLs |
 //! | `endpoints` | the HTTP API as a tower service |
 //! | `axum` | [`AuthenticatedSession`] as an extractor, errors as responses |

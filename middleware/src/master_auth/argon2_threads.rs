@@ -39,7 +39,7 @@ pub(super) struct Argon2Threads {
     pub(super) limit: usize,
     /// Held by a test that delays all computations.
     #[cfg(test)]
-    pub(super) gate: Mutex<()>,
+    pub(super) gate: tokio::sync::Mutex<()>,
 }
 
 struct State {
@@ -88,7 +88,7 @@ impl Argon2Threads {
             // One core stays free for requests.
             limit: cores.saturating_sub(1).clamp(1, MAX_THREADS),
             #[cfg(test)]
-            gate: Mutex::new(()),
+            gate: tokio::sync::Mutex::default(),
         }
     }
 
@@ -103,6 +103,7 @@ impl Argon2Threads {
         let same = state.queue.of_client(network);
         let same = same.filter(|waiting| waiting.password.ct_eq(&job.password).into());
         if let Some(waiting) = same.last() {
+            waiting.waiting.retain(|request| !request.is_closed());
             waiting.waiting.append(&mut job.waiting);
             return;
         }
@@ -136,7 +137,7 @@ impl Argon2Threads {
         lower_priority();
         while let Some(job) = self.next(&mut running) {
             #[cfg(test)]
-            drop(self.gate.lock());
+            drop(self.gate.blocking_lock());
             run(job);
         }
     }
@@ -188,5 +189,23 @@ fn lower_priority() {
         // On Linux, `setpriority` for the process 0 changes the calling thread only (setpriority(2), section "C library/kernel
         // differences"). Without the permission to lower it, which no system withholds, the threads stay at normal priority.
         let _ = rustix::process::setpriority_process(None, 19);
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use rustix::process::getpriority_process;
+
+    use super::*;
+
+    #[test]
+    fn only_the_calling_thread_gets_the_lowest_priority() {
+        let before = getpriority_process(None).unwrap();
+        let lowered = thread::spawn(|| {
+            lower_priority();
+            getpriority_process(None).unwrap()
+        });
+        assert_eq!(lowered.join().unwrap(), 19);
+        assert_eq!(getpriority_process(None).unwrap(), before);
     }
 }

@@ -93,16 +93,16 @@ impl Authorize for Verifying {
         cx: &mut Context<'_>,
         request: &mut Request<B>,
     ) -> Poll<Result<(), AuthError>> {
-        let administrator = match ready!(self.poll_verification(cx)) {
-            Ok(administrator) => administrator,
-            Err(error) => return Poll::Ready(Err(self.with_challenges(error, request.headers()))),
-        };
-        // The inner service may log its headers: the value prints as `Sensitive`.
+        // The inner service, or the function for rejections, may log the headers: the value prints as `Sensitive`.
         for (name, value) in request.headers_mut() {
             if *name == X_MASTER_PASSWORD || *name == AUTHORIZATION {
                 value.set_sensitive(true);
             }
         }
+        let administrator = match ready!(self.poll_verification(cx)) {
+            Ok(administrator) => administrator,
+            Err(error) => return Poll::Ready(Err(self.with_challenges(error, request.headers()))),
+        };
         Poll::Ready(self.demand.admit(&administrator, request))
     }
 

@@ -131,13 +131,14 @@ mod tests {
 
     #[test]
     fn exactly_one_credential_is_found() {
+        type Headers<'a> = &'a [(&'static str, &'a str)];
         let (password, auth) = ("x-master-password", "authorization");
         let basic = format!("Basic {}", STANDARD.encode("prometheus:wai_admin_s"));
         let foreign = format!("Basic {}", STANDARD.encode("user:password"));
         let (missing, ambiguous) = (Err(Unusable::Missing), Err(Unusable::Ambiguous));
         let key = |text: &str| Ok(format!("key {text}"));
         #[rustfmt::skip]
-        let cases: &[(&[(&'static str, &str)], bool, Result<String, Unusable>)] = &[
+        let cases: &[(Headers<'_>, bool, Result<String, Unusable>)] = &[
             (&[], false, missing.clone()),
             (&[(password, "p")], false, Ok("password p".to_owned())),
             (&[(password, "")], false, Ok("password ".to_owned())),

@@ -48,10 +48,10 @@ pub(super) fn read(path: &Path) -> Result<AdminKeys, Vec<String>> {
     let text = std::fs::read_to_string(path).map_err(|error| vec![wrong(error.to_string())])?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
     let file: KeyFile = toml::from_str(text).map_err(|error| {
-        // `message` leaves out the line, which may contain a secret.
+        // The line, and the value in the message, may be a secret in the wrong place.
         let before = error.span().and_then(|span| text.get(..span.start));
         let line = before.map_or(1, |before| before.matches('\n').count() + 1);
-        vec![wrong(format!("line {line}: {}", error.message()))]
+        vec![wrong(format!("line {line}: {}", without_value(error.message())))]
     })?;
     let keys = AdminKeys::from_entries(file.admin_key.into_iter().map(AdminKeyEntry::from));
     let keys = keys.map_err(|error| error.issues().iter().cloned().map(&wrong).collect::<Vec<_>>())?;
@@ -62,4 +62,14 @@ pub(super) fn read(path: &Path) -> Result<AdminKeys, Vec<String>> {
         )]);
     }
     Ok(keys)
+}
+
+/// Removes the quoted value from a message such as `invalid type: string "…", expected a sequence`.
+fn without_value(message: &str) -> String {
+    match (message.find('"'), message.rfind('"')) {
+        (Some(start), Some(end)) if start < end => {
+            format!("{}{}", message[..start].trim_end(), &message[end + 1..])
+        }
+        _ => message.to_owned(),
+    }
 }

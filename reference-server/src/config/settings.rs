@@ -61,9 +61,10 @@ settings! {
     /// The Redis server that keeps the sessions: `redis://[user:password@]host[:port][/database]`, or `rediss://` for TLS. Without it,
     /// sessions are kept in memory and end with the process.
     redis_url: String, "an embedded store", r#""redis://127.0.0.1:6379/0""#, secret;
-    /// The Argon2id hash of the master password, as `hash-password` prints it.
+    /// The Argon2id hash of the master password, as `hash-password` prints it. It may be left out with
+    /// `admin_keys_file`.
     master_password_hash: String, "generated", r#""$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$WFXMnDdAUAWzKxjo4CUJEHe8hdlxZHJGIjAqAQFSRrE""#, secret;
-    /// A file with the named keys of administrators, in TOML. `admin-key` prints its tables.
+    /// A file with the named keys of [administrators](administrators.md), in TOML. `admin-key` prints its tables.
     admin_keys_file: PathBuf, "none", r#""/etc/session-auth/admin-keys.toml""#;
     /// A file with PASERK keys, one per line: the signing secret first, then further accepted keys.
     key_file: PathBuf, "generated", r#""/etc/session-auth/keys""#;
