@@ -2,8 +2,24 @@
 
 use http::{HeaderMap, HeaderValue, header, request::Parts};
 
-use super::{MAX_HEADER_LEN, TokenVerifier, VerifiedToken};
+use super::{MAX_HEADER_LEN, TokenVerifier, VerifiedToken, key_source::Refreshing, verifier::Unverified};
 use crate::error::{AuthError, ErrorKind};
+
+/// A request without a valid token.
+pub(crate) struct RejectedToken {
+    pub(crate) error: AuthError,
+    /// The refresh of the keys, if the token's key is unknown and the verifier follows a source.
+    pub(crate) refreshing: Option<Refreshing>,
+}
+
+impl From<AuthError> for RejectedToken {
+    fn from(error: AuthError) -> Self {
+        Self {
+            error,
+            refreshing: None,
+        }
+    }
+}
 
 impl TokenVerifier {
     /// Verifies the token of a request: rules 1 and 2 of [`session_auth`](crate::session_auth), without a store.
@@ -13,16 +29,25 @@ impl TokenVerifier {
     /// # Errors
     /// `InvalidToken`. Its detail describes the mistake, for example a tab after `Bearer`.
     pub fn verify_request(&self, request: &Parts) -> Result<VerifiedToken, AuthError> {
+        self.check_request(request).map_err(|rejected| rejected.error)
+    }
+
+    /// Like [`verify_request`](Self::verify_request). If the key is unknown, also returns the refresh of the keys that this
+    /// request has started.
+    pub(crate) fn check_request(&self, request: &Parts) -> Result<VerifiedToken, RejectedToken> {
         self.reject_token_in_query(request)?;
         let value = self.header_value(&request.headers)?;
         // A cached token is found by its bytes. Only other values are examined further.
-        if let Some(token) = self
-            .token_in(value.as_bytes())
-            .and_then(|token| self.verify_bytes(token))
-        {
-            return Ok(token);
-        }
-        Err(self.explain(value))
+        let token = self.token_in(value.as_bytes());
+        let refreshing = match token.map(|token| self.verify_bytes(token)) {
+            Some(Ok(token)) => return Ok(token),
+            Some(Err(Unverified::UnknownKey)) => self.refresh(),
+            _ => None,
+        };
+        Err(RejectedToken {
+            error: self.explain(value),
+            refreshing,
+        })
     }
 
     /// The value of the token's header, which must occur once.

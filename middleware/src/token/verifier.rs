@@ -12,9 +12,14 @@ use pasetors::{
 };
 use serde::Deserialize;
 
+#[cfg(feature = "key-follower")]
+use super::KeySource;
 use super::{
     Claims, DEFAULT_ISSUER, DEFAULT_PREFIX, MAX_HEADER_LEN, SessionToken, TokenHash, TokenSigner,
-    VerifiedToken, VerifyingKey, claims::Payload, verified::VerifiedTokenCache,
+    VerifiedToken, VerifyingKey,
+    claims::Payload,
+    key_source::{Refreshing, SourceHandle},
+    verified::VerifiedTokenCache,
 };
 use crate::error::ErrorKind;
 
@@ -37,6 +42,17 @@ pub struct TokenVerifier {
     /// Replaced as a whole, so that tokens that were verified under earlier keys or rules are removed with them.
     rules: Arc<ArcSwap<Rules>>,
     pub(super) header: HeaderName,
+    /// The source that sets the keys, if the verifier follows one.
+    source: Option<SourceHandle>,
+}
+
+/// The reason why a token is not verified.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Unverified {
+    /// Its `kid` is the id of a key that the verifier does not have.
+    UnknownKey,
+    /// Any other reason.
+    Invalid,
 }
 
 #[derive(Debug)]
@@ -45,7 +61,8 @@ struct Rules {
     prefix: String,
     issuer: String,
     audience: Option<String>,
-    cache: VerifiedTokenCache,
+    /// Shared with the next rules, if they accept every token that these rules accept.
+    cache: Arc<VerifiedTokenCache>,
 }
 
 #[derive(Deserialize)]
@@ -65,12 +82,25 @@ impl TokenVerifier {
             prefix: DEFAULT_PREFIX.to_owned(),
             issuer: DEFAULT_ISSUER.to_owned(),
             audience: None,
-            cache: VerifiedTokenCache::new(SIGNATURE_CACHE_CAPACITY),
+            cache: Arc::new(VerifiedTokenCache::new(SIGNATURE_CACHE_CAPACITY)),
         };
         Self {
             rules: Arc::new(ArcSwap::from_pointee(rules)),
             header: http::header::AUTHORIZATION,
+            source: None,
         }
+    }
+
+    /// Sets the source that sets the keys. The verifier keeps it running.
+    #[cfg(feature = "key-follower")]
+    pub(crate) fn with_source(mut self, source: Arc<dyn KeySource>) -> Self {
+        self.source = Some(SourceHandle(source));
+        self
+    }
+
+    /// Asks the source for a key that is not known.
+    pub(super) fn refresh(&self) -> Option<Refreshing> {
+        self.source.as_ref().map(|source| source.0.refresh())
     }
 
     fn with_rules(self, change: impl FnOnce(&mut Rules)) -> Self {
@@ -79,6 +109,7 @@ impl TokenVerifier {
         Self {
             rules: Arc::new(ArcSwap::from_pointee(rules)),
             header: self.header,
+            source: None,
         }
     }
 
@@ -105,7 +136,7 @@ impl TokenVerifier {
     /// evicts the least recently used token of a sample.
     #[must_use]
     pub fn signature_cache_capacity(self, capacity: usize) -> Self {
-        self.with_rules(|rules| rules.cache = VerifiedTokenCache::new(capacity))
+        self.with_rules(|rules| rules.cache = Arc::new(VerifiedTokenCache::new(capacity)))
     }
 
     /// Sets the request header that carries the token: `Authorization` by default.
@@ -124,14 +155,19 @@ impl TokenVerifier {
         &self.header
     }
 
-    /// Accepts these keys from now on, and no others, in all clones of this verifier. Tokens that earlier keys verified must be
-    /// verified again.
+    /// Accepts these keys from now on, and no others, in all clones of this verifier. If a key is removed, all cached tokens are
+    /// removed with it, and must be verified again.
     pub fn set_keys(&self, keys: impl IntoIterator<Item = VerifyingKey>) {
         let keys = by_id(keys);
-        self.rules.rcu(|rules| Rules {
-            keys: keys.clone(),
-            ..rules.with_empty_cache()
-        });
+        self.rules.rcu(|rules| rules.with_keys(keys.clone()));
+    }
+
+    /// The keys whose tokens are accepted, ordered by id.
+    #[must_use]
+    pub fn verifying_keys(&self) -> Vec<VerifyingKey> {
+        let mut keys: Vec<_> = self.rules.load().keys.values().cloned().collect();
+        keys.sort_by(|one, other| one.id().cmp(other.id()));
+        keys
     }
 
     /// Verifies a bearer string.
@@ -139,24 +175,30 @@ impl TokenVerifier {
     /// # Errors
     /// `InvalidToken`, for every failure.
     pub fn verify(&self, bearer: &str) -> Result<VerifiedToken, ErrorKind> {
-        self.verify_bytes(bearer.as_bytes())
-            .ok_or(ErrorKind::InvalidToken)
+        self.verify_bytes(bearer.as_bytes()).map_err(|reason| {
+            if reason == Unverified::UnknownKey {
+                // The refresh runs without this future.
+                drop(self.refresh());
+            }
+            ErrorKind::InvalidToken
+        })
     }
 
-    pub(super) fn verify_bytes(&self, bearer: &[u8]) -> Option<VerifiedToken> {
+    pub(super) fn verify_bytes(&self, bearer: &[u8]) -> Result<VerifiedToken, Unverified> {
+        use Unverified::Invalid;
         let rules = self.rules.load();
         if bearer.len() > MAX_HEADER_LEN {
-            return None;
+            return Err(Invalid);
         }
-        let paseto = bearer.strip_prefix(rules.prefix.as_bytes())?;
+        let paseto = bearer.strip_prefix(rules.prefix.as_bytes()).ok_or(Invalid)?;
         let hash = TokenHash::of_bytes(bearer);
         if let Some(token) = rules.cache.get(&hash) {
-            return Some(token);
+            return Ok(token);
         }
-        let token = rules.verify(std::str::from_utf8(paseto).ok()?, hash)?;
-        // Inserts into the cache of the rules that verified it. Rules that replaced them meanwhile have their own cache.
+        let token = rules.verify(std::str::from_utf8(paseto).map_err(|_| Invalid)?, hash)?;
+        // Inserts into the cache of the rules that verified it. Rules that no longer accept the key have another cache.
         rules.cache.insert(&token);
-        Some(token)
+        Ok(token)
     }
 
     /// Caches a token that was just signed, if these rules accept it.
@@ -197,33 +239,48 @@ fn by_id(keys: impl IntoIterator<Item = VerifyingKey>) -> HashMap<String, Verify
 }
 
 impl Rules {
+    /// The same rules with other keys. An id identifies a key, so the cached tokens stay valid while all of its keys do.
+    fn with_keys(&self, keys: HashMap<String, VerifyingKey>) -> Self {
+        let keeps_all = self.keys.keys().all(|id| keys.contains_key(id));
+        let mut rules = self.with_empty_cache();
+        if keeps_all {
+            rules.cache = self.cache.clone();
+        }
+        rules.keys = keys;
+        rules
+    }
+
     fn with_empty_cache(&self) -> Self {
         Self {
             keys: self.keys.clone(),
             prefix: self.prefix.clone(),
             issuer: self.issuer.clone(),
             audience: self.audience.clone(),
-            cache: self.cache.emptied(),
+            cache: Arc::new(self.cache.emptied()),
         }
     }
 
-    fn verify(&self, paseto: &str, hash: TokenHash) -> Option<VerifiedToken> {
-        let mut parts = paseto.split('.');
-        let (Some("v4"), Some("public"), Some(_), Some(footer), None) = (
-            parts.next(),
-            parts.next(),
-            parts.next(),
-            parts.next(),
-            parts.next(),
-        ) else {
-            return None;
-        };
-        let footer = decode_footer(footer)?;
-        let kid = serde_json::from_slice::<Footer<'_>>(&footer).ok()?.kid;
-        let key = self.keys.get(kid)?;
+    fn verify(&self, paseto: &str, hash: TokenHash) -> Result<VerifiedToken, Unverified> {
+        let footer = footer_of(paseto).ok_or(Unverified::Invalid)?;
+        let kid = serde_json::from_slice::<Footer<'_>>(&footer).map_err(|_| Unverified::Invalid)?;
+        match self.keys.get(kid.kid) {
+            Some(key) => self
+                .verify_with(key, paseto, &footer, hash)
+                .ok_or(Unverified::Invalid),
+            None if is_key_id(kid.kid) => Err(Unverified::UnknownKey),
+            None => Err(Unverified::Invalid),
+        }
+    }
 
+    fn verify_with(
+        &self,
+        key: &VerifyingKey,
+        paseto: &str,
+        footer: &[u8],
+        hash: TokenHash,
+    ) -> Option<VerifiedToken> {
         let untrusted = UntrustedToken::<Public, V4>::try_from(paseto).ok()?;
-        let trusted = PublicToken::verify(key.public(), &untrusted, Some(&footer), None).ok()?;
+        let trusted = PublicToken::verify(key.public(), &untrusted, Some(footer), None).ok()?;
 
         let payload: Payload = serde_json::from_str(trusted.payload()).ok()?;
         if payload.iss != self.issuer || payload.aud != self.audience {
@@ -235,6 +292,31 @@ impl Rules {
             hash,
         })
     }
+}
+
+/// The footer of a token in the form `v4.public.<payload>.<footer>`.
+fn footer_of(paseto: &str) -> Option<Vec<u8>> {
+    let mut parts = paseto.split('.');
+    let (Some("v4"), Some("public"), Some(_), Some(footer), None) = (
+        parts.next(),
+        parts.next(),
+        parts.next(),
+        parts.next(),
+        parts.next(),
+    ) else {
+        return None;
+    };
+    decode_footer(footer)
+}
+
+/// True for the form of a PASERK id: `k4.pid.` and 33 bytes in base64.
+fn is_key_id(kid: &str) -> bool {
+    kid.strip_prefix("k4.pid.").is_some_and(|id| {
+        id.len() == 44
+            && id
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+    })
 }
 
 fn decode_footer(footer: &str) -> Option<Vec<u8>> {
