@@ -10,13 +10,18 @@ use argon2::{Argon2, PasswordHasher};
 use clap::{CommandFactory, Parser, Subcommand};
 use tokio::{net::TcpListener, signal};
 use tower_session_auth::{
-    SessionId, SigningKey, clock::SystemClock, master_auth::MAX_PASSWORD_LEN, session::OnReuse,
+    SessionId, SigningKey,
+    clock::{Clock as _, SystemClock},
+    master_auth::MAX_PASSWORD_LEN,
+    session::OnReuse,
     session_auth::Freshness,
 };
 
 use crate::{
-    config::{Config, Settings, Store},
-    first_run, inspect, service,
+    config::{self, Config, Settings, Store},
+    first_run, inspect,
+    keys::{self, KeysCommand, RotateError, RotationTimes},
+    service,
 };
 
 /// Sessions for agents and services: revocable, self-renewing, over HTTP.
@@ -44,6 +49,11 @@ enum Command {
         /// The session's id.
         id: SessionId,
     },
+    /// Replace the signing key without losing a request. Needs key_file, and uses max_ttl and renewal_retry_window.
+    Keys {
+        #[command(subcommand)]
+        command: KeysCommand,
+    },
     /// Check the configuration and print all mistakes in it.
     CheckConfig,
 }
@@ -66,6 +76,7 @@ pub fn main() -> ExitCode {
         Command::Keygen => keygen(),
         Command::HashPassword => hash_password(),
         Command::Inspect { id } => inspect(cli.settings, id),
+        Command::Keys { command } => keys(cli.settings, command),
         Command::CheckConfig => check_config(cli.settings),
     };
     match outcome {
@@ -224,6 +235,29 @@ fn inspect(settings: Settings, id: SessionId) -> Result<(), Failure> {
     let runtime = tokio::runtime::Runtime::new().map_err(|error| Failure::Other(error.to_string()))?;
     let described = runtime.block_on(inspect::describe(&store, id));
     print(&described.map_err(Failure::Other)?)
+}
+
+fn keys(settings: Settings, command: KeysCommand) -> Result<(), Failure> {
+    let settings = settings
+        .with_file()
+        .map_err(|errors| Failure::Input(errors.to_string()))?;
+    let policy = config::session_policy(&settings).map_err(|errors| Failure::Input(errors.to_string()))?;
+    let Some(path) = &settings.key_file else {
+        return Err(Failure::Input(
+            "key_file is missing: make a file with session-auth-server keygen".into(),
+        ));
+    };
+    let (now, times) = (SystemClock.now(), RotationTimes::of(&policy));
+    let output = match command {
+        KeysCommand::Rotate { force } => {
+            keys::rotate(path, now, times, force).map(|rotated| rotated.to_string())
+        }
+        KeysCommand::List => keys::list(path, now, times),
+    };
+    print(&output.map_err(|error| match error {
+        RotateError::KeyFile(_) | RotateError::Symlink(_) => Failure::Input(format!("key_file: {error}")),
+        error => Failure::Other(error.to_string()),
+    })?)
 }
 
 #[expect(clippy::print_stderr, reason = "not part of the command's output")]

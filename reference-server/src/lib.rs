@@ -8,6 +8,7 @@ pub mod cli;
 pub mod config;
 pub mod first_run;
 mod inspect;
+pub mod keys;
 mod listen;
 mod metrics;
 mod service;

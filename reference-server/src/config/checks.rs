@@ -115,6 +115,17 @@ impl Config {
     }
 }
 
+/// Checks the settings about sessions alone.
+pub(crate) fn session_policy(settings: &Settings) -> Result<SessionPolicy, ConfigErrors> {
+    let mut errors = Errors::default();
+    let policy = policy(settings, &mut errors);
+    if errors.none() {
+        Ok(policy)
+    } else {
+        Err(errors.all())
+    }
+}
+
 /// The mistakes so far. A setting that is wrong is not reported as missing too.
 #[derive(Default)]
 struct Errors {

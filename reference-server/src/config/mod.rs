@@ -4,6 +4,7 @@ mod checks;
 mod generate;
 mod settings;
 
+pub(crate) use checks::session_policy;
 pub use generate::Generated;
 pub use settings::Settings;
 
