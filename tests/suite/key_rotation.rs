@@ -257,10 +257,8 @@ async fn rotation_over_three_servers_and_two_verifying_services_loses_no_request
     for agent in agents {
         agent.await.expect("an agent");
     }
-    let (requests, failed) = (
-        load.requests.load(Ordering::SeqCst),
-        load.failed.lock().expect("the failures"),
-    );
+    let requests = load.requests.load(Ordering::SeqCst);
+    let failed = std::mem::take(&mut *load.failed.lock().expect("the failures"));
     assert!(
         failed.is_empty(),
         "{} of {requests} failed: {:?}",
