@@ -1,11 +1,25 @@
 //! The error type of the crate: one opaque error with a [`kind`](AuthError::kind).
 
+mod diagnosis;
+mod reason;
+
+pub(crate) use self::diagnosis::Diagnosis;
+pub use self::reason::RejectionReason;
+
 use std::{borrow::Cow, error::Error, fmt, sync::Arc};
 
 use http::StatusCode;
 use serde::Serialize;
 
-/// The reason why a request is rejected. The layers put it into the extensions of the response, for outer layers to log.
+use crate::id::{AgentId, SessionId};
+
+/// The target of the log events of [`AuthError::log`].
+const TARGET: &str = "tower_session_auth::rejection";
+
+/// The error of a rejected request. The layers put it into the extensions of the response, for outer layers to log.
+///
+/// The client receives its [kind](Self::kind) and its [detail](Self::detail). The log also receives the precise
+/// [reason](Self::reason), the [key id](Self::key_id), the [session](Self::session_id) and its [agent](Self::agent_id).
 #[derive(Debug, Clone)]
 pub struct AuthError {
     kind: ErrorKind,
@@ -13,6 +27,8 @@ pub struct AuthError {
     detail: Cow<'static, str>,
     retry_after: Option<u64>,
     issues: Vec<ValidationIssue>,
+    /// Boxed, since most results carry no error.
+    diagnosis: Option<Box<Diagnosis>>,
     cause: Option<Arc<dyn Error + Send + Sync>>,
     /// True if the cause is a defect, which an operator must examine.
     defect: bool,
@@ -157,6 +173,7 @@ impl AuthError {
                 _ => None,
             },
             issues: Vec::new(),
+            diagnosis: None,
             cause: None,
             defect: false,
         }
@@ -177,7 +194,9 @@ impl AuthError {
     pub fn missing_token() -> Self {
         let mut error = Self::new(ErrorKind::InvalidToken);
         error.challenge = Challenge::BearerMissing;
-        error.with_detail("This request needs a session token: Authorization: Bearer …")
+        error
+            .with_reason(RejectionReason::MissingToken)
+            .with_detail("This request needs a session token: Authorization: Bearer …")
     }
 
     /// `ValidationFailed` with all issues.
@@ -214,6 +233,38 @@ impl AuthError {
         let mut error = self.with_cause(cause);
         error.defect = true;
         error
+    }
+
+    /// Sets the precise reason, for the log. It is never sent to a client.
+    #[must_use]
+    pub fn with_reason(mut self, reason: RejectionReason) -> Self {
+        self.diagnosis_mut().reason = reason;
+        self
+    }
+
+    /// Adds the session of the request and its agent, for the log. Call it only if a signature or the store has confirmed them.
+    #[must_use]
+    pub fn with_session(mut self, session: SessionId, agent: AgentId) -> Self {
+        self.diagnosis_mut().session = Some((session, agent));
+        self
+    }
+
+    /// Adds the id of the key that the footer of a token names, for the log. A text in another form is left out.
+    #[must_use]
+    pub fn with_key_id(mut self, key_id: &str) -> Self {
+        self.diagnosis_mut().set_key_id(key_id);
+        self
+    }
+
+    pub(crate) fn with_diagnosis(mut self, diagnosis: Box<Diagnosis>) -> Self {
+        self.diagnosis = Some(diagnosis);
+        self
+    }
+
+    fn diagnosis_mut(&mut self) -> &mut Diagnosis {
+        let reason = RejectionReason::of_kind(self.kind);
+        self.diagnosis
+            .get_or_insert_with(|| Box::new(Diagnosis::new(reason)))
     }
 
     /// Adds `Retry-After`, in seconds.
@@ -256,6 +307,33 @@ impl AuthError {
         &self.issues
     }
 
+    /// The precise reason, for the log and for metrics.
+    #[must_use]
+    pub fn reason(&self) -> RejectionReason {
+        match &self.diagnosis {
+            Some(diagnosis) => diagnosis.reason,
+            None => RejectionReason::of_kind(self.kind),
+        }
+    }
+
+    /// The id of the key that the footer of the token names (PASERK `k4.pid`). The key need not exist. `None` if the footer names none.
+    #[must_use]
+    pub fn key_id(&self) -> Option<&str> {
+        self.diagnosis.as_ref()?.key_id.as_deref()
+    }
+
+    /// The session of the request. `None` unless the signature of its token was valid.
+    #[must_use]
+    pub fn session_id(&self) -> Option<SessionId> {
+        Some(self.diagnosis.as_ref()?.session?.0)
+    }
+
+    /// The agent of the session. `None` unless the signature of the token was valid.
+    #[must_use]
+    pub fn agent_id(&self) -> Option<AgentId> {
+        Some(self.diagnosis.as_ref()?.session?.1)
+    }
+
     pub(crate) const fn challenge(&self) -> Challenge {
         self.challenge
     }
@@ -265,14 +343,34 @@ impl AuthError {
         self.challenge == Challenge::BearerMissing
     }
 
-    /// Logs the cause, if there is one. Layers, endpoints and extractors call it once, where they answer the request. Call it where
-    /// you answer an error of [`SessionManager`](crate::SessionManager) yourself.
-    pub fn log_cause(&self) {
-        let code = self.kind.code();
+    /// Logs the rejection: one event with the target `tower_session_auth::rejection` and the message `request rejected`.
+    ///
+    /// Its fields are `code`, `reason`, `kid`, `session`, `agent` and `cause`. The level is `ERROR` if the cause is a defect, `WARN`
+    /// for any other cause, such as a store that does not answer, and `DEBUG` for a mistake of the client.
+    ///
+    /// Layers, endpoints and extractors call it once, where they answer the request. Call it where you answer an error of
+    /// [`SessionManager`](crate::SessionManager) yourself. A server with a log line for each response can turn the target off and
+    /// take the fields from the error in the extensions of the response.
+    pub fn log(&self) {
+        macro_rules! event {
+            ($level:ident) => {
+                tracing::event!(
+                    target: TARGET,
+                    tracing::Level::$level,
+                    code = self.kind.code(),
+                    reason = self.reason().as_str(),
+                    kid = self.key_id(),
+                    session = self.session_id().map(tracing::field::display),
+                    agent = self.agent_id().map(tracing::field::display),
+                    cause = self.cause.as_ref().map(tracing::field::display),
+                    "request rejected"
+                )
+            };
+        }
         match &self.cause {
-            Some(cause) if self.defect => tracing::error!(code, %cause, "request failed"),
-            Some(cause) => tracing::warn!(code, %cause, "request failed"),
-            None => {}
+            Some(_) if self.defect => event!(ERROR),
+            Some(_) => event!(WARN),
+            None => event!(DEBUG),
         }
     }
 }

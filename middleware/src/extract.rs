@@ -74,7 +74,7 @@ impl std::fmt::Debug for SessionRejection {
 /// A problem document with the realm `session`. It does not repeat the request id: use [`problem_response`] for that.
 impl IntoResponse for AuthError {
     fn into_response(self) -> Response {
-        self.log_cause();
+        self.log();
         problem_response(&self, "session", &http::HeaderMap::new()).map(Body::new)
     }
 }

@@ -99,7 +99,7 @@ pub mod verify_only;
 pub mod renewal {}
 
 pub use authority::SessionAuthority;
-pub use error::{AuthError, ErrorKind};
+pub use error::{AuthError, ErrorKind, RejectionReason};
 pub use id::{AgentId, SessionId};
 pub use manager::SessionManager;
 #[cfg(feature = "master-auth")]

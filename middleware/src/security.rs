@@ -88,7 +88,7 @@ impl SecurityEvents {
                 }
             }
         }
-        rejection.to_error()
+        rejection.to_error().with_session(session.id, session.agent_id)
     }
 
     fn record(&self, event: SecurityEvent, session: &SessionRecord, token: &VerifiedToken) {

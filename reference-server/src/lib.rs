@@ -6,11 +6,10 @@
 
 pub mod cli;
 pub mod config;
-pub mod first_run;
-mod inspect;
 pub mod keys;
 mod listen;
 mod metrics;
+mod reload;
 mod service;
 mod stack;
 

@@ -6,12 +6,13 @@ use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response, header};
 use http_body::Body;
 use http_body_util::Full;
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, sync::mpsc};
 use tower::{BoxError, Layer, Service, ServiceExt, service_fn};
 use tower_session_auth::{
     AuthError, ErrorKind, MasterAuthLayer, MemoryStore, RedisStore, SessionAuthority,
     authority::SessionAuthorityBuilder,
     clock::Clock,
+    master_auth::TrustedProxies,
     response::{ResponseBody, problem_response},
     session_auth::Freshness,
     store::{AgentStore, CachedStore as _, RegisteredAgents, SessionStore},
@@ -26,6 +27,8 @@ use crate::{
 
 /// Runs the server until `stop` resolves, then drains open connections within their time limit.
 ///
+/// The reloaded settings of each configuration that `reloads` sends are applied at once.
+///
 /// # Errors
 /// If the configuration is invalid after all.
 pub async fn run(
@@ -33,11 +36,12 @@ pub async fn run(
     clock: Arc<dyn Clock>,
     listener: TcpListener,
     stop: impl Future<Output = ()>,
+    reloads: mpsc::Receiver<Config>,
 ) -> Result<(), ConfigErrors> {
     match &config.store {
         Store::Memory => {
             let builder = SessionAuthority::builder(config.keys.clone(), MemoryStore::new());
-            serve(&config, builder, None, clock, listener, stop).await
+            serve(&config, builder, None, clock, listener, stop, reloads).await
         }
         Store::Redis(redis) => {
             let store = RedisStore::open(redis).map_err(broken)?;
@@ -47,7 +51,7 @@ pub async fn run(
                 builder = builder.bounded();
             }
             let stats: CacheStats = Box::new(move || stats.cache_stats());
-            serve(&config, builder, Some(stats), clock, listener, stop).await
+            serve(&config, builder, Some(stats), clock, listener, stop, reloads).await
         }
     }
 }
@@ -59,6 +63,7 @@ async fn serve<S: SessionStore + AgentStore>(
     clock: Arc<dyn Clock>,
     listener: TcpListener,
     stop: impl Future<Output = ()>,
+    reloads: mpsc::Receiver<Config>,
 ) -> Result<(), ConfigErrors> {
     let mut builder = builder
         .prefix(&config.token_prefix)
@@ -80,8 +85,29 @@ async fn serve<S: SessionStore + AgentStore>(
         metrics,
     );
     let service = stack::around(service, config.limits.request, config.token_header.clone());
-    listen(listener, service, &config.trusted_proxies, config.limits, stop).await;
-    Ok(())
+    let reloading = apply_reloads(reloads, &authority, &config.trusted_proxies);
+    tokio::select! {
+        () = listen(listener, service, &config.trusted_proxies, config.limits, stop) => Ok(()),
+        never = reloading => match never {},
+    }
+}
+
+/// Applies each new configuration. All of its values are valid, so no part can fail.
+async fn apply_reloads<S: SessionStore + AgentStore>(
+    mut reloads: mpsc::Receiver<Config>,
+    authority: &SessionAuthority<S>,
+    proxies: &TrustedProxies,
+) -> Infallible {
+    while let Some(config) = reloads.recv().await {
+        let change = authority.set_keys(&config.keys);
+        if !change.keeps_all_requests() {
+            tracing::warn!(%change, "the new keys may lose requests");
+        } else if !change.is_empty() {
+            tracing::info!(%change, "the keys have changed");
+        }
+        proxies.set(config.trusted_proxies.networks().to_vec());
+    }
+    std::future::pending().await
 }
 
 fn broken(error: impl std::fmt::Display) -> ConfigErrors {

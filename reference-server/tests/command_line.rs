@@ -2,14 +2,15 @@
 
 #![allow(clippy::expect_used, clippy::disallowed_methods, clippy::panic)]
 
+mod support;
+
 use std::{
-    io::{BufRead, BufReader, Read, Write},
-    path::{Path, PathBuf},
-    process::{Child, ChildStdin, Command, Output, Stdio},
-    time::{Duration, Instant},
+    io::{BufRead, Read},
+    path::Path,
+    process::{Command, Output},
+    time::Duration,
 };
 
-use http::Method;
 use serde_json::{Value, json};
 use session_auth_tests::{
     api::Api,
@@ -24,117 +25,7 @@ use tower_session_auth::{
     token::TokenSigner,
 };
 
-/// The server's command, without the environment variables of this machine.
-fn command(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_session-auth-server"));
-    command.args(arguments).env_clear();
-    command
-}
-
-fn run(command: &mut Command, input: &str) -> Output {
-    let command = command
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
-    let mut child = command.spawn().expect("a process");
-    let mut stdin: ChildStdin = child.stdin.take().expect("a pipe");
-    let _ = stdin.write_all(input.as_bytes());
-    drop(stdin);
-    child.wait_with_output().expect("an output")
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
-}
-
-/// A temporary folder, removed on drop.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new(name: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("session-auth-{name}-{}", std::process::id()));
-        std::fs::create_dir_all(&path).expect("a folder");
-        Self(path)
-    }
-
-    fn write(&self, name: &str, content: &str) -> String {
-        let path = self.0.join(name);
-        std::fs::write(&path, content).expect("a file");
-        path.to_str().expect("a path").to_owned()
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
-
-/// A running server process, killed on drop.
-struct RunningServer {
-    child: Child,
-    output: BufReader<std::process::ChildStdout>,
-}
-
-impl RunningServer {
-    fn start(command: &mut Command) -> Self {
-        let mut child = command
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("a server");
-        let output = BufReader::new(child.stdout.take().expect("a pipe"));
-        Self { child, output }
-    }
-
-    fn signal(&self, signal: &str) {
-        let status = Command::new("kill")
-            .args([signal, &self.child.id().to_string()])
-            .status();
-        assert!(status.expect("kill").success());
-    }
-
-    fn exit_code(&mut self) -> Option<i32> {
-        let started = Instant::now();
-        loop {
-            if let Some(status) = self.child.try_wait().expect("a status") {
-                return status.code();
-            }
-            assert!(
-                started.elapsed() < Duration::from_secs(15),
-                "the server does not stop"
-            );
-            std::thread::sleep(Duration::from_millis(10));
-        }
-    }
-}
-
-impl Drop for RunningServer {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn free_port() -> u16 {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
-    listener.local_addr().expect("an address").port()
-}
-
-async fn wait_until_ready(api: &Api) {
-    let started = Instant::now();
-    while api
-        .try_anonymous(Method::GET, "/readyz")
-        .await
-        .is_none_or(|reply| reply.status != 200)
-    {
-        assert!(
-            started.elapsed() < Duration::from_secs(15),
-            "the server does not become ready"
-        );
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-}
+use support::{Folder, RunningServer, command, free_port, run, text, wait_until_ready};
 
 /// Starts a first run. Returns the server and the walk-through that it prints.
 async fn first_run() -> (RunningServer, String) {
@@ -276,32 +167,32 @@ fn invalid_configuration_exits_with_2_and_lists_every_error() {
     for (arguments, expected) in [
         (
             &redis[..],
-            &["master_password_hash", "key_file", "keygen", "hash-password"][..],
+            &["--master-password-hash", "--key-file", "keygen", "hash-password"][..],
         ),
-        (&["--redis-url", "http://:hunter2@x"], &["redis_url"]),
-        (&["--redis-url", ""], &["redis_url", "empty"]),
+        (&["--redis-url", "http://:hunter2@x"], &["--redis-url"]),
+        (&["--redis-url", ""], &["--redis-url", "empty"]),
         (
             &["--redis-url", "redis://x", "--store-timeout-ms", "10000"],
-            &["store_timeout_ms"],
+            &["--store-timeout-ms"],
         ),
-        (&["--key-file", &bad_keys], &["key_file", "line 1"]),
-        (&["--key-file", "/nowhere/keys"], &["key_file", "/nowhere/keys"]),
+        (&["--key-file", &bad_keys], &["--key-file", "line 1"]),
+        (&["--key-file", "/nowhere/keys"], &["--key-file", "/nowhere/keys"]),
         (
             &["--master-password-hash", "hunter2"],
-            &["master_password_hash", "Argon2id"],
+            &["--master-password-hash", "Argon2id"],
         ),
         (
             &["--session-ttl", "299", "--token-prefix", "a b"],
-            &["session_ttl", "token_prefix"],
+            &["--session-ttl", "--token-prefix"],
         ),
-        (&["--min-ttl", "10", "--max-ttl", "5"], &["min_ttl"]),
-        (&["--session-ttl", "x"], &["session-ttl"]),
-        (&["--renewal-retry-window", "86401"], &["renewal_retry_window"]),
+        (&["--min-ttl", "10", "--max-ttl", "5"], &["--min-ttl"]),
+        (&["--session-ttl", "x"], &["--session-ttl"]),
+        (&["--renewal-retry-window", "86401"], &["--renewal-retry-window"]),
         (
             &["--previous-token-overlap", "86401"],
-            &["previous_token_overlap"],
+            &["--previous-token-overlap"],
         ),
-        (&["--on-reuse", "no"], &["on-reuse", "reject", "revoke"]),
+        (&["--on-reuse", "no"], &["--on-reuse", "reject", "revoke"]),
         (
             &["--on-session-limit", "no"],
             &["on-session-limit", "refuse", "evict_oldest"],
@@ -311,7 +202,7 @@ fn invalid_configuration_exits_with_2_and_lists_every_error() {
             &["reuse.toml", "line 2", "reject", "revoke"],
         ),
         (&["--freshness", "fresh"], &["freshness", "strict", "bounded"]),
-        (&["--freshness-bound-ms", "49"], &["freshness_bound_ms"]),
+        (&["--freshness-bound-ms", "49"], &["--freshness-bound-ms"]),
         (&["--no-such-flag"], &["no-such-flag"]),
         (&["--config", &unknown], &["unknown.toml", "redis"]),
         (&["--config", &secret], &["secret.toml", "line 1"]),
@@ -397,16 +288,14 @@ fn subcommands_accept_the_output_of_each_other() {
     );
     assert!(good.status.success(), "{}", text(&good.stderr));
     assert!(text(&good.stdout).contains("store redis, freshness strict"));
-    let misspelt = run(
-        command(&["check-config"])
-            .env("SESSION_AUTH_FRESHNES", "hunter2")
-            .env("SESSION_AUTH_FRESHNESS", "strict"),
+    let unknown = run(
+        command(&["check-config"]).env("SESSION_AUTH_COLOUR", "hunter2"),
         "",
     );
-    assert!(misspelt.status.success());
+    assert!(unknown.status.success());
     assert_eq!(
-        text(&misspelt.stderr),
-        "warning: the environment variable SESSION_AUTH_FRESHNES looks like a setting, but is unknown and ignored\n"
+        text(&unknown.stderr),
+        "warning: the environment variable SESSION_AUTH_COLOUR looks like a setting, but is unknown and ignored\n"
     );
     for (url, says) in [
         ("redis://127.0.0.1", "store redis, freshness bounded (300 ms)"),
@@ -443,6 +332,68 @@ fn subcommands_accept_the_output_of_each_other() {
         assert_eq!(text(&output.stdout).starts_with("$argon2id$"), code == 0);
     }
     assert!(Path::new(&key_file).exists());
+}
+
+#[test]
+fn check_config_connects_to_redis_and_prints_what_it_found() {
+    let (redis, folder) = (TestRedis::shared(), Folder::new("connect"));
+    let key = run(&mut command(&["keygen"]), "");
+    let keys = folder.write("keys", &text(&key.stdout));
+    let check = |url: &str| {
+        let arguments = [
+            "check-config",
+            "--connect",
+            "--redis-url",
+            url,
+            "--key-file",
+            &keys,
+        ];
+        let mut check = command(&arguments);
+        run(check.env("SESSION_AUTH_MASTER_PASSWORD_HASH", cheap_hash()), "")
+    };
+    let found = check(&redis.fresh_database());
+    assert_eq!(found.status.code(), Some(0), "{}", text(&found.stderr));
+    assert!(
+        text(&found.stdout).contains("role master"),
+        "{}",
+        text(&found.stdout)
+    );
+    assert!(
+        text(&found.stderr).contains("append-only file is off"),
+        "{}",
+        text(&found.stderr)
+    );
+
+    let nowhere = check(&format!("redis://:hunter2@127.0.0.1:{}", free_port()));
+    assert_eq!(nowhere.status.code(), Some(1));
+    assert!(text(&nowhere.stderr).contains("--redis-url: Redis cannot be used"));
+    assert!(!text(&nowhere.stderr).contains("hunter2"));
+}
+
+#[test]
+fn example_and_effective_configuration_are_valid_files() {
+    let folder = Folder::new("print");
+    let example = folder.write(
+        "example.toml",
+        &text(&run(&mut command(&["example-config"]), "").stdout),
+    );
+    let hash = cheap_hash();
+    let print = |file: &str| {
+        let mut print = command(&["check-config", "--print", "--config", file, "--max-ttl", "900"]);
+        run(print.env("SESSION_AUTH_MASTER_PASSWORD_HASH", &hash), "")
+    };
+    let printed = print(&example);
+    assert_eq!(printed.status.code(), Some(0), "{}", text(&printed.stderr));
+    let effective = text(&printed.stdout);
+    assert!(effective.contains("max_ttl = 900  # --max-ttl\n"), "{effective}");
+    assert!(effective.contains("min_ttl = 300  # default\n"), "{effective}");
+    assert!(
+        effective.contains("# master_password_hash is set  # SESSION_AUTH_MASTER_PASSWORD_HASH\n"),
+        "{effective}"
+    );
+    assert!(!effective.contains("argon2"), "{effective}");
+    let again = print(&folder.write("effective.toml", &effective));
+    assert_eq!(again.status.code(), Some(0), "{}", text(&again.stderr));
 }
 
 #[test]
@@ -518,7 +469,7 @@ async fn inspect_prints_a_record_of_redis() {
         "",
     );
     assert_eq!(hasty.status.code(), Some(2));
-    assert!(text(&hasty.stderr).contains("store_timeout_ms"));
+    assert!(text(&hasty.stderr).contains("--store-timeout-ms"));
     let nowhere = run(&mut command(&["inspect", &id]), "");
     assert_eq!(nowhere.status.code(), Some(2));
     assert!(text(&nowhere.stderr).contains("redis_url"));

@@ -1,61 +1,134 @@
-//! `docs/configuration.md` lists every setting with its default.
+//! `docs/configuration.md` and the example file contain every setting, and their defaults are those of the code.
+//!
+//! `UPDATE_DOCS=1 cargo test -p session-auth-server --test configuration_docs` rewrites the table of the page.
 
 #![allow(clippy::expect_used)]
 
 use std::collections::BTreeMap;
 
-use clap::{Args, Command};
-use session_auth_server::config::Settings;
+use clap::{Args, Command, FromArgMatches};
+use session_auth_server::config::{Config, Flags, Loaded, SETTINGS, Settings, Sources, example};
 
-const PAGE: &str = include_str!("../../docs/configuration.md");
+const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/configuration.md");
+const HEAD: &str = "| name | default | meaning |\n|---|---|---|\n";
 
-/// The names and defaults in the table of the page.
-fn documented() -> BTreeMap<String, String> {
-    let (_, settings) = PAGE.split_once("\n## Settings\n").expect("a part about settings");
-    let settings = settings.split("\n## ").next().unwrap_or_default();
-    let rows = settings.lines().filter(|line| line.starts_with("| `"));
-    rows.map(|row| {
-        let mut cells = row.split('|').skip(1).map(str::trim);
-        let name = cells.next().expect("a name").trim_matches('`');
-        let default = cells.next().expect("a default");
-        (name.to_owned(), default.to_owned())
-    })
-    .collect()
-}
-
-/// The names and defaults in the help of the command line. `generated` stands for a setting without a default.
-fn defined() -> BTreeMap<String, String> {
-    let command = Settings::augment_args(Command::new("session-auth-server"));
-    let settings = command
-        .get_arguments()
-        .filter(|setting| setting.get_id() != "config");
-    settings
-        .map(|setting| {
-            let help = setting.get_help().expect("a help text").to_string();
-            let default = help
-                .split_once("(default: ")
-                .and_then(|(_, rest)| rest.rsplit_once(')'))
-                .map_or("generated", |(default, _)| default);
-            (setting.get_id().to_string(), default.to_owned())
-        })
-        .collect()
+/// The table of the settings.
+fn table() -> String {
+    let rows = SETTINGS.iter().map(|setting| {
+        let form = if setting.secret {
+            " [(F)](#values-in-files)"
+        } else {
+            ""
+        };
+        format!(
+            "| `{}`{form} | {} | {} |\n",
+            setting.name, setting.default, setting.help
+        )
+    });
+    HEAD.to_owned() + &rows.collect::<String>()
 }
 
 #[test]
 fn configuration_page_lists_every_setting_with_its_default() {
-    assert_eq!(documented(), defined());
+    let page = std::fs::read_to_string(PAGE).expect("the page");
+    let start = page.find(HEAD).expect("a table of settings");
+    let end = page[start..].find("\n\n").expect("an end of the table");
+    let documented = &page[start..=start + end];
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        std::fs::write(PAGE, page.replace(documented, &table())).expect("a page");
+    } else {
+        assert_eq!(documented, table());
+    }
 }
 
 #[test]
-fn every_setting_has_one_name_in_all_three_ways() {
-    let command = Settings::augment_args(Command::new("session-auth-server"));
-    for setting in command.get_arguments() {
-        let name = setting.get_id().to_string();
-        assert_eq!(setting.get_long(), Some(name.replace('_', "-").as_str()));
-        let variable = setting.get_env().and_then(|variable| variable.to_str());
-        assert_eq!(
-            variable,
-            Some(format!("SESSION_AUTH_{}", name.to_uppercase()).as_str())
+fn every_default_is_the_one_that_the_server_uses() {
+    let with_redis = Settings {
+        redis_url: Some("redis://user:hunter2@127.0.0.1:6379/3".into()),
+        ..Settings::default()
+    };
+    let config = Config::resolve(Settings::default()).expect("a configuration");
+    let effective = |settings: &Settings| -> BTreeMap<_, _> {
+        let mut config = config.clone();
+        let store = tower_session_auth::store::RedisStoreConfig::new("redis://127.0.0.1");
+        config.store = session_auth_server::config::Store::Redis(store);
+        config.effective(settings).into_iter().collect()
+    };
+    let values = effective(&Settings::default());
+    let names: Vec<_> = values.keys().copied().collect();
+    let mut expected: Vec<_> = SETTINGS.iter().map(|setting| setting.name).collect();
+    expected.sort_unstable();
+    assert_eq!(names, expected);
+    for setting in SETTINGS {
+        match &values[setting.name] {
+            Some(value) => assert_eq!(
+                value.trim_matches(['"', '[', ']']),
+                setting.default,
+                "{}",
+                setting.name
+            ),
+            None => assert!(
+                ["none", "generated", "an embedded store"].contains(&setting.default),
+                "{}",
+                setting.name
+            ),
+        }
+    }
+    assert_eq!(
+        effective(&with_redis)["redis_url"].as_deref(),
+        Some("\"redis://127.0.0.1:6379/3\"")
+    );
+}
+
+#[test]
+fn example_file_has_every_setting_with_a_value_that_parses() {
+    let example = example();
+    let set = example.lines().map(|line| match line.strip_prefix('#') {
+        Some(setting) if !setting.starts_with(' ') => format!("{setting}\n"),
+        _ => format!("{line}\n"),
+    });
+    let set: String = set.collect();
+    let keys = std::env::temp_dir().join(format!("session-auth-example-{}", std::process::id()));
+    let key = tower_session_auth::SigningKey::generate()
+        .expect("a key")
+        .to_paserk();
+    std::fs::write(&keys, key).expect("a file");
+    let set = set.replace("/etc/session-auth/keys", keys.to_str().expect("a path"));
+    let file = keys.with_extension("toml");
+    std::fs::write(&file, set).expect("a file");
+    let loaded = load(&["--config", file.to_str().expect("a path")]);
+    let _ = (std::fs::remove_file(&keys), std::fs::remove_file(&file));
+    let loaded = loaded.expect("a configuration");
+    for setting in SETTINGS {
+        assert!(
+            loaded.settings.origins.get(setting.name).is_some(),
+            "{}",
+            setting.name
         );
     }
+}
+
+#[test]
+fn help_shows_every_flag_with_its_variable() {
+    let mut command = Flags::augment_args(Command::new("session-auth-server"));
+    let help = command.render_long_help().to_string();
+    for setting in SETTINGS {
+        assert!(help.contains(&setting.flag()), "{}", setting.name);
+        assert!(
+            help.contains(&format!("[variable: {}]", setting.variable())),
+            "{}",
+            setting.name
+        );
+    }
+    assert!(help.contains("--redis-url-file"));
+    assert!(
+        !help.contains("](") && !example().contains("]("),
+        "links are for the page only"
+    );
+}
+
+fn load(arguments: &[&str]) -> Result<Loaded<Config>, session_auth_server::config::ConfigErrors> {
+    let command = Flags::augment_args(Command::new("session-auth-server").no_binary_name(true));
+    let matches = command.try_get_matches_from(arguments).expect("known flags");
+    Sources::new(Flags::from_arg_matches(&matches).expect("flags"), []).load()
 }

@@ -154,6 +154,32 @@ impl Api {
         self.master(Method::POST, "/v1/sessions", Some(body)).await
     }
 
+    /// Sends `POST /v1/sessions` with an idempotency key.
+    pub async fn create_with(&self, body: Value, key: &str) -> Reply {
+        self.post_with("/v1/sessions", body.to_string(), &[key]).await
+    }
+
+    /// Sends a body with the master password and these idempotency keys.
+    pub async fn post_with(&self, path: &str, body: String, keys: &[&str]) -> Reply {
+        self.send(self.post_request(path, body, keys)).await
+    }
+
+    /// Like [`post_with`](Self::post_with). Returns `None` if no response arrives.
+    pub async fn try_post_with(&self, path: &str, body: &str, key: &str) -> Option<Reply> {
+        self.try_send(self.post_request(path, body.to_owned(), &[key]))
+            .await
+    }
+
+    fn post_request(&self, path: &str, body: String, keys: &[&str]) -> Request<Full<Bytes>> {
+        let mut request = Request::post(path)
+            .header("x-master-password", &self.password)
+            .header("content-type", "application/json");
+        for key in keys {
+            request = request.header("idempotency-key", *key);
+        }
+        request.body(Full::from(body)).expect("a request")
+    }
+
     /// Creates a session for an agent with the default settings.
     pub async fn session(&self, agent: &str) -> Issued {
         self.create(json!({ "agentId": agent }))

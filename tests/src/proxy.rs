@@ -1,7 +1,7 @@
 //! An HTTP proxy that loses, delays and repeats messages between clients and a server.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     net::SocketAddr,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -29,6 +29,8 @@ struct Shared {
     target: SocketAddr,
     client: Client<HttpConnector, Full<Bytes>>,
     seed: Option<u64>,
+    /// The fates of the next requests.
+    next: Mutex<VecDeque<Fate>>,
     /// The numbers of the paths that have their own sequence of fates.
     numbers: Mutex<BTreeMap<String, u64>>,
     log: Mutex<Log>,
@@ -71,6 +73,7 @@ impl Proxy {
             target,
             client: Client::builder(TokioExecutor::new()).build_http(),
             seed,
+            next: Mutex::default(),
             numbers: Mutex::default(),
             log: Mutex::default(),
         });
@@ -99,6 +102,12 @@ impl Proxy {
         let mut numbers = self.shared.numbers.lock().unwrap_or_else(PoisonError::into_inner);
         let next = numbers.len() as u64 + 1;
         numbers.entry(path).or_insert(next);
+    }
+
+    /// Sets the fates of the next requests, instead of those that depend on the seed.
+    pub fn next(&self, fates: Vec<Fate>) {
+        let mut next = self.shared.next.lock().unwrap_or_else(PoisonError::into_inner);
+        next.extend(fates);
     }
 
     /// The tokens that the server issued for the n-th renewal of a session.
@@ -173,7 +182,13 @@ impl Shared {
         let numbers = self.numbers.lock().unwrap_or_else(PoisonError::into_inner);
         let number = numbers.get(path).copied().unwrap_or_default();
         let random = mix(mix(self.seed.unwrap_or_default() ^ (number << 32)) ^ *count);
+        let set = self
+            .next
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .pop_front();
         let fate = match random % 10 {
+            _ if set.is_some() => set.unwrap_or(Fate::Arrives),
             _ if self.seed.is_none() => Fate::Arrives,
             0 => Fate::RequestLost,
             1 => Fate::AnswerLost,

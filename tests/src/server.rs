@@ -4,7 +4,11 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use argon2::{Algorithm, Argon2, Params, PasswordHasher, Version};
 use session_auth_server::config::{Config, Settings};
-use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
+use tokio::{
+    net::TcpListener,
+    sync::{mpsc, oneshot},
+    task::JoinHandle,
+};
 use tower_session_auth::clock::{Clock, ManualClock, Timestamp};
 
 use crate::{api::Api, redis::TestRedis};
@@ -20,6 +24,8 @@ pub struct TestServer {
     pub api: Api,
     pub clock: ManualClock,
     pub address: SocketAddr,
+    /// Applies a new configuration to the running server.
+    pub reload: mpsc::Sender<Config>,
     stop: Option<oneshot::Sender<()>>,
     running: JoinHandle<()>,
     /// Keeps the shared Redis running.
@@ -74,12 +80,13 @@ impl TestServer {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("an address");
         let (stop, stopped) = oneshot::channel();
+        let (reload, reloads) = mpsc::channel(1);
         let shared: Arc<dyn Clock> = Arc::new(clock.clone());
         let running = tokio::spawn(async move {
             let stopped = async {
                 let _ = stopped.await;
             };
-            session_auth_server::run(config, shared, listener, stopped)
+            session_auth_server::run(config, shared, listener, stopped, reloads)
                 .await
                 .expect("a running server");
         });
@@ -87,6 +94,7 @@ impl TestServer {
             api: Api::new(address, PASSWORD),
             clock,
             address,
+            reload,
             stop: Some(stop),
             running,
             _redis: redis,

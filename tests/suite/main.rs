@@ -18,6 +18,7 @@ mod redis_faults;
 mod redis_layout;
 mod renewal;
 mod renewal_model;
+mod repeated_creation;
 mod seed_renewals;
 mod seed_sessions;
 mod session_limit;

@@ -9,10 +9,10 @@ use std::{
 /// The modules of the crate, in dependency order.
 const CRATE: &[&str] = &[
     "clock",
+    "id",
     "error",
     "file_text",
     "recently_used",
-    "id",
     "response",
     "auth_future",
     "token",
@@ -34,15 +34,7 @@ const CRATE: &[&str] = &[
 
 /// The modules of the reference server, in dependency order.
 const SERVER: &[&str] = &[
-    "config",
-    "first_run",
-    "inspect",
-    "keys",
-    "metrics",
-    "stack",
-    "listen",
-    "service",
-    "cli",
+    "config", "keys", "reload", "metrics", "stack", "listen", "service", "cli",
 ];
 
 #[test]

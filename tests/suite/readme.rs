@@ -222,8 +222,9 @@ async fn run_walk_through(name: &str, page: &str) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let forever = std::future::pending();
+    let (_, reloads) = tokio::sync::mpsc::channel(1);
     let server = tokio::spawn(async move {
-        session_auth_server::run(config, Arc::new(SystemClock), listener, forever).await
+        session_auth_server::run(config, Arc::new(SystemClock), listener, forever, reloads).await
     });
 
     let blocks = blocks_in(page, "sh");

@@ -14,12 +14,11 @@ use super::{
 };
 use crate::{
     api::AgentBody,
-    error::{AuthError, ErrorKind},
+    error::ErrorKind,
     id::AgentId,
-    store::{Agent, AgentStore, RegisterOutcome, SessionStore},
+    manager::RegisterAgent,
+    store::{AgentStore, SessionStore},
 };
-
-const MAX_NAME_LEN: usize = 200;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -28,35 +27,18 @@ struct CreateAgent {
     name: Option<String>,
 }
 
-/// Registers an agent. A repetition has the same response. Another name for the same id is an error.
+/// Registers an agent. A repetition with the same id and name, or with the same idempotency key, has the same response.
 pub(super) async fn create<S, B>(state: &State<S>, parts: &Parts, body: B) -> Answer
 where
     S: SessionStore + AgentStore,
     B: Body<Data: Send, Error: Into<BoxError>>,
 {
-    let request: CreateAgent = input::json(&parts.headers, body).await?;
-    if let Some(name) = &request.name
-        && (name.is_empty() || name.len() > MAX_NAME_LEN || name.chars().any(char::is_control))
-    {
-        let message = format!("must have 1 to {MAX_NAME_LEN} bytes and no control characters");
-        return Err(AuthError::invalid_field("name", message));
-    }
-    let id = match request.id {
-        Some(id) => id,
-        None => random_id()?,
-    };
-    let mut agent = Agent::new(id, state.clock.now());
-    agent.name = request.name;
-    match state.store.register(&agent).await? {
-        RegisterOutcome::Registered => output::json(StatusCode::CREATED, &AgentBody::from(agent)),
-        RegisterOutcome::Exists(before) if before.name == agent.name => {
-            output::json(StatusCode::CREATED, &AgentBody::from(before))
-        }
-        RegisterOutcome::Exists(_) => Err(AuthError::invalid_field(
-            "id",
-            "an agent with this id and another name exists",
-        )),
-    }
+    let mut request = RegisterAgent::default();
+    request.idempotency_key = input::creation_key(parts)?;
+    let body: CreateAgent = input::json(&parts.headers, body).await?;
+    (request.id, request.name) = (body.id, body.name);
+    let agent = state.sessions.register_agent(request).await?;
+    output::json(StatusCode::CREATED, &AgentBody::from(agent))
 }
 
 pub(super) async fn list<S: SessionStore + AgentStore>(state: &State<S>, uri: &Uri) -> Answer {
@@ -79,8 +61,4 @@ pub(super) async fn delete<S: SessionStore + AgentStore>(state: &State<S>, id: O
     let revoked = state.store.delete_agent(id, state.clock.now()).await?;
     let revoked = revoked.ok_or(ErrorKind::AgentNotFound)?;
     output::json(StatusCode::OK, &json!({ "id": id, "revokedSessions": revoked }))
-}
-
-fn random_id() -> Result<AgentId, AuthError> {
-    AgentId::generate().map_err(|error| AuthError::new(ErrorKind::InternalError).with_internal_cause(error))
 }

@@ -3,13 +3,16 @@
 use std::{collections::BTreeMap, str::FromStr};
 
 use bytes::Bytes;
-use http::{HeaderMap, Uri, header};
+use http::{HeaderMap, Uri, header, request::Parts};
 use http_body::Body;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::de::DeserializeOwned;
 use tower::BoxError;
 
-use crate::error::{AuthError, ErrorKind, ValidationIssue};
+use crate::{
+    error::{AuthError, ErrorKind, ValidationIssue},
+    session::{CreationKey, IdempotencyKey},
+};
 
 /// The largest body that is read, in bytes.
 const MAX_BODY: usize = 64 * 1024;
@@ -73,6 +76,15 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, AuthError> {
     json.end()
         .map_err(|error| AuthError::invalid_field("", error.to_string()))?;
     Ok(value)
+}
+
+/// Parses the idempotency key of a creation, in the scope of the administrator who sent it.
+///
+/// The holder of the master password is the administrator without a name. A named administrator has
+/// [`CreationKey::of_administrator`], so that nobody receives the results of another.
+pub(super) fn creation_key(parts: &Parts) -> Result<Option<CreationKey>, AuthError> {
+    let key = IdempotencyKey::from_headers(&parts.headers)?;
+    Ok(key.map(CreationKey::new))
 }
 
 /// Parses an id in the path.

@@ -37,7 +37,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderValue, Request, Response, header, request::Parts};
+use http::{Extensions, HeaderValue, Request, Response, header, request::Parts};
 use http_body::Body;
 use http_body_util::Full;
 use tower::{BoxError, Layer, Service, ServiceExt};
@@ -48,7 +48,8 @@ use self::{
 };
 use crate::{
     error::{AuthError, ErrorKind},
-    response::{ResponseBody, problem_response},
+    response::{ResponseBody, SessionIds, problem_response},
+    session_auth::{AuthenticatedSession, PresentedSession},
     store::{AgentStore, SessionStore},
 };
 
@@ -179,13 +180,35 @@ where
         let state = self.0.clone();
         Box::pin(async move {
             let (parts, body) = request.into_parts();
-            let answer = dispatch(&state, &parts, body).await;
-            Ok(answer.unwrap_or_else(|error| {
-                error.log_cause();
-                problem_response(&error, &state.realm, &parts.headers)
-            }))
+            let session = session_of(&parts.extensions);
+            let mut response = match dispatch(&state, &parts, body).await {
+                Ok(response) => response,
+                Err(error) => {
+                    let error = match session {
+                        Some(SessionIds { session_id, agent_id }) => error.with_session(session_id, agent_id),
+                        None => error,
+                    };
+                    error.log();
+                    problem_response(&error, &state.realm, &parts.headers)
+                }
+            };
+            if let Some(session) = session {
+                response.extensions_mut().insert(session);
+            }
+            Ok(response)
         })
     }
+}
+
+/// The session that a layer has found.
+fn session_of(extensions: &Extensions) -> Option<SessionIds> {
+    let authenticated = extensions
+        .get::<AuthenticatedSession>()
+        .map(|session| SessionIds::new(session.session_id, session.agent_id));
+    authenticated.or_else(|| {
+        let record = extensions.get::<PresentedSession>()?.record();
+        Some(SessionIds::new(record.id, record.agent_id))
+    })
 }
 
 async fn dispatch<S, B>(state: &State<S>, parts: &Parts, body: B) -> Answer

@@ -35,6 +35,7 @@ where
     S: SessionStore + AgentStore,
     B: Body<Data: Send, Error: Into<BoxError>>,
 {
+    let key = input::creation_key(parts)?;
     let body: CreateSession = input::json(&parts.headers, body).await?;
     let agent_id = required("agentId", body.agent_id)?;
     let mut request = session::CreateSession::new(agent_id);
@@ -42,6 +43,7 @@ where
     request.constraints = body.constraints;
     request.max_renewals = body.max_renewals;
     request.absolute_lifetime = body.absolute_lifetime;
+    request.idempotency_key = key;
     let issued = state.sessions.create(request).await?;
     output::json(StatusCode::CREATED, &IssuedSessionBody::created(&issued))
 }

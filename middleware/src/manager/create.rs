@@ -1,9 +1,9 @@
-use super::{IssuedSession, SessionManager};
+use super::{IssuedSession, SessionManager, key_reused};
 use crate::{
     clock::Timestamp,
     error::{AuthError, ErrorKind},
     id::SessionId,
-    session::{CreateSession, SessionRecord},
+    session::{CreateSession, CreationId, RequestHash, SessionRecord, decide},
     store::{AgentDirectory, CreateOutcome, NewSession, SessionStore},
     token::Claims,
 };
@@ -11,24 +11,39 @@ use crate::{
 impl<S: SessionStore, D: AgentDirectory> SessionManager<S, D> {
     /// Creates a session and issues its first token.
     ///
+    /// With an [idempotency key](CreateSession::idempotency_key), the creation can be repeated within the [retry
+    /// window](crate::session::ReplacedTokenPolicy::retry_window): the same key and request return the same session and token, byte
+    /// for byte. A repetition takes no second place, and is possible while that token is the session's current one.
+    ///
     /// # Errors
     /// `ValidationFailed`, `AgentNotFound`, `SessionLimitExceeded`, `StoreUnavailable`, `InternalError`. After
-    /// `StoreUnavailable` the store may hold a session whose token was never delivered. The store revokes it as soon as it can.
+    /// `StoreUnavailable` the store may hold a session whose token was never delivered. The store revokes it as soon as it can, unless
+    /// a repetition with the idempotency key has asked for it.
+    ///
+    /// With an idempotency key also: `ValidationFailed` if the key was used with another request, and the errors of
+    /// [`decide::repeat_creation`].
     pub async fn create(&self, request: CreateSession) -> Result<IssuedSession, AuthError> {
         let now_millis = self.clock.now_millis();
         let now = Timestamp::from_millis(now_millis);
         let agent_id = request.agent_id;
         let limits = self.policy.grant(&request, now)?;
+        let retry = request.idempotency_key.as_ref().and_then(|key| {
+            let request = RequestHash::of_session(&request);
+            self.retry(CreationId::of_session(agent_id, key), request, now)
+        });
         if !self.directory.contains(agent_id).await? {
             return Err(ErrorKind::AgentNotFound.into());
         }
         let id = SessionId::generate(agent_id, now_millis)
             .map_err(|error| AuthError::new(ErrorKind::InternalError).with_internal_cause(error))?;
-        let expires_at = id.created_at().plus(limits.ttl).min(limits.absolute_expires_at);
-        let token = self.sign(&Claims::new(id, agent_id, 0, now, expires_at))?;
+        // Only from the record, so that a repetition can sign the same claims.
+        let created_at = id.created_at();
+        let expires_at = created_at.plus(limits.ttl).min(limits.absolute_expires_at);
+        let token = self.sign(&Claims::new(id, agent_id, 0, created_at, expires_at))?;
         let mut record = SessionRecord::new(id, agent_id, token.hash(), &limits);
         record.constraints = request.constraints;
-        let session = NewSession::new(record, &self.policy, now);
+        let mut session = NewSession::new(record, &self.policy, now);
+        session.retry = retry;
         match self.store.create(&session).await? {
             CreateOutcome::Created { evicted } => {
                 for oldest in &evicted {
@@ -39,6 +54,15 @@ impl<S: SessionStore, D: AgentDirectory> SessionManager<S, D> {
                     ..IssuedSession::new(session.record, token)
                 })
             }
+            CreateOutcome::Repeated { id, evicted } => {
+                let record = self.get(id).await?;
+                let claims = decide::repeat_creation(&record, now)?;
+                Ok(IssuedSession {
+                    evicted,
+                    ..self.repeat(&record, &claims)?
+                })
+            }
+            CreateOutcome::KeyReused => Err(key_reused()),
             CreateOutcome::LimitReached => Err(ErrorKind::SessionLimitExceeded.into()),
             CreateOutcome::AgentDeleted => Err(ErrorKind::AgentNotFound.into()),
         }

@@ -2,8 +2,11 @@
 
 mod create;
 mod read;
+mod register;
 mod renew;
 mod revoke;
+
+pub use register::RegisterAgent;
 
 use std::sync::Arc;
 
@@ -12,8 +15,8 @@ use crate::{
     error::{AuthError, ErrorKind},
     id::SessionId,
     security::SecurityEvents,
-    session::{SessionPolicy, SessionRecord, decide},
-    store::{AgentDirectory, AgentStore, AnyAgent, RegisteredAgents, SessionStore},
+    session::{CreationId, RequestHash, SessionPolicy, SessionRecord, decide},
+    store::{AgentDirectory, AgentStore, AnyAgent, CreationRetry, RegisteredAgents, SessionStore},
     token::{Claims, KeySet, SessionToken, SignError, TokenSigner},
 };
 
@@ -150,9 +153,20 @@ impl<S: SessionStore, D: AgentDirectory> SessionManager<S, D> {
         self.signer.signing_key_id()
     }
 
+    /// Makes a creation repeatable within the retry window. `None` if the policy turns repetitions off.
+    fn retry(&self, id: CreationId, request: RequestHash, now: Timestamp) -> Option<CreationRetry> {
+        let window = self.policy.replaced_tokens.retry_window;
+        (window > 0).then(|| CreationRetry::new(id, request, now.plus(window)))
+    }
+
     fn sign(&self, claims: &Claims) -> Result<SessionToken, AuthError> {
         self.signer.sign(claims).map_err(cannot_sign)
     }
+}
+
+/// The error of an idempotency key that came with another request before.
+fn key_reused() -> AuthError {
+    AuthError::invalid_field("Idempotency-Key", "was used with another request before")
 }
 
 fn cannot_sign(error: SignError) -> AuthError {

@@ -1,7 +1,7 @@
 use super::{IssuedSession, SessionManager, cannot_sign};
 use crate::{
     clock::Timestamp,
-    error::{AuthError, ErrorKind},
+    error::{AuthError, ErrorKind, RejectionReason},
     id::SessionId,
     session::{
         IdempotencyKey, LastRenewal, RetryHash, SessionRecord,
@@ -53,10 +53,13 @@ impl<S: SessionStore, D: AgentDirectory> SessionManager<S, D> {
             Swap::Done(record) => Ok(IssuedSession::new(record, fresh)),
             Swap::NotFound => Err(AuthError::for_token(ErrorKind::SessionNotFound)),
             // Another renewal with this token was first. It may be the same request, sent twice.
-            Swap::Lost(record) => match decide::renew(&record, token, key, now) {
-                Ok(RenewalDecision::Repeat(claims)) => self.repeat(&record, &claims),
-                _ => Err(ErrorKind::SessionRenewalMismatch.into()),
-            },
+            Swap::Lost(record) => {
+                match decide::renew(&record, token, key, now) {
+                    Ok(RenewalDecision::Repeat(claims)) => self.repeat(&record, &claims),
+                    _ => Err(AuthError::new(ErrorKind::SessionRenewalMismatch)
+                        .with_reason(RejectionReason::LostRace)),
+                }
+            }
         }
     }
 
@@ -88,7 +91,7 @@ impl<S: SessionStore, D: AgentDirectory> SessionManager<S, D> {
     }
 
     /// Signs the current token again.
-    fn repeat(&self, record: &SessionRecord, claims: &Claims) -> Result<IssuedSession, AuthError> {
+    pub(super) fn repeat(&self, record: &SessionRecord, claims: &Claims) -> Result<IssuedSession, AuthError> {
         match self
             .signer
             .sign_again(claims, &record.token_hash)
@@ -120,7 +123,7 @@ impl<S: SessionStore, D: AgentDirectory> SessionManager<S, D> {
 /// No configured key reproduces the token in the record.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "the renewal of session {0} cannot be repeated: its signing key is no longer configured, or prefix, issuer or audience \
+    "the token of session {0} cannot be issued again: its signing key is no longer configured, or prefix, issuer or audience \
      were changed"
 )]
 struct CannotRepeat(SessionId);

@@ -81,7 +81,7 @@ type PeerOfRequest = dyn Fn(&Parts) -> Option<IpAddr> + Send + Sync;
 impl ClientAddrLayer {
     /// Creates a layer for the requests of one connection. `peer` is the remote address of that connection.
     #[must_use]
-    pub const fn new(peer: IpAddr) -> Self {
+    pub fn new(peer: IpAddr) -> Self {
         Self {
             peer: Peer::Fixed(peer),
             proxies: TrustedProxies::none(),

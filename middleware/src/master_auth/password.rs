@@ -17,7 +17,7 @@ use tokio::sync::Semaphore;
 use super::{lockout::Lockout, queue::Queue};
 use crate::{
     clock::{Clock, SystemClock, Timestamp},
-    error::{AuthError, ErrorKind},
+    error::{AuthError, ErrorKind, RejectionReason},
     file_text,
 };
 
@@ -123,7 +123,9 @@ impl MasterPassword {
 
     /// Rules 4 and 5.
     pub(super) async fn verify(self, password: Vec<u8>, client: Option<IpAddr>) -> Result<(), AuthError> {
-        let place = self.shared.queue.enter(client).ok_or(ErrorKind::Overloaded)?;
+        let place = self.shared.queue.enter(client).ok_or_else(|| {
+            AuthError::new(ErrorKind::Overloaded).with_reason(RejectionReason::Argon2QueueFull)
+        })?;
         let permit = self.shared.permits.clone().acquire_owned().await;
         let permit = permit.map_err(|_| ErrorKind::InternalError)?;
         drop(place);
@@ -133,8 +135,10 @@ impl MasterPassword {
         }
         // The task owns the permit and counts the failure, so a cancelled request does not free the permit early, and its
         // failure is counted.
+        let span = tracing::Span::current();
         let verified = tokio::task::spawn_blocking(move || {
             let _permit = permit;
+            let _span = span.entered();
             self.run_argon2(&password, client)
         });
         match verified.await {
@@ -156,7 +160,8 @@ impl MasterPassword {
                 lockout.succeeded(client);
             } else {
                 lockout.failed(client, now);
-                tracing::warn!(%client, "wrong master password");
+                // The answer is logged where it is sent. This line is for a client that did not wait for it.
+                tracing::debug!(%client, "wrong master password");
             }
         }
         verified

@@ -1,7 +1,11 @@
 //! Client addresses behind trusted proxies.
 
-use std::net::{IpAddr, SocketAddr};
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+};
 
+use arc_swap::ArcSwap;
 use http::HeaderMap;
 pub use ipnet::IpNet;
 
@@ -15,24 +19,37 @@ pub use ipnet::IpNet;
 /// # let _ = proxies;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+///
+/// Clones share their networks, so [`set`](Self::set) applies to all layers that use a clone.
 #[derive(Debug, Clone, Default)]
-pub struct TrustedProxies(Vec<IpNet>);
+pub struct TrustedProxies(Arc<ArcSwap<Vec<IpNet>>>);
 
 impl TrustedProxies {
     /// Trusts the proxies in these networks.
     #[must_use]
-    pub const fn new(networks: Vec<IpNet>) -> Self {
-        Self(networks)
+    pub fn new(networks: Vec<IpNet>) -> Self {
+        Self(Arc::new(ArcSwap::from_pointee(networks)))
     }
 
     /// Trusts no proxy: the client is the peer of the connection.
     #[must_use]
-    pub const fn none() -> Self {
-        Self(Vec::new())
+    pub fn none() -> Self {
+        Self::default()
+    }
+
+    /// Replaces the networks of this value and of all its clones. Open connections use the new ones from their next request on.
+    pub fn set(&self, networks: Vec<IpNet>) {
+        self.0.store(Arc::new(networks));
+    }
+
+    /// The trusted networks.
+    #[must_use]
+    pub fn networks(&self) -> Arc<Vec<IpNet>> {
+        self.0.load_full()
     }
 
     fn trusts(&self, address: IpAddr) -> bool {
-        self.0.iter().any(|network| network.contains(&address))
+        self.0.load().iter().any(|network| network.contains(&address))
     }
 
     /// The client's address: the last address on the request's path that is not a trusted proxy.
@@ -73,6 +90,18 @@ fn parse_hop(hop: &[u8]) -> Option<IpAddr> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn replaced_networks_apply_to_all_clones() {
+        let proxies = TrustedProxies::none();
+        let clone = proxies.clone();
+        let proxy = "10.0.0.1".parse().unwrap();
+        let mut headers = HeaderMap::new();
+        headers.insert("x-forwarded-for", http::HeaderValue::from_static("198.51.100.1"));
+        assert_eq!(clone.client(proxy, &headers), proxy);
+        proxies.set(vec!["10.0.0.0/8".parse().unwrap()]);
+        assert_eq!(clone.client(proxy, &headers).to_string(), "198.51.100.1");
+    }
 
     #[test]
     fn the_client_is_the_last_address_that_is_not_a_trusted_proxy() {

@@ -10,7 +10,7 @@ use super::{
     password::Precheck,
 };
 use crate::{
-    error::{AuthError, ErrorKind},
+    error::{AuthError, ErrorKind, RejectionReason},
     response::ResponseBody,
 };
 
@@ -80,7 +80,13 @@ fn sole_password(headers: &HeaderMap) -> Result<&[u8], AuthError> {
     let mut values = headers.get_all(X_MASTER_PASSWORD).iter();
     match (values.next(), values.next()) {
         (Some(value), None) if value.len() <= MAX_PASSWORD_LEN => Ok(value.as_bytes()),
-        _ => Err(ErrorKind::InvalidMasterPassword.into()),
+        (found, second) => Err(AuthError::new(ErrorKind::InvalidMasterPassword).with_reason(
+            match (found, second) {
+                (None, _) => RejectionReason::MissingMasterPassword,
+                (_, Some(_)) => RejectionReason::DuplicateMasterPassword,
+                _ => RejectionReason::MasterPasswordTooLong,
+            },
+        )),
     }
 }
 

@@ -2,11 +2,16 @@
 //!
 //! The response to a rejected request is a problem document (RFC 9457). For a gRPC request it is a gRPC status. See
 //! [`problem_response`] and [`grpc_response`].
+//!
+//! Each rejection is logged once, with the target `tower_session_auth::rejection`: see [`AuthError::log`](crate::AuthError::log). The
+//! log line has the precise [reason](crate::RejectionReason), which no response contains. The extensions of the response hold the
+//! [`AuthError`](crate::AuthError), for an outer layer with its own log line.
 
 mod body;
 mod grpc;
 mod problem;
 mod rejections;
+mod session_ids;
 #[cfg(test)]
 mod tests;
 
@@ -16,6 +21,7 @@ pub use grpc::grpc_response;
 pub(crate) use grpc::has_grpc_type;
 pub use problem::problem_response;
 pub(crate) use rejections::{Rejections, RequestHead};
+pub use session_ids::SessionIds;
 
 use http::HeaderName;
 

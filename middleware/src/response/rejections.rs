@@ -20,6 +20,12 @@ pub(crate) struct RequestHead<'a> {
     pub(super) headers: &'a HeaderMap,
 }
 
+impl<'a> RequestHead<'a> {
+    pub(crate) const fn headers(self) -> &'a HeaderMap {
+        self.headers
+    }
+}
+
 impl<'a, B> From<&'a Request<B>> for RequestHead<'a> {
     fn from(request: &'a Request<B>) -> Self {
         Self {
@@ -76,15 +82,14 @@ impl Rejections {
         self.only_problems = true;
     }
 
-    /// Answers a rejected request, and logs the cause of the error.
+    /// Answers a rejected request, and logs the rejection.
     pub(crate) fn respond<'a>(
         &self,
         error: &AuthError,
         request: impl Into<RequestHead<'a>>,
     ) -> Response<Full<Bytes>> {
         let request = request.into();
-        tracing::debug!(code = error.kind().code(), "request rejected");
-        error.log_cause();
+        error.log();
         match &self.respond {
             None if !self.only_problems && is_call(request) => {
                 grpc_response(error, &self.realm, request.headers)

@@ -5,29 +5,33 @@
 //! own layers and managers.
 
 mod access;
+mod creation;
 mod renewal;
 mod schedule;
 #[cfg(test)]
 mod tests;
 
 pub use access::{MatchedToken, admit};
+pub use creation::repeat_creation;
 pub use renewal::{NextToken, RenewalDecision, renew, rotate};
 pub use schedule::{renew_after, renewable_from};
 
 use super::SessionRecord;
 use crate::{
     clock::Timestamp,
-    error::{AuthError, ErrorKind},
+    error::{AuthError, ErrorKind, RejectionReason},
     token::VerifiedToken,
 };
 
-/// The reason why a token is rejected.
+/// The rejection of a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{kind}")]
 #[non_exhaustive]
 pub struct Rejection {
     /// The kind of error that the client receives.
     pub kind: ErrorKind,
+    /// The precise reason, for the log.
+    pub reason: RejectionReason,
     /// Seconds until a renewal is possible, for `RenewalTooEarly`.
     pub retry_after: Option<u64>,
     /// The security event that the token reveals. [`SecurityEvents::handle`](crate::security::SecurityEvents::handle) counts it
@@ -49,6 +53,7 @@ impl From<ErrorKind> for Rejection {
     fn from(kind: ErrorKind) -> Self {
         Self {
             kind,
+            reason: RejectionReason::of_kind(kind),
             retry_after: None,
             event: None,
         }
@@ -56,11 +61,29 @@ impl From<ErrorKind> for Rejection {
 }
 
 impl Rejection {
+    /// The rejection for an error of [`check_session`].
+    pub(crate) fn by_session(kind: ErrorKind) -> Self {
+        Self::with_reason_of_invalid_token(kind, RejectionReason::WrongAgent)
+    }
+
+    /// The rejection for an error of [`VerifiedToken::check_expiry`].
+    pub(crate) fn by_expiry(kind: ErrorKind) -> Self {
+        Self::with_reason_of_invalid_token(kind, RejectionReason::NotYetValid)
+    }
+
+    fn with_reason_of_invalid_token(kind: ErrorKind, reason: RejectionReason) -> Self {
+        let mut rejection = Self::from(kind);
+        if kind == ErrorKind::InvalidToken {
+            rejection.reason = reason;
+        }
+        rejection
+    }
+
     /// The error for the client. It does not handle the security event: use
     /// [`SecurityEvents::handle`](crate::security::SecurityEvents::handle) if there is one.
     #[must_use]
     pub fn to_error(self) -> AuthError {
-        let error = AuthError::for_token(self.kind);
+        let error = AuthError::for_token(self.kind).with_reason(self.reason);
         match self.retry_after {
             Some(seconds) => error.with_retry_after(seconds),
             None => error,

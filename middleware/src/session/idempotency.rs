@@ -1,4 +1,4 @@
-//! Idempotency keys: they make it safe to repeat a renewal.
+//! Idempotency keys: they make it safe to repeat a renewal or a creation.
 
 use std::{fmt, str::FromStr};
 
@@ -19,10 +19,10 @@ pub const IDEMPOTENCY_KEY: http::HeaderName = http::HeaderName::from_static("ide
 #[error("must be 8 to 255 visible ASCII characters")]
 pub struct InvalidIdempotencyKey;
 
-/// The idempotency key of a renewal (header `Idempotency-Key`, draft-ietf-httpapi-idempotency-key-header).
+/// The idempotency key of a renewal or a creation (header `Idempotency-Key`, draft-ietf-httpapi-idempotency-key-header).
 ///
 /// A renewal whose response was lost can be repeated with the same key and token. Both together are a secret: use a random key.
-/// `Debug` redacts it.
+/// A creation can be repeated with the same key and request: see [`CreationKey`](super::CreationKey). `Debug` redacts it.
 #[derive(Clone, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub struct IdempotencyKey(String);

@@ -3,6 +3,7 @@
 //! No function in this module waits, reads a clock or calls a store. Every rule is a function of (record, token, now).
 
 mod constraints;
+mod creation_key;
 pub mod decide;
 mod idempotency;
 mod policy;
@@ -10,6 +11,7 @@ mod record;
 mod replaced_tokens;
 
 pub use constraints::{Constraints, InvalidConstraints, MAX_CONSTRAINTS_LEN};
+pub use creation_key::{CreationId, CreationKey, RequestHash};
 pub use idempotency::{IDEMPOTENCY_KEY, IdempotencyKey, InvalidIdempotencyKey, RetryHash};
 pub use policy::{CreateSession, InvalidPolicy, OnSessionLimit, SessionLimits, SessionPolicy};
 pub use record::{LastRenewal, SessionRecord, SessionStatus};

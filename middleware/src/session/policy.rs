@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Constraints, ReplacedTokenPolicy};
+use super::{Constraints, CreationKey, ReplacedTokenPolicy};
 use crate::{
     clock::Timestamp,
     error::{AuthError, ValidationIssue},
@@ -87,6 +87,9 @@ pub struct CreateSession {
     pub absolute_lifetime: Option<u64>,
     /// The limits that the application enforces.
     pub constraints: Option<Constraints>,
+    /// Makes the creation repeatable within the [retry window](ReplacedTokenPolicy::retry_window): the same key and request give
+    /// the same session and token.
+    pub idempotency_key: Option<CreationKey>,
 }
 
 impl CreateSession {
@@ -99,6 +102,7 @@ impl CreateSession {
             max_renewals: None,
             absolute_lifetime: None,
             constraints: None,
+            idempotency_key: None,
         }
     }
 }

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ReplacedTokenPolicy {
-    /// The time in which a renewal can be repeated with the same token and [`IdempotencyKey`](super::IdempotencyKey): 60. 0
+    /// The time in which a renewal or a creation can be repeated with the same [`IdempotencyKey`](super::IdempotencyKey): 60. 0
     /// turns repetitions off.
     pub retry_window: u64,
     /// The time in which the previous token is still admitted to the API: 0.

@@ -97,8 +97,8 @@ impl<St: SessionStore> Authorize for SessionCheck<St> {
         let Some(record) = ready!(this.read.poll(cx))? else {
             // A store removes a session some time after its expiry.
             let expiry = this.token.check_expiry(this.config.clock.now());
-            let kind = expiry.err().unwrap_or(ErrorKind::SessionNotFound);
-            return Poll::Ready(Err(AuthError::for_token(kind)));
+            let rejection = expiry.map_or_else(Rejection::by_expiry, |()| ErrorKind::SessionNotFound.into());
+            return Poll::Ready(Err(rejection.to_error()));
         };
         match this.config.decide(&record, this.token) {
             Ok(session) => {
@@ -118,7 +118,10 @@ impl<St: SessionStore> Authorize for SessionCheck<St> {
     }
 
     fn reject(&self, error: &AuthError, request: RequestHead<'_>) -> Response<Full<Bytes>> {
-        self.config.rejections.respond(error, request)
+        let claims = self.token.claims();
+        let error = error.clone().with_session(claims.session_id, claims.agent_id);
+        let error = self.config.verifier.with_key_id_of(error, request.headers());
+        self.config.rejections.respond(&error, request)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::future::Future;
 
-use super::{Page, PageRequest, StoreError};
+use super::{CreationRetry, Page, PageRequest, StoreError};
 use crate::{clock::Timestamp, id::AgentId};
 
 /// A registered agent.
@@ -29,6 +29,30 @@ impl Agent {
     }
 }
 
+/// The id and creation time of an agent whose registration can be repeated.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct AgentReservation {
+    /// Names the registration.
+    pub retry: CreationRetry,
+    /// The agent's id.
+    pub agent: AgentId,
+    /// The time of the registration.
+    pub created_at: Timestamp,
+}
+
+impl AgentReservation {
+    /// Reserves an id.
+    #[must_use]
+    pub const fn new(retry: CreationRetry, agent: AgentId, created_at: Timestamp) -> Self {
+        Self {
+            retry,
+            agent,
+            created_at,
+        }
+    }
+}
+
 /// A directory of agents. A session is created only for an agent that it contains.
 pub trait AgentDirectory: Send + Sync + 'static {
     /// Returns true if the agent exists and may have sessions.
@@ -47,8 +71,17 @@ impl AgentDirectory for AnyAgent {
 
 /// A store of agents, for applications without their own directory.
 pub trait AgentStore: Clone + Send + Sync + 'static {
-    /// Registers an agent. If an agent with this id exists, it stays unchanged and is returned.
+    /// Registers an agent. If an agent with this id exists, it stays unchanged and is returned. An agent that was deleted after
+    /// `created_at` is not registered again.
     fn register(&self, agent: &Agent) -> impl Future<Output = Result<RegisterOutcome, StoreError>> + Send;
+
+    /// Reserves an id for a registration with an idempotency key. Returns the reservation that holds: this one, or an earlier one
+    /// with the same [`CreationId`](crate::session::CreationId) whose retry window is open. The caller then registers the agent of
+    /// that reservation, also if an earlier caller may have done so.
+    fn reserve(
+        &self,
+        reservation: &AgentReservation,
+    ) -> impl Future<Output = Result<AgentReservation, StoreError>> + Send;
 
     /// Returns an agent.
     fn agent(&self, id: AgentId) -> impl Future<Output = Result<Option<Agent>, StoreError>> + Send;
@@ -86,4 +119,6 @@ pub enum RegisterOutcome {
     Registered,
     /// An agent with this id existed already.
     Exists(Agent),
+    /// An agent with this id was deleted in a second after this agent's `created_at`.
+    Deleted,
 }

@@ -3,7 +3,7 @@
 use crate::{
     clock::Timestamp,
     id::SessionId,
-    session::{OnSessionLimit, SessionPolicy, SessionRecord},
+    session::{CreationId, OnSessionLimit, RequestHash, SessionPolicy, SessionRecord},
     token::TokenHash,
 };
 
@@ -19,6 +19,8 @@ pub struct NewSession {
     pub on_limit: OnSessionLimit,
     /// Seconds for which the record is kept after its expiry.
     pub retention: u64,
+    /// Makes the creation repeatable. `None` without an idempotency key.
+    pub retry: Option<CreationRetry>,
     /// The current time.
     pub now: Timestamp,
 }
@@ -32,8 +34,29 @@ impl NewSession {
             limit: policy.max_sessions_per_agent,
             on_limit: policy.on_session_limit,
             retention: policy.retention,
+            retry: None,
             now,
         }
+    }
+}
+
+/// Makes a creation repeatable. A store keeps it with the result of the first creation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CreationRetry {
+    /// Names the creation.
+    pub id: CreationId,
+    /// The hash of the request. A repetition must have the same.
+    pub request: RequestHash,
+    /// The end of the retry window. Afterwards the key is free for another creation.
+    pub until: Timestamp,
+}
+
+impl CreationRetry {
+    /// Makes a creation repeatable until the end of its retry window.
+    #[must_use]
+    pub const fn new(id: CreationId, request: RequestHash, until: Timestamp) -> Self {
+        Self { id, request, until }
     }
 }
 
@@ -46,6 +69,15 @@ pub enum CreateOutcome {
         /// The sessions that were revoked in the same step to make room: the least recently renewed or created ones.
         evicted: Vec<SessionId>,
     },
+    /// Nothing was done: an earlier creation had the same [`CreationRetry`].
+    Repeated {
+        /// The session that the earlier creation created. It may be renewed, revoked or expired by now.
+        id: SessionId,
+        /// The sessions that the earlier creation revoked.
+        evicted: Vec<SessionId>,
+    },
+    /// Nothing was done: an earlier creation had the same key and another request.
+    KeyReused,
     /// The agent has its maximum of active sessions.
     LimitReached,
     /// The agent was deleted.

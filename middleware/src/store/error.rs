@@ -1,6 +1,6 @@
 //! Errors of a store.
 
-use crate::error::{AuthError, ErrorKind};
+use crate::error::{AuthError, ErrorKind, RejectionReason};
 
 /// A store call failed. The error contains no information about a session: never treat it as "not found" or "revoked".
 #[derive(Debug, Clone, thiserror::Error)]
@@ -20,10 +20,13 @@ pub enum StoreError {
 impl From<StoreError> for AuthError {
     /// The client receives `STORE_UNAVAILABLE`. The store's error becomes the cause, for the log.
     fn from(error: StoreError) -> Self {
-        let unavailable = Self::new(ErrorKind::StoreUnavailable);
+        let unavailable = |reason| Self::new(ErrorKind::StoreUnavailable).with_reason(reason);
         match error {
-            StoreError::Unexpected(_) => unavailable.with_internal_cause(error),
-            StoreError::Timeout | StoreError::Unavailable(_) => unavailable.with_cause(error),
+            StoreError::Unexpected(_) => {
+                unavailable(RejectionReason::StoreMalformed).with_internal_cause(error)
+            }
+            StoreError::Timeout => unavailable(RejectionReason::StoreTimeout).with_cause(error),
+            StoreError::Unavailable(_) => unavailable(RejectionReason::StoreUnavailable).with_cause(error),
         }
     }
 }

@@ -1,5 +1,7 @@
 //! [`MemoryStore`]: sessions in the memory of the process.
 
+mod retries;
+
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     future::{Ready, ready},
@@ -7,9 +9,10 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+use self::retries::Retries;
 use super::{
-    Agent, AgentStore, CreateOutcome, NewSession, Page, PageRequest, RegisterOutcome, SessionCursor,
-    SessionStore, StoreError, SwapOutcome, TOMBSTONE_SECONDS, TokenSwap,
+    Agent, AgentReservation, AgentStore, CreateOutcome, NewSession, Page, PageRequest, RegisterOutcome,
+    SessionCursor, SessionStore, StoreError, SwapOutcome, TOMBSTONE_SECONDS, TokenSwap,
 };
 use crate::{
     clock::Timestamp,
@@ -34,6 +37,9 @@ struct State {
     agents: BTreeMap<AgentId, Agent>,
     /// Agents that were deleted recently: a creation that was sent earlier must not succeed after the deletion.
     deleted: HashMap<AgentId, Timestamp>,
+    /// The creations that can be repeated.
+    sessions_created: Retries<(SessionId, Vec<SessionId>)>,
+    agents_reserved: Retries<AgentReservation>,
 }
 
 #[derive(Debug)]
@@ -76,6 +82,8 @@ impl State {
                 self.unlist(stored.record.agent_id, id);
             }
         }
+        self.sessions_created.sweep(now);
+        self.agents_reserved.sweep(now);
         self.deleted.retain(|_, at| now.since(*at) < TOMBSTONE_SECONDS);
     }
 
@@ -136,6 +144,15 @@ impl SessionStore for MemoryStore {
         if state.deleted.contains_key(&record.agent_id) {
             return Ok(CreateOutcome::AgentDeleted);
         }
+        if let Some(retry) = session.retry
+            && let Some((first, (id, evicted))) = state.sessions_created.find(retry.id, session.now)
+        {
+            return Ok(if first.request == retry.request {
+                CreateOutcome::Repeated { id, evicted }
+            } else {
+                CreateOutcome::KeyReused
+            });
+        }
         if state.sessions.contains_key(&record.id) {
             return Err(StoreError::Unexpected("a fresh session id is in use".into()));
         }
@@ -152,6 +169,9 @@ impl SessionStore for MemoryStore {
         listed.insert(record.id);
         let until = record.expires_at().plus(session.retention);
         state.put(record.clone(), until);
+        if let Some(retry) = session.retry {
+            state.sessions_created.insert(retry, (record.id, evicted.clone()));
+        }
         Ok(CreateOutcome::Created { evicted })
     }
 
@@ -227,9 +247,27 @@ impl AgentStore for MemoryStore {
         if let Some(before) = state.agents.get(&agent.id) {
             return Ok(RegisterOutcome::Exists(before.clone()));
         }
+        if state
+            .deleted
+            .get(&agent.id)
+            .is_some_and(|at| *at > agent.created_at)
+        {
+            return Ok(RegisterOutcome::Deleted);
+        }
         state.deleted.remove(&agent.id);
         state.agents.insert(agent.id, agent.clone());
         Ok(RegisterOutcome::Registered)
+    }
+
+    async fn reserve(&self, reservation: &AgentReservation) -> Result<AgentReservation, StoreError> {
+        let mut state = self.lock();
+        state.sweep(reservation.created_at);
+        let (retry, now) = (reservation.retry, reservation.created_at);
+        if let Some((_, earlier)) = state.agents_reserved.find(retry.id, now) {
+            return Ok(earlier);
+        }
+        state.agents_reserved.insert(retry, reservation.clone());
+        Ok(reservation.clone())
     }
 
     async fn agent(&self, id: AgentId) -> Result<Option<Agent>, StoreError> {

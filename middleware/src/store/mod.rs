@@ -12,14 +12,18 @@ mod page;
 #[cfg(feature = "redis")]
 mod redis;
 
-pub use agents::{Agent, AgentDirectory, AgentStore, AnyAgent, RegisterOutcome, RegisteredAgents};
+pub use agents::{
+    Agent, AgentDirectory, AgentReservation, AgentStore, AnyAgent, RegisterOutcome, RegisteredAgents,
+};
 pub use cached::{CachedStore, NearCacheStats};
-pub use changes::{CreateOutcome, NewSession, SwapOutcome, TokenSwap};
+pub use changes::{CreateOutcome, CreationRetry, NewSession, SwapOutcome, TokenSwap};
 pub use error::StoreError;
 pub use memory::MemoryStore;
 pub use page::{InvalidCursor, Page, PageRequest, SessionCursor};
 #[cfg(feature = "redis")]
-pub use redis::{InvalidRedisConfig, NearCacheConfig, RedisRead, RedisStore, RedisStoreConfig};
+pub use redis::{
+    InvalidRedisConfig, NearCacheConfig, RedisRead, RedisServerInfo, RedisStore, RedisStoreConfig,
+};
 
 use std::future::Future;
 
@@ -44,6 +48,10 @@ pub trait SessionStore: Clone + Send + Sync + 'static {
     fn read(&self, id: SessionId) -> Self::Read;
 
     /// Creates a session, unless its agent was deleted or has its maximum of active sessions.
+    ///
+    /// With a [`retry`](NewSession::retry), the store keeps it until its end and answers a repetition with the first session, before
+    /// any check but that of the agent's deletion. Of any number of concurrent creations with one retry, one creates a session. After
+    /// a failure, either the session is revoked and a repetition creates another one, or a repetition gets this session.
     fn create(&self, session: &NewSession) -> impl Future<Output = Result<CreateOutcome, StoreError>> + Send;
 
     /// Replaces the token of a session if the current token is still the expected one (compare-and-swap).

@@ -85,6 +85,11 @@ impl Payload {
         ))
     }
 
+    /// The session and the agent, for the log.
+    pub(super) const fn ids(&self) -> (SessionId, AgentId) {
+        (self.sub, self.agt)
+    }
+
     /// The `nbf` claim. This crate never writes it, but checks it. The outer `None` means that it cannot be parsed.
     pub(super) fn not_before(&self) -> Option<Option<Timestamp>> {
         self.nbf.as_deref().map_or(Some(None), |nbf| parse(nbf).map(Some))

@@ -2,8 +2,8 @@
 
 use http::{HeaderMap, HeaderValue, header, request::Parts};
 
-use super::{MAX_HEADER_LEN, TokenVerifier, VerifiedToken, key_source::Refreshing, verifier::Unverified};
-use crate::error::{AuthError, ErrorKind};
+use super::{MAX_HEADER_LEN, TokenVerifier, VerifiedToken, key_source::Refreshing};
+use crate::error::{AuthError, Diagnosis, ErrorKind, RejectionReason};
 
 /// A request without a valid token.
 pub(crate) struct RejectedToken {
@@ -38,16 +38,33 @@ impl TokenVerifier {
         self.reject_token_in_query(request)?;
         let value = self.header_value(&request.headers)?;
         // A cached token is found by its bytes. Only other values are examined further.
-        let token = self.token_in(value.as_bytes());
-        let refreshing = match token.map(|token| self.verify_bytes(token)) {
-            Some(Ok(token)) => return Ok(token),
-            Some(Err(Unverified::UnknownKey)) => self.refresh(),
-            _ => None,
+        let diagnosis = match self.token_in(value.as_bytes()) {
+            None => None,
+            Some(token) => match self.verify_bytes(token) {
+                Ok(token) => return Ok(token),
+                Err(diagnosis) => Some(diagnosis),
+            },
         };
         Err(RejectedToken {
-            error: self.explain(value),
-            refreshing,
+            refreshing: diagnosis
+                .as_ref()
+                .and_then(|diagnosis| self.refresh_after(diagnosis)),
+            error: self.explain(value, diagnosis),
         })
+    }
+
+    /// Adds the id of the key that the token of a request names, for the log. It is called for rejected requests only.
+    pub(crate) fn with_key_id_of(&self, error: AuthError, headers: &HeaderMap) -> AuthError {
+        let Some(token) = headers
+            .get(&self.header)
+            .and_then(|value| self.token_in(value.as_bytes()))
+        else {
+            return error;
+        };
+        match self.key_id_in(token) {
+            Some(key_id) => error.with_key_id(&key_id),
+            None => error,
+        }
     }
 
     /// The value of the token's header, which must occur once.
@@ -57,13 +74,13 @@ impl TokenVerifier {
             return Err(self.missing());
         };
         if values.next().is_some() {
-            return Err(invalid(format!("There is more than one {} header.", self.name())));
+            let detail = format!("There is more than one {} header.", self.name());
+            return Err(invalid(RejectionReason::DuplicateHeader, detail));
         }
         if value.len() > MAX_HEADER_LEN {
             let name = self.name();
-            return Err(invalid(format!(
-                "The {name} header is longer than {MAX_HEADER_LEN} bytes."
-            )));
+            let detail = format!("The {name} header is longer than {MAX_HEADER_LEN} bytes.");
+            return Err(invalid(RejectionReason::HeaderTooLong, detail));
         }
         Ok(value)
     }
@@ -79,49 +96,58 @@ impl TokenVerifier {
     }
 
     /// The error for a value that holds no valid token, with the mistake in its detail.
-    fn explain(&self, value: &HeaderValue) -> AuthError {
+    fn explain(&self, value: &HeaderValue, diagnosis: Option<Box<Diagnosis>>) -> AuthError {
         let name = self.name();
+        let malformed = |detail: String| invalid(RejectionReason::MalformedHeader, detail);
         if self.header == header::AUTHORIZATION
             && after_scheme(value.as_bytes()).is_none()
             && value.to_str().is_err()
         {
-            // Credentials of another scheme, for another service.
-            return self.missing();
+            return self.other_scheme();
         }
         let Ok(text) = value.to_str() else {
-            return invalid(format!("The {name} header has characters outside ASCII."));
+            return malformed(format!("The {name} header has characters outside ASCII."));
         };
         let token = match after_scheme(text.as_bytes()) {
             None if self.header == header::AUTHORIZATION => {
                 return if self.contains_token(text) {
-                    invalid("The scheme Bearer is missing before the token.".to_owned())
+                    malformed("The scheme Bearer is missing before the token.".to_owned())
                 } else {
-                    // Credentials of another scheme, for another service.
-                    self.missing()
+                    self.other_scheme()
                 };
             }
             // A proxy may send an empty header for a request without a token.
             None if text.trim_matches(' ').is_empty() => return self.missing(),
             None => text.trim_matches(' '),
             Some([]) => "",
-            Some([b'\t', ..]) => return invalid("A tab follows Bearer, where a space must be.".to_owned()),
-            Some([b':', ..]) => return invalid("A colon follows Bearer, where a space must be.".to_owned()),
+            Some([b'\t', ..]) => return malformed("A tab follows Bearer, where a space must be.".to_owned()),
+            Some([b':', ..]) => {
+                return malformed("A colon follows Bearer, where a space must be.".to_owned());
+            }
             Some([b' ', ..]) => text["bearer".len()..].trim_matches(' '),
             Some(_) if self.contains_token(text) => {
-                return invalid("A space is missing between Bearer and the token.".to_owned());
+                return malformed("A space is missing between Bearer and the token.".to_owned());
             }
-            Some(_) => return self.missing(),
+            Some(_) => return self.other_scheme(),
         };
         match token {
-            "" => invalid(format!("The {name} header has no token after Bearer.")),
+            "" => malformed(format!("The {name} header has no token after Bearer.")),
             _ if token.starts_with(['"', '\'', '<']) => {
-                invalid("The token stands in quotes or brackets. Send it without them.".to_owned())
+                malformed("The token stands in quotes or brackets. Send it without them.".to_owned())
             }
             _ if token.contains([',', ' ', '\t']) => {
-                invalid(format!("The {name} header must hold one token and nothing else."))
+                malformed(format!("The {name} header must hold one token and nothing else."))
             }
-            _ => ErrorKind::InvalidToken.into(),
+            _ => match diagnosis {
+                Some(diagnosis) => AuthError::new(ErrorKind::InvalidToken).with_diagnosis(diagnosis),
+                None => ErrorKind::InvalidToken.into(),
+            },
         }
+    }
+
+    /// Credentials of another scheme, for another service.
+    fn other_scheme(&self) -> AuthError {
+        self.missing().with_reason(RejectionReason::OtherScheme)
     }
 
     fn missing(&self) -> AuthError {
@@ -143,9 +169,8 @@ impl TokenVerifier {
         let found = form_urlencoded::parse(query.as_bytes())
             .any(|(name, value)| self.contains_token(&name) || self.contains_token(&value));
         if found {
-            return Err(invalid(
-                "A session token must not be sent in the query.".to_owned(),
-            ));
+            let detail = "A session token must not be sent in the query.".to_owned();
+            return Err(invalid(RejectionReason::TokenInQuery, detail));
         }
         Ok(())
     }
@@ -160,8 +185,10 @@ impl TokenVerifier {
     }
 }
 
-fn invalid(detail: String) -> AuthError {
-    AuthError::for_token(ErrorKind::InvalidToken).with_detail(detail)
+fn invalid(reason: RejectionReason, detail: String) -> AuthError {
+    AuthError::for_token(ErrorKind::InvalidToken)
+        .with_reason(reason)
+        .with_detail(detail)
 }
 
 /// The bytes after the scheme `Bearer`, in any case (RFC 9110, section 11.1). `None` if the value starts otherwise.

@@ -21,7 +21,7 @@ use super::{
     key_source::{Refreshing, SourceHandle},
     verified::VerifiedTokenCache,
 };
-use crate::error::ErrorKind;
+use crate::error::{Diagnosis, ErrorKind, RejectionReason};
 
 /// The longest footer that is decoded, in base64 characters. The footers of this crate have 82.
 const MAX_FOOTER_LEN: usize = 256;
@@ -44,15 +44,6 @@ pub struct TokenVerifier {
     pub(super) header: HeaderName,
     /// The source that sets the keys, if the verifier follows one.
     source: Option<SourceHandle>,
-}
-
-/// The reason why a token is not verified.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Unverified {
-    /// Its `kid` is the id of a key that the verifier does not have.
-    UnknownKey,
-    /// Any other reason.
-    Invalid,
 }
 
 #[derive(Debug)]
@@ -98,9 +89,11 @@ impl TokenVerifier {
         self
     }
 
-    /// Asks the source for a key that is not known.
-    pub(super) fn refresh(&self) -> Option<Refreshing> {
-        self.source.as_ref().map(|source| source.0.refresh())
+    /// Asks the source for the key of a token, if the token was rejected because its key is unknown.
+    pub(super) fn refresh_after(&self, rejection: &Diagnosis) -> Option<Refreshing> {
+        let source = self.source.as_ref()?;
+        let is_unknown = rejection.reason == RejectionReason::UnknownKey && rejection.key_id.is_some();
+        is_unknown.then(|| source.0.refresh())
     }
 
     fn with_rules(self, change: impl FnOnce(&mut Rules)) -> Self {
@@ -175,30 +168,41 @@ impl TokenVerifier {
     /// # Errors
     /// `InvalidToken`, for every failure.
     pub fn verify(&self, bearer: &str) -> Result<VerifiedToken, ErrorKind> {
-        self.verify_bytes(bearer.as_bytes()).map_err(|reason| {
-            if reason == Unverified::UnknownKey {
-                // The refresh runs without this future.
-                drop(self.refresh());
-            }
+        self.verify_bytes(bearer.as_bytes()).map_err(|diagnosis| {
+            // The refresh runs without this future.
+            drop(self.refresh_after(&diagnosis));
             ErrorKind::InvalidToken
         })
     }
 
-    pub(super) fn verify_bytes(&self, bearer: &[u8]) -> Result<VerifiedToken, Unverified> {
-        use Unverified::Invalid;
+    pub(super) fn verify_bytes(&self, bearer: &[u8]) -> Result<VerifiedToken, Box<Diagnosis>> {
         let rules = self.rules.load();
         if bearer.len() > MAX_HEADER_LEN {
-            return Err(Invalid);
+            return Err(fault(RejectionReason::HeaderTooLong));
         }
-        let paseto = bearer.strip_prefix(rules.prefix.as_bytes()).ok_or(Invalid)?;
+        let Some(paseto) = bearer.strip_prefix(rules.prefix.as_bytes()) else {
+            return Err(fault(RejectionReason::WrongPrefix));
+        };
         let hash = TokenHash::of_bytes(bearer);
         if let Some(token) = rules.cache.get(&hash) {
             return Ok(token);
         }
-        let token = rules.verify(std::str::from_utf8(paseto).map_err(|_| Invalid)?, hash)?;
+        let Ok(paseto) = std::str::from_utf8(paseto) else {
+            return Err(fault(RejectionReason::MalformedToken));
+        };
+        let token = rules.verify(paseto, hash)?;
         // Inserts into the cache of the rules that verified it. Rules that no longer accept the key have another cache.
         rules.cache.insert(&token);
         Ok(token)
+    }
+
+    /// The key id in the footer of a token that need not be valid, for the log.
+    pub(super) fn key_id_in(&self, bearer: &[u8]) -> Option<String> {
+        let rules = self.rules.load();
+        let paseto = bearer.strip_prefix(rules.prefix.as_bytes())?;
+        let footer = decode_footer(footer_of(std::str::from_utf8(paseto).ok()?)?)?;
+        let footer: Footer<'_> = serde_json::from_slice(&footer).ok()?;
+        Some(footer.kid.to_owned())
     }
 
     /// Caches a token that was just signed, if these rules accept it.
@@ -260,63 +264,64 @@ impl Rules {
         }
     }
 
-    fn verify(&self, paseto: &str, hash: TokenHash) -> Result<VerifiedToken, Unverified> {
-        let footer = footer_of(paseto).ok_or(Unverified::Invalid)?;
-        let kid = serde_json::from_slice::<Footer<'_>>(&footer).map_err(|_| Unverified::Invalid)?;
-        match self.keys.get(kid.kid) {
-            Some(key) => self
-                .verify_with(key, paseto, &footer, hash)
-                .ok_or(Unverified::Invalid),
-            None if is_key_id(kid.kid) => Err(Unverified::UnknownKey),
-            None => Err(Unverified::Invalid),
-        }
-    }
+    fn verify(&self, paseto: &str, hash: TokenHash) -> Result<VerifiedToken, Box<Diagnosis>> {
+        let footer = footer_of(paseto).ok_or_else(|| fault(RejectionReason::MalformedToken))?;
+        let footer = decode_footer(footer).ok_or_else(|| fault(RejectionReason::MalformedFooter))?;
+        let Ok(Footer { kid }) = serde_json::from_slice(&footer) else {
+            return Err(fault(RejectionReason::MalformedFooter));
+        };
+        let with_key = |reason| Box::new(Diagnosis::new(reason).with_key_id(kid));
+        let key = self
+            .keys
+            .get(kid)
+            .ok_or_else(|| with_key(RejectionReason::UnknownKey))?;
 
-    fn verify_with(
-        &self,
-        key: &VerifyingKey,
-        paseto: &str,
-        footer: &[u8],
-        hash: TokenHash,
-    ) -> Option<VerifiedToken> {
-        let untrusted = UntrustedToken::<Public, V4>::try_from(paseto).ok()?;
-        let trusted = PublicToken::verify(key.public(), &untrusted, Some(footer), None).ok()?;
+        let untrusted = UntrustedToken::<Public, V4>::try_from(paseto)
+            .map_err(|_| with_key(RejectionReason::MalformedToken))?;
+        let trusted = PublicToken::verify(key.public(), &untrusted, Some(&footer), None)
+            .map_err(|_| with_key(RejectionReason::BadSignature))?;
 
-        let payload: Payload = serde_json::from_str(trusted.payload()).ok()?;
-        if payload.iss != self.issuer || payload.aud != self.audience {
-            return None;
-        }
-        Some(VerifiedToken {
-            claims: payload.claims()?,
-            not_before: payload.not_before()?,
-            hash,
-        })
+        let payload: Payload =
+            serde_json::from_str(trusted.payload()).map_err(|_| with_key(RejectionReason::BadClaims))?;
+        let reason = if payload.iss != self.issuer {
+            RejectionReason::WrongIssuer
+        } else if payload.aud != self.audience {
+            RejectionReason::WrongAudience
+        } else if let (Some(claims), Some(not_before)) = (payload.claims(), payload.not_before()) {
+            return Ok(VerifiedToken {
+                claims,
+                not_before,
+                hash,
+            });
+        } else {
+            RejectionReason::BadClaims
+        };
+        let (session, agent) = payload.ids();
+        Err(Box::new(
+            Diagnosis::new(reason)
+                .with_key_id(kid)
+                .with_session(session, agent),
+        ))
     }
 }
 
-/// The footer of a token in the form `v4.public.<payload>.<footer>`.
-fn footer_of(paseto: &str) -> Option<Vec<u8>> {
+fn fault(reason: RejectionReason) -> Box<Diagnosis> {
+    Box::new(Diagnosis::new(reason))
+}
+
+/// The footer of a PASETO v4.public token, in base64. `None` if the token has another form.
+fn footer_of(paseto: &str) -> Option<&str> {
     let mut parts = paseto.split('.');
-    let (Some("v4"), Some("public"), Some(_), Some(footer), None) = (
+    match (
         parts.next(),
         parts.next(),
         parts.next(),
         parts.next(),
         parts.next(),
-    ) else {
-        return None;
-    };
-    decode_footer(footer)
-}
-
-/// True for the form of a PASERK id: `k4.pid.` and 33 bytes in base64.
-fn is_key_id(kid: &str) -> bool {
-    kid.strip_prefix("k4.pid.").is_some_and(|id| {
-        id.len() == 44
-            && id
-                .bytes()
-                .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
-    })
+    ) {
+        (Some("v4"), Some("public"), Some(_), Some(footer), None) => Some(footer),
+        _ => None,
+    }
 }
 
 fn decode_footer(footer: &str) -> Option<Vec<u8>> {

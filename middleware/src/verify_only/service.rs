@@ -5,7 +5,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{Request, Response, request::Parts};
+use http::{HeaderMap, Request, Response, request::Parts};
 use http_body::Body;
 use http_body_util::Full;
 use pin_project_lite::pin_project;
@@ -14,7 +14,7 @@ use tower::Service;
 use super::layer::VerifyOnlyConfig;
 use crate::{
     auth_future::{AuthFuture, Authorize},
-    error::{AuthError, ErrorKind},
+    error::{AuthError, ErrorKind, RejectionReason},
     response::{RequestHead, ResponseBody},
     session_auth::redact_token,
     token::{KeyRefresh, Refreshing, RejectedToken, VerifiedToken},
@@ -53,7 +53,7 @@ where
         let checked = config.verifier.check_request(&parts);
         redact_token(&mut parts.headers, &config.verifier);
         let future = match checked {
-            Ok(token) => match config.unexpired(token) {
+            Ok(token) => match config.unexpired(token, &parts.headers) {
                 Ok(token) => {
                     parts.extensions.insert(token);
                     AuthFuture::admitted(Request::from_parts(parts, body), self.inner.clone())
@@ -79,23 +79,31 @@ where
 
 impl VerifyOnlyConfig {
     /// Rule 3.
-    fn unexpired(&self, token: VerifiedToken) -> Result<VerifiedToken, AuthError> {
-        let checked = token.check_expiry(self.clock.now());
-        checked.map(|()| token).map_err(AuthError::for_token)
+    fn unexpired(&self, token: VerifiedToken, headers: &HeaderMap) -> Result<VerifiedToken, AuthError> {
+        let Err(kind) = token.check_expiry(self.clock.now()) else {
+            return Ok(token);
+        };
+        let claims = token.claims();
+        let error = AuthError::for_token(kind).with_session(claims.session_id, claims.agent_id);
+        Err(self.verifier.with_key_id_of(error, headers))
     }
 
     /// Checks a request again after a refresh of the keys.
     fn check_again(&self, parts: &Parts, refresh: KeyRefresh) -> Result<VerifiedToken, AuthError> {
         let unknown = match self.verifier.check_request(parts) {
-            Ok(token) => return self.unexpired(token),
+            Ok(token) => return self.unexpired(token, &parts.headers),
             Err(rejected) if rejected.refreshing.is_some() => rejected.error,
             Err(rejected) => return Err(rejected.error),
         };
         Err(match refresh {
             KeyRefresh::UpToDate => unknown,
-            KeyRefresh::Unavailable => AuthError::for_token(ErrorKind::StoreUnavailable)
-                .with_detail("The key of this token is unknown, and the session server does not answer.")
-                .with_retry_after(1),
+            KeyRefresh::Unavailable => {
+                let error = AuthError::for_token(ErrorKind::StoreUnavailable)
+                    .with_detail("The key of this token is unknown, and the session server does not answer.")
+                    .with_retry_after(1)
+                    .with_reason(RejectionReason::UnknownKey);
+                self.verifier.with_key_id_of(error, &parts.headers)
+            }
         })
     }
 }

@@ -3,6 +3,8 @@
 use argon2::{Argon2, PasswordHasher};
 use tower_session_auth::{KeySet, SigningKey};
 
+use super::Config;
+
 /// The parts of a configuration that were generated because they were not set.
 #[derive(Clone)]
 pub struct Generated {
@@ -15,6 +17,22 @@ pub struct Generated {
 impl std::fmt::Debug for Generated {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Generated(..)")
+    }
+}
+
+impl Config {
+    /// Takes the generated parts of the configuration that this one replaces.
+    pub(crate) fn keep_generated(&mut self, before: &Self) {
+        let (Some(new), Some(old)) = (&self.generated, &before.generated) else {
+            return;
+        };
+        if new.key && old.key {
+            self.keys = before.keys.clone();
+        }
+        if new.password.is_some() && old.password.is_some() {
+            self.master_password_hash.clone_from(&before.master_password_hash);
+        }
+        self.generated.clone_from(&before.generated);
     }
 }
 

@@ -1,12 +1,33 @@
 //! The configuration of the server: the settings, checked as a whole.
 
 mod checks;
+mod effective;
+mod errors;
+mod example;
+mod file;
+mod flags;
 mod generate;
+mod origin;
+mod setting;
 mod settings;
+mod similar;
+mod sources;
+mod value;
+mod value_file;
+mod variables;
 
-pub(crate) use checks::session_policy;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use checks::KeySettings;
+pub use errors::ConfigErrors;
+pub use example::example;
+pub use flags::Flags;
 pub use generate::Generated;
-pub use settings::Settings;
+pub use origin::{Given, Origin, Origins};
+pub use setting::Setting;
+pub use settings::{SETTINGS, Settings};
+pub use sources::{Loaded, Sources};
 
 use std::{fmt, net::SocketAddr, time::Duration};
 
@@ -71,10 +92,6 @@ pub struct Limits {
     pub shutdown: Duration,
 }
 
-/// All mistakes in a configuration.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ConfigErrors(pub Vec<String>);
-
 impl Store {
     /// The deadline of a call.
     #[must_use]
@@ -129,12 +146,3 @@ impl fmt::Display for Config {
             .try_for_each(|key| write!(f, "\naccepted key {}: {}", key.id(), key.to_paserk()))
     }
 }
-
-impl fmt::Display for ConfigErrors {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the configuration is invalid:")?;
-        self.0.iter().try_for_each(|error| write!(f, "\n  - {error}"))
-    }
-}
-
-impl std::error::Error for ConfigErrors {}

@@ -1,146 +1,133 @@
-//! The settings: by flag, environment or file, in that order of precedence, with one name for each.
+//! The settings. Each one is described once, here: the help text, the example file and the checks of the documentation use it.
 
-use std::{fmt, net::SocketAddr, path::PathBuf};
+use std::{collections::BTreeMap, fmt, net::SocketAddr, path::PathBuf};
 
-use clap::Args;
-
-use serde::{
-    Deserialize,
-    de::{DeserializeOwned, IntoDeserializer, value::Error as ValueError},
-};
 use tower_session_auth::{
     master_auth::IpNet,
     session::{OnReuse, OnSessionLimit},
     session_auth::Freshness,
 };
 
-use super::ConfigErrors;
+use super::{
+    errors::Errors,
+    origin::Origins,
+    setting::Setting,
+    sources::{self, Texts},
+    value::Value,
+};
 
+/// The rows are: help, name and type, default, example in TOML. `secret` marks a secret or a URL that can contain one.
 macro_rules! settings {
-    ($($(#[$attr:meta])* $name:ident: $type:ty, $env:literal;)*) => {
+    ($($(#[doc = $doc:literal])+ $name:ident: $type:ty, $default:literal, $example:literal $(, $secret:ident)?;)*) => {
         /// The settings. `None` means that a setting was not given.
-        #[derive(Clone, Default, Args, Deserialize)]
-        #[serde(deny_unknown_fields)]
+        #[derive(Clone, Default)]
         pub struct Settings {
-            /// A TOML file with settings; flags and environment variables override it.
-            #[arg(long, global = true, env = "SESSION_AUTH_CONFIG")]
-            #[serde(skip)]
-            pub config: Option<PathBuf>,
-            $($(#[$attr])* #[arg(long, global = true, env = $env)] pub $name: Option<$type>,)*
+            $($(#[doc = $doc])+ pub $name: Option<$type>,)*
+            /// The places where settings were given, for messages.
+            pub origins: Origins,
         }
 
+        /// The descriptions of all settings.
+        pub const SETTINGS: &[Setting] = &[$(Setting {
+            name: stringify!($name),
+            help: concat!($($doc),+).trim_ascii(),
+            default: $default,
+            example: $example,
+            expected: <$type as Value>::EXPECTED,
+            secret: settings!(@secret $($secret)?),
+        },)*];
+
         impl Settings {
-            /// Takes the settings that are `None` here from `other`.
-            fn or(self, other: Self) -> Self {
-                Self { config: self.config, $($name: self.$name.or(other.$name),)* }
+            /// Parses the texts of the settings.
+            pub(super) fn parse(mut texts: BTreeMap<&'static str, Texts>, errors: &mut Errors) -> Self {
+                let mut origins = Origins::default();
+                let mut settings = SETTINGS.iter();
+                Self {
+                    $($name: settings.next().and_then(|setting| {
+                        sources::parse(setting, texts.remove(setting.name), &mut origins, errors)
+                    }),)*
+                    origins,
+                }
             }
         }
     };
+    (@secret) => { false };
+    (@secret secret) => { true };
 }
 
 settings! {
-    /// The address to listen on (default: 127.0.0.1:3100).
-    listen: SocketAddr, "SESSION_AUTH_LISTEN";
-    /// Redis that keeps the sessions: redis://HOST:PORT/DATABASE, with USER:PASSWORD@ before the host, or rediss:// for TLS (default: an embedded store).
-    #[arg(hide_env_values = true)]
-    redis_url: String, "SESSION_AUTH_REDIS_URL";
-    /// The master password's Argon2id hash, as hash-password prints it.
-    #[arg(hide_env_values = true)]
-    master_password_hash: String, "SESSION_AUTH_MASTER_PASSWORD_HASH";
-    /// A file with the master password's Argon2id hash.
-    master_password_hash_file: PathBuf, "SESSION_AUTH_MASTER_PASSWORD_HASH_FILE";
+    /// The address to listen on.
+    listen: SocketAddr, "127.0.0.1:3100", r#""127.0.0.1:3100""#;
+    /// The Redis server that keeps the sessions: `redis://[user:password@]host[:port][/database]`, or `rediss://` for TLS. Without it,
+    /// sessions are kept in memory and end with the process.
+    redis_url: String, "an embedded store", r#""redis://127.0.0.1:6379/0""#, secret;
+    /// The Argon2id hash of the master password, as `hash-password` prints it.
+    master_password_hash: String, "generated", r#""$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$WFXMnDdAUAWzKxjo4CUJEHe8hdlxZHJGIjAqAQFSRrE""#, secret;
     /// A file with PASERK keys, one per line: the signing secret first, then further accepted keys.
-    key_file: PathBuf, "SESSION_AUTH_KEY_FILE";
-    /// The lifetime of a token if the request names none, in seconds (default: 86400).
-    session_ttl: u64, "SESSION_AUTH_SESSION_TTL";
-    /// The shortest lifetime that a request may name, in seconds (default: 300).
-    min_ttl: u64, "SESSION_AUTH_MIN_TTL";
-    /// The longest lifetime that a request may name, in seconds (default: 604800).
-    max_ttl: u64, "SESSION_AUTH_MAX_TTL";
-    /// The maximum number of active sessions of an agent (default: 5).
-    max_sessions_per_agent: u32, "SESSION_AUTH_MAX_SESSIONS_PER_AGENT";
-    /// The reaction to a request for one session more: refuse, or evict_oldest, which revokes the least recently renewed or
-    /// created session (default: refuse).
-    #[arg(value_parser = word::<OnSessionLimit>)]
-    on_session_limit: OnSessionLimit, "SESSION_AUTH_ON_SESSION_LIMIT";
-    /// The maximum number of renewals of a session (default: 30).
-    max_renewals: u32, "SESSION_AUTH_MAX_RENEWALS";
-    /// The maximum lifetime of a session, in seconds from its creation (default: 2592000).
-    absolute_lifetime: u64, "SESSION_AUTH_ABSOLUTE_LIFETIME";
-    /// The time in which a renewal can be repeated with the same token and Idempotency-Key, in seconds; 0 turns it off
-    /// (default: 60).
-    renewal_retry_window: u64, "SESSION_AUTH_RENEWAL_RETRY_WINDOW";
-    /// The time in which the previous token is still admitted to the API, in seconds (default: 0).
-    previous_token_overlap: u64, "SESSION_AUTH_PREVIOUS_TOKEN_OVERLAP";
-    /// The reaction to a replaced token that is presented after both times: reject, or revoke, which also revokes the session
-    /// (default: reject).
-    #[arg(value_parser = word::<OnReuse>)]
-    on_reuse: OnReuse, "SESSION_AUTH_ON_REUSE";
-    /// The time for which an expired session is listed, in seconds (default: 86400).
-    expired_retention: u64, "SESSION_AUTH_EXPIRED_RETENTION";
-    /// The prefix of tokens (default: wai_sess_).
-    token_prefix: String, "SESSION_AUTH_TOKEN_PREFIX";
-    /// The request header that carries the session token; any other than authorization may hold the bare token
-    /// (default: authorization).
-    token_header: String, "SESSION_AUTH_TOKEN_HEADER";
-    /// The iss claim of tokens (default: tower-session-auth).
-    issuer: String, "SESSION_AUTH_ISSUER";
-    /// The aud claim of tokens (default: none).
-    audience: String, "SESSION_AUTH_AUDIENCE";
-    /// The deadline of a store call, in milliseconds (default: 250).
-    store_timeout_ms: u64, "SESSION_AUTH_STORE_TIMEOUT_MS";
-    /// The freshness of session records: strict reads Redis for every request; bounded admits requests by cached records that
-    /// Redis invalidates (default: strict).
-    #[arg(value_parser = word::<Freshness>)]
-    freshness: Freshness, "SESSION_AUTH_FRESHNESS";
-    /// With bounded: how long a revoked token may be admitted while Redis cannot be reached, in milliseconds, 50 to 60000
-    /// (default: 250).
-    freshness_bound_ms: u64, "SESSION_AUTH_FRESHNESS_BOUND_MS";
-    /// The time limit of a request, its body included, in milliseconds (default: 10000).
-    request_timeout_ms: u64, "SESSION_AUTH_REQUEST_TIMEOUT_MS";
-    /// The time limit for draining connections when the server stops, in milliseconds (default: 10000).
-    shutdown_timeout_ms: u64, "SESSION_AUTH_SHUTDOWN_TIMEOUT_MS";
-    /// The number of connections at once (default: 1024).
-    max_connections: usize, "SESSION_AUTH_MAX_CONNECTIONS";
-    /// Networks of proxies whose X-Forwarded-For is trusted, such as 10.0.0.0/8 (default: none).
-    #[arg(value_delimiter = ',')]
-    trusted_proxies: Vec<IpNet>, "SESSION_AUTH_TRUSTED_PROXIES";
-    /// The log filter, in the form of RUST_LOG (default: info).
-    log: String, "SESSION_AUTH_LOG";
-}
-
-/// Parses one of the words of a type.
-fn word<T: DeserializeOwned>(text: &str) -> Result<T, ValueError> {
-    T::deserialize(text.into_deserializer())
+    key_file: PathBuf, "generated", r#""/etc/session-auth/keys""#;
+    /// The lifetime of a token if the request names none, in seconds. If 86400 is not between `min_ttl` and `max_ttl`, the default
+    /// is the nearer of the two.
+    session_ttl: u64, "86400", "86400";
+    /// The shortest lifetime that a request may name, in seconds.
+    min_ttl: u64, "300", "300";
+    /// The longest lifetime that a request may name, in seconds.
+    max_ttl: u64, "604800", "604800";
+    /// The maximum number of active sessions of an agent, 1 to 1000.
+    max_sessions_per_agent: u32, "5", "5";
+    /// The reaction to a request for one session more: `refuse`, or `evict_oldest`, which revokes the least recently renewed or
+    /// created session.
+    on_session_limit: OnSessionLimit, "refuse", r#""refuse""#;
+    /// The maximum number of renewals of a session. A request may name fewer.
+    max_renewals: u32, "30", "30";
+    /// The maximum lifetime of a session, in seconds from its creation. A request may name less.
+    absolute_lifetime: u64, "2592000", "2592000";
+    /// The time in which a [renewal](renewal.md) or a [creation](http-api.md#repeating-a-creation) can be repeated with its
+    /// `Idempotency-Key`, in seconds, up to one day. 0 turns it off.
+    renewal_retry_window: u64, "60", "60";
+    /// The time in which the previous token is still admitted to the API after a renewal, in seconds, up to one day.
+    previous_token_overlap: u64, "0", "0";
+    /// The reaction to a replaced token that is presented after the retry window and the overlap: `reject` it, or `revoke` the
+    /// session too.
+    on_reuse: OnReuse, "reject", r#""reject""#;
+    /// The time for which an expired session is listed, in seconds.
+    expired_retention: u64, "86400", "86400";
+    /// The prefix of tokens: at most 64 of the characters A-Z a-z 0-9 - . _ ~ + /
+    token_prefix: String, "wai_sess_", r#""wai_sess_""#;
+    /// The request header that carries the session token. Any header other than `authorization` may hold the bare token.
+    token_header: String, "authorization", r#""authorization""#;
+    /// The `iss` claim of tokens.
+    issuer: String, "tower-session-auth", r#""tower-session-auth""#;
+    /// The `aud` claim of tokens.
+    audience: String, "none", r#""https://api.example""#;
+    /// The deadline of a store call, in milliseconds. It must be less than `request_timeout_ms`.
+    store_timeout_ms: u64, "250", "250";
+    /// The freshness of session records: `strict` reads Redis for every request. `bounded` also admits requests from cached records,
+    /// which Redis invalidates.
+    freshness: Freshness, "strict", r#""strict""#;
+    /// With `bounded`: how long a revoked token may be admitted while Redis cannot be reached, in milliseconds, 50 to 60000.
+    freshness_bound_ms: u64, "250", "250";
+    /// The time limit of a request, its body included, in milliseconds.
+    request_timeout_ms: u64, "10000", "10000";
+    /// The time limit for open connections when the server stops, in milliseconds.
+    shutdown_timeout_ms: u64, "10000", "10000";
+    /// The number of connections at once.
+    max_connections: usize, "1024", "1024";
+    /// The addresses or networks of proxies whose `X-Forwarded-For` is trusted.
+    trusted_proxies: Vec<IpNet>, "none", r#"["10.0.0.7", "192.168.0.0/16"]"#;
+    /// The log filter, in the form of `RUST_LOG`. At `info`, there is one line for each request.
+    log: String, "info", r#""info""#;
 }
 
 impl Settings {
-    /// Adds the settings of the configuration file, if there is one.
-    ///
-    /// # Errors
-    /// If the file cannot be read, or has an unknown setting.
-    pub fn with_file(self) -> Result<Self, ConfigErrors> {
-        let Some(path) = &self.config else {
-            return Ok(self);
-        };
-        let wrong = |what: String| ConfigErrors(vec![format!("{}: {what}", path.display())]);
-        let text = std::fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
-        // `message` leaves out the line, which may contain a secret.
-        let file = toml::from_str(&text).map_err(|error| {
-            let line = error
-                .span()
-                .map_or(1, |span| text[..span.start].lines().count().max(1));
-            wrong(format!("line {line}: {}", error.message()))
-        })?;
-        Ok(self.or(file))
+    /// The files that settings name.
+    pub(super) fn named_files(&self) -> impl Iterator<Item = PathBuf> {
+        [&self.key_file].into_iter().flatten().cloned()
     }
 }
 
 impl fmt::Debug for Settings {
     /// Leaves out the settings, since some are secrets.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Settings")
-            .field("config", &self.config)
-            .finish_non_exhaustive()
+        f.debug_struct("Settings").finish_non_exhaustive()
     }
 }

@@ -23,6 +23,7 @@ mod creating;
 mod evicting;
 mod listing;
 mod racing;
+mod repeating;
 mod replacing;
 mod revoking;
 mod steps;
@@ -70,6 +71,18 @@ macro_rules! __store_rules {
                 replacement_for_an_unknown_session_is_not_found
                 replacement_can_shorten_the_expiry
             }
+            repeating {
+                repeated_creation_returns_the_first_session_and_creates_nothing
+                retry_window_ends_at_its_second
+                key_with_another_request_creates_nothing
+                creation_is_repeated_at_the_limit
+                rejected_creation_leaves_its_key_free
+                repetition_evicts_nothing_and_names_the_sessions_evicted_before
+                creation_is_repeated_after_its_session_was_revoked
+                creation_is_not_repeated_for_a_deleted_agent
+                first_reservation_of_an_agent_holds_until_its_window_ends
+                agent_deleted_after_its_registration_is_not_registered_again
+            }
             revoking {
                 repeated_revocation_keeps_the_first_time
                 revoking_an_unknown_session_returns_false
@@ -99,6 +112,7 @@ macro_rules! __store_rules {
             }
             racing {
                 concurrent_creations_respect_the_limit
+                one_of_many_concurrent_creations_with_one_key_succeeds
                 one_of_many_concurrent_replacements_succeeds
                 deletion_leaves_no_active_session_despite_concurrent_creations
                 concurrent_creation_is_either_revoked_with_its_agent_or_active

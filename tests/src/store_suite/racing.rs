@@ -9,7 +9,7 @@ use tower_session_auth::{
 };
 
 use super::steps::{Store, add, ids, list, revoked_at};
-use crate::fixtures::{CREATED, NOW, agent, register, renewal, session};
+use crate::fixtures::{CREATED, NOW, agent, register, renewal, retry, session};
 
 const MANY: usize = 64;
 const ROUNDS: usize = 100;
@@ -46,6 +46,26 @@ pub async fn concurrent_creations_respect_the_limit(store: impl Store) {
         .collect();
     assert_eq!(done.len(), 5);
     assert_eq!(ids(&list(&store, Some(agent), MANY).await), ids(&done));
+}
+
+pub async fn one_of_many_concurrent_creations_with_one_key_succeeds(store: impl Store) {
+    let agent = agent();
+    let creation = |_| {
+        let (store, mut session) = (store.clone(), session(agent, NOW));
+        session.retry = Some(retry(agent, "key-number-1", "a", NOW));
+        async move { (store.create(&session).await.unwrap(), session.record.id) }
+    };
+    let outcomes = at_once((0..MANY).map(creation).collect()).await;
+    let (won, repeated): (Vec<_>, Vec<_>) =
+        outcomes.into_iter().partition(|(outcome, _)| *outcome == CREATED);
+    let [(_, winner)] = *won else {
+        panic!("{} succeeded", won.len());
+    };
+    for (outcome, _) in repeated {
+        let evicted = Vec::new();
+        assert_eq!(outcome, CreateOutcome::Repeated { id: winner, evicted });
+    }
+    assert_eq!(ids(&list(&store, Some(agent), MANY).await), [winner].into());
 }
 
 pub async fn one_of_many_concurrent_replacements_succeeds(store: impl Store) {

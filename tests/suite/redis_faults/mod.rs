@@ -3,6 +3,7 @@
 mod delayed;
 mod fault_proxy;
 mod late;
+mod late_repeats;
 mod records;
 mod rejection;
 mod silence;

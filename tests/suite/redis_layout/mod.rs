@@ -9,14 +9,14 @@ use std::{
 };
 
 use session_auth_tests::fixtures::{
-    NOW, TTL, agent, constraints, key,
+    NOW, RETRY_WINDOW, TTL, agent, constraints, key,
     layout::{LayoutStore, agent_key},
-    renewal, session,
+    renewal, retry, session,
 };
 use tower_session_auth::{
     SessionManager, SigningKey,
-    session::{CreateSession, LastRenewal, OnReuse, ReplacedTokenPolicy, RetryHash},
-    store::{AgentStore as _, CachedStore as _, CreateOutcome, SessionStore as _},
+    session::{CreateSession, LastRenewal, OnReuse, OnSessionLimit, ReplacedTokenPolicy, RetryHash},
+    store::{AgentReservation, AgentStore as _, CachedStore as _, CreateOutcome, SessionStore as _},
     token::TokenSigner,
 };
 
@@ -64,10 +64,12 @@ async fn key_prefixes_select_the_documented_types() {
     layout.run_every_operation().await;
     let mut count = 0;
     for (prefix, kind, len) in [
-        ("session:*", "string", 4 * 16),
+        ("session:*", "string", 4 * 16 + 1),
         ("idx:*", "zset", 2),
         ("agent:*", "hash", 3),
         ("agents", "zset", 1),
+        ("retry:{*", "string", 1),
+        ("retry:agents:*", "string", 1),
     ] {
         let keys = layout.keys(prefix);
         assert_eq!(keys.len(), len, "{prefix}");
@@ -187,6 +189,44 @@ async fn agent_has_the_documented_keys() {
         layout.query(&["EXISTS", &agent_key("idx", agent)]),
     ];
     assert_eq!(left, [0, 0]);
+}
+
+#[tokio::test]
+async fn retry_entry_has_the_documented_bytes() {
+    let layout = LayoutStore::start();
+    let agent = agent();
+    let retry = retry(agent, "a-creations-key", "a", NOW);
+    let digits: String = retry
+        .id
+        .as_bytes()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    let until = &(NOW.0 + RETRY_WINDOW).to_be_bytes()[3..];
+
+    let gone = layout.add(session(agent, NOW)).await;
+    let mut created = session(agent, NOW.plus(1));
+    created.retry = Some(retry);
+    (created.limit, created.on_limit) = (1, OnSessionLimit::EvictOldest);
+    layout.store.create(&created).await.unwrap();
+    let key = format!("retry:{{{:04x}}}:{digits}", agent.bucket());
+    let entry = |mark: u8| {
+        let (id, request) = (created.record.id.as_uuid().as_bytes(), retry.request.as_bytes());
+        [&[mark], &id[..], request, until, gone.id.as_uuid().as_bytes()].concat()
+    };
+    assert_eq!(layout.query::<Vec<u8>>(&["GET", &key]), entry(0));
+    let keeps = || layout.query::<u64>(&["TTL", &key]);
+    assert!((RETRY_WINDOW + 50..=RETRY_WINDOW + 60).contains(&keeps()));
+    layout.store.create(&created).await.unwrap();
+    assert_eq!(layout.query::<Vec<u8>>(&["GET", &key]), entry(1));
+    assert!((RETRY_WINDOW + 50..=RETRY_WINDOW + 60).contains(&keeps()));
+
+    let reservation = AgentReservation::new(retry, agent, NOW);
+    layout.store.reserve(&reservation).await.unwrap();
+    let key = format!("retry:agents:{digits}");
+    let (id, request) = (agent.as_uuid().as_bytes(), retry.request.as_bytes());
+    let expected = [&[0], &id[..], request, until, &NOW.0.to_be_bytes()[3..]].concat();
+    assert_eq!(layout.query::<Vec<u8>>(&["GET", &key]), expected);
 }
 
 /// A rejected creation adds the agent to the registry before it fails.

@@ -35,7 +35,9 @@ async fn scripts_name_all_their_keys_in_the_slot_of_the_agent() {
             let known = command.keys().iter().all(|key| named.contains(key));
             assert!(known, "{command:?} is not in {named:?}");
         }
-        if script || command.in_script {
+        // The reservation of an agent's id has one key, outside the slots of agents.
+        let reserves = command.keys().iter().all(|key| key.starts_with("retry:agents:"));
+        if (script || command.in_script) && !reserves {
             let tag = |key: &String| key[key.find('{').unwrap()..=key.find('}').unwrap()].to_owned();
             let used: Vec<_> = command.keys().iter().map(tag).collect();
             assert!(

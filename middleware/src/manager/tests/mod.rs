@@ -2,6 +2,7 @@ mod create;
 mod eviction;
 mod renew;
 mod repeat;
+mod repeat_creation;
 mod revoke;
 mod rotate;
 

@@ -1,5 +1,6 @@
 mod cause;
 mod grpc;
+mod reason;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};

@@ -23,8 +23,8 @@ pub fn admit(
     token: &VerifiedToken,
     now: Timestamp,
 ) -> Result<MatchedToken, Rejection> {
-    check_session(record, token)?;
-    token.check_expiry(now)?;
+    check_session(record, token).map_err(Rejection::by_session)?;
+    token.check_expiry(now).map_err(Rejection::by_expiry)?;
     let matched = if record.token_hash == *token.hash() {
         MatchedToken::Current
     } else if is_in_overlap(record, token, now) {

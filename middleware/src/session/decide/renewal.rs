@@ -44,7 +44,7 @@ pub fn renew(
     key: Option<&IdempotencyKey>,
     now: Timestamp,
 ) -> Result<RenewalDecision, Rejection> {
-    check_session(record, token)?;
+    check_session(record, token).map_err(Rejection::by_session)?;
     let is_current = record.token_hash == *token.hash();
     let repeated = if is_current {
         None
@@ -54,7 +54,7 @@ pub fn renew(
     };
     let lifetime_exceeded = now >= record.absolute_expires_at;
     if !lifetime_exceeded {
-        token.check_expiry(now)?;
+        token.check_expiry(now).map_err(Rejection::by_expiry)?;
     }
     if is_current && record.renewal_count() >= record.max_renewals {
         return Err(ErrorKind::RenewalLimitReached.into());

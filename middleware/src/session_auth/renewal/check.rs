@@ -12,10 +12,10 @@ use pin_project_lite::pin_project;
 use super::layer::RenewalConfig;
 use crate::{
     auth_future::Authorize,
-    error::{AuthError, ErrorKind},
+    error::{AuthError, ErrorKind, RejectionReason},
     id::SessionId,
     response::RequestHead,
-    session::SessionRecord,
+    session::{SessionRecord, decide::Rejection},
     session_auth::PresentedSession,
     store::SessionStore,
     token::VerifiedToken,
@@ -47,16 +47,18 @@ impl<St: SessionStore> RenewalConfig<St> {
             // A store removes a session some time after its expiry.
             token
                 .check_expiry(self.clock.now())
-                .map_err(AuthError::for_token)?;
+                .map_err(|kind| Rejection::by_expiry(kind).to_error())?;
             return Err(AuthError::for_token(ErrorKind::SessionNotFound));
         };
-        let presented = PresentedSession::new(record, token.clone()).map_err(AuthError::for_token)?;
+        let presented = PresentedSession::new(record, token.clone())
+            .map_err(|kind| Rejection::by_session(kind).to_error())?;
         if let Some(named) = named {
             let named: SessionId = named
                 .parse()
                 .map_err(|error| AuthError::invalid_field("id", format!("{error}")))?;
             if named != presented.session_id() {
-                return Err(ErrorKind::SessionNotFound.into());
+                let error = AuthError::new(ErrorKind::SessionNotFound);
+                return Err(error.with_reason(RejectionReason::OtherSession));
             }
         }
         Ok(presented)
@@ -77,6 +79,9 @@ impl<St: SessionStore> Authorize for RenewalCheck<St> {
     }
 
     fn reject(&self, error: &AuthError, request: RequestHead<'_>) -> Response<Full<Bytes>> {
-        self.config.rejections.respond(error, request)
+        let claims = self.token.claims();
+        let error = error.clone().with_session(claims.session_id, claims.agent_id);
+        let error = self.config.verifier.with_key_id_of(error, request.headers());
+        self.config.rejections.respond(&error, request)
     }
 }

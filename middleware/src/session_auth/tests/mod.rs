@@ -5,6 +5,7 @@ mod flow;
 mod optional;
 mod outcomes;
 mod query;
+mod reasons;
 mod renewal;
 mod replaced;
 mod token_header;

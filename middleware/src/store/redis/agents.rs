@@ -7,13 +7,16 @@ use redis::{Value, cmd, pipe};
 use super::{
     RedisStore,
     keys::{self, AgentKeys},
-    record,
-    script::{REGISTER_AGENT, REVOKE_AGENT, ScriptCall, unknown_reply},
+    record, retry,
+    script::{REGISTER_AGENT, RESERVE_AGENT, REVOKE_AGENT, ScriptCall, unknown_reply},
 };
 use crate::{
     clock::Timestamp,
     id::AgentId,
-    store::{Agent, AgentStore, Page, PageRequest, RegisterOutcome, StoreError, TOMBSTONE_SECONDS},
+    store::{
+        Agent, AgentReservation, AgentStore, Page, PageRequest, RegisterOutcome, StoreError,
+        TOMBSTONE_SECONDS,
+    },
 };
 
 /// The number of attempts to revoke an agent's sessions. An attempt fails if a session is added during it.
@@ -52,11 +55,16 @@ impl AgentStore for RedisStore {
                 Some(existing) => Ok(RegisterOutcome::Exists(existing)),
                 None => Err(StoreError::Unavailable("the agent is being deleted".into())),
             },
-            -1 => Err(StoreError::Unavailable(
-                "the agent was deleted at the same time".into(),
-            )),
+            -1 => Ok(RegisterOutcome::Deleted),
             other => Err(unknown_reply("register_agent", other)),
         }
+    }
+
+    async fn reserve(&self, reservation: &AgentReservation) -> Result<AgentReservation, StoreError> {
+        let call = retry::reservation(reservation);
+        let reply = self.shared.connection.script::<Vec<u8>>(&RESERVE_AGENT, &call);
+        let entry = self.shared.connection.within(reply).await?;
+        retry::unpack_reservation(reservation.retry.id, &entry)
     }
 
     async fn agent(&self, id: AgentId) -> Result<Option<Agent>, StoreError> {

@@ -6,6 +6,7 @@ use uuid::Uuid;
 use crate::{
     clock::Timestamp,
     id::{AgentId, SessionId},
+    session::CreationId,
     store::{Agent, StoreError},
 };
 
@@ -38,6 +39,23 @@ pub(super) fn session_key(id: SessionId) -> String {
     let mut digits = [0; 32];
     let digits = &*id.as_uuid().as_simple().encode_lower(&mut digits);
     [SESSION_PREFIX, &digits[28..], "}:", &digits[..28]].concat()
+}
+
+/// The key of the retry entry of a session's creation, in the slot of its agent.
+pub(super) fn session_retry_key(agent: AgentId, creation: CreationId) -> String {
+    format!(
+        "retry:{{{:04x}}}:{}",
+        agent.bucket(),
+        Uuid::from_bytes(*creation.as_bytes()).as_simple()
+    )
+}
+
+/// The key of the retry entry of an agent's registration. It belongs to no bucket, since the agent's id is not known before.
+pub(super) fn agent_retry_key(creation: CreationId) -> String {
+    format!(
+        "retry:agents:{}",
+        Uuid::from_bytes(*creation.as_bytes()).as_simple()
+    )
 }
 
 /// `GET` of a session's record.

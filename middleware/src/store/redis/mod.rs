@@ -10,8 +10,10 @@ mod list;
 mod near;
 mod observer;
 mod record;
+mod retry;
 mod role;
 mod script;
+mod server_info;
 mod sessions;
 mod supervisor;
 #[cfg(test)]
@@ -21,6 +23,7 @@ mod tls;
 
 pub use config::{InvalidRedisConfig, RedisStoreConfig};
 pub use near::NearCacheConfig;
+pub use server_info::RedisServerInfo;
 pub use sessions::RedisRead;
 
 use std::{

@@ -125,7 +125,7 @@ fn read(id: SessionId, packed: &[u8]) -> Option<SessionRecord> {
     let mut revoked_at = None;
     if bits & head::REVOKED > 0 {
         let (rest, &[a, b, c, d, e]) = body.split_last_chunk()?;
-        revoked_at = Some(Timestamp(u64::from_be_bytes([0, 0, 0, a, b, c, d, e])));
+        revoked_at = Some(unpack_time([a, b, c, d, e]));
         body = rest;
     }
     let mut reader = Reader(body);
@@ -199,6 +199,10 @@ fn read_replaced(extra: u8, reader: &mut Reader<'_>, renewal: &mut LastRenewal) 
 pub(super) fn pack_time(at: Timestamp) -> [u8; 5] {
     let [_, _, _, a, b, c, d, e] = at.0.min((1 << 40) - 1).to_be_bytes();
     [a, b, c, d, e]
+}
+
+pub(super) const fn unpack_time([a, b, c, d, e]: [u8; 5]) -> Timestamp {
+    Timestamp(u64::from_be_bytes([0, 0, 0, a, b, c, d, e]))
 }
 
 #[cfg(test)]

@@ -14,10 +14,12 @@ macro_rules! script {
 }
 
 script!(CREATE, "create");
+script!(REVOKE_UNDELIVERED, "revoke_undelivered");
 script!(REPLACE_TOKEN, "replace_token");
 script!(REVOKE, "revoke");
 script!(REVOKE_AGENT, "revoke_agent");
 script!(REGISTER_AGENT, "register_agent");
+script!(RESERVE_AGENT, "reserve_agent");
 
 /// The keys and arguments of a script.
 #[derive(Default)]

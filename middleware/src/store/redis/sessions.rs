@@ -14,8 +14,8 @@ use redis::{Value, cmd};
 use super::{
     RedisStore,
     keys::{self, AgentKeys},
-    record,
-    script::{CREATE, REPLACE_TOKEN, REVOKE, ScriptCall, unknown_reply},
+    record, retry,
+    script::{CREATE, REPLACE_TOKEN, REVOKE, REVOKE_UNDELIVERED, ScriptCall, unknown_reply},
 };
 use crate::{
     clock::Timestamp,
@@ -208,6 +208,7 @@ impl RedisStore {
                 Value::Int(0) => Ok(Some(CreateOutcome::LimitReached)),
                 Value::Int(-1) => Ok(Some(CreateOutcome::AgentDeleted)),
                 Value::Int(-2) => Ok(None),
+                Value::Int(-3) => Ok(Some(CreateOutcome::KeyReused)),
                 Value::Int(-4) => Err(self.shared.connection.too_late()),
                 Value::Array(reply) => match <[Value; 2]>::try_from(reply) {
                     Ok([Value::Int(1), Value::Array(ids)]) => {
@@ -216,6 +217,12 @@ impl RedisStore {
                     Ok([Value::Int(0), Value::Array(ids)]) => {
                         evictable = keys::session_ids(ids)?;
                         continue;
+                    }
+                    Ok([Value::Int(2), Value::Array(ids)]) => {
+                        let mut ids = keys::session_ids(ids)?;
+                        let repeated = (!ids.is_empty()).then(|| ids.remove(0));
+                        let id = repeated.ok_or_else(|| unknown_reply("create", "no session"))?;
+                        Ok(Some(CreateOutcome::Repeated { id, evicted: ids }))
                     }
                     other => Err(unknown_reply("create", other)),
                 },
@@ -226,7 +233,16 @@ impl RedisStore {
 
     /// Revokes a session in the background, because it may exist although its creation failed. Its token was never delivered,
     /// but it counts against the agent's limit. The same connection keeps the order, so this runs after the creation.
-    fn revoke_in_background(&self, id: SessionId, agent: AgentId, now: Timestamp) {
+    ///
+    /// With an idempotency key, a repetition may have delivered the token meanwhile. The script then leaves the session active.
+    fn revoke_in_background(&self, session: &NewSession) {
+        let id = session.record.id;
+        let mut call = revocation(id, session.record.agent_id, session.now);
+        let mut script = &REVOKE;
+        if let Some(retry) = &session.retry {
+            call = call.key(keys::session_retry_key(session.record.agent_id, retry.id));
+            script = &REVOKE_UNDELIVERED;
+        }
         let store = self.clone();
         // Without a runtime, no command can be sent.
         let Ok(runtime) = tokio::runtime::Handle::try_current() else {
@@ -234,9 +250,8 @@ impl RedisStore {
         };
         runtime.spawn(async move {
             let _invalidate = store.shared.near.invalidate_on_drop(vec![id]);
-            let call = revocation(id, agent, now);
             for _ in 0..REVOKE_ATTEMPTS {
-                let revoked = store.shared.connection.script::<i64>(&REVOKE, &call);
+                let revoked = store.shared.connection.script::<i64>(script, &call);
                 if store.shared.connection.within(revoked).await.is_ok() {
                     return;
                 }
@@ -262,7 +277,7 @@ impl<'a> RevokeOnDrop<'a> {
 impl Drop for RevokeOnDrop<'_> {
     fn drop(&mut self) {
         if let Some((store, session)) = self.0 {
-            store.revoke_in_background(session.record.id, session.record.agent_id, session.now);
+            store.revoke_in_background(session);
         }
     }
 }
@@ -290,6 +305,7 @@ fn creation(session: &NewSession, evictable: &[SessionId]) -> ScriptCall {
         .number(session.now.0.saturating_sub(margin))
         .arg(record::pack(record))
         .arg(record::pack_time(session.now));
+    call = retry::add_to_creation(call, session);
     let mut evictable = evictable.to_vec();
     evictable.sort_unstable();
     for id in evictable {

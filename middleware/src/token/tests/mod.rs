@@ -1,5 +1,6 @@
 mod interop;
 mod keys;
+mod reasons;
 mod rejections;
 mod signature_cache;
 

@@ -38,7 +38,8 @@ pub(super) async fn run(bench_config: &ServerConfig) {
         clock_control: Some(control.local_addr().expect("the local address")),
     });
     tokio::spawn(advance_clock(control, clock.clone()));
-    session_auth_server::run(config, Arc::new(clock), listener, std::future::pending())
+    let (_, reloads) = tokio::sync::mpsc::channel(1);
+    session_auth_server::run(config, Arc::new(clock), listener, std::future::pending(), reloads)
         .await
         .expect("run the reference server");
 }

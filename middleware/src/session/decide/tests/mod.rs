@@ -1,3 +1,4 @@
+mod repeat_creation;
 mod replaced;
 mod reuse;
 mod times;

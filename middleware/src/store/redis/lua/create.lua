@@ -1,34 +1,51 @@
 #!lua
 -- Creates a session, unless its agent has its maximum of active sessions. With "evict", the oldest of them are revoked to make room.
 --
--- KEYS  1 session  2 the agent's index  3 agent
---       4… the agent's active sessions, for "evict"   (all with the hash tag of the agent's bucket)
+-- KEYS  1 session  2 the agent's index  3 agent  then, with an idempotency key, its retry entry
+--       then the agent's active sessions, for "evict"   (all with the hash tag of the agent's bucket)
 -- ARGV  1 deadline (milliseconds by the server's clock), or '' for none
 --       2 now (epoch seconds)          3 maximum of active sessions
 --       4 at the maximum: "refuse", or "evict" the least recently renewed or created session
 --       5 session id (16 bytes)        6 expires_at (epoch seconds)
 --       7 seconds to keep the session  8 index entries that expired before this (epoch seconds) are stale
 --       9 the record (LAYOUT.md)       10 now (epoch seconds, 5 bytes, big endian)
---       then for each session in KEYS 4…: its id (16 bytes), created at (epoch seconds); ordered by id
--- Reply 1 created · 0 maximum reached · -1 the agent was deleted · -2 a session with this id exists · -4 deadline passed
+--       11 the retry entry (LAYOUT.md), or '' without an idempotency key   12 seconds to keep it
+--       then for each active session in KEYS: its id (16 bytes), created at (epoch seconds); ordered by id
+-- Reply 1 created · 0 maximum reached · -1 the agent was deleted · -2 a session with this id exists
+--       · -3 the idempotency key was used with another request · -4 deadline passed
 --       · {1, ids} created, and the sessions with these ids were revoked
 --       · {0, ids} nothing done: call again with these sessions, which are the active ones
+--       · {2, ids} nothing created: the first session is that of an earlier creation with this key, which revoked the others
 --
 -- EVALSHA … 3 session:{3747}:0190… idx:{3747}:0000… agent:{3747}:0000…
---           1760000001250 1760000000 5 refuse <id> 1760086400 172800 1759913600 <record> <now>
--- If it runs late, it creates a session whose token was never delivered. The caller then revokes it. A full server
+--           1760000001250 1760000000 5 refuse <id> 1760086400 172800 1759913600 <record> <now> '' ''
+-- EVALSHA … 4 session:{3747}:0190… idx:{3747}:0000… agent:{3747}:0000… retry:{3747}:5d41…
+--           1760000001250 1760000000 5 refuse <id> 1760086400 172800 1759913600 <record> <now> <entry> 120
+-- If it runs late, it creates a session whose token was never delivered. The caller then revokes it. With an idempotency key, the
+-- first of several attempts to run creates the session, and the others find its entry, however late they run. A repetition marks
+-- the entry, so that the failed attempt which created the session does not revoke it (revoke_undelivered.lua). A full server
 -- rejects the whole script.
+
+-- A big-endian number in these bytes of a string.
+local function number(bytes, first, last)
+  local value = 0
+  for i = first, last do
+    value = value * 256 + bytes:byte(i)
+  end
+  return value
+end
 
 -- Seconds from a session's creation to its last renewal: bytes 50 to 53 of the record, big endian. 0 if it was never renewed.
 local function renewed_after(record)
-  local a, b, c, d = record:byte(50, 53)
-  if not d or record:byte(1) % 2 == 0 then
+  if #record < 53 or record:byte(1) % 2 == 0 then
     return 0
   end
-  return ((a * 256 + b) * 256 + c) * 256 + d
+  return number(record, 50, 53)
 end
 
-local now, limit, named = ARGV[2], tonumber(ARGV[3]), #KEYS - 3
+local now, limit, retry = ARGV[2], tonumber(ARGV[3]), ARGV[11]
+-- The keys before those of the active sessions.
+local own = retry == '' and 3 or 4
 if ARGV[1] ~= '' then
   local time = redis.call('TIME')
   if time[1] * 1000 + time[2] / 1000 > tonumber(ARGV[1]) then
@@ -37,6 +54,22 @@ if ARGV[1] ~= '' then
 end
 if redis.call('HEXISTS', KEYS[3], 'd') == 1 then
   return -1
+end
+if retry ~= '' then
+  local entry = redis.call('GET', KEYS[4])
+  if entry and number(entry, 50, 54) > tonumber(now) then
+    if entry:sub(18, 49) ~= retry:sub(18, 49) then
+      return -3
+    end
+    if entry:byte(1) == 0 then
+      redis.call('SET', KEYS[4], '\1' .. entry:sub(2), 'KEEPTTL')
+    end
+    local ids = { entry:sub(2, 17) }
+    for i = 55, #entry, 16 do
+      ids[#ids + 1] = entry:sub(i, i + 15)
+    end
+    return { 2, ids }
+  end
 end
 if redis.call('EXISTS', KEYS[1]) == 1 then
   return -2
@@ -49,8 +82,8 @@ if active >= limit then
     return 0
   end
   local oldest = {}
-  for i = 1, named do
-    local key, id, at = KEYS[3 + i], ARGV[9 + 2 * i], tonumber(ARGV[10 + 2 * i])
+  for i = 1, #KEYS - own do
+    local key, id, at = KEYS[own + i], ARGV[11 + 2 * i], tonumber(ARGV[12 + 2 * i])
     if tonumber(redis.call('ZSCORE', KEYS[2], id) or 0) > tonumber(now) then
       -- A key of another type holds no session. It must not prevent the eviction of the others.
       local record = redis.pcall('GET', key)
@@ -82,6 +115,9 @@ redis.call('SET', KEYS[1], ARGV[9], 'EX', ARGV[7])
 redis.call('ZADD', KEYS[2], ARGV[6], ARGV[5])
 if redis.call('TTL', KEYS[2]) < tonumber(ARGV[7]) then
   redis.call('EXPIRE', KEYS[2], ARGV[7])
+end
+if retry ~= '' then
+  redis.call('SET', KEYS[4], retry .. table.concat(evicted), 'EX', ARGV[12])
 end
 if #evicted > 0 then
   return { 1, evicted }

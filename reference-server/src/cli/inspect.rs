@@ -1,5 +1,7 @@
 //! The command `inspect`: prints a session's packed record in Redis as JSON.
 
+use super::{Failure, print, runtime};
+use crate::config::{Sources, Store};
 use serde_json::{Value, json};
 use tower_session_auth::{
     RedisStore, SessionId,
@@ -8,8 +10,18 @@ use tower_session_auth::{
     store::{RedisStoreConfig, SessionStore as _},
 };
 
+pub(super) fn run(sources: &Sources, id: SessionId) -> Result<(), Failure> {
+    let Store::Redis(store) = sources.load_store()?.config else {
+        return Err(Failure::Input(
+            "redis_url is missing: an embedded store cannot be inspected".into(),
+        ));
+    };
+    let described = runtime()?.block_on(describe(&store, id));
+    print(&described.map_err(Failure::Other)?)
+}
+
 /// Returns the record as JSON. Field names follow the HTTP API.
-pub(crate) async fn describe(config: &RedisStoreConfig, id: SessionId) -> Result<String, String> {
+async fn describe(config: &RedisStoreConfig, id: SessionId) -> Result<String, String> {
     let store = RedisStore::open(config).map_err(|error| error.to_string())?;
     let key = RedisStore::session_key(id);
     let record = store.read(id).await.map_err(|error| format!("{key}: {error}"))?;

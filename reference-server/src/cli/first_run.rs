@@ -8,7 +8,7 @@ use crate::config::Generated;
 
 /// Prints the generated secrets and the walk-through to standard output.
 #[expect(clippy::print_stdout, reason = "meant for the person at the terminal")]
-pub fn announce(generated: &Generated, address: SocketAddr, policy: &SessionPolicy) {
+pub(super) fn announce(generated: &Generated, address: SocketAddr, policy: &SessionPolicy) {
     println!(
         "session-auth-server runs on the EMBEDDED MEMORY STORE: sessions end with this process.\n\
          For production set redis_url, key_file and master_password_hash (see --help)."
@@ -32,8 +32,7 @@ pub fn announce(generated: &Generated, address: SocketAddr, policy: &SessionPoli
 ///
 /// They run in a subshell that stops at the first unexpected answer and prints it. They have no comments, since an interactive zsh
 /// does not accept them. They use the shortest ttl, since a renewal waits for half of it.
-#[must_use]
-pub fn walk_through(address: SocketAddr, password: &str, policy: &SessionPolicy) -> String {
+fn walk_through(address: SocketAddr, password: &str, policy: &SessionPolicy) -> String {
     let ttl = policy.min_ttl;
     let half = ttl.div_ceil(2);
     format!(

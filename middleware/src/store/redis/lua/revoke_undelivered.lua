@@ -1,0 +1,25 @@
+#!lua flags=allow-oom
+-- Revokes the session of a failed creation with an idempotency key, and frees the key. Does nothing if a repetition has asked for
+-- the session: its token may have been delivered.
+--
+-- KEYS  1 session  2 the agent's index  3 retry entry   (all with the hash tag of the agent's bucket)
+-- ARGV  1 now (epoch seconds, 5 bytes, big endian)  2 session id (16 bytes)
+-- Reply 1 revoked · 0 nothing done
+--
+-- EVALSHA … 3 session:{3747}:0190… idx:{3747}:0000… retry:{3747}:5d41… <now> <id>
+-- If it runs late or twice, the result is the same. Without its entry a session is not revoked: a repetition may have asked for it
+-- before the entry expired. It also runs on a full server.
+local entry = redis.call('GET', KEYS[3])
+if not entry or entry:byte(1) ~= 0 or entry:sub(2, 17) ~= ARGV[2] then
+  return 0
+end
+redis.call('DEL', KEYS[3])
+local record = redis.call('GET', KEYS[1])
+if not record then
+  return 0
+end
+if (record:byte(1) or 255) < 128 then
+  redis.call('SET', KEYS[1], string.char(record:byte(1) + 128) .. record:sub(2) .. ARGV[1], 'KEEPTTL')
+end
+redis.call('ZREM', KEYS[2], ARGV[2])
+return 1

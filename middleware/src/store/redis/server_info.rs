@@ -1,0 +1,113 @@
+//! What a Redis server says about itself, for operators.
+
+use std::fmt;
+
+use redis::InfoDict;
+
+use super::RedisStore;
+use crate::store::StoreError;
+
+/// The description of a Redis or Valkey server, from its command `INFO`. A field is `None` if the server does not report it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RedisServerInfo {
+    /// The name of the program: `redis` or `valkey`.
+    pub program: String,
+    /// The version of the program.
+    pub version: Option<String>,
+    /// `standalone`, `cluster` or `sentinel`.
+    pub mode: Option<String>,
+    /// `master` or `slave`.
+    pub role: Option<String>,
+    /// The policy for a full memory. Any other than `noeviction` can remove sessions.
+    pub eviction_policy: Option<String>,
+    /// True if the server appends every write to a file.
+    pub append_only: Option<bool>,
+}
+
+impl RedisStore {
+    /// Asks the server to describe itself, within the deadline of a store call.
+    ///
+    /// # Errors
+    /// If the server cannot be reached, or the user may not call `INFO`.
+    pub async fn server_info(&self) -> Result<RedisServerInfo, StoreError> {
+        let connection = &self.shared.connection;
+        let info: InfoDict = connection.within(connection.query(&redis::cmd("INFO"))).await?;
+        Ok(RedisServerInfo::of(&info))
+    }
+}
+
+impl RedisServerInfo {
+    fn of(info: &InfoDict) -> Self {
+        let text = |name: &str| info.get::<String>(name);
+        let valkey = text("valkey_version");
+        Self {
+            program: if valkey.is_some() { "valkey" } else { "redis" }.to_owned(),
+            version: valkey.or_else(|| text("redis_version")),
+            mode: text("server_mode").or_else(|| text("redis_mode")),
+            role: text("role"),
+            eviction_policy: text("maxmemory_policy"),
+            append_only: text("aof_enabled").map(|enabled| enabled == "1"),
+        }
+    }
+
+    /// The findings that endanger sessions, in sentences.
+    #[must_use]
+    pub fn warnings(&self) -> Vec<String> {
+        let mut warnings = Vec::new();
+        if let Some(policy) = &self.eviction_policy
+            && policy != "noeviction"
+        {
+            warnings.push(format!(
+                "the eviction policy is {policy}: a full memory removes sessions; set maxmemory-policy noeviction"
+            ));
+        }
+        if self.append_only == Some(false) {
+            warnings.push(
+                "the append-only file is off: a restart of the server can lose revocations; set appendonly yes".to_owned(),
+            );
+        }
+        warnings
+    }
+}
+
+impl fmt::Display for RedisServerInfo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let or_unknown = |value: &Option<String>| value.clone().unwrap_or_else(|| "unknown".to_owned());
+        write!(
+            f,
+            "{} {}, {}, role {}",
+            self.program,
+            or_unknown(&self.version),
+            or_unknown(&self.mode),
+            or_unknown(&self.role)
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn info(lines: &str) -> RedisServerInfo {
+        let text = redis::Value::BulkString(lines.replace('\n', "\r\n").into());
+        RedisServerInfo::of(&InfoDict::new(&text))
+    }
+
+    #[test]
+    fn an_evicting_policy_and_a_missing_append_only_file_are_warnings() {
+        let good = "redis_version:7.0.15\nredis_mode:standalone\nrole:master\nmaxmemory_policy:noeviction\naof_enabled:1\n";
+        assert_eq!(info(good).to_string(), "redis 7.0.15, standalone, role master");
+        assert_eq!(info(good).warnings(), Vec::<String>::new());
+        let bad = info("maxmemory_policy:allkeys-lru\naof_enabled:0\n");
+        assert!(bad.warnings()[0].contains("allkeys-lru"));
+        assert!(bad.warnings()[1].contains("appendonly"));
+    }
+
+    #[test]
+    fn valkey_reports_its_own_version_and_missing_fields_are_unknown() {
+        let valkey = info("redis_version:7.2.4\nvalkey_version:9.1.2\nserver_mode:cluster\n");
+        assert_eq!(valkey.to_string(), "valkey 9.1.2, cluster, role unknown");
+        assert_eq!(info("").to_string(), "redis unknown, unknown, role unknown");
+    }
+}

@@ -1,0 +1,157 @@
+//! Checking settings: from settings to a configuration, or to all mistakes in them.
+
+mod credentials;
+mod limits;
+mod policy;
+mod store;
+mod tokens;
+
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    path::PathBuf,
+};
+
+use tower_session_auth::{master_auth::TrustedProxies, session::SessionPolicy};
+use tracing_subscriber::EnvFilter;
+
+use super::{Config, ConfigErrors, Settings, Store, errors::Errors, generate::generate, origin::Origins};
+
+impl Store {
+    /// Checks the settings about the store alone. `errors` has the mistakes so far.
+    pub(super) fn check(settings: &Settings, errors: Errors) -> Result<Self, ConfigErrors> {
+        let mut checks = Checks::new(settings, errors);
+        let store = store::store(settings, &mut checks);
+        checks.errors.check().map(|()| store)
+    }
+}
+
+/// The settings of a rotation of the keys.
+pub(crate) struct KeySettings {
+    pub(crate) key_file: Option<PathBuf>,
+    /// The limits of the sessions whose tokens the keys sign.
+    pub(crate) policy: SessionPolicy,
+}
+
+impl KeySettings {
+    /// Checks the settings about sessions alone. `errors` has the mistakes so far.
+    pub(super) fn check(settings: &Settings, errors: Errors) -> Result<Self, ConfigErrors> {
+        let mut checks = Checks::new(settings, errors);
+        let policy = policy::policy(settings, &mut checks);
+        checks.errors.check()?;
+        Ok(Self {
+            key_file: settings.key_file.clone(),
+            policy,
+        })
+    }
+}
+
+impl Config {
+    /// Checks settings as a whole. With Redis, keys and a master password hash must be set too. Without it, they are generated if
+    /// they are missing.
+    ///
+    /// # Errors
+    /// All mistakes.
+    pub fn resolve(settings: Settings) -> Result<Self, ConfigErrors> {
+        Self::check(&settings, Errors::default())
+    }
+
+    /// Checks settings as a whole. `errors` has the mistakes so far.
+    pub(super) fn check(settings: &Settings, errors: Errors) -> Result<Self, ConfigErrors> {
+        let mut checks = Checks::new(settings, errors);
+        let policy = policy::policy(settings, &mut checks);
+        let limits = limits::limits(settings, &mut checks);
+        let store = store::store(settings, &mut checks);
+        if limits.request <= store.timeout() {
+            checks.wrong("store_timeout_ms", "must be less than request_timeout_ms");
+        }
+        let token_prefix = tokens::prefix(settings, &mut checks);
+        let token_header = tokens::header(settings, &mut checks);
+        let (issuer, audience) = tokens::claims(settings, &mut checks);
+        let log = settings.log.clone().unwrap_or_else(|| "info".into());
+        if EnvFilter::try_new(&log).is_err() {
+            let expected = "not a filter in the form of RUST_LOG, such as info or warn,tower_http=debug";
+            checks.wrong("log", expected);
+        }
+
+        let mut master_password_hash = credentials::master_password_hash(settings, &mut checks);
+        let mut keys = credentials::keys(settings, &mut checks);
+        let mut generated = None;
+        if matches!(store, Store::Redis(_)) {
+            if master_password_hash.is_none() {
+                checks.missing(
+                    "master_password_hash",
+                    "make one with: session-auth-server hash-password",
+                );
+            }
+            if keys.is_none() {
+                checks.missing("key_file", "make one with: session-auth-server keygen");
+            }
+        } else if checks.errors.none() && (master_password_hash.is_none() || keys.is_none()) {
+            match generate(master_password_hash.is_none(), keys.is_none()) {
+                Ok(fresh) => {
+                    master_password_hash = master_password_hash.or(fresh.hash);
+                    keys = keys.or(fresh.keys);
+                    generated = Some(fresh.generated);
+                }
+                Err(error) => checks.errors.add(error),
+            }
+        }
+        checks.errors.check()?;
+        let (Some(master_password_hash), Some(keys)) = (master_password_hash, keys) else {
+            return Err(ConfigErrors(vec!["keys or master password are missing".into()]));
+        };
+        let default_address = SocketAddr::from((Ipv4Addr::LOCALHOST, 3100));
+        Ok(Self {
+            listen: settings.listen.unwrap_or(default_address),
+            store,
+            master_password_hash,
+            keys,
+            policy,
+            freshness: settings.freshness.unwrap_or_default(),
+            token_prefix,
+            token_header,
+            issuer,
+            audience,
+            trusted_proxies: TrustedProxies::new(settings.trusted_proxies.clone().unwrap_or_default()),
+            limits,
+            log,
+            generated,
+        })
+    }
+}
+
+/// Checks settings, and names them in messages as the user wrote them.
+struct Checks<'a> {
+    origins: &'a Origins,
+    errors: Errors,
+}
+
+impl<'a> Checks<'a> {
+    const fn new(settings: &'a Settings, errors: Errors) -> Self {
+        Self {
+            origins: &settings.origins,
+            errors,
+        }
+    }
+
+    fn wrong(&mut self, setting: &'static str, message: impl std::fmt::Display) {
+        self.errors.wrong(self.origins, setting, message);
+    }
+
+    /// Adds a setting that Redis requires, unless the setting is already wrong.
+    fn missing(&mut self, setting: &'static str, hint: &str) {
+        if !self.errors.is_wrong(setting) {
+            let redis = self.origins.name("redis_url");
+            let missing = self.origins.name_beside(setting, "redis_url");
+            self.errors
+                .add(format!("{missing}: is missing; {redis} requires it ({hint})"));
+        }
+    }
+
+    fn within(&mut self, setting: &'static str, value: u64, min: u64, max: u64) -> u64 {
+        if !(min..=max).contains(&value) {
+            self.wrong(setting, format_args!("{value} does not lie in {min}..={max}"));
+        }
+        value
+    }
+}

@@ -1,0 +1,108 @@
+//! The effective configuration: every setting with its value, and the place that it comes from.
+
+use std::fmt::Write as _;
+
+use serde::Serialize;
+use tower_session_auth::master_auth::IpNet;
+
+use super::{Config, SETTINGS, Settings, Store};
+
+impl Config {
+    /// The effective value of each setting, in TOML. `None` stands for a setting without a value, and for a secret.
+    #[must_use]
+    pub fn effective(&self, settings: &Settings) -> Vec<(&'static str, Option<String>)> {
+        let (policy, limits) = (&self.policy, &self.limits);
+        let replaced = &policy.replaced_tokens;
+        let redis = match &self.store {
+            Store::Memory => None,
+            Store::Redis(redis) => Some(redis),
+        };
+        vec![
+            ("listen", toml(&self.listen)),
+            (
+                "redis_url",
+                settings
+                    .redis_url
+                    .as_deref()
+                    .map(without_password)
+                    .and_then(|url| toml(&url)),
+            ),
+            ("master_password_hash", None),
+            ("key_file", settings.key_file.as_ref().and_then(toml)),
+            ("session_ttl", toml(&policy.ttl)),
+            ("min_ttl", toml(&policy.min_ttl)),
+            ("max_ttl", toml(&policy.max_ttl)),
+            ("max_sessions_per_agent", toml(&policy.max_sessions_per_agent)),
+            ("on_session_limit", toml(&policy.on_session_limit)),
+            ("max_renewals", toml(&policy.max_renewals)),
+            ("absolute_lifetime", toml(&policy.absolute_lifetime)),
+            ("renewal_retry_window", toml(&replaced.retry_window)),
+            ("previous_token_overlap", toml(&replaced.previous_token_overlap)),
+            ("on_reuse", toml(&replaced.on_reuse)),
+            ("expired_retention", toml(&policy.retention)),
+            ("token_prefix", toml(&self.token_prefix)),
+            ("token_header", toml(&self.token_header.as_str())),
+            ("issuer", toml(&self.issuer)),
+            ("audience", self.audience.as_ref().and_then(toml)),
+            (
+                "store_timeout_ms",
+                redis.and_then(|redis| toml(&redis.timeout.as_millis())),
+            ),
+            ("freshness", toml(&self.freshness)),
+            (
+                "freshness_bound_ms",
+                redis.and_then(|redis| toml(&redis.near_cache.bound.as_millis())),
+            ),
+            ("request_timeout_ms", toml(&limits.request.as_millis())),
+            ("shutdown_timeout_ms", toml(&limits.shutdown.as_millis())),
+            ("max_connections", toml(&limits.connections)),
+            ("trusted_proxies", networks(&self.trusted_proxies.networks())),
+            ("log", toml(&self.log)),
+        ]
+    }
+
+    /// The effective configuration as a TOML file without secrets. A comment names the origin of each value.
+    #[must_use]
+    pub fn print(&self, settings: &Settings) -> String {
+        let mut text = String::from("# The effective configuration, without secrets.\n");
+        for (name, value) in self.effective(settings) {
+            let given = settings.origins.get(name).map(ToString::to_string);
+            let secret = SETTINGS
+                .iter()
+                .any(|setting| setting.name == name && setting.secret);
+            let origin = given.as_deref().unwrap_or("default");
+            // Writing to a string cannot fail.
+            let _ = match (value, &given) {
+                (Some(value), _) if secret => writeln!(text, "# {name} = {value}  # {origin}"),
+                (Some(value), _) => writeln!(text, "{name} = {value}  # {origin}"),
+                (None, Some(_)) => writeln!(text, "# {name} is set  # {origin}"),
+                (None, None) => writeln!(text, "# {name} is not set"),
+            };
+        }
+        text
+    }
+}
+
+/// JSON's numbers, strings and lists are TOML too.
+fn toml<T: Serialize + ?Sized>(value: &T) -> Option<String> {
+    serde_json::to_string(value).ok()
+}
+
+fn networks(networks: &[IpNet]) -> Option<String> {
+    if networks.is_empty() {
+        return None;
+    }
+    let texts: Vec<_> = networks.iter().map(ToString::to_string).collect();
+    toml(&texts)
+}
+
+/// Removes user and password from a URL.
+fn without_password(url: &str) -> String {
+    match url.split_once("://") {
+        Some((scheme, rest)) => {
+            let host = rest.rsplit_once('@').map_or(rest, |(_, host)| host);
+            format!("{scheme}://{host}")
+        }
+        None => "(not a URL)".to_owned(),
+    }
+}

@@ -1,0 +1,125 @@
+//! Repeated creations on several servers with one Redis, and through a proxy that loses responses.
+
+use serde_json::json;
+use session_auth_server::config::{Config, Settings, Store};
+use session_auth_tests::{
+    api::Api,
+    proxy::{Fate, Proxy},
+    redis::TestRedis,
+    server::{PASSWORD, START, TestServer, cheap_hash},
+};
+use tower_session_auth::{
+    KeySet, SigningKey,
+    clock::{ManualClock, Timestamp},
+    store::RedisStoreConfig,
+};
+
+const KEY: &str = "0b7c2f0e-the-first";
+
+fn clock() -> ManualClock {
+    ManualClock::new(Timestamp(START))
+}
+
+async fn server(url: &str, keys: KeySet, clock: &ManualClock, settings: Settings) -> TestServer {
+    let settings = Settings {
+        master_password_hash: Some(cheap_hash()),
+        ..settings
+    };
+    let mut config = Config::resolve(settings).expect("a configuration");
+    config.store = Store::Redis(RedisStoreConfig::new(url));
+    config.keys = keys;
+    TestServer::run(config, None, clock.clone()).await
+}
+
+#[tokio::test]
+async fn creation_is_repeated_by_another_server_across_a_change_of_key_and_policy() {
+    let redis = TestRedis::shared();
+    let (url, clock) = (redis.fresh_database(), clock());
+    let (old, new) = (SigningKey::generate().unwrap(), SigningKey::generate().unwrap());
+    let first = server(&url, KeySet::single(old.clone()), &clock, Settings::default()).await;
+    let changed = Settings {
+        session_ttl: Some(1_000),
+        max_renewals: Some(3),
+        ..Settings::default()
+    };
+    let second = server(&url, KeySet::single(new).with_previous(old), &clock, changed).await;
+
+    let body = json!({ "agentId": first.api.agent().await });
+    let created = first.api.create_with(body.clone(), KEY).await.expect(201);
+    first.advance(59);
+    let again = second.api.create_with(body.clone(), KEY).await.expect(201);
+    assert_eq!(again.body, created.body);
+    second.api.access(&again.text("token")).await.expect(200);
+
+    let other = second.api.create(body).await.expect(201);
+    assert_eq!(
+        other.number("expiresAt"),
+        START + 59 + 1_000,
+        "the new policy applies to other sessions"
+    );
+}
+
+#[tokio::test]
+async fn creation_cannot_be_repeated_without_the_key_that_signed_its_token() {
+    let redis = TestRedis::shared();
+    let (url, clock) = (redis.fresh_database(), clock());
+    let (old, new) = (SigningKey::generate().unwrap(), SigningKey::generate().unwrap());
+    let first = server(&url, KeySet::single(old.clone()), &clock, Settings::default()).await;
+    let second = server(&url, KeySet::single(new), &clock, Settings::default()).await;
+    let body = json!({ "agentId": first.api.agent().await });
+    first.api.create_with(body.clone(), KEY).await.expect(201);
+    second
+        .api
+        .create_with(body, KEY)
+        .await
+        .rejected(500, "INTERNAL_ERROR");
+}
+
+#[tokio::test]
+async fn lost_responses_cost_one_place_and_the_repetition_delivers_the_token() {
+    for server in [TestServer::memory().await, TestServer::redis().await] {
+        let proxy = Proxy::start(server.address, None).await;
+        let through = Api::new(proxy.address, PASSWORD);
+        proxy.next(vec![Fate::AnswerLost; 3]);
+        for _ in 0..3 {
+            assert!(through.try_post_with("/v1/agents", "{}", KEY).await.is_none());
+        }
+        let agent = through
+            .try_post_with("/v1/agents", "{}", KEY)
+            .await
+            .unwrap()
+            .expect(201)
+            .text("id");
+        let agents = server.api.master(http::Method::GET, "/v1/agents", None).await;
+        assert_eq!(agents.expect(200).body.as_array().map(Vec::len), Some(1));
+
+        let body = json!({ "agentId": agent }).to_string();
+        proxy.next(vec![
+            Fate::AnswerLost,
+            Fate::RequestLost,
+            Fate::AnswerLost,
+            Fate::AnswerLost,
+            Fate::AnswerLost,
+        ]);
+        for _ in 0..5 {
+            assert!(through.try_post_with("/v1/sessions", &body, KEY).await.is_none());
+        }
+        let issued = through
+            .try_post_with("/v1/sessions", &body, KEY)
+            .await
+            .unwrap()
+            .expect(201)
+            .issued();
+        server.api.access(&issued.token).await.expect(200);
+        assert_eq!(
+            proxy.tokens(&issued.id, 0).len(),
+            1,
+            "every response had this token"
+        );
+        for _ in 0..4 {
+            server.api.session(&agent).await;
+        }
+        let sixth = server.api.create(json!({ "agentId": agent })).await;
+        sixth.rejected(403, "SESSION_LIMIT_EXCEEDED");
+    }
+}
