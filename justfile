@@ -27,6 +27,7 @@ features:
     cargo clippy -p tower-session-auth --locked --no-default-features --features redis -- -D warnings
     cargo clippy -p tower-session-auth --locked --no-default-features --features tls -- -D warnings
     cargo clippy -p tower-session-auth --locked --no-default-features --features client -- -D warnings
+    cargo clippy -p tower-session-auth --locked --no-default-features --features key-follower -- -D warnings
     cargo clippy -p tower-session-auth --locked --no-default-features --features master-auth -- -D warnings
     cargo clippy -p tower-session-auth --locked --no-default-features --features endpoints -- -D warnings
     cargo clippy -p tower-session-auth --locked --no-default-features --features axum -- -D warnings

@@ -1,40 +1,44 @@
-//! A service that verifies tokens with public keys alone. It needs no store, no secret and no Cargo feature of the crate.
+//! A service that verifies tokens with public keys alone. It needs no store and no secret.
 //!
-//! Run it with `cargo run -p session-auth-examples --example verify_only [PORT]`. The default port is 3000. Port 0 selects a free one.
+//! Run it with `cargo run -p session-auth-examples --example verify_only [PORT] [KEYS_URL]`. The default port is 3000. Port 0 selects
+//! a free one. `KEYS_URL` is the `/v1/keys` of a session server, such as `http://127.0.0.1:3100/v1/keys`. Without it, the example
+//! starts such a server itself, and prints a curl command with a token of it.
 //!
-//! It shows that a public key cannot sign a token, and prints a curl command with a token that was signed elsewhere. The response
-//! contains the token's claims. This check cannot detect that the session was revoked, or that the token was replaced. If that
-//! matters, use [`SessionAuthLayer`](tower_session_auth::SessionAuthLayer). Otherwise keep ttls short.
+//! The keys follow those of the server, so the signing key can be rotated without a change here. The response contains the token's
+//! claims. This check cannot detect that the session was revoked, or that the token was replaced. If that matters, use
+//! [`SessionAuthLayer`](tower_session_auth::SessionAuthLayer). Otherwise keep ttls short.
 
 use std::{env, error::Error};
 
-use axum::{
-    Router,
-    body::Body,
-    extract::State,
-    http::{Response, request::Parts},
-    routing::get,
-};
+use axum::{Extension, Router, routing::get};
+use hyper_util::{client::legacy::Client, rt::TokioExecutor};
 use tokio::net::TcpListener;
 use tower_session_auth::{
-    AuthError, SigningKey, TokenVerifier, VerifyingKey,
-    clock::{Clock, SystemClock},
-    response::problem_response,
-    token::Claims,
+    SigningKey, key_follower::KeyFollower, token::VerifiedToken, verify_only::VerifyOnlyLayer,
 };
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let port: u16 = env::args().nth(1).map_or(Ok(3000), |port| port.parse())?;
-    let (public_key, token) = elsewhere::issue()?;
+    let mut arguments = env::args().skip(1);
+    let port: u16 = arguments.next().map_or(Ok(3000), |port| port.parse())?;
+    let (url, token) = match arguments.next() {
+        Some(url) => (url, "…".to_owned()),
+        None => session_server::start().await?,
+    };
 
+    // For https, use a client with a TLS connector, such as hyper-rustls.
+    let http = Client::builder(TokioExecutor::new()).build_http();
+    let keys = KeyFollower::builder(http, url.parse()?).start().await?;
     // A verifying key cannot sign, and cannot be read as a signing key.
-    match SigningKey::from_paserk(&public_key) {
-        Ok(_) => return Err("a public key was read as a secret one".into()),
-        Err(error) => println!("This service cannot sign tokens: {error}."),
+    for key in keys.verifier().verifying_keys() {
+        match SigningKey::from_paserk(&key.to_paserk()) {
+            Ok(_) => return Err("a public key was read as a secret one".into()),
+            Err(error) => println!("This service cannot sign tokens: {error}."),
+        }
     }
-    let verifier = TokenVerifier::new([VerifyingKey::from_paserk(&public_key)?]);
-    let app = Router::new().route("/claims", get(claims)).with_state(verifier);
+    let app = Router::new()
+        .route("/claims", get(claims))
+        .route_layer(VerifyOnlyLayer::new(keys.verifier()));
 
     let listener = TcpListener::bind(("127.0.0.1", port)).await?;
     let address = listener.local_addr()?;
@@ -44,38 +48,42 @@ async fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-async fn claims(State(verifier): State<TokenVerifier>, request: Parts) -> Result<String, Response<Body>> {
-    let claims = verify(&verifier, &request)
-        .map_err(|error| problem_response(&error, "claims", &request.headers).map(Body::new))?;
-    Ok(format!(
+async fn claims(Extension(token): Extension<VerifiedToken>) -> String {
+    let claims = token.claims();
+    format!(
         "Agent {} in session {}, until {}.\n",
         claims.agent_id, claims.session_id, claims.expires_at
-    ))
+    )
 }
 
-/// Verifies the signature first, then the expiry.
-fn verify(verifier: &TokenVerifier, request: &Parts) -> Result<Claims, AuthError> {
-    let token = verifier.verify_request(request)?;
-    token.check_expiry(SystemClock.now())?;
-    Ok(token.claims().clone())
-}
-
-/// Another machine, for example the reference server. Only it has the secret key. Its public key and a token leave it.
-mod elsewhere {
+/// Another machine, for example the reference server. Only it has the secret key.
+mod session_server {
     use super::*;
-    use tower_session_auth::{SessionId, token::TokenSigner};
+    use tower_session_auth::{
+        KeySet, MasterAuthLayer, MemoryStore, SessionAuthority,
+        clock::{Clock, SystemClock},
+        session::CreateSession,
+        store::{Agent, AgentStore},
+    };
 
-    pub fn issue() -> Result<(String, String), Box<dyn Error>> {
-        let key = SigningKey::generate()?;
-        let public_key = key.verifying_key().to_paserk();
+    /// The hash of a password that nobody knows: nobody is an administrator of this server.
+    const NOBODY: &str = "$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$\
+                          WFXMnDdAUAWzKxjo4CUJEHe8hdlxZHJGIjAqAQFSRrE";
+
+    /// Returns the URL of its keys, and a token.
+    pub async fn start() -> Result<(String, String), Box<dyn Error>> {
+        let store = MemoryStore::new();
+        let authority =
+            SessionAuthority::builder(KeySet::single(SigningKey::generate()?), store.clone()).build()?;
         let agent_id = "6f1c7a52-2f39-4b0e-9c55-0b7f3e3d2a11".parse()?;
-        let token = TokenSigner::new(key).sign(&Claims::new(
-            SessionId::generate(agent_id, SystemClock.now_millis())?,
-            agent_id,
-            0,
-            SystemClock.now(),
-            SystemClock.now().plus(3_600),
-        ))?;
-        Ok((public_key, token.expose().to_owned()))
+        store.register(&Agent::new(agent_id, SystemClock.now())).await?;
+        let session = authority.manager().create(CreateSession::new(agent_id)).await?;
+
+        let endpoints = authority.endpoints(MasterAuthLayer::new(NOBODY)?);
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let url = format!("http://{}/v1/keys", listener.local_addr()?);
+        let app = Router::new().fallback_service(endpoints);
+        tokio::spawn(async { axum::serve(listener, app).await });
+        Ok((url, session.token.expose().to_owned()))
     }
 }

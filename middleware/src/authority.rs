@@ -2,13 +2,15 @@
 
 mod builder;
 mod error;
+mod key_change;
 #[cfg(test)]
 mod tests;
 
 pub use builder::SessionAuthorityBuilder;
 pub use error::InvalidAuthority;
+pub use key_change::KeyChange;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::{
     clock::Clock,
@@ -62,6 +64,8 @@ pub struct SessionAuthority<S: SessionStore, D = RegisteredAgents<S>> {
     renewal_layer: RenewalLayer<S>,
     verifier: TokenVerifier,
     events: SecurityEvents,
+    /// Held while the keys are replaced, so that two changes do not mix.
+    key_change: Arc<Mutex<()>>,
     #[cfg_attr(
         not(feature = "endpoints"),
         expect(dead_code, reason = "read by the endpoints")
@@ -115,12 +119,30 @@ impl<S: SessionStore, D: AgentDirectory + Clone> SessionAuthority<S, D> {
         self.verifier.clone()
     }
 
-    /// Replaces the keys of all parts, also of those that were handed out. All parts accept the new keys before any part signs with one.
+    /// Replaces the keys of all parts, also of those that were handed out. All parts accept the new keys before any part signs with
+    /// one. `GET /v1/keys` publishes them at once.
     ///
-    /// The set must still contain the previous keys, until every token that they signed has expired.
-    pub fn set_keys(&self, keys: &KeySet) {
+    /// Every change is made, also one that loses requests, since a stolen key must be replaced at once. The returned
+    /// [`KeyChange`] says so. A change loses no request if it is a step of a rotation, as `session-auth-server keys rotate` makes it.
+    ///
+    /// ```
+    /// use tower_session_auth::{KeySet, MemoryStore, SessionAuthority, SigningKey};
+    ///
+    /// let (old, new) = (SigningKey::generate()?, SigningKey::generate()?);
+    /// let authority = SessionAuthority::builder(KeySet::single(old.clone()), MemoryStore::new()).build()?;
+    /// // The new key is published first. It signs after all services have it.
+    /// let change = authority.set_keys(&KeySet::single(old.clone()).with_previous(new.clone()));
+    /// assert!(change.keeps_all_requests());
+    /// let change = authority.set_keys(&KeySet::single(new).with_previous(old));
+    /// assert!(change.keeps_all_requests());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn set_keys(&self, keys: &KeySet) -> KeyChange {
+        let _changing = self.key_change.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = self.verifier.verifying_keys();
         self.verifier.set_keys(keys.verifying_keys().iter().cloned());
-        self.manager.set_keys(keys);
+        let signing_before = self.manager.set_keys(keys);
+        KeyChange::new(&signing_before, &before, keys)
     }
 
     /// The counts of security events of all parts.
@@ -154,6 +176,7 @@ impl<S: SessionStore + crate::store::AgentStore> SessionAuthority<S> {
             session: self.layer().only_problem_documents(),
             strict_session: self.layer().strict().only_problem_documents(),
             renewal: self.renewal_layer().only_problem_documents(),
+            verifier: self.verifier(),
             sessions: self.manager(),
             store: self.store.clone(),
             clock: self.clock.clone(),

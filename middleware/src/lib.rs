@@ -56,9 +56,10 @@
 //! | `endpoints` | the HTTP API as a tower service |
 //! | `axum` | [`AuthenticatedSession`] as an extractor, errors as responses |
 //! | `client` | the agent's side |
+//! | `key-follower` | [`KeyFollower`](key_follower::KeyFollower): a verifier whose keys follow a session server |
 //! | `testing` | tools for tests of your own code |
 #![cfg_attr(
-    not(all(feature = "redis", feature = "client")),
+    not(all(feature = "redis", feature = "client", feature = "key-follower")),
     allow(rustdoc::broken_intra_doc_links)
 )]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
@@ -76,6 +77,8 @@ pub mod error;
 pub mod extract;
 mod file_text;
 pub mod id;
+#[cfg(feature = "key-follower")]
+pub mod key_follower;
 pub mod manager;
 #[cfg(feature = "master-auth")]
 pub mod master_auth;
@@ -90,6 +93,7 @@ mod test_support;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod token;
+pub mod verify_only;
 
 /// The guide to renewals: lost answers, replaced tokens, reuse detection.
 #[cfg_attr(doc, doc = include_str!("../../docs/renewal.md"))]

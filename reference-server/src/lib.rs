@@ -6,6 +6,7 @@
 
 pub mod cli;
 pub mod config;
+pub mod keys;
 mod listen;
 mod metrics;
 mod reload;

@@ -111,7 +111,12 @@ async fn apply_reloads<S: SessionStore + AgentStore>(
                 continue;
             }
         }
-        authority.set_keys(&config.keys);
+        let change = authority.set_keys(&config.keys);
+        if !change.keeps_all_requests() {
+            tracing::warn!(%change, "the new keys may lose requests");
+        } else if !change.is_empty() {
+            tracing::info!(%change, "the keys have changed");
+        }
         proxies.set(config.trusted_proxies.networks().to_vec());
     }
     std::future::pending().await

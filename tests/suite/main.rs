@@ -10,6 +10,7 @@ mod connections;
 mod cors;
 mod deployment;
 mod grpc;
+mod key_rotation;
 mod module_order;
 mod mounting;
 mod near_cache;

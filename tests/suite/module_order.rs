@@ -20,6 +20,8 @@ const CRATE: &[&str] = &[
     "store",
     "security",
     "session_auth",
+    "verify_only",
+    "key_follower",
     "master_auth",
     "manager",
     "api",
@@ -32,15 +34,7 @@ const CRATE: &[&str] = &[
 
 /// The modules of the reference server, in dependency order.
 const SERVER: &[&str] = &[
-    "config",
-    "reload",
-    "hash_password",
-    "admin_key",
-    "metrics",
-    "stack",
-    "listen",
-    "service",
-    "cli",
+    "config", "keys", "reload", "metrics", "stack", "listen", "service", "cli",
 ];
 
 #[test]

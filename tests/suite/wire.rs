@@ -289,3 +289,28 @@ async fn behind_a_trusted_proxy_lockout_applies_to_the_forwarded_address() {
         .rejected(429, "MASTER_PASSWORD_LOCKED");
     list("192.0.2.1", PASSWORD).await.expect(200);
 }
+
+#[tokio::test]
+async fn public_keys_are_published_without_credentials_and_may_be_cached() {
+    let server = TestServer::memory().await;
+    let reply = server.api.anonymous(Method::GET, "/v1/keys").await.expect(200);
+    assert_eq!(reply.header("cache-control"), "max-age=300");
+    assert_eq!(reply.header("content-type"), "application/json");
+    let keys = reply.body["keys"].as_array().expect("keys");
+    let members: BTreeSet<_> = keys[0]
+        .as_object()
+        .expect("a key")
+        .keys()
+        .map(String::as_str)
+        .collect();
+    assert_eq!(members, BTreeSet::from(["kid", "paserk", "status"]));
+    assert_eq!((keys.len(), &keys[0]["status"]), (1, &json!("signing")));
+    assert!(
+        keys[0]["paserk"]
+            .as_str()
+            .is_some_and(|key| key.starts_with("k4.public."))
+    );
+    assert!(!reply.body.to_string().contains("secret"), "{}", reply.body);
+    let rejected = server.api.anonymous(Method::POST, "/v1/keys").await;
+    rejected.rejected(405, "METHOD_NOT_ALLOWED");
+}

@@ -211,6 +211,7 @@ impl<S: SessionStore, D: AgentDirectory> SessionAuthorityBuilder<S, D> {
             renewal_layer,
             verifier,
             events: self.events,
+            key_change: Arc::default(),
             store: self.store,
             clock: self.clock,
             realm: self.realm,

@@ -102,7 +102,8 @@ async fn new_keys_apply_to_every_part_that_was_handed_out() {
     pass(&layer, request(&old)).await.unwrap();
     pass(&layer, request(&new)).await.unwrap();
 
-    authority.set_keys(&KeySet::single(next));
+    let change = authority.set_keys(&KeySet::single(next));
+    assert_eq!(change.removed, [key().verifying_key().id()]);
     let rejected = pass(&layer, request(&old)).await.unwrap_err();
     assert_eq!(kind(&rejected), ErrorKind::InvalidToken);
     pass(&layer, request(&new)).await.unwrap();

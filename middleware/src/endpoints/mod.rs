@@ -9,7 +9,7 @@
 //! | `POST /v1/sessions/{id}/rotate` | administrator with the right `rotate` |
 //! | `PUT /v1/sessions/{id}/renew` | the session's own token |
 //! | `GET` `DELETE /v1/session` | session token |
-//! | `GET /healthz`, `GET /readyz` | none |
+//! | `GET /v1/keys`, `GET /healthz`, `GET /readyz` | none |
 //!
 //! Mount it in axum with `fallback_service` or, under a prefix, with `nest_service`; in hyper through
 //! `hyper_util::service::TowerToHyperService`; in tonic through its axum router. It answers every request, and an unknown path
@@ -19,6 +19,7 @@ mod agents;
 mod date;
 mod health;
 mod input;
+mod keys;
 mod output;
 mod own_session;
 mod paging;
@@ -240,6 +241,7 @@ where
         Endpoint::RotateSession => sessions::rotate(state, extension(parts)?, id).await,
         Endpoint::GetOwnSession => own_session::get(extension(parts)?),
         Endpoint::RevokeOwnSession => own_session::revoke(state, extension(parts)?).await,
+        Endpoint::ListKeys => keys::list(state),
         Endpoint::Health => health::health(),
         Endpoint::Ready => health::ready(state).await,
     }

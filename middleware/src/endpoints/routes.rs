@@ -22,6 +22,7 @@ pub(super) enum Endpoint {
     RotateSession,
     GetOwnSession,
     RevokeOwnSession,
+    ListKeys,
     Health,
     Ready,
 }
@@ -121,6 +122,7 @@ pub(super) const ROUTES: &[(Method, &str, Access, Endpoint)] = &[
         Access::StrictSession,
         Endpoint::RevokeOwnSession,
     ),
+    (Method::GET, "/v1/keys", Access::Public, Endpoint::ListKeys),
     (Method::GET, "/healthz", Access::Public, Endpoint::Health),
     (Method::GET, "/readyz", Access::Public, Endpoint::Ready),
 ];
@@ -195,10 +197,10 @@ mod tests {
     }
 
     #[test]
-    fn only_health_checks_are_public() {
-        for (_, path, access, _) in ROUTES {
-            let health = matches!(*path, "/healthz" | "/readyz");
-            assert_eq!(*access == Access::Public, health, "{path}");
+    fn only_public_keys_and_health_checks_are_public() {
+        for (method, path, access, _) in ROUTES {
+            let public = matches!(*path, "/v1/keys" | "/healthz" | "/readyz") && method == Method::GET;
+            assert_eq!(*access == Access::Public, public, "{path}");
         }
     }
 

@@ -6,6 +6,7 @@ use crate::{
     master_auth::MasterAuthLayer,
     session_auth::{RenewalLayer, SessionAuthLayer},
     store::SessionStore,
+    token::TokenVerifier,
 };
 
 /// The state of the endpoints. A [`SessionAuthority`](crate::SessionAuthority) makes it, so that all parts have one
@@ -15,6 +16,7 @@ pub(crate) struct State<S: SessionStore> {
     pub(crate) session: SessionAuthLayer<S>,
     pub(crate) strict_session: SessionAuthLayer<S>,
     pub(crate) renewal: RenewalLayer<S>,
+    pub(crate) verifier: TokenVerifier,
     pub(crate) sessions: SessionManager<S>,
     pub(crate) store: S,
     pub(crate) clock: Arc<dyn Clock>,

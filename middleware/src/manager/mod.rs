@@ -140,9 +140,17 @@ impl<S: SessionStore, D: AgentDirectory> SessionManager<S, D> {
         self
     }
 
-    /// Signs with these keys from now on, in all clones of this manager.
-    pub(crate) fn set_keys(&self, keys: &KeySet) {
+    /// Signs with these keys from now on, in all clones of this manager. Returns the id of the key that signed before.
+    pub(crate) fn set_keys(&self, keys: &KeySet) -> String {
+        let before = self.signer.signing_key_id();
         self.signer.set_keys(keys);
+        before
+    }
+
+    /// The id of the key that signs new tokens.
+    #[cfg(feature = "endpoints")]
+    pub(crate) fn signing_key_id(&self) -> String {
+        self.signer.signing_key_id()
     }
 
     /// Makes a creation repeatable within the retry window. `None` if the policy turns repetitions off.

@@ -90,7 +90,7 @@ impl<St: SessionStore> SessionAuthConfig<St> {
 }
 
 /// Marks every value that can hold a token as sensitive, so that a log line of an inner service does not show it.
-pub(super) fn redact_token(headers: &mut HeaderMap, verifier: &TokenVerifier) {
+pub(crate) fn redact_token(headers: &mut HeaderMap, verifier: &TokenVerifier) {
     redact(headers, &header::AUTHORIZATION);
     if *verifier.header_name() != header::AUTHORIZATION {
         redact(headers, verifier.header_name());

@@ -2,8 +2,24 @@
 
 use http::{HeaderMap, HeaderValue, header, request::Parts};
 
-use super::{MAX_HEADER_LEN, TokenVerifier, VerifiedToken};
+use super::{MAX_HEADER_LEN, TokenVerifier, VerifiedToken, key_source::Refreshing};
 use crate::error::{AuthError, Diagnosis, ErrorKind, RejectionReason};
+
+/// A request without a valid token.
+pub(crate) struct RejectedToken {
+    pub(crate) error: AuthError,
+    /// The refresh of the keys, if the token's key is unknown and the verifier follows a source.
+    pub(crate) refreshing: Option<Refreshing>,
+}
+
+impl From<AuthError> for RejectedToken {
+    fn from(error: AuthError) -> Self {
+        Self {
+            error,
+            refreshing: None,
+        }
+    }
+}
 
 impl TokenVerifier {
     /// Verifies the token of a request: rules 1 and 2 of [`session_auth`](crate::session_auth), without a store.
@@ -13,6 +29,12 @@ impl TokenVerifier {
     /// # Errors
     /// `InvalidToken`. Its detail describes the mistake, for example a tab after `Bearer`.
     pub fn verify_request(&self, request: &Parts) -> Result<VerifiedToken, AuthError> {
+        self.check_request(request).map_err(|rejected| rejected.error)
+    }
+
+    /// Like [`verify_request`](Self::verify_request). If the key is unknown, also returns the refresh of the keys that this
+    /// request has started.
+    pub(crate) fn check_request(&self, request: &Parts) -> Result<VerifiedToken, RejectedToken> {
         self.reject_token_in_query(request)?;
         let value = self.header_value(&request.headers)?;
         // A cached token is found by its bytes. Only other values are examined further.
@@ -23,7 +45,12 @@ impl TokenVerifier {
                 Err(diagnosis) => Some(diagnosis),
             },
         };
-        Err(self.explain(value, diagnosis))
+        Err(RejectedToken {
+            refreshing: diagnosis
+                .as_ref()
+                .and_then(|diagnosis| self.refresh_after(diagnosis)),
+            error: self.explain(value, diagnosis),
+        })
     }
 
     /// Adds the id of the key that the token of a request names, for the log. It is called for rejected requests only.

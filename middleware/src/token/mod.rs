@@ -12,7 +12,9 @@ mod claims;
 mod credentials;
 mod hash;
 mod key_file;
+mod key_source;
 mod keys;
+mod published_keys;
 mod signer;
 #[cfg(test)]
 mod tests;
@@ -20,10 +22,17 @@ mod verified;
 mod verifier;
 
 pub use claims::Claims;
+pub(crate) use credentials::RejectedToken;
 pub use hash::TokenHash;
 pub(crate) use hash::secret_hash;
 pub use key_file::{KeyFileError, KeyFileFault, KeySet, VerifyingKeys};
+#[cfg(feature = "key-follower")]
+pub(crate) use key_source::KeySource;
+pub(crate) use key_source::{KeyRefresh, Refreshing};
 pub use keys::{KeyError, SigningKey, VerifyingKey};
+pub use published_keys::{
+    InvalidPublishedKeys, KeyStatus, PUBLISHED_KEYS_MAX_AGE, PublishedKey, PublishedKeys,
+};
 pub use signer::{SignError, TokenSigner};
 pub use verified::VerifiedToken;
 pub use verifier::TokenVerifier;

@@ -87,6 +87,12 @@ impl TokenSigner {
         }));
     }
 
+    /// The id of the key that signs new tokens.
+    #[must_use]
+    pub fn signing_key_id(&self) -> String {
+        self.keys.load().signing.verifying_key().id().to_owned()
+    }
+
     /// Adds each new token to the [signature cache](TokenVerifier::signature_cache_capacity) of a verifier in the same process.
     /// The verifier then does not check the signatures of this process. A token is added only if the verifier's keys and rules
     /// accept it.

@@ -12,9 +12,14 @@ use pasetors::{
 };
 use serde::Deserialize;
 
+#[cfg(feature = "key-follower")]
+use super::KeySource;
 use super::{
     Claims, DEFAULT_ISSUER, DEFAULT_PREFIX, MAX_HEADER_LEN, SessionToken, TokenHash, TokenSigner,
-    VerifiedToken, VerifyingKey, claims::Payload, verified::VerifiedTokenCache,
+    VerifiedToken, VerifyingKey,
+    claims::Payload,
+    key_source::{Refreshing, SourceHandle},
+    verified::VerifiedTokenCache,
 };
 use crate::error::{Diagnosis, ErrorKind, RejectionReason};
 
@@ -37,6 +42,8 @@ pub struct TokenVerifier {
     /// Replaced as a whole, so that tokens that were verified under earlier keys or rules are removed with them.
     rules: Arc<ArcSwap<Rules>>,
     pub(super) header: HeaderName,
+    /// The source that sets the keys, if the verifier follows one.
+    source: Option<SourceHandle>,
 }
 
 #[derive(Debug)]
@@ -45,7 +52,8 @@ struct Rules {
     prefix: String,
     issuer: String,
     audience: Option<String>,
-    cache: VerifiedTokenCache,
+    /// Shared with the next rules, if they accept every token that these rules accept.
+    cache: Arc<VerifiedTokenCache>,
 }
 
 #[derive(Deserialize)]
@@ -65,12 +73,27 @@ impl TokenVerifier {
             prefix: DEFAULT_PREFIX.to_owned(),
             issuer: DEFAULT_ISSUER.to_owned(),
             audience: None,
-            cache: VerifiedTokenCache::new(SIGNATURE_CACHE_CAPACITY),
+            cache: Arc::new(VerifiedTokenCache::new(SIGNATURE_CACHE_CAPACITY)),
         };
         Self {
             rules: Arc::new(ArcSwap::from_pointee(rules)),
             header: http::header::AUTHORIZATION,
+            source: None,
         }
+    }
+
+    /// Sets the source that sets the keys. The verifier keeps it running.
+    #[cfg(feature = "key-follower")]
+    pub(crate) fn with_source(mut self, source: Arc<dyn KeySource>) -> Self {
+        self.source = Some(SourceHandle(source));
+        self
+    }
+
+    /// Asks the source for the key of a token, if the token was rejected because its key is unknown.
+    pub(super) fn refresh_after(&self, rejection: &Diagnosis) -> Option<Refreshing> {
+        let source = self.source.as_ref()?;
+        let is_unknown = rejection.reason == RejectionReason::UnknownKey && rejection.key_id.is_some();
+        is_unknown.then(|| source.0.refresh())
     }
 
     fn with_rules(self, change: impl FnOnce(&mut Rules)) -> Self {
@@ -79,6 +102,7 @@ impl TokenVerifier {
         Self {
             rules: Arc::new(ArcSwap::from_pointee(rules)),
             header: self.header,
+            source: None,
         }
     }
 
@@ -105,7 +129,7 @@ impl TokenVerifier {
     /// evicts the least recently used token of a sample.
     #[must_use]
     pub fn signature_cache_capacity(self, capacity: usize) -> Self {
-        self.with_rules(|rules| rules.cache = VerifiedTokenCache::new(capacity))
+        self.with_rules(|rules| rules.cache = Arc::new(VerifiedTokenCache::new(capacity)))
     }
 
     /// Sets the request header that carries the token: `Authorization` by default.
@@ -124,14 +148,19 @@ impl TokenVerifier {
         &self.header
     }
 
-    /// Accepts these keys from now on, and no others, in all clones of this verifier. Tokens that earlier keys verified must be
-    /// verified again.
+    /// Accepts these keys from now on, and no others, in all clones of this verifier. If a key is removed, all cached tokens are
+    /// removed with it, and must be verified again.
     pub fn set_keys(&self, keys: impl IntoIterator<Item = VerifyingKey>) {
         let keys = by_id(keys);
-        self.rules.rcu(|rules| Rules {
-            keys: keys.clone(),
-            ..rules.with_empty_cache()
-        });
+        self.rules.rcu(|rules| rules.with_keys(keys.clone()));
+    }
+
+    /// The keys whose tokens are accepted, ordered by id.
+    #[must_use]
+    pub fn verifying_keys(&self) -> Vec<VerifyingKey> {
+        let mut keys: Vec<_> = self.rules.load().keys.values().cloned().collect();
+        keys.sort_by(|one, other| one.id().cmp(other.id()));
+        keys
     }
 
     /// Verifies a bearer string.
@@ -139,8 +168,11 @@ impl TokenVerifier {
     /// # Errors
     /// `InvalidToken`, for every failure.
     pub fn verify(&self, bearer: &str) -> Result<VerifiedToken, ErrorKind> {
-        self.verify_bytes(bearer.as_bytes())
-            .map_err(|_| ErrorKind::InvalidToken)
+        self.verify_bytes(bearer.as_bytes()).map_err(|diagnosis| {
+            // The refresh runs without this future.
+            drop(self.refresh_after(&diagnosis));
+            ErrorKind::InvalidToken
+        })
     }
 
     pub(super) fn verify_bytes(&self, bearer: &[u8]) -> Result<VerifiedToken, Box<Diagnosis>> {
@@ -159,7 +191,7 @@ impl TokenVerifier {
             return Err(fault(RejectionReason::MalformedToken));
         };
         let token = rules.verify(paseto, hash)?;
-        // Inserts into the cache of the rules that verified it. Rules that replaced them meanwhile have their own cache.
+        // Inserts into the cache of the rules that verified it. Rules that no longer accept the key have another cache.
         rules.cache.insert(&token);
         Ok(token)
     }
@@ -211,13 +243,24 @@ fn by_id(keys: impl IntoIterator<Item = VerifyingKey>) -> HashMap<String, Verify
 }
 
 impl Rules {
+    /// The same rules with other keys. An id identifies a key, so the cached tokens stay valid while all of its keys do.
+    fn with_keys(&self, keys: HashMap<String, VerifyingKey>) -> Self {
+        let keeps_all = self.keys.keys().all(|id| keys.contains_key(id));
+        let mut rules = self.with_empty_cache();
+        if keeps_all {
+            rules.cache = self.cache.clone();
+        }
+        rules.keys = keys;
+        rules
+    }
+
     fn with_empty_cache(&self) -> Self {
         Self {
             keys: self.keys.clone(),
             prefix: self.prefix.clone(),
             issuer: self.issuer.clone(),
             audience: self.audience.clone(),
-            cache: self.cache.emptied(),
+            cache: Arc::new(self.cache.emptied()),
         }
     }
 

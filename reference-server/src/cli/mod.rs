@@ -6,6 +6,7 @@ mod first_run;
 mod hash_password;
 mod inspect;
 mod keygen;
+mod keys;
 mod serve;
 mod signals;
 
@@ -18,7 +19,10 @@ use std::{
 use clap::{Parser, Subcommand};
 use tower_session_auth::SessionId;
 
-use crate::config::{self, ConfigErrors, Flags, Sources};
+use crate::{
+    config::{self, ConfigErrors, Flags, Sources},
+    keys::KeysCommand,
+};
 
 /// Sessions for agents and services: revocable, self-renewing, over HTTP.
 ///
@@ -47,6 +51,11 @@ enum Command {
         /// The session's id.
         id: SessionId,
     },
+    /// Replace the signing key without losing a request. Needs key_file, and uses max_ttl and renewal_retry_window.
+    Keys {
+        #[command(subcommand)]
+        command: KeysCommand,
+    },
     /// Check the configuration and print all mistakes in it.
     CheckConfig(check_config::Options),
     /// Print a configuration file with every setting, its meaning and its default.
@@ -73,6 +82,7 @@ pub fn main() -> ExitCode {
         Command::HashPassword => hash_password::run(),
         Command::AdminKey(arguments) => admin_key::run(arguments),
         Command::Inspect { id } => inspect::run(&sources, id),
+        Command::Keys { command } => keys::run(&sources, command),
         Command::CheckConfig(options) => check_config::run(&sources, &options),
         Command::ExampleConfig => print(config::example().trim_end()),
     };

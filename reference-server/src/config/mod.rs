@@ -20,6 +20,7 @@ mod variables;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use checks::KeySettings;
 pub use errors::ConfigErrors;
 pub use example::example;
 pub use flags::Flags;

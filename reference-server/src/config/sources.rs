@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, ffi::OsString, path::PathBuf};
 
 use super::{
-    Config, ConfigErrors, Settings, Store,
+    Config, ConfigErrors, KeySettings, Settings, Store,
     errors::Errors,
     file,
     flags::Flags,
@@ -69,6 +69,11 @@ impl Sources {
     /// Reads all settings, and checks those about the store.
     pub(crate) fn load_store(&self) -> Result<Loaded<Store>, ConfigErrors> {
         self.load_as(Store::check)
+    }
+
+    /// Reads all settings, and checks those about a rotation of the keys.
+    pub(crate) fn load_key_settings(&self) -> Result<Loaded<KeySettings>, ConfigErrors> {
+        self.load_as(KeySettings::check)
     }
 
     fn load_as<C>(

@@ -240,3 +240,15 @@ async fn bounded(verifier: TokenVerifier) -> Result<(), BoxError> {
     drop((layer, statistics));
     Ok(())
 }
+
+async fn followed_keys() -> Result<(), BoxError> {
+    let http = session_auth_tests::api::http_client();
+    use tower_session_auth::{key_follower::KeyFollower, verify_only::VerifyOnlyLayer};
+
+    let keys = KeyFollower::builder(http, "https://sessions.example/v1/keys".parse()?)
+        .start()
+        .await?;
+    let layer = VerifyOnlyLayer::new(keys.verifier());
+    drop(layer);
+    Ok(())
+}

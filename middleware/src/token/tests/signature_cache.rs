@@ -37,6 +37,21 @@ fn replaced_keys_invalidate_the_tokens_that_they_verified() {
 }
 
 #[test]
+fn added_keys_keep_the_cached_tokens_and_a_removed_key_drops_its_own() {
+    let (verifier, token) = (verifier(), sign(&claims()));
+    let other = SigningKey::generate().unwrap();
+    verifier.verify(token.expose()).unwrap();
+    let both = [&key(), &other].map(|key| key.verifying_key().clone());
+    verifier.set_keys(both.clone());
+    assert!(has_cached(&verifier, &token), "a key was added");
+    verifier.set_keys(both);
+    assert!(has_cached(&verifier, &token), "nothing has changed");
+    verifier.set_keys([other.verifying_key().clone()]);
+    assert_eq!(verifier.verify(token.expose()), Err(ErrorKind::InvalidToken));
+    assert!(!has_cached(&verifier, &token));
+}
+
+#[test]
 fn verifier_with_other_rules_has_a_cache_of_its_own() {
     let (verifier, token) = (verifier(), sign(&claims()));
     verifier.verify(token.expose()).unwrap();

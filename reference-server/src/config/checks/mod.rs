@@ -6,9 +6,12 @@ mod policy;
 mod store;
 mod tokens;
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    path::PathBuf,
+};
 
-use tower_session_auth::master_auth::TrustedProxies;
+use tower_session_auth::{master_auth::TrustedProxies, session::SessionPolicy};
 use tracing_subscriber::EnvFilter;
 
 use super::{Config, ConfigErrors, Settings, Store, errors::Errors, generate::generate, origin::Origins};
@@ -19,6 +22,26 @@ impl Store {
         let mut checks = Checks::new(settings, errors);
         let store = store::store(settings, &mut checks);
         checks.errors.check().map(|()| store)
+    }
+}
+
+/// The settings of a rotation of the keys.
+pub(crate) struct KeySettings {
+    pub(crate) key_file: Option<PathBuf>,
+    /// The limits of the sessions whose tokens the keys sign.
+    pub(crate) policy: SessionPolicy,
+}
+
+impl KeySettings {
+    /// Checks the settings about sessions alone. `errors` has the mistakes so far.
+    pub(super) fn check(settings: &Settings, errors: Errors) -> Result<Self, ConfigErrors> {
+        let mut checks = Checks::new(settings, errors);
+        let policy = policy::policy(settings, &mut checks);
+        checks.errors.check()?;
+        Ok(Self {
+            key_file: settings.key_file.clone(),
+            policy,
+        })
     }
 }
 

@@ -1,0 +1,94 @@
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
+
+use tower_session_auth::{
+    clock::Timestamp,
+    token::{KeyError, KeyFileError},
+};
+
+use super::document::date;
+
+/// The reason why the key file was not changed. It contains no key.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RotateError {
+    /// The step would lose requests.
+    #[error("too early: {reason}. Call again in {}, from {} on. --force takes the step now", duration(.from.since(*.now)), date(*.from))]
+    TooEarly {
+        /// The reason, with the id of the key.
+        reason: String,
+        /// The current time.
+        now: Timestamp,
+        /// When the step is safe.
+        from: Timestamp,
+    },
+    /// The file is not a key file.
+    #[error(transparent)]
+    KeyFile(KeyFileError),
+    /// The path is a symbolic link.
+    #[error(
+        "{}: this is a symbolic link, as Kubernetes mounts a secret. It cannot be replaced here. \
+         Rotate the keys in the file that the secret is made from, and update the secret", .0.display()
+    )]
+    Symlink(PathBuf),
+    /// Another process changes the file.
+    #[error("{}: another process changes this file at the moment", .0.display())]
+    Locked(PathBuf),
+    /// A file operation has failed.
+    #[error("cannot {action} {}: {error}", .path.display())]
+    Io {
+        /// What failed.
+        action: &'static str,
+        /// The file or the folder.
+        path: PathBuf,
+        /// The error of the operating system.
+        #[source]
+        error: io::Error,
+    },
+    /// No key was generated.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+}
+
+impl RotateError {
+    pub(super) fn io(action: &'static str, path: &Path, error: io::Error) -> Self {
+        Self::Io {
+            action,
+            path: path.to_owned(),
+            error,
+        }
+    }
+}
+
+/// A time for people, rounded up.
+fn duration(seconds: u64) -> String {
+    let (minutes, hours) = (seconds.div_ceil(60), seconds.div_ceil(3600));
+    match seconds {
+        0..=119 => format!("{seconds} s"),
+        120..=7199 => format!("{minutes} min"),
+        7200..=172_799 => format!("{} h {} min", minutes / 60, minutes % 60),
+        _ => format!("{} d {} h", hours / 24, hours % 24),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn remaining_time_is_shown_in_suitable_units() {
+        for (seconds, text) in [
+            (1, "1 s"),
+            (119, "119 s"),
+            (120, "2 min"),
+            (121, "3 min"),
+            (7_199, "120 min"),
+            (7_201, "2 h 1 min"),
+            (604_801, "7 d 1 h"),
+        ] {
+            assert_eq!(duration(seconds), text);
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! The commands `keys rotate` and `keys list`: the signing key is replaced in three calls that lose no request.
+//!
+//! | call | the file after it | waits until |
+//! |---|---|---|
+//! | first | a new secret stands behind the signing one | |
+//! | second | the new secret signs, the old one stands behind it | every server and every follower has the new key |
+//! | third | the old secret is removed | no token of the old key is valid |
+//!
+//! Each call writes a date into a comment before the key. The next call reads it. See `docs/keys.md`.
+
+mod document;
+mod error;
+mod replace_file;
+mod rotation;
+#[cfg(test)]
+mod tests;
+
+pub use error::RotateError;
+pub use rotation::{Rotated, RotationTimes};
+
+use std::{fs, path::Path};
+
+use clap::Subcommand;
+use tower_session_auth::{clock::Timestamp, token::KeyFileError};
+
+use self::{document::KeyDocument, replace_file::LockedFile, rotation::Step};
+
+/// What to do with the key file.
+#[derive(Debug, Clone, Copy, Subcommand)]
+pub enum KeysCommand {
+    /// Take the next step of a rotation: add a key, then sign with it, then remove the old key.
+    Rotate {
+        /// Do not wait for the time in which the step is safe. Requests may be rejected.
+        #[arg(long)]
+        force: bool,
+    },
+    /// Print the id, the status and the dates of each key.
+    List,
+}
+
+/// Takes the next step of a rotation, and replaces the file.
+///
+/// # Errors
+/// If the step is too early and not forced, or the file cannot be read or replaced. The file is unchanged then.
+pub fn rotate(
+    path: &Path,
+    now: Timestamp,
+    times: RotationTimes,
+    force: bool,
+) -> Result<Rotated, RotateError> {
+    let mut file = LockedFile::open(path)?;
+    let mut document = KeyDocument::parse(&file.read()?)?;
+    let step = Step::next(&document, now, times, force)?;
+    let rotated = step.take(&mut document, now, times)?;
+    file.replace(&document.to_text())?;
+    Ok(rotated)
+}
+
+/// Describes the keys of a file, one per line. It contains no secret.
+///
+/// # Errors
+/// If the file cannot be read or parsed.
+pub fn list(path: &Path, now: Timestamp, times: RotationTimes) -> Result<String, RotateError> {
+    let text = fs::read_to_string(path).map_err(|error| RotateError::io("read", path, error))?;
+    let document = KeyDocument::parse(&text)?;
+    Ok(rotation::describe(&document, now, times))
+}
+
+impl From<KeyFileError> for RotateError {
+    fn from(error: KeyFileError) -> Self {
+        Self::KeyFile(error)
+    }
+}

@@ -1,0 +1,109 @@
+//! The commands `keys rotate` and `keys list`, as processes.
+
+#![allow(clippy::expect_used)]
+
+use std::{
+    fs,
+    path::PathBuf,
+    process::{Command, Output},
+};
+
+use tower_session_auth::{KeySet, SigningKey};
+
+struct Folder(PathBuf);
+
+impl Folder {
+    fn with_keys(name: &str, text: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("session-auth-{name}-{}", std::process::id()));
+        fs::create_dir_all(&path).expect("a folder");
+        fs::write(path.join("keys.txt"), text).expect("a file");
+        Self(path)
+    }
+
+    fn run(&self, arguments: &[&str]) -> Output {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_session-auth-server"));
+        command.args(arguments).env_clear();
+        command.env("SESSION_AUTH_KEY_FILE", self.0.join("keys.txt"));
+        command.output().expect("an output")
+    }
+
+    fn keys(&self) -> KeySet {
+        KeySet::from_file(self.0.join("keys.txt")).expect("keys")
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+#[test]
+fn rotation_takes_three_calls_and_prints_no_secret() {
+    let old = SigningKey::generate().expect("a key");
+    let folder = Folder::with_keys("rotate", &old.to_paserk());
+    let mut output = String::new();
+    let added = folder.run(&["keys", "rotate"]);
+    assert_eq!(added.status.code(), Some(0), "{}", text(&added.stderr));
+    output += &text(&added.stdout);
+    assert!(output.starts_with("added k4.pid."), "{output}");
+
+    let early = folder.run(&["keys", "rotate"]);
+    assert_eq!(early.status.code(), Some(1));
+    assert!(
+        text(&early.stderr).contains("Call again in 10 min"),
+        "{}",
+        text(&early.stderr)
+    );
+
+    // As if the key had been added long ago.
+    let path = folder.0.join("keys.txt");
+    let file = fs::read_to_string(&path).expect("a file");
+    let (before, after) = file.split_once("# added 20").expect("a date");
+    let after = after.split_once('-').expect("a year").1;
+    fs::write(&path, format!("{before}# added 2001-{after}")).expect("a file");
+    let signing = folder.run(&["keys", "rotate"]);
+    assert_eq!(signing.status.code(), Some(0), "{}", text(&signing.stderr));
+    output += &text(&signing.stdout);
+    assert_ne!(folder.keys().signing_key().to_paserk(), old.to_paserk());
+
+    let early = folder.run(&["keys", "rotate"]);
+    assert_eq!(early.status.code(), Some(1));
+    assert!(
+        text(&early.stderr).contains("Call again in 7 d"),
+        "{}",
+        text(&early.stderr)
+    );
+    output += &text(&folder.run(&["keys", "list"]).stdout);
+    assert!(output.contains("signed until"), "{output}");
+    let removed = folder.run(&["keys", "rotate", "--force"]);
+    assert_eq!(removed.status.code(), Some(0), "{}", text(&removed.stderr));
+    output += &text(&removed.stdout);
+    assert_eq!(folder.keys().verifying_keys().iter().count(), 1);
+    assert!(!output.contains("secret"), "{output}");
+}
+
+#[test]
+fn missing_or_invalid_key_file_is_a_mistake_in_the_configuration() {
+    let folder = Folder::with_keys("rotate-invalid", "hunter2\n");
+    let output = folder.run(&["keys", "rotate"]);
+    assert_eq!(output.status.code(), Some(2));
+    let message = text(&output.stderr);
+    assert!(
+        message.starts_with("key_file: ") && message.contains("line 1"),
+        "{message}"
+    );
+    assert!(!message.contains("hunter2"), "{message}");
+    let mut without = Command::new(env!("CARGO_BIN_EXE_session-auth-server"));
+    let output = without
+        .args(["keys", "list"])
+        .env_clear()
+        .output()
+        .expect("an output");
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("key_file is missing"));
+}
