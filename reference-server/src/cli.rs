@@ -16,7 +16,7 @@ use tower_session_auth::{
 
 use crate::{
     config::{Config, Settings, Store},
-    first_run, inspect, service,
+    first_run, inspect, logging, service,
 };
 
 /// Sessions for agents and services: revocable, self-renewing, over HTTP.
@@ -104,11 +104,7 @@ fn load(settings: Settings) -> Result<Config, Failure> {
 
 fn serve(settings: Settings) -> Result<(), Failure> {
     let config = load(settings)?;
-    tracing_subscriber::fmt()
-        .with_writer(io::stderr)
-        .with_ansi(io::stderr().is_terminal())
-        .with_env_filter(&config.log)
-        .init();
+    logging::init(&config);
     let runtime = tokio::runtime::Runtime::new().map_err(|error| Failure::Other(error.to_string()))?;
     runtime.block_on(async {
         let cannot_listen = |error| Failure::Other(format!("cannot listen on {}: {error}", config.listen));

@@ -4,12 +4,15 @@
 //! (`/metrics`, or the endpoints of `tower-session-auth`).
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
+mod access_log;
 pub mod cli;
 pub mod config;
 pub mod first_run;
 mod inspect;
 mod listen;
+mod logging;
 mod metrics;
+mod metrics_endpoint;
 mod service;
 mod stack;
 

@@ -3,24 +3,26 @@
 use std::{convert::Infallible, future::Future, sync::Arc};
 
 use bytes::Bytes;
-use http::{HeaderValue, Method, Request, Response, header};
+use http::{Request, Response};
 use http_body::Body;
 use http_body_util::Full;
 use tokio::net::TcpListener;
 use tower::{BoxError, Layer, Service, ServiceExt, service_fn};
 use tower_session_auth::{
-    AuthError, ErrorKind, MasterAuthLayer, MemoryStore, RedisStore, SessionAuthority,
+    MasterAuthLayer, MemoryStore, RedisStore, SessionAuthority,
     authority::SessionAuthorityBuilder,
     clock::Clock,
-    response::{ResponseBody, problem_response},
+    response::ResponseBody,
     session_auth::Freshness,
-    store::{AgentStore, CachedStore as _, RegisteredAgents, SessionStore},
+    store::{AgentStore, RegisteredAgents, SessionStore},
 };
 
 use crate::{
+    access_log::AccessLog,
     config::{Config, ConfigErrors, Store},
     listen::listen,
-    metrics::{CacheStats, Metrics, OPENMETRICS},
+    metrics::{ConnectionMetrics, Metrics, ReloadMetrics},
+    metrics_endpoint::{self, MetricsListener},
     stack::{self, REALM},
 };
 
@@ -34,20 +36,21 @@ pub async fn run(
     listener: TcpListener,
     stop: impl Future<Output = ()>,
 ) -> Result<(), ConfigErrors> {
+    let metrics = Metrics::new().map_err(broken)?;
     match &config.store {
         Store::Memory => {
             let builder = SessionAuthority::builder(config.keys.clone(), MemoryStore::new());
-            serve(&config, builder, None, clock, listener, stop).await
+            serve(&config, builder, &metrics, clock, listener, stop).await
         }
         Store::Redis(redis) => {
-            let store = RedisStore::open(redis).map_err(broken)?;
-            let stats = store.clone();
+            let mut redis = redis.clone();
+            redis.clock = clock.clone();
+            let store = metrics.scope(|| RedisStore::open(&redis)).map_err(broken)?;
             let mut builder = SessionAuthority::builder(config.keys.clone(), store);
             if config.freshness == Freshness::Bounded {
                 builder = builder.bounded();
             }
-            let stats: CacheStats = Box::new(move || stats.cache_stats());
-            serve(&config, builder, Some(stats), clock, listener, stop).await
+            serve(&config, builder, &metrics, clock, listener, stop).await
         }
     }
 }
@@ -55,7 +58,7 @@ pub async fn run(
 async fn serve<S: SessionStore + AgentStore>(
     config: &Config,
     builder: SessionAuthorityBuilder<S, RegisteredAgents<S>>,
-    cache_stats: Option<CacheStats>,
+    metrics: &Metrics,
     clock: Arc<dyn Clock>,
     listener: TcpListener,
     stop: impl Future<Output = ()>,
@@ -70,16 +73,38 @@ async fn serve<S: SessionStore + AgentStore>(
     if let Some(audience) = &config.audience {
         builder = builder.audience(audience);
     }
-    let authority = builder.build().map_err(broken)?;
-    let admin = MasterAuthLayer::new(&config.master_password_hash).map_err(broken)?;
+    let _upkeep = metrics.upkeep();
+    let _metrics_listener =
+        match config.metrics_listen {
+            None => None,
+            Some(address) => {
+                let started = MetricsListener::start(address, metrics.clone()).await;
+                Some(started.map_err(|error| {
+                    broken(format!("metrics_listen: cannot listen on {address}: {error}"))
+                })?)
+            }
+        };
+    // Layers take their counters from the recorder of the scope in which they are created.
+    let authority = metrics.scope(|| builder.build()).map_err(broken)?;
+    let admin = metrics
+        .scope(|| MasterAuthLayer::new(&config.master_password_hash))
+        .map_err(broken)?;
     let admin = authority.admin_layer(admin);
-    let metrics = Metrics::new(cache_stats, authority.events());
     let service = with_metrics(
         authority.endpoints(admin.clone()),
         admin.only_problem_documents(),
-        metrics,
+        metrics.clone(),
     );
-    let service = stack::around(service, config.limits.request, config.token_header.clone());
+    let access_log = metrics.scope(AccessLog::new);
+    let service = stack::around(
+        service,
+        config.limits.request,
+        config.token_header.clone(),
+        access_log,
+    );
+    // Their values are set by the listener and by reloads.
+    let _connections = metrics.scope(ConnectionMetrics::new);
+    let _reloads = metrics.scope(ReloadMetrics::new);
     listen(listener, service, &config.trusted_proxies, config.limits, stop).await;
     Ok(())
 }
@@ -100,42 +125,18 @@ where
     E: Service<Request<B>, Response = Reply, Error = Infallible, Future: Send> + Clone + Send + 'static,
     B: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
 {
-    let metrics = Arc::new(metrics);
     let metrics = admin.layer(service_fn(move |request: Request<B>| {
-        let response = metrics_response(&metrics, &request);
+        let response = metrics_endpoint::respond(&metrics, &request);
         async { Ok::<_, Infallible>(response) }
     }));
     service_fn(move |request: Request<B>| {
         let (endpoints, metrics) = (endpoints.clone(), metrics.clone());
         async move {
-            if request.uri().path() == "/metrics" {
+            if request.uri().path() == metrics_endpoint::PATH {
                 metrics.oneshot(request).await
             } else {
                 endpoints.oneshot(request).await
             }
         }
     })
-}
-
-fn metrics_response<B>(metrics: &Metrics, request: &Request<B>) -> Response<Full<Bytes>> {
-    if !matches!(*request.method(), Method::GET | Method::HEAD) {
-        let error = AuthError::new(ErrorKind::MethodNotAllowed);
-        let mut response = problem_response(&error, REALM, request.headers());
-        let allowed = HeaderValue::from_static("GET, HEAD");
-        response.headers_mut().insert(header::ALLOW, allowed);
-        return response;
-    }
-    match metrics.text() {
-        Ok(text) => {
-            let mut response = Response::new(Full::from(text));
-            let headers = response.headers_mut();
-            headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(OPENMETRICS));
-            headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-            response
-        }
-        Err(error) => {
-            tracing::error!(%error, "cannot write the metrics");
-            problem_response(&ErrorKind::InternalError.into(), REALM, request.headers())
-        }
-    }
 }

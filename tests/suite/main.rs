@@ -4,14 +4,17 @@
 mod bad_input;
 mod client;
 mod client_opening;
+mod clock_skew;
 mod concurrency;
 mod connections;
 mod cors;
 mod deployment;
 mod grpc;
+mod metrics;
 mod module_order;
 mod mounting;
 mod near_cache;
+mod prometheus;
 mod readme;
 mod redis_faults;
 mod redis_layout;

@@ -14,6 +14,7 @@ use crate::{
     security::SecurityEvents,
     session::{SessionPolicy, SessionRecord, decide},
     store::{AgentDirectory, AgentStore, AnyAgent, RegisteredAgents, SessionStore},
+    telemetry::RenewalMetrics,
     token::{Claims, KeySet, SessionToken, SignError, TokenSigner},
 };
 
@@ -57,6 +58,7 @@ pub struct SessionManager<S, D = RegisteredAgents<S>> {
     policy: SessionPolicy,
     clock: Arc<dyn Clock>,
     events: SecurityEvents,
+    renewals: RenewalMetrics,
 }
 
 /// A session with its new token.
@@ -113,6 +115,7 @@ impl<S: SessionStore, D: AgentDirectory> SessionManager<S, D> {
             policy: SessionPolicy::default(),
             clock: Arc::new(SystemClock),
             events: SecurityEvents::default(),
+            renewals: RenewalMetrics::new(),
         }
     }
 

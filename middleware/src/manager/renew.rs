@@ -9,6 +9,7 @@ use crate::{
     },
     session_auth::PresentedSession,
     store::{AgentDirectory, SessionStore, SwapOutcome, TokenSwap},
+    telemetry::RenewalOutcome,
     token::{Claims, SessionToken},
 };
 
@@ -28,6 +29,19 @@ impl<S: SessionStore, D: AgentDirectory> SessionManager<S, D> {
         presented: &PresentedSession,
         key: Option<&IdempotencyKey>,
     ) -> Result<IssuedSession, AuthError> {
+        let (issued, outcome) = self
+            .try_renew(presented, key)
+            .await
+            .inspect_err(|error| self.renewals.count(Err(error)))?;
+        self.renewals.count(Ok(outcome));
+        Ok(issued)
+    }
+
+    async fn try_renew(
+        &self,
+        presented: &PresentedSession,
+        key: Option<&IdempotencyKey>,
+    ) -> Result<(IssuedSession, RenewalOutcome), AuthError> {
         let now = self.clock.now();
         let (current, token) = (presented.record(), presented.token());
         let next = match decide::renew(current, token, key, now) {
@@ -50,7 +64,7 @@ impl<S: SessionStore, D: AgentDirectory> SessionManager<S, D> {
         let mut record = successor(current, &next, &fresh);
         record.last_renewal = Some(renewal);
         match self.swap(current, record, now).await? {
-            Swap::Done(record) => Ok(IssuedSession::new(record, fresh)),
+            Swap::Done(record) => Ok((IssuedSession::new(record, fresh), RenewalOutcome::Renewed)),
             Swap::NotFound => Err(AuthError::for_token(ErrorKind::SessionNotFound)),
             // Another renewal with this token was first. It may be the same request, sent twice.
             Swap::Lost(record) => {
@@ -91,13 +105,20 @@ impl<S: SessionStore, D: AgentDirectory> SessionManager<S, D> {
     }
 
     /// Signs the current token again.
-    fn repeat(&self, record: &SessionRecord, claims: &Claims) -> Result<IssuedSession, AuthError> {
+    fn repeat(
+        &self,
+        record: &SessionRecord,
+        claims: &Claims,
+    ) -> Result<(IssuedSession, RenewalOutcome), AuthError> {
         match self
             .signer
             .sign_again(claims, &record.token_hash)
             .map_err(cannot_sign)?
         {
-            Some(token) => Ok(IssuedSession::new(record.clone(), token)),
+            Some(token) => {
+                let repeated = IssuedSession::new(record.clone(), token);
+                Ok((repeated, RenewalOutcome::Repeated))
+            }
             None => {
                 Err(AuthError::new(ErrorKind::InternalError).with_internal_cause(CannotRepeat(record.id)))
             }

@@ -15,7 +15,7 @@ use super::X_MASTER_PASSWORD;
 use crate::{
     auth_future::{AuthFuture, Authorize},
     error::AuthError,
-    response::{Rejections, RequestHead, ResponseBody},
+    response::{Rejections, ResponseBody},
 };
 
 pin_project! {
@@ -56,8 +56,8 @@ impl Authorize for Verifying {
         }
     }
 
-    fn reject(&self, error: &AuthError, request: RequestHead<'_>) -> Response<Full<Bytes>> {
-        self.rejections.respond(error, request)
+    fn rejections(&self) -> &Rejections {
+        &self.rejections
     }
 }
 

@@ -9,7 +9,7 @@ use super::{
     MasterAuth,
     password::{InvalidPasswordHash, MasterPassword},
 };
-use crate::{clock::Clock, error::AuthError, response::Rejections};
+use crate::{clock::Clock, error::AuthError, response::Rejections, telemetry::ProtectedBy};
 
 /// Admits requests that carry the master password. See [`master_auth`](crate::master_auth) for the rules.
 ///
@@ -43,7 +43,7 @@ impl MasterAuthLayer {
     pub fn new(phc: &str) -> Result<Self, InvalidPasswordHash> {
         Ok(Self {
             password: MasterPassword::new(phc)?,
-            rejections: Arc::default(),
+            rejections: Arc::new(Rejections::of(ProtectedBy::Admin)),
         })
     }
 

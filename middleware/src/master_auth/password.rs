@@ -150,6 +150,7 @@ impl MasterPassword {
 
     fn run_argon2(&self, password: &[u8], client: Option<IpAddr>) -> bool {
         let verified = self.shared.matches(password);
+        self.shared.queue.ran(verified);
         let now = self.clock.now();
         if verified {
             self.shared.cache(password, now);

@@ -7,6 +7,7 @@ use std::{
 };
 
 use super::lockout::network;
+use crate::telemetry::Argon2Metrics;
 
 const MAX_WAITING: usize = 64;
 const MAX_WAITING_PER_CLIENT: usize = 16;
@@ -15,6 +16,7 @@ const MAX_WAITING_PER_CLIENT: usize = 16;
 #[derive(Debug, Clone, Default)]
 pub(super) struct Queue {
     waiting: Arc<Mutex<Waiting>>,
+    metrics: Argon2Metrics,
 }
 
 #[derive(Debug, Default)]
@@ -31,6 +33,11 @@ pub(super) struct Place {
 }
 
 impl Queue {
+    /// Counts a computation, by whether the password was right.
+    pub(super) fn ran(&self, right: bool) {
+        self.metrics.ran(right);
+    }
+
     /// Takes a place. Returns `None` when the queue or the client's share of it is full.
     pub(super) fn enter(&self, client: Option<IpAddr>) -> Option<Place> {
         let client = client.map(network);
@@ -46,6 +53,7 @@ impl Queue {
             *count += 1;
         }
         waiting.total += 1;
+        self.metrics.waiting(waiting.total);
         Some(Place {
             queue: self.clone(),
             client,
@@ -57,6 +65,7 @@ impl Drop for Place {
     fn drop(&mut self) {
         let mut waiting = self.queue.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         waiting.total -= 1;
+        self.queue.metrics.waiting(waiting.total);
         if let Some(client) = self.client
             && let Some(count) = waiting.by_client.get_mut(&client)
         {

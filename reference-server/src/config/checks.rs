@@ -108,6 +108,8 @@ impl Config {
                 trusted_proxies: TrustedProxies::new(settings.trusted_proxies.unwrap_or_default()),
                 limits,
                 log,
+                log_format: settings.log_format.unwrap_or_default(),
+                metrics_listen: settings.metrics_listen,
                 generated,
             }),
             _ => Err(errors.all()),

@@ -2,9 +2,11 @@
 
 mod checks;
 mod generate;
+mod log_format;
 mod settings;
 
 pub use generate::Generated;
+pub use log_format::LogFormat;
 pub use settings::Settings;
 
 use std::{fmt, net::SocketAddr, time::Duration};
@@ -44,6 +46,10 @@ pub struct Config {
     pub limits: Limits,
     /// The log filter, in the form of `RUST_LOG`.
     pub log: String,
+    /// The format of log lines.
+    pub log_format: LogFormat,
+    /// The address of the listener for `/metrics` alone, without credentials.
+    pub metrics_listen: Option<SocketAddr>,
     /// The parts that were generated for a first run.
     pub generated: Option<Generated>,
 }

@@ -14,7 +14,7 @@ use tower_session_auth::{
     session_auth::Freshness,
 };
 
-use super::ConfigErrors;
+use super::{ConfigErrors, LogFormat};
 
 macro_rules! settings {
     ($($(#[$attr:meta])* $name:ident: $type:ty, $env:literal;)*) => {
@@ -107,6 +107,11 @@ settings! {
     trusted_proxies: Vec<IpNet>, "SESSION_AUTH_TRUSTED_PROXIES";
     /// The log filter, in the form of RUST_LOG (default: info).
     log: String, "SESSION_AUTH_LOG";
+    /// The format of log lines: text, or json with one object for each line (default: text).
+    #[arg(value_parser = word::<LogFormat>)]
+    log_format: LogFormat, "SESSION_AUTH_LOG_FORMAT";
+    /// The address of a listener that serves /metrics alone, without credentials (default: none).
+    metrics_listen: SocketAddr, "SESSION_AUTH_METRICS_LISTEN";
 }
 
 /// Parses one of the words of a type.

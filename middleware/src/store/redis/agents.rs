@@ -14,6 +14,7 @@ use crate::{
     clock::Timestamp,
     id::AgentId,
     store::{Agent, AgentStore, Page, PageRequest, RegisterOutcome, StoreError, TOMBSTONE_SECONDS},
+    telemetry::StoreOperation,
 };
 
 /// The number of attempts to revoke an agent's sessions. An attempt fails if a session is added during it.
@@ -46,7 +47,12 @@ impl AgentStore for RedisStore {
             self.shared.connection.query::<Value>(&registry).await?;
             Ok(reply)
         };
-        match self.shared.connection.within(register).await? {
+        match self
+            .shared
+            .connection
+            .within(StoreOperation::RegisterAgent, register)
+            .await?
+        {
             1 => Ok(RegisterOutcome::Registered),
             0 => match self.agent(agent.id).await? {
                 Some(existing) => Ok(RegisterOutcome::Exists(existing)),
@@ -60,11 +66,17 @@ impl AgentStore for RedisStore {
     }
 
     async fn agent(&self, id: AgentId) -> Result<Option<Agent>, StoreError> {
-        self.shared.connection.within(self.find_agent(id)).await
+        self.shared
+            .connection
+            .within(StoreOperation::ReadAgent, self.find_agent(id))
+            .await
     }
 
     async fn agents(&self, page: PageRequest<AgentId>) -> Result<Page<Agent, AgentId>, StoreError> {
-        self.shared.connection.within(self.list_agents(page)).await
+        self.shared
+            .connection
+            .within(StoreOperation::ListAgents, self.list_agents(page))
+            .await
     }
 
     async fn delete_agent(&self, id: AgentId, now: Timestamp) -> Result<Option<u32>, StoreError> {
@@ -82,7 +94,10 @@ impl AgentStore for RedisStore {
                 .map_err(|error| StoreError::Unexpected(error.to_string()))??;
             Ok(revoked)
         };
-        self.shared.connection.within(delete).await
+        self.shared
+            .connection
+            .within(StoreOperation::DeleteAgent, delete)
+            .await
     }
 }
 
