@@ -88,6 +88,7 @@ pub mod security;
 pub mod session;
 pub mod session_auth;
 pub mod store;
+pub mod telemetry;
 #[cfg(test)]
 mod test_support;
 #[cfg(feature = "testing")]

@@ -11,6 +11,7 @@ use std::{
     time::Duration,
 };
 
+use http::Method;
 use serde_json::{Value, json};
 use session_auth_tests::{
     api::Api,

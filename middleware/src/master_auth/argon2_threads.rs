@@ -14,6 +14,7 @@ use super::queue::{Entered, Queue};
 use crate::{
     clock::Clock,
     error::{AuthError, ErrorKind, RejectionReason},
+    telemetry::Argon2Metrics,
 };
 
 /// The maximum number of threads. Each uses one core and the memory of one computation.
@@ -37,6 +38,7 @@ pub(super) type Verdict = Result<(), AuthError>;
 pub(super) struct Argon2Threads {
     state: Mutex<State>,
     pub(super) limit: usize,
+    pub(super) metrics: Argon2Metrics,
     /// Held by a test that delays all computations.
     #[cfg(test)]
     pub(super) gate: tokio::sync::Mutex<()>,
@@ -87,6 +89,7 @@ impl Argon2Threads {
             }),
             // One core stays free for requests.
             limit: cores.saturating_sub(1).clamp(1, MAX_THREADS),
+            metrics: Argon2Metrics::default(),
             #[cfg(test)]
             gate: tokio::sync::Mutex::default(),
         }
@@ -114,6 +117,7 @@ impl Argon2Threads {
             Entered::Displaced(job) => job.answer(&overloaded),
             Entered::Refused(job) => return job.answer(&overloaded),
         }
+        self.metrics.waiting(state.queue.len());
         if state.running < self.limit {
             let threads = self.clone();
             let thread = thread::Builder::new().name("argon2".to_owned());
@@ -147,6 +151,7 @@ impl Argon2Threads {
         let mut state = self.lock();
         state.queue.retain(|waiting| !waiting.is_abandoned());
         let job = state.queue.next();
+        self.metrics.waiting(state.queue.len());
         if job.is_none() {
             state.running -= 1;
             running.counted = false;

@@ -7,7 +7,6 @@ use std::{
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response, header::AUTHORIZATION};
 use http_body::Body;
-use http_body_util::Full;
 use pin_project_lite::pin_project;
 use tokio::sync::oneshot;
 use tower::Service;
@@ -19,7 +18,7 @@ use super::{
 use crate::{
     auth_future::{AuthFuture, Authorize},
     error::{AdminSchemes, AuthError, ErrorKind},
-    response::{Rejections, RequestHead, ResponseBody},
+    response::{Rejections, ResponseBody},
 };
 
 pin_project! {
@@ -106,8 +105,8 @@ impl Authorize for Verifying {
         Poll::Ready(self.demand.admit(&administrator, request))
     }
 
-    fn reject(&self, error: &AuthError, request: RequestHead<'_>) -> Response<Full<Bytes>> {
-        self.rejections.respond(error, request)
+    fn rejections(&self) -> &Rejections {
+        &self.rejections
     }
 }
 

@@ -10,6 +10,7 @@ use crate::{
     clock::{Clock, SystemClock},
     error::AuthError,
     response::Rejections,
+    telemetry::ProtectedBy,
 };
 
 /// Admits requests that carry the credential of an administrator: the master password or an admin key. See
@@ -62,7 +63,7 @@ impl MasterAuthLayer {
             clock: Arc::new(SystemClock),
             demand: Demand::Everything,
             basic: false,
-            rejections: Arc::default(),
+            rejections: Arc::new(Rejections::of(ProtectedBy::Admin)),
         }
     }
 

@@ -90,8 +90,7 @@ impl<J> Queue<J> {
         self.waiting.retain(|waiting| keep(&waiting.job));
     }
 
-    #[cfg(test)]
-    pub(super) fn len(&self) -> usize {
+    pub(super) const fn len(&self) -> usize {
         self.waiting.len()
     }
 

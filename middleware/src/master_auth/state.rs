@@ -101,7 +101,11 @@ impl Shared {
             let credentials = self.credentials.load_full();
             let now = job.clock.now();
             let matches = credentials.password.as_ref().is_some_and(|master| {
-                master.is_cached(&job.password, now) || master.verify(&job.password, now)
+                master.is_cached(&job.password, now) || {
+                    let right = master.verify(&job.password, now);
+                    self.threads.metrics.ran(right);
+                    right
+                }
             });
             if credentials.has_password_of(&self.credentials.load()) {
                 return matches;

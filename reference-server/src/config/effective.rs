@@ -62,6 +62,8 @@ impl Config {
             ("max_connections", toml(&limits.connections)),
             ("trusted_proxies", networks(&self.trusted_proxies.networks())),
             ("log", toml(&self.log)),
+            ("log_format", toml(&self.log_format)),
+            ("metrics_listen", self.metrics_listen.as_ref().and_then(toml)),
         ]
     }
 

@@ -8,6 +8,7 @@ mod example;
 mod file;
 mod flags;
 mod generate;
+mod log_format;
 mod origin;
 mod setting;
 mod settings;
@@ -25,6 +26,7 @@ pub use errors::ConfigErrors;
 pub use example::example;
 pub use flags::Flags;
 pub use generate::Generated;
+pub use log_format::LogFormat;
 pub use origin::{Given, Origin, Origins};
 pub use setting::Setting;
 pub use settings::{SETTINGS, Settings};
@@ -72,6 +74,10 @@ pub struct Config {
     pub limits: Limits,
     /// The log filter, in the form of `RUST_LOG`.
     pub log: String,
+    /// The format of log lines.
+    pub log_format: LogFormat,
+    /// The address of the listener for `/metrics` alone, without credentials.
+    pub metrics_listen: Option<SocketAddr>,
     /// The parts that were generated for a first run.
     pub generated: Option<Generated>,
 }

@@ -9,6 +9,7 @@ use tower_session_auth::{
 };
 
 use super::{
+    LogFormat,
     errors::Errors,
     origin::Origins,
     setting::Setting,
@@ -117,8 +118,12 @@ settings! {
     max_connections: usize, "1024", "1024";
     /// The addresses or networks of proxies whose `X-Forwarded-For` is trusted.
     trusted_proxies: Vec<IpNet>, "none", r#"["10.0.0.7", "192.168.0.0/16"]"#;
-    /// The log filter, in the form of `RUST_LOG`. At `info`, there is one line for each request.
+    /// The log filter, in the form of `RUST_LOG`. At `info`, there is one [line](#log-lines) for each request.
     log: String, "info", r#""info""#;
+    /// The format of log lines: `text` for people, or `json` with one object for each line.
+    log_format: LogFormat, "text", r#""text""#;
+    /// The address of a listener that serves `/metrics` alone, without credentials: see [metrics](metrics.md).
+    metrics_listen: SocketAddr, "none", r#""127.0.0.1:9464""#;
 }
 
 impl Settings {

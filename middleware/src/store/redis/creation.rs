@@ -15,6 +15,7 @@ use crate::{
     id::SessionId,
     session::OnSessionLimit,
     store::{CreateOutcome, NewSession, StoreError},
+    telemetry::StoreOperation,
 };
 
 /// Maximum difference between the clocks of servers, in seconds. If it is exceeded, one server may remove another's session
@@ -44,7 +45,11 @@ impl RedisStore {
             created
         };
         let revoke = RevokeOnDrop::new(self, session);
-        let created = self.shared.connection.within(create).await?;
+        let created = self
+            .shared
+            .connection
+            .within(StoreOperation::Create, create)
+            .await?;
         revoke.disarm();
         created.ok_or_else(|| StoreError::Unexpected("a fresh session id is in use".into()))
     }
@@ -106,7 +111,13 @@ impl RedisStore {
             let _invalidate = store.shared.near.invalidate_on_drop(vec![id]);
             for _ in 0..REVOKE_ATTEMPTS {
                 let revoked = store.shared.connection.script::<i64>(script, &call);
-                if store.shared.connection.within(revoked).await.is_ok() {
+                if store
+                    .shared
+                    .connection
+                    .within(StoreOperation::Revoke, revoked)
+                    .await
+                    .is_ok()
+                {
                     return;
                 }
                 tokio::time::sleep(REVOKE_PAUSE).await;

@@ -21,9 +21,10 @@ use crate::{
     id::{AgentId, SessionId},
     session::SessionRecord,
     store::{
-        CachedStore, CreateOutcome, NearCacheStats, NewSession, Page, PageRequest, SessionCursor,
+        CachedStore, ClockSkew, CreateOutcome, NearCacheStats, NewSession, Page, PageRequest, SessionCursor,
         SessionStore, StoreError, SwapOutcome, TokenSwap,
     },
+    telemetry::StoreOperation,
 };
 
 /// The future of [`RedisStore`]'s reads.
@@ -49,7 +50,8 @@ impl SessionStore for RedisStore {
     fn read(&self, id: SessionId) -> Self::Read {
         let store = self.clone();
         RedisRead(Box::pin(async move {
-            store.shared.connection.within(store.read_session(id)).await
+            let read = store.read_session(id);
+            store.shared.connection.within(StoreOperation::Read, read).await
         }))
     }
 
@@ -72,7 +74,12 @@ impl SessionStore for RedisStore {
             .arg(record::pack(next));
         let _invalidate = self.shared.near.invalidate_on_drop(vec![next.id]);
         let reply = self.shared.connection.script(&REPLACE_TOKEN, &call);
-        match self.shared.connection.within(reply).await? {
+        match self
+            .shared
+            .connection
+            .within(StoreOperation::ReplaceToken, reply)
+            .await?
+        {
             Value::Int(1) => Ok(SwapOutcome::Replaced),
             Value::Int(-1) => Ok(SwapOutcome::Revoked),
             Value::Int(-2) => Ok(SwapOutcome::NotFound),
@@ -98,14 +105,17 @@ impl SessionStore for RedisStore {
                 other => Err(unknown_reply("revoke", other)),
             }
         };
-        self.shared.connection.within(revoke).await
+        self.shared
+            .connection
+            .within(StoreOperation::Revoke, revoke)
+            .await
     }
 
     async fn revoke_agent(&self, agent: AgentId, now: Timestamp) -> Result<u32, StoreError> {
         let revoked = self
             .shared
             .connection
-            .within(self.revoke_all(agent, now, None))
+            .within(StoreOperation::RevokeAgent, self.revoke_all(agent, now, None))
             .await?;
         Ok(revoked.unwrap_or_default())
     }
@@ -117,14 +127,18 @@ impl SessionStore for RedisStore {
     ) -> Result<Page<SessionRecord, SessionCursor>, StoreError> {
         self.shared
             .connection
-            .within(self.list_sessions(agent, page))
+            .within(StoreOperation::List, self.list_sessions(agent, page))
             .await
+    }
+
+    fn clock_skew(&self) -> Option<ClockSkew> {
+        self.shared.connection.skew.latest()
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
         self.shared
             .connection
-            .within(self.shared.connection.probe())
+            .within(StoreOperation::Ping, self.shared.connection.probe())
             .await
     }
 }
@@ -152,7 +166,7 @@ impl CachedStore for RedisStore {
                     None => store.read_session(id).await,
                 }
             };
-            connection.within(read).await
+            connection.within(StoreOperation::Read, read).await
         }))
     }
 

@@ -117,6 +117,8 @@ impl Config {
             trusted_proxies: TrustedProxies::new(settings.trusted_proxies.clone().unwrap_or_default()),
             limits,
             log,
+            log_format: settings.log_format.unwrap_or_default(),
+            metrics_listen: settings.metrics_listen,
             generated,
         })
     }
