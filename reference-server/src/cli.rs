@@ -8,15 +8,17 @@ use std::{
 
 use argon2::{Argon2, PasswordHasher};
 use clap::{CommandFactory, Parser, Subcommand};
-use tokio::{net::TcpListener, signal};
+use tokio::signal;
 use tower_session_auth::{
     SessionId, SigningKey, clock::SystemClock, master_auth::MAX_PASSWORD_LEN, session::OnReuse,
     session_auth::Freshness,
 };
 
 use crate::{
-    config::{Config, Settings, Store},
-    first_run, inspect, service,
+    config::{Config, ListenAddress, Settings, Store},
+    first_run, inspect,
+    serve::{self, Inherited, Listener},
+    service, systemd,
 };
 
 /// Sessions for agents and services: revocable, self-renewing, over HTTP.
@@ -109,12 +111,13 @@ fn serve(settings: Settings) -> Result<(), Failure> {
         .with_ansi(io::stderr().is_terminal())
         .with_env_filter(&config.log)
         .init();
+    serve::raise_file_limit(config.limits.connections);
+    let inherited = serve::inherited();
     let runtime = tokio::runtime::Runtime::new().map_err(|error| Failure::Other(error.to_string()))?;
     runtime.block_on(async {
-        let cannot_listen = |error| Failure::Other(format!("cannot listen on {}: {error}", config.listen));
-        let listener = TcpListener::bind(config.listen).await.map_err(cannot_listen)?;
-        let address = listener.local_addr().map_err(cannot_listen)?;
-        if let Some(generated) = &config.generated {
+        let listeners = listeners(inherited, &config.listen).await?;
+        let address = listeners.iter().find_map(Listener::tcp_address);
+        if let (Some(generated), Some(address)) = (&config.generated, address) {
             first_run::announce(generated, address, &config.policy);
         }
         if let Store::Memory = config.store {
@@ -141,17 +144,38 @@ fn serve(settings: Settings) -> Result<(), Failure> {
                 "this environment variable looks like a setting, but is unknown"
             );
         }
-        tracing::info!(%address, store = config.store.name(), "listening");
-        service::run(config, Arc::new(SystemClock), listener, stop_signal())
+        for listener in &listeners {
+            tracing::info!(address = %listener, store = config.store.name(), "listening");
+        }
+        systemd::ready();
+        tokio::spawn(systemd::watchdog());
+        service::run(config, Arc::new(SystemClock), listeners, stop_signal())
             .await
             .map_err(|error| Failure::Input(error.to_string()))
     })
+}
+
+/// Listens on the sockets of the service manager, or on the configured addresses if there are none.
+async fn listeners(inherited: Inherited, addresses: &[ListenAddress]) -> Result<Vec<Listener>, Failure> {
+    let mut listeners = inherited
+        .listen()
+        .map_err(|error| Failure::Other(format!("cannot use the sockets of the service manager: {error}")))?;
+    if listeners.is_empty() {
+        for address in addresses {
+            let bound = Listener::bind(address).await;
+            let bound =
+                bound.map_err(|error| Failure::Other(format!("cannot listen on {address}: {error}")))?;
+            listeners.extend(bound);
+        }
+    }
+    Ok(listeners)
 }
 
 /// Resolves at SIGINT or SIGTERM. A second signal ends the process at once.
 async fn stop_signal() {
     next_signal().await;
     tracing::info!("stopping");
+    systemd::stopping();
     tokio::spawn(async {
         next_signal().await;
         std::process::exit(130);

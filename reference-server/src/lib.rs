@@ -1,17 +1,18 @@
 //! The reference server of `tower-session-auth`: configuration, listener, signals, and the endpoints of the crate.
 //!
-//! The path of a request: `listen` (connections), `stack` (request id, log line, time and size limits), `service`
-//! (`/metrics`, or the endpoints of `tower-session-auth`).
+//! The path of a request: `serve` (connections), `stack` (request id, log line, time and size limits), `serve::admission`
+//! (overload), `service` (`/metrics`, or the endpoints of `tower-session-auth`).
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 pub mod cli;
 pub mod config;
 pub mod first_run;
 mod inspect;
-mod listen;
 mod metrics;
+pub mod serve;
 mod service;
 mod stack;
+mod systemd;
 
 pub use config::Config;
 pub use service::run;

@@ -2,11 +2,11 @@
 
 use std::{convert::Infallible, future::Future, sync::Arc};
 
+use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response, header};
 use http_body::Body;
 use http_body_util::Full;
-use tokio::net::TcpListener;
 use tower::{BoxError, Layer, Service, ServiceExt, service_fn};
 use tower_session_auth::{
     AuthError, ErrorKind, MasterAuthLayer, MemoryStore, RedisStore, SessionAuthority,
@@ -19,25 +19,25 @@ use tower_session_auth::{
 
 use crate::{
     config::{Config, ConfigErrors, Store},
-    listen::listen,
     metrics::{CacheStats, Metrics, OPENMETRICS},
+    serve::{self, Admit, CurrentCertificate, Listener, ServerState},
     stack::{self, REALM},
 };
 
-/// Runs the server until `stop` resolves, then drains open connections within their time limit.
+/// Runs the server on all listeners until `stop` resolves, then drains open connections within their time limit.
 ///
 /// # Errors
 /// If the configuration is invalid after all.
 pub async fn run(
     config: Config,
     clock: Arc<dyn Clock>,
-    listener: TcpListener,
+    listeners: Vec<Listener>,
     stop: impl Future<Output = ()>,
 ) -> Result<(), ConfigErrors> {
     match &config.store {
         Store::Memory => {
             let builder = SessionAuthority::builder(config.keys.clone(), MemoryStore::new());
-            serve(&config, builder, None, clock, listener, stop).await
+            serve(&config, builder, None, clock, listeners, stop).await
         }
         Store::Redis(redis) => {
             let store = RedisStore::open(redis).map_err(broken)?;
@@ -47,7 +47,7 @@ pub async fn run(
                 builder = builder.bounded();
             }
             let stats: CacheStats = Box::new(move || stats.cache_stats());
-            serve(&config, builder, Some(stats), clock, listener, stop).await
+            serve(&config, builder, Some(stats), clock, listeners, stop).await
         }
     }
 }
@@ -57,7 +57,7 @@ async fn serve<S: SessionStore + AgentStore>(
     builder: SessionAuthorityBuilder<S, RegisteredAgents<S>>,
     cache_stats: Option<CacheStats>,
     clock: Arc<dyn Clock>,
-    listener: TcpListener,
+    listeners: Vec<Listener>,
     stop: impl Future<Output = ()>,
 ) -> Result<(), ConfigErrors> {
     let mut builder = builder
@@ -73,14 +73,18 @@ async fn serve<S: SessionStore + AgentStore>(
     let authority = builder.build().map_err(broken)?;
     let admin = MasterAuthLayer::new(&config.master_password_hash).map_err(broken)?;
     let admin = authority.admin_layer(admin);
-    let metrics = Metrics::new(cache_stats, authority.events());
+    let proxies = Arc::new(ArcSwap::from_pointee(config.trusted_proxies.clone()));
+    let certificate = config.certificate.clone().map(CurrentCertificate::new);
+    let state = ServerState::new(config.limits, proxies, certificate);
+    let metrics = Metrics::new(cache_stats, authority.events(), state.counters());
     let service = with_metrics(
         authority.endpoints(admin.clone()),
         admin.only_problem_documents(),
         metrics,
     );
+    let service = Admit::new(service, state.clone());
     let service = stack::around(service, config.limits.request, config.token_header.clone());
-    listen(listener, service, &config.trusted_proxies, config.limits, stop).await;
+    serve::serve(listeners, service, state, stop).await;
     Ok(())
 }
 

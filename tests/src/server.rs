@@ -79,7 +79,7 @@ impl TestServer {
             let stopped = async {
                 let _ = stopped.await;
             };
-            session_auth_server::run(config, shared, listener, stopped)
+            session_auth_server::run(config, shared, vec![listener.into()], stopped)
                 .await
                 .expect("a running server");
         });

@@ -223,7 +223,7 @@ async fn run_walk_through(name: &str, page: &str) -> String {
     let address = listener.local_addr().unwrap();
     let forever = std::future::pending();
     let server = tokio::spawn(async move {
-        session_auth_server::run(config, Arc::new(SystemClock), listener, forever).await
+        session_auth_server::run(config, Arc::new(SystemClock), vec![listener.into()], forever).await
     });
 
     let blocks = blocks_in(page, "sh");

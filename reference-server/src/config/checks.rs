@@ -1,10 +1,6 @@
 //! Checking settings: from settings to a configuration, or to all mistakes in them.
 
-use std::{
-    net::{Ipv4Addr, SocketAddr},
-    path::Path,
-    time::Duration,
-};
+use std::{net::Ipv4Addr, path::Path, time::Duration};
 
 use http::{HeaderName, header};
 use tower_session_auth::{
@@ -17,7 +13,8 @@ use tower_session_auth::{
 use tracing_subscriber::EnvFilter;
 
 use super::generate::generate;
-use super::{Config, ConfigErrors, Limits, Settings, Store};
+use super::{Config, ConfigErrors, Limits, ListenAddress, Settings, Store};
+use crate::serve::Certificate;
 
 const DAY: u64 = 86_400;
 const TEN_YEARS: u64 = 10 * 365 * DAY;
@@ -46,6 +43,7 @@ impl Config {
         no_empty_text(&settings, &mut errors);
         let policy = policy(&settings, &mut errors);
         let limits = limits(&settings, &mut errors);
+        let certificate = certificate(&settings, &mut errors);
         let store = store(&settings, &mut errors);
         if limits.request <= store.timeout() {
             errors.add("store_timeout_ms: must be less than request_timeout_ms");
@@ -95,7 +93,8 @@ impl Config {
             (Some(master_password_hash), Some(keys)) if errors.none() => Ok(Self {
                 listen: settings
                     .listen
-                    .unwrap_or(SocketAddr::from((Ipv4Addr::LOCALHOST, 3100))),
+                    .unwrap_or_else(|| vec![ListenAddress::Ip(Ipv4Addr::LOCALHOST.into(), 3100)]),
+                certificate,
                 store,
                 master_password_hash,
                 keys,
@@ -192,28 +191,78 @@ fn limits(settings: &Settings, errors: &mut Errors) -> Limits {
     let defaults = Limits::default();
     let mut millis = |name, value: Option<u64>, default: Duration, min| {
         value.map_or(default, |value| {
-            Duration::from_millis(errors.within(name, value, min, 3_600_000))
+            Duration::from_millis(errors.within(name, value, min, DAY * 1000))
         })
     };
-    let request = millis(
-        "request_timeout_ms",
-        settings.request_timeout_ms,
-        defaults.request,
+    let limits = Limits {
+        request: millis(
+            "request_timeout_ms",
+            settings.request_timeout_ms,
+            defaults.request,
+            1,
+        ),
+        shutdown: millis(
+            "shutdown_timeout_ms",
+            settings.shutdown_timeout_ms,
+            defaults.shutdown,
+            0,
+        ),
+        shutdown_delay: millis(
+            "shutdown_delay_ms",
+            settings.shutdown_delay_ms,
+            defaults.shutdown_delay,
+            0,
+        ),
+        idle: millis("idle_timeout_ms", settings.idle_timeout_ms, defaults.idle, 1),
+        head: millis("header_timeout_ms", settings.header_timeout_ms, defaults.head, 1),
+        write: millis("write_timeout_ms", settings.write_timeout_ms, defaults.write, 1),
+        max_age: millis(
+            "max_connection_age_ms",
+            settings.max_connection_age_ms,
+            defaults.max_age,
+            1,
+        ),
+        ..defaults
+    };
+    numbers(settings, limits, errors)
+}
+
+/// The limits that are numbers of connections, requests or streams.
+fn numbers(settings: &Settings, limits: Limits, errors: &mut Errors) -> Limits {
+    const MAX: u64 = 1_000_000;
+    let connections = settings.max_connections.unwrap_or(limits.connections);
+    errors.within("max_connections", connections as u64, 1, MAX);
+    let half = (connections / 2).max(1);
+    let connections_per_client = settings.max_connections_per_client.unwrap_or(half);
+    errors.within(
+        "max_connections_per_client",
+        connections_per_client as u64,
         1,
+        MAX,
     );
-    let shutdown = millis(
-        "shutdown_timeout_ms",
-        settings.shutdown_timeout_ms,
-        defaults.shutdown,
-        0,
-    );
-    let connections = settings.max_connections.unwrap_or(defaults.connections);
-    errors.within("max_connections", connections as u64, 1, 1_000_000);
+    let requests = settings.max_requests.unwrap_or(limits.requests);
+    errors.within("max_requests", requests as u64, 1, MAX);
+    let http2_streams = settings.max_http2_streams.unwrap_or(limits.http2_streams);
+    errors.within("max_http2_streams", http2_streams.into(), 1, 10_000);
     Limits {
         connections,
-        request,
-        shutdown,
-        ..defaults
+        connections_per_client,
+        requests,
+        http2_streams,
+        ..limits
+    }
+}
+
+fn certificate(settings: &Settings, errors: &mut Errors) -> Option<Certificate> {
+    match (&settings.tls_cert_file, &settings.tls_key_file) {
+        (Some(cert), Some(key)) => Certificate::read(cert, key)
+            .map_err(|error| errors.add(format!("tls_cert_file and tls_key_file: {error}")))
+            .ok(),
+        (None, None) => None,
+        _ => {
+            errors.add("tls_cert_file and tls_key_file: set both of them, or none");
+            None
+        }
     }
 }
 

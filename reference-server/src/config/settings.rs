@@ -1,6 +1,6 @@
 //! The settings: by flag, environment or file, in that order of precedence, with one name for each.
 
-use std::{fmt, net::SocketAddr, path::PathBuf};
+use std::{fmt, path::PathBuf};
 
 use clap::Args;
 
@@ -14,7 +14,7 @@ use tower_session_auth::{
     session_auth::Freshness,
 };
 
-use super::ConfigErrors;
+use super::{ConfigErrors, ListenAddress, listen_address::one_or_more};
 
 macro_rules! settings {
     ($($(#[$attr:meta])* $name:ident: $type:ty, $env:literal;)*) => {
@@ -39,8 +39,14 @@ macro_rules! settings {
 }
 
 settings! {
-    /// The address to listen on (default: 127.0.0.1:3100).
-    listen: SocketAddr, "SESSION_AUTH_LISTEN";
+    /// The addresses to listen on, separated by commas: HOST:PORT or unix:/PATH (default: 127.0.0.1:3100).
+    #[arg(value_delimiter = ',')]
+    #[serde(default, deserialize_with = "one_or_more")]
+    listen: Vec<ListenAddress>, "SESSION_AUTH_LISTEN";
+    /// A PEM file with the certificate chain for TLS on all TCP addresses (default: none).
+    tls_cert_file: PathBuf, "SESSION_AUTH_TLS_CERT_FILE";
+    /// A PEM file with the private key of that certificate (default: none).
+    tls_key_file: PathBuf, "SESSION_AUTH_TLS_KEY_FILE";
     /// Redis that keeps the sessions: redis://HOST:PORT/DATABASE, with USER:PASSWORD@ before the host, or rediss:// for TLS (default: an embedded store).
     #[arg(hide_env_values = true)]
     redis_url: String, "SESSION_AUTH_REDIS_URL";
@@ -98,10 +104,28 @@ settings! {
     freshness_bound_ms: u64, "SESSION_AUTH_FRESHNESS_BOUND_MS";
     /// The time limit of a request, its body included, in milliseconds (default: 10000).
     request_timeout_ms: u64, "SESSION_AUTH_REQUEST_TIMEOUT_MS";
+    /// The time limit of a connection without a request, in milliseconds (default: 75000).
+    idle_timeout_ms: u64, "SESSION_AUTH_IDLE_TIMEOUT_MS";
+    /// The time limit for the head of a request, and for a TLS handshake, in milliseconds (default: 10000).
+    header_timeout_ms: u64, "SESSION_AUTH_HEADER_TIMEOUT_MS";
+    /// The time in which a client must read a part of a response, in milliseconds (default: 10000).
+    write_timeout_ms: u64, "SESSION_AUTH_WRITE_TIMEOUT_MS";
+    /// The time after which a connection ends with its next response, in milliseconds (default: 3600000).
+    max_connection_age_ms: u64, "SESSION_AUTH_MAX_CONNECTION_AGE_MS";
+    /// The time for which a stopping server serves, with a 503 for /readyz, before it closes its listeners, in milliseconds
+    /// (default: 0).
+    shutdown_delay_ms: u64, "SESSION_AUTH_SHUTDOWN_DELAY_MS";
     /// The time limit for draining connections when the server stops, in milliseconds (default: 10000).
     shutdown_timeout_ms: u64, "SESSION_AUTH_SHUTDOWN_TIMEOUT_MS";
     /// The number of connections at once (default: 1024).
     max_connections: usize, "SESSION_AUTH_MAX_CONNECTIONS";
+    /// The number of connections of one client address at once; trusted proxies and Unix sockets have no such limit
+    /// (default: half of max_connections).
+    max_connections_per_client: usize, "SESSION_AUTH_MAX_CONNECTIONS_PER_CLIENT";
+    /// The number of requests in flight at once (default: 512).
+    max_requests: usize, "SESSION_AUTH_MAX_REQUESTS";
+    /// The number of streams of an HTTP/2 connection at once (default: 100).
+    max_http2_streams: u32, "SESSION_AUTH_MAX_HTTP2_STREAMS";
     /// Networks of proxies whose X-Forwarded-For is trusted, such as 10.0.0.0/8 (default: none).
     #[arg(value_delimiter = ',')]
     trusted_proxies: Vec<IpNet>, "SESSION_AUTH_TRUSTED_PROXIES";

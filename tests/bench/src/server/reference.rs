@@ -38,9 +38,14 @@ pub(super) async fn run(bench_config: &ServerConfig) {
         clock_control: Some(control.local_addr().expect("the local address")),
     });
     tokio::spawn(advance_clock(control, clock.clone()));
-    session_auth_server::run(config, Arc::new(clock), listener, std::future::pending())
-        .await
-        .expect("run the reference server");
+    session_auth_server::run(
+        config,
+        Arc::new(clock),
+        vec![listener.into()],
+        std::future::pending(),
+    )
+    .await
+    .expect("run the reference server");
 }
 
 /// Advances the clock by one step for each received byte, then echoes the byte.

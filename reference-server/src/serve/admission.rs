@@ -1,0 +1,284 @@
+//! Which requests are served: the limit of requests in flight, the reserve of connections, and `/readyz` while the server stops.
+
+use std::{
+    convert::Infallible,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicIsize, Ordering::Relaxed},
+    },
+    task::{Context, Poll, ready},
+};
+
+use bytes::Bytes;
+use http::{HeaderMap, Request, Response, StatusCode, header};
+use http_body::{Body, Frame, SizeHint};
+use pin_project_lite::pin_project;
+use tower::Service;
+use tower_session_auth::{AuthError, ErrorKind, master_auth::X_MASTER_PASSWORD};
+
+use super::{
+    connection::Connection,
+    state::{ServerState, Stage},
+};
+
+/// The prefix of the secrets of administrators.
+const ADMIN_KEY: &str = "wai_admin_";
+
+/// Serves a request, or refuses it.
+///
+/// # Rules
+///
+/// 1. While the server stops, `/readyz` is a 503, so that load balancers take the server out. Other requests are served.
+/// 2. `/healthz` and `/readyz` are always served.
+/// 3. A connection of the reserve serves only those and requests with a credential of an administrator.
+/// 4. Above the limit of requests in flight, a request is refused. A request that waits for its body does not count.
+///
+/// A refusal is an empty 503 response with a [`Refusal`] in its extensions.
+#[derive(Debug, Clone)]
+pub(crate) struct Admit<S> {
+    inner: S,
+    state: Arc<ServerState>,
+    in_flight: Arc<InFlight>,
+}
+
+/// The reason of a refusal, in the extensions of the response.
+#[derive(Debug, Clone)]
+pub(crate) struct Refusal(pub(crate) AuthError);
+
+impl<S> Admit<S> {
+    pub(crate) fn new(inner: S, state: Arc<ServerState>) -> Self {
+        Self {
+            inner,
+            state,
+            in_flight: Arc::default(),
+        }
+    }
+
+    /// Applies the rules.
+    fn decide<B>(&self, request: &Request<B>) -> Result<Option<Permit>, AuthError> {
+        let path = request.uri().path();
+        if path == "/readyz" && self.state.stage() != Stage::Serving {
+            return Err(AuthError::new(ErrorKind::Overloaded).with_detail("The server is stopping."));
+        }
+        if matches!(path, "/healthz" | "/readyz") {
+            return Ok(None);
+        }
+        let connection = request.extensions().get::<Arc<Connection>>();
+        if connection.is_some_and(|connection| connection.is_in_reserve())
+            && !has_admin_credential(request.headers())
+        {
+            self.state.counters.requests_refused_reserve.add();
+            return Err(
+                AuthError::new(ErrorKind::Overloaded).with_detail("The server has too many connections.")
+            );
+        }
+        InFlight::enter(&self.in_flight, self.state.limits.requests)
+            .map(Some)
+            .ok_or_else(|| {
+                self.state.counters.requests_refused_overload.add();
+                AuthError::new(ErrorKind::Overloaded)
+            })
+    }
+}
+
+/// True if the request has a credential of an administrator. It is checked later.
+fn has_admin_credential(headers: &HeaderMap) -> bool {
+    let bearer = headers.get(header::AUTHORIZATION).and_then(|value| {
+        let (scheme, secret) = value.to_str().ok()?.split_once(' ')?;
+        scheme.eq_ignore_ascii_case("bearer").then(|| secret.trim_start())
+    });
+    headers.contains_key(X_MASTER_PASSWORD) || bearer.is_some_and(|secret| secret.starts_with(ADMIN_KEY))
+}
+
+impl<S, B, ResBody> Service<Request<B>> for Admit<S>
+where
+    S: Service<Request<CountedBody<B>>, Response = Response<ResBody>, Error = Infallible>,
+    ResBody: Default,
+{
+    type Response = Response<ResBody>;
+    type Error = Infallible;
+    type Future = AdmitFuture<S::Future>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        match self.decide(&request) {
+            Ok(permit) => {
+                let in_flight = permit.is_some().then(|| self.in_flight.clone());
+                let request = request.map(|inner| CountedBody {
+                    inner,
+                    waits: Waits {
+                        in_flight,
+                        waits: false,
+                    },
+                });
+                AdmitFuture::Admitted {
+                    inner: self.inner.call(request),
+                    _permit: permit,
+                }
+            }
+            Err(error) => AdmitFuture::Refused { error: Some(error) },
+        }
+    }
+}
+
+pin_project! {
+    /// The response future of [`Admit`].
+    #[project = AdmitFutureProj]
+    pub(crate) enum AdmitFuture<F> {
+        Admitted { #[pin] inner: F, _permit: Option<Permit> },
+        Refused { error: Option<AuthError> },
+    }
+}
+
+impl<F, ResBody> Future for AdmitFuture<F>
+where
+    F: Future<Output = Result<Response<ResBody>, Infallible>>,
+    ResBody: Default,
+{
+    type Output = Result<Response<ResBody>, Infallible>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match self.project() {
+            AdmitFutureProj::Admitted { inner, .. } => inner.poll(cx),
+            AdmitFutureProj::Refused { error } => {
+                let mut response = Response::new(ResBody::default());
+                *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+                if let Some(error) = error.take() {
+                    response.extensions_mut().insert(Refusal(error));
+                }
+                Poll::Ready(Ok(response))
+            }
+        }
+    }
+}
+
+/// The number of requests that are being processed.
+#[derive(Debug, Default)]
+struct InFlight(AtomicIsize);
+
+/// One request of [`InFlight`].
+#[derive(Debug)]
+pub(crate) struct Permit(Arc<InFlight>);
+
+impl InFlight {
+    fn enter(in_flight: &Arc<Self>, max: usize) -> Option<Permit> {
+        let before = in_flight.0.fetch_add(1, Relaxed);
+        let permit = Permit(in_flight.clone());
+        let is_full = usize::try_from(before).is_ok_and(|before| before >= max);
+        (!is_full).then_some(permit)
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        self.0.0.fetch_sub(1, Relaxed);
+    }
+}
+
+pin_project! {
+    /// The body of an admitted request. While the service waits for it, the request is not in flight: slow clients must not take
+    /// the capacity from others.
+    pub(crate) struct CountedBody<B> {
+        #[pin]
+        inner: B,
+        waits: Waits,
+    }
+}
+
+struct Waits {
+    /// `None` for a request that is not counted.
+    in_flight: Option<Arc<InFlight>>,
+    waits: bool,
+}
+
+impl Waits {
+    fn set(&mut self, waits: bool) {
+        if self.waits != waits {
+            self.waits = waits;
+            if let Some(in_flight) = &self.in_flight {
+                in_flight.0.fetch_add(if waits { -1 } else { 1 }, Relaxed);
+            }
+        }
+    }
+}
+
+impl Drop for Waits {
+    fn drop(&mut self) {
+        self.set(false);
+    }
+}
+
+impl<B: Body<Data = Bytes>> Body for CountedBody<B> {
+    type Data = Bytes;
+    type Error = B::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
+        let this = self.project();
+        let polled = this.inner.poll_frame(cx);
+        this.waits.set(polled.is_pending());
+        Poll::Ready(ready!(polled))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requests_above_the_limit_get_no_permit_until_another_ends() {
+        let in_flight = Arc::default();
+        let first = InFlight::enter(&in_flight, 2);
+        let second = InFlight::enter(&in_flight, 2);
+        assert!(first.is_some() && second.is_some());
+        assert!(InFlight::enter(&in_flight, 2).is_none());
+        drop(first);
+        assert!(InFlight::enter(&in_flight, 2).is_some());
+    }
+
+    #[test]
+    fn request_that_waits_for_its_body_is_not_in_flight() {
+        let in_flight = Arc::default();
+        let _permit = InFlight::enter(&in_flight, 1);
+        let mut waits = Waits {
+            in_flight: Some(in_flight.clone()),
+            waits: false,
+        };
+        waits.set(true);
+        let other = InFlight::enter(&in_flight, 1);
+        assert!(other.is_some());
+        drop(waits);
+        drop(other);
+        assert!(InFlight::enter(&in_flight, 1).is_none());
+    }
+
+    #[test]
+    fn admin_credential_is_the_master_password_or_an_admin_key() {
+        for (name, value, expected) in [
+            ("x-master-password", "x", true),
+            ("authorization", "Bearer wai_admin_x", true),
+            ("authorization", "bearer  wai_admin_x", true),
+            ("authorization", "Bearer wai_sess_x", false),
+            ("authorization", "wai_admin_x", false),
+            ("x-other", "wai_admin_x", false),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(name, value.parse().unwrap());
+            assert_eq!(has_admin_credential(&headers), expected, "{name}: {value}");
+        }
+    }
+}

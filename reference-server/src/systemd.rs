@@ -1,0 +1,42 @@
+//! Messages to the service manager (`sd_notify` of systemd). Without `NOTIFY_SOCKET` they have no effect.
+
+use std::time::Duration;
+
+use sd_notify::NotifyState;
+
+/// The server listens.
+pub(crate) fn ready() {
+    notify(&[NotifyState::Ready]);
+}
+
+/// The server has begun to stop.
+pub(crate) fn stopping() {
+    notify(&[NotifyState::Stopping]);
+}
+
+/// The server reloads its configuration. [`ready`] must follow.
+#[expect(dead_code, reason = "for the reload of settings")]
+pub(crate) fn reloading() {
+    // Since version 253, systemd requires the time of the message.
+    if let Ok(now) = NotifyState::monotonic_usec_now() {
+        notify(&[NotifyState::Reloading, now]);
+    }
+}
+
+/// Sends the messages that the watchdog expects (`WatchdogSec=`), at half of its interval, for as long as the runtime runs tasks.
+pub(crate) async fn watchdog() {
+    let Some(interval) = sd_notify::watchdog_enabled() else {
+        return;
+    };
+    let mut interval = tokio::time::interval((interval / 2).max(Duration::from_millis(1)));
+    loop {
+        interval.tick().await;
+        notify(&[NotifyState::Watchdog]);
+    }
+}
+
+fn notify(messages: &[NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(messages) {
+        tracing::warn!(%error, "cannot notify the service manager");
+    }
+}
