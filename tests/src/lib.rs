@@ -6,6 +6,7 @@ pub mod fixtures;
 pub mod module_tree;
 pub mod proxy;
 pub mod python;
+pub mod raw_http;
 pub mod redis;
 pub mod relay;
 pub mod server;

@@ -69,6 +69,17 @@ impl TestServer {
         Self::run(config, redis, clock).await
     }
 
+    /// Starts a server with the memory store and another configuration than the default one.
+    pub async fn configured(adjust: impl FnOnce(&mut Config)) -> Self {
+        let settings = Settings {
+            master_password_hash: Some(cheap_hash()),
+            ..Settings::default()
+        };
+        let mut config = Config::resolve(settings).expect("a configuration");
+        adjust(&mut config);
+        Self::run(config, None, ManualClock::new(Timestamp(START))).await
+    }
+
     /// Starts a server with a complete configuration.
     pub async fn run(config: Config, redis: Option<Arc<TestRedis>>, clock: ManualClock) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");

@@ -3,26 +3,19 @@
 use std::time::Duration;
 
 use http::Method;
-use session_auth_server::config::{Config, Settings};
-use session_auth_tests::server::{PASSWORD, START, TestServer, cheap_hash};
+use session_auth_server::config::Config;
+use session_auth_tests::server::{PASSWORD, TestServer};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
     time::timeout,
 };
-use tower_session_auth::clock::{ManualClock, Timestamp};
 
 /// Far longer than any step takes.
 const SOON: Duration = Duration::from_secs(10);
 
 async fn server(adjust: impl FnOnce(&mut Config)) -> TestServer {
-    let settings = Settings {
-        master_password_hash: Some(cheap_hash()),
-        ..Settings::default()
-    };
-    let mut config = Config::resolve(settings).expect("a configuration");
-    adjust(&mut config);
-    TestServer::run(config, None, ManualClock::new(Timestamp(START))).await
+    TestServer::configured(adjust).await
 }
 
 async fn connect(server: &TestServer, bytes: &str) -> TcpStream {

@@ -19,6 +19,7 @@ mod renewal;
 mod renewal_model;
 mod seed_renewals;
 mod seed_sessions;
+mod serving;
 mod session_limit;
 mod store;
 mod tls;
