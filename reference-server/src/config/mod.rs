@@ -119,7 +119,7 @@ impl Default for Limits {
         Self {
             connections: 1024,
             connections_per_client: 512,
-            requests: 512,
+            requests: 256,
             http2_streams: 100,
             idle: Duration::from_secs(75),
             write: Duration::from_secs(10),

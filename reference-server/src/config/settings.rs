@@ -122,7 +122,7 @@ settings! {
     /// The number of connections of one client address at once; trusted proxies and Unix sockets have no such limit
     /// (default: half of max_connections).
     max_connections_per_client: usize, "SESSION_AUTH_MAX_CONNECTIONS_PER_CLIENT";
-    /// The number of requests in flight at once (default: 512).
+    /// The number of requests in flight at once (default: 256).
     max_requests: usize, "SESSION_AUTH_MAX_REQUESTS";
     /// The number of streams of an HTTP/2 connection at once (default: 100).
     max_http2_streams: u32, "SESSION_AUTH_MAX_HTTP2_STREAMS";

@@ -3,22 +3,18 @@
 use std::{
     convert::Infallible,
     pin::Pin,
-    sync::{
-        Arc,
-        atomic::{AtomicIsize, Ordering::Relaxed},
-    },
-    task::{Context, Poll, ready},
+    sync::Arc,
+    task::{Context, Poll},
 };
 
-use bytes::Bytes;
 use http::{HeaderMap, Request, Response, StatusCode, header};
-use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 use tower::Service;
 use tower_session_auth::{AuthError, ErrorKind, master_auth::X_MASTER_PASSWORD};
 
 use super::{
     connection::Connection,
+    in_flight::{CountedBody, InFlight, Permit},
     state::{ServerState, Stage},
 };
 
@@ -32,7 +28,9 @@ const ADMIN_KEY: &str = "wai_admin_";
 /// 1. While the server stops, `/readyz` is a 503, so that load balancers take the server out. Other requests are served.
 /// 2. `/healthz` and `/readyz` are always served.
 /// 3. A connection of the reserve serves only those and requests with a credential of an administrator.
-/// 4. Above the limit of requests in flight, a request is refused. A request that waits for its body does not count.
+/// 4. Above the limit of requests in flight, a request is refused. A request that waits for its body does not count. Requests
+///    with a credential of an administrator have the same limit of their own: guesses of passwords, which wait for Argon2, must
+///    not take the capacity from sessions.
 ///
 /// A refusal is an empty 503 response with a [`Refusal`] in its extensions.
 #[derive(Debug, Clone)]
@@ -40,6 +38,7 @@ pub(crate) struct Admit<S> {
     inner: S,
     state: Arc<ServerState>,
     in_flight: Arc<InFlight>,
+    in_flight_admin: Arc<InFlight>,
 }
 
 /// The reason of a refusal, in the extensions of the response.
@@ -52,6 +51,7 @@ impl<S> Admit<S> {
             inner,
             state,
             in_flight: Arc::default(),
+            in_flight_admin: Arc::default(),
         }
     }
 
@@ -65,15 +65,19 @@ impl<S> Admit<S> {
             return Ok(None);
         }
         let connection = request.extensions().get::<Arc<Connection>>();
-        if connection.is_some_and(|connection| connection.is_in_reserve())
-            && !has_admin_credential(request.headers())
-        {
+        let is_admin = has_admin_credential(request.headers());
+        if connection.is_some_and(|connection| connection.is_in_reserve()) && !is_admin {
             self.state.counters.requests_refused_reserve.add();
             return Err(
                 AuthError::new(ErrorKind::Overloaded).with_detail("The server has too many connections.")
             );
         }
-        InFlight::enter(&self.in_flight, self.state.limits.requests)
+        let in_flight = if is_admin {
+            &self.in_flight_admin
+        } else {
+            &self.in_flight
+        };
+        InFlight::enter(in_flight, self.state.limits.requests)
             .map(Some)
             .ok_or_else(|| {
                 self.state.counters.requests_refused_overload.add();
@@ -107,14 +111,7 @@ where
     fn call(&mut self, request: Request<B>) -> Self::Future {
         match self.decide(&request) {
             Ok(permit) => {
-                let in_flight = permit.is_some().then(|| self.in_flight.clone());
-                let request = request.map(|inner| CountedBody {
-                    inner,
-                    waits: Waits {
-                        in_flight,
-                        waits: false,
-                    },
-                });
+                let request = request.map(|body| CountedBody::new(body, permit.as_ref()));
                 AdmitFuture::Admitted {
                     inner: self.inner.call(request),
                     _permit: permit,
@@ -156,115 +153,9 @@ where
     }
 }
 
-/// The number of requests that are being processed.
-#[derive(Debug, Default)]
-struct InFlight(AtomicIsize);
-
-/// One request of [`InFlight`].
-#[derive(Debug)]
-pub(crate) struct Permit(Arc<InFlight>);
-
-impl InFlight {
-    fn enter(in_flight: &Arc<Self>, max: usize) -> Option<Permit> {
-        let before = in_flight.0.fetch_add(1, Relaxed);
-        let permit = Permit(in_flight.clone());
-        let is_full = usize::try_from(before).is_ok_and(|before| before >= max);
-        (!is_full).then_some(permit)
-    }
-}
-
-impl Drop for Permit {
-    fn drop(&mut self) {
-        self.0.0.fetch_sub(1, Relaxed);
-    }
-}
-
-pin_project! {
-    /// The body of an admitted request. While the service waits for it, the request is not in flight: slow clients must not take
-    /// the capacity from others.
-    pub(crate) struct CountedBody<B> {
-        #[pin]
-        inner: B,
-        waits: Waits,
-    }
-}
-
-struct Waits {
-    /// `None` for a request that is not counted.
-    in_flight: Option<Arc<InFlight>>,
-    waits: bool,
-}
-
-impl Waits {
-    fn set(&mut self, waits: bool) {
-        if self.waits != waits {
-            self.waits = waits;
-            if let Some(in_flight) = &self.in_flight {
-                in_flight.0.fetch_add(if waits { -1 } else { 1 }, Relaxed);
-            }
-        }
-    }
-}
-
-impl Drop for Waits {
-    fn drop(&mut self) {
-        self.set(false);
-    }
-}
-
-impl<B: Body<Data = Bytes>> Body for CountedBody<B> {
-    type Data = Bytes;
-    type Error = B::Error;
-
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
-        let this = self.project();
-        let polled = this.inner.poll_frame(cx);
-        this.waits.set(polled.is_pending());
-        Poll::Ready(ready!(polled))
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.inner.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.inner.size_hint()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn requests_above_the_limit_get_no_permit_until_another_ends() {
-        let in_flight = Arc::default();
-        let first = InFlight::enter(&in_flight, 2);
-        let second = InFlight::enter(&in_flight, 2);
-        assert!(first.is_some() && second.is_some());
-        assert!(InFlight::enter(&in_flight, 2).is_none());
-        drop(first);
-        assert!(InFlight::enter(&in_flight, 2).is_some());
-    }
-
-    #[test]
-    fn request_that_waits_for_its_body_is_not_in_flight() {
-        let in_flight = Arc::default();
-        let _permit = InFlight::enter(&in_flight, 1);
-        let mut waits = Waits {
-            in_flight: Some(in_flight.clone()),
-            waits: false,
-        };
-        waits.set(true);
-        let other = InFlight::enter(&in_flight, 1);
-        assert!(other.is_some());
-        drop(waits);
-        drop(other);
-        assert!(InFlight::enter(&in_flight, 1).is_none());
-    }
 
     #[test]
     fn admin_credential_is_the_master_password_or_an_admin_key() {

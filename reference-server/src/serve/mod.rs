@@ -6,24 +6,27 @@
 //! | [`tls`] | certificates that can be replaced |
 //! | [`state`] | what all connections share |
 //! | [`places`] | rules: which connection gets a place, and which one gives way |
-//! | [`connection`] | drives one connection: handshake, HTTP, deadlines, drain |
+//! | [`connection`] | the state of one connection |
+//! | [`driver`] | drives one connection: handshake, HTTP, deadlines, drain |
 //! | [`activity`] | rules: what a connection does, and when its time is over |
 //! | [`io`], [`requests`] | report the events of a connection to its activity |
 //! | [`http_limits`] | the limits that hyper enforces |
-//! | [`admission`] | which requests are served |
+//! | [`admission`], [`in_flight`] | which requests are served |
 //! | [`file_limit`] | the limit of open files |
-//! | [`refuse`], [`refusal_log`], [`counters`] | refused connections: answers, log, counts |
+//! | [`refuse`], [`log_rate`], [`counters`] | refused connections: answers, log, counts |
 
 mod activity;
 mod admission;
 mod connection;
 mod counters;
+mod driver;
 mod file_limit;
 mod http_limits;
+mod in_flight;
 mod io;
 mod listener;
+mod log_rate;
 mod places;
-mod refusal_log;
 mod refuse;
 mod requests;
 mod state;
@@ -167,7 +170,7 @@ where
         match self.state.admit(&connection) {
             Some(place) => {
                 let (service, running) = (self.service.clone(), self.running.clone());
-                tokio::spawn(connection::drive(connection, io, service, place, running));
+                tokio::spawn(driver::drive(connection, io, service, place, running));
                 None
             }
             // A TLS client would not understand the response.

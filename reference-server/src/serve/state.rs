@@ -15,8 +15,8 @@ use super::{
     counters::Counters,
     http_limits,
     listener::Peer,
+    log_rate::LogRate,
     places::{Admission, Client, Full, Place, Places},
-    refusal_log::RefusalLog,
     tls::CurrentCertificate,
 };
 use crate::config::Limits;
@@ -49,7 +49,8 @@ pub(crate) struct ServerState {
     proxies: Arc<ArcSwap<TrustedProxies>>,
     places: Mutex<Places<Arc<Connection>>>,
     reserve: Mutex<Places<Arc<Connection>>>,
-    refusals: RefusalLog,
+    refusals: LogRate,
+    evictions: LogRate,
 }
 
 impl ServerState {
@@ -68,7 +69,8 @@ impl ServerState {
             proxies,
             places: Mutex::new(Places::new(limits.connections, limits.connections_per_client)),
             reserve: Mutex::new(Places::new(RESERVE, RESERVE)),
-            refusals: RefusalLog::default(),
+            refusals: LogRate::default(),
+            evictions: LogRate::default(),
         })
     }
 
@@ -93,20 +95,22 @@ impl ServerState {
             in_reserve,
             place,
         };
-        let full = match lock(&self.places).admit(client, connection.clone()) {
+        let admission = lock(&self.places).admit(client, connection.clone());
+        let full = match admission {
             Admission::Admitted(place) => return Some(held(false, place)),
             Admission::Replaces(place, replaced) => {
-                replaced.evict();
+                self.evict(&replaced);
                 return Some(held(false, place));
             }
             Admission::Refused(full) => full,
         };
         self.refused(full, connection.peer());
         connection.move_to_reserve();
-        match lock(&self.reserve).admit(client, connection.clone()) {
+        let admission = lock(&self.reserve).admit(client, connection.clone());
+        match admission {
             Admission::Admitted(place) => Some(held(true, place)),
             Admission::Replaces(place, replaced) => {
-                replaced.evict();
+                self.evict(&replaced);
                 Some(held(true, place))
             }
             Admission::Refused(_) => {
@@ -117,11 +121,27 @@ impl ServerState {
     }
 
     fn refused(&self, full: Full, peer: Peer) {
-        match full {
-            Full::Server => self.counters.refused_server_full.add(),
-            Full::Client => self.counters.refused_client_full.add(),
+        let (count, limit) = match full {
+            Full::Server => (&self.counters.refused_server_full, "max_connections"),
+            Full::Client => (&self.counters.refused_client_full, "max_connections_per_client"),
+        };
+        count.add();
+        if let Some(refused) = self.refusals.count() {
+            tracing::warn!(refused, limit, %peer, "connections are refused: no other one can give way");
         }
-        self.refusals.log(full, peer);
+    }
+
+    /// Ends a connection that has lost its place to another one.
+    fn evict(&self, connection: &Connection) {
+        self.counters.evicted.add();
+        connection.end();
+        if let Some(evicted) = self.evictions.count() {
+            tracing::warn!(
+                evicted,
+                peer = %connection.peer(),
+                "a limit of connections is reached: the longest idle ones give way"
+            );
+        }
     }
 
     fn client(&self, peer: Peer) -> Client {

@@ -125,3 +125,37 @@ async fn http2_request_in_flight_is_answered_after_goaway() {
         .expect("a clean stop");
     connection.await.expect("no panic").expect("GOAWAY");
 }
+
+/// Sends requests as a client behind a load balancer does, until `/readyz` is no longer 200. Returns the number of answers.
+async fn requests_until_not_ready(address: std::net::SocketAddr) -> usize {
+    let mut answers = 0;
+    let mut client = RawClient::connect(address).await;
+    loop {
+        for request in [READY, HEALTH] {
+            let response = client.request(request).await;
+            answers += 1;
+            if response.starts_with("HTTP/1.1 503") {
+                return answers;
+            }
+            assert!(response.contains("200 OK"), "{response}");
+            if response.contains("connection: close") {
+                client = RawClient::connect(address).await;
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn no_request_fails_while_the_server_is_taken_out() {
+    let server = TestServer::configured(|config| {
+        config.limits.shutdown_delay = Duration::from_millis(300);
+    })
+    .await;
+    let mut clients = tokio::task::JoinSet::new();
+    for _ in 0..20 {
+        clients.spawn(requests_until_not_ready(server.address));
+    }
+    server.api.anonymous(Method::GET, "/healthz").await.expect(200);
+    timeout(SOON, server.stop()).await.expect("a stop");
+    assert!(clients.join_all().await.iter().sum::<usize>() > 20);
+}

@@ -1,4 +1,10 @@
-use super::*;
+use std::time::Duration;
+
+use super::{
+    deadline::{LINGER, LINGER_PAUSE},
+    *,
+};
+use crate::{config::Limits, serve::places::Standing};
 
 const MILLI: Duration = Duration::from_millis(1);
 

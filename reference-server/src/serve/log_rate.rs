@@ -1,4 +1,4 @@
-//! Log lines about refused connections, at most one each second.
+//! The rate of log lines about one kind of event: at most one each second.
 
 use std::{
     sync::{Mutex, PoisonError},
@@ -7,14 +7,12 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::{listener::Peer, places::Full};
-
 /// The shortest time between two lines.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// Logs refused connections. A line has the number of refusals since the line before it.
+/// Counts the events of one kind, and tells when a line about them is due.
 #[derive(Debug, Default)]
-pub(super) struct RefusalLog(Mutex<State>);
+pub(super) struct LogRate(Mutex<State>);
 
 #[derive(Debug, Default)]
 struct State {
@@ -22,25 +20,15 @@ struct State {
     since: u64,
 }
 
-impl RefusalLog {
-    pub(super) fn log(&self, full: Full, peer: Peer) {
-        let refused = {
-            let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            state.count(Instant::now())
-        };
-        let Some(refused) = refused else {
-            return;
-        };
-        let limit = match full {
-            Full::Server => "max_connections",
-            Full::Client => "max_connections_per_client",
-        };
-        tracing::warn!(refused, limit, %peer, "connections are refused: their limit is reached");
+impl LogRate {
+    /// Counts an event. If a line is due, returns the number of events since the line before it.
+    pub(super) fn count(&self) -> Option<u64> {
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        state.count(Instant::now())
     }
 }
 
 impl State {
-    /// Counts a refusal. Returns the number to log, if a line is due.
     fn count(&mut self, now: Instant) -> Option<u64> {
         self.since += 1;
         if self.last.is_some_and(|last| now < last + PAUSE) {
@@ -56,7 +44,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_line_per_second_counts_all_refusals() {
+    fn one_line_per_second_counts_all_events() {
         let mut state = State::default();
         let start = Instant::now();
         let at = |millis| start + Duration::from_millis(millis);
