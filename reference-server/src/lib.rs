@@ -1,20 +1,22 @@
 //! The reference server of `tower-session-auth`: configuration, listener, signals, and the endpoints of the crate.
 //!
-//! The path of a request: `listen` (connections), `stack` (request id, log line, time and size limits), `service`
-//! (`/metrics`, or the endpoints of `tower-session-auth`).
+//! The path of a request: `serve` (connections), `stack` (request id, log line, time and size limits), `serve::admission`
+//! (overload), `service` (`/metrics`, or the endpoints of `tower-session-auth`).
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 mod access_log;
 pub mod cli;
 pub mod config;
 pub mod keys;
-mod listen;
 mod logging;
 mod metrics;
 mod metrics_endpoint;
 mod reload;
+pub mod serve;
 mod service;
 mod stack;
+mod systemd;
+pub mod tls;
 
 pub use config::Config;
 pub use reload::Reload;

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::{Request, Response};
 use http_body::Body;
 use http_body_util::Full;
-use tokio::{net::TcpListener, sync::mpsc};
+use tokio::sync::mpsc;
 use tower::{BoxError, Layer, Service, ServiceExt, service_fn};
 use tower_session_auth::{
     MasterAuthLayer, MemoryStore, RedisStore, SessionAuthority,
@@ -21,14 +21,15 @@ use tower_session_auth::{
 use crate::{
     access_log::AccessLog,
     config::{Config, ConfigErrors, Store},
-    listen::listen,
-    metrics::{ConnectionMetrics, Metrics, ReloadMetrics},
+    metrics::{Metrics, ReloadMetrics},
     metrics_endpoint::{self, MetricsListener},
     reload::{Reload, Reloadable},
+    serve::{self, Admit, Listener, ServerState},
     stack::{self, REALM},
+    tls::CurrentCertificate,
 };
 
-/// Runs the server until `stop` resolves, then drains open connections within their time limit.
+/// Runs the server on all listeners until `stop` resolves, then drains open connections within their time limit.
 ///
 /// Each configuration that `reloads` sends is applied at once, as far as settings are reloaded.
 ///
@@ -37,7 +38,7 @@ use crate::{
 pub async fn run(
     config: Config,
     clock: Arc<dyn Clock>,
-    listener: TcpListener,
+    listeners: Vec<Listener>,
     stop: impl Future<Output = ()>,
     reloads: mpsc::Receiver<Reload>,
 ) -> Result<(), ConfigErrors> {
@@ -45,7 +46,7 @@ pub async fn run(
     match &config.store {
         Store::Memory => {
             let builder = SessionAuthority::builder(config.keys.clone(), MemoryStore::new());
-            serve(&config, builder, &metrics, clock, listener, stop, reloads).await
+            serve(&config, builder, &metrics, clock, listeners, stop, reloads).await
         }
         Store::Redis(redis) => {
             let mut redis = redis.clone();
@@ -55,7 +56,7 @@ pub async fn run(
             if config.freshness == Freshness::Bounded {
                 builder = builder.bounded();
             }
-            serve(&config, builder, &metrics, clock, listener, stop, reloads).await
+            serve(&config, builder, &metrics, clock, listeners, stop, reloads).await
         }
     }
 }
@@ -65,7 +66,7 @@ async fn serve<S: SessionStore + AgentStore>(
     builder: SessionAuthorityBuilder<S, RegisteredAgents<S>>,
     metrics: &Metrics,
     clock: Arc<dyn Clock>,
-    listener: TcpListener,
+    listeners: Vec<Listener>,
     stop: impl Future<Output = ()>,
     reloads: mpsc::Receiver<Reload>,
 ) -> Result<(), ConfigErrors> {
@@ -95,6 +96,10 @@ async fn serve<S: SessionStore + AgentStore>(
     let credentials = config.admin_credentials().map_err(broken)?;
     let admin = metrics.scope(|| MasterAuthLayer::from_credentials(credentials));
     let admin = authority.admin_layer(admin);
+    let certificate = config.certificate.clone().map(CurrentCertificate::new);
+    let proxies = config.trusted_proxies.clone();
+    let state = ServerState::new(config.limits, proxies, certificate.clone());
+    metrics.export_connections(state.counters());
     let service = with_metrics(
         authority.endpoints(admin.clone()),
         admin
@@ -104,6 +109,7 @@ async fn serve<S: SessionStore + AgentStore>(
             .only_problem_documents(),
         metrics.clone(),
     );
+    let service = Admit::new(service, state.clone());
     let access_log = metrics.scope(AccessLog::new);
     let service = stack::around(
         service,
@@ -111,16 +117,15 @@ async fn serve<S: SessionStore + AgentStore>(
         config.token_header.clone(),
         access_log,
     );
-    // Its values are set by the listener.
-    let _connections = metrics.scope(ConnectionMetrics::new);
     let reloadable = Reloadable {
         authority,
         admin,
         proxies: config.trusted_proxies.clone(),
+        certificate,
         metrics: metrics.scope(ReloadMetrics::new),
     };
     tokio::select! {
-        () = listen(listener, service, &config.trusted_proxies, config.limits, stop) => Ok(()),
+        () = serve::serve(listeners, service, state, stop) => Ok(()),
         never = reloadable.apply(reloads) => match never {},
     }
 }

@@ -24,6 +24,8 @@ use tower_session_auth::{
 
 use crate::access_log::{self, AccessLog};
 
+use crate::serve::Refusal;
+
 /// The realm of challenges.
 pub(crate) const REALM: &str = "session";
 /// The largest request body, in bytes.
@@ -65,7 +67,7 @@ where
             let headers = request.headers().clone();
             let response = bounded.oneshot(request).await?;
             Ok(match bare_status(&response) {
-                Some(kind) => problem_response(&AuthError::new(kind), REALM, &headers)
+                Some(error) => problem_response(&error, REALM, &headers)
                     .map(|body| body.map_err(|never| match never {}).boxed_unsync()),
                 None => response.map(|body| body.map_err(Into::into).boxed_unsync()),
             })
@@ -90,17 +92,22 @@ where
         .service(with_problems)
 }
 
-/// The layers for panics, time and size answer with a bare status. Responses of this crate carry their error as an extension.
-fn bare_status<B>(response: &Response<B>) -> Option<ErrorKind> {
+/// The layers for panics, time, size and admission answer with a bare status. Responses of `tower-session-auth` carry their error
+/// as an extension.
+fn bare_status<B>(response: &Response<B>) -> Option<AuthError> {
+    if let Some(Refusal(error)) = response.extensions().get() {
+        return Some(error.clone());
+    }
     if response.extensions().get::<AuthError>().is_some() {
         return None;
     }
-    match response.status() {
-        StatusCode::REQUEST_TIMEOUT => Some(ErrorKind::RequestTimeout),
-        StatusCode::PAYLOAD_TOO_LARGE => Some(ErrorKind::PayloadTooLarge),
-        StatusCode::INTERNAL_SERVER_ERROR => Some(ErrorKind::InternalError),
-        _ => None,
-    }
+    let kind = match response.status() {
+        StatusCode::REQUEST_TIMEOUT => ErrorKind::RequestTimeout,
+        StatusCode::PAYLOAD_TOO_LARGE => ErrorKind::PayloadTooLarge,
+        StatusCode::INTERNAL_SERVER_ERROR => ErrorKind::InternalError,
+        _ => return None,
+    };
+    Some(AuthError::new(kind))
 }
 
 /// Keeps a client's request id if it is one short, visible word.

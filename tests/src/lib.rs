@@ -7,6 +7,7 @@ pub mod module_tree;
 pub mod prometheus;
 pub mod proxy;
 pub mod python;
+pub mod raw_http;
 pub mod redis;
 pub mod relay;
 pub mod server;

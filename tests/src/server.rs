@@ -78,6 +78,17 @@ impl TestServer {
         Self::run(config, redis, clock).await
     }
 
+    /// Starts a server with the memory store and another configuration than the default one.
+    pub async fn configured(adjust: impl FnOnce(&mut Config)) -> Self {
+        let settings = Settings {
+            master_password_hash: Some(cheap_hash()),
+            ..Settings::default()
+        };
+        let mut config = Config::resolve(settings).expect("a configuration");
+        adjust(&mut config);
+        Self::run(config, None, ManualClock::new(Timestamp(START))).await
+    }
+
     /// Starts a server with a complete configuration.
     pub async fn run(config: Config, redis: Option<Arc<TestRedis>>, clock: ManualClock) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
@@ -89,7 +100,7 @@ impl TestServer {
             let stopped = async {
                 let _ = stopped.await;
             };
-            session_auth_server::run(config, shared, listener, stopped, reloads)
+            session_auth_server::run(config, shared, vec![listener.into()], stopped, reloads)
                 .await
                 .expect("a running server");
         });

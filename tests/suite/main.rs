@@ -25,6 +25,7 @@ mod renewal_model;
 mod repeated_creation;
 mod seed_renewals;
 mod seed_sessions;
+mod serving;
 mod session_limit;
 mod store;
 mod tls;

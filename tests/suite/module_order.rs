@@ -35,14 +35,16 @@ const CRATE: &[&str] = &[
 
 /// The modules of the reference server, in dependency order.
 const SERVER: &[&str] = &[
+    "tls",
+    "systemd",
     "config",
     "keys",
+    "serve",
     "metrics",
     "reload",
     "logging",
     "access_log",
     "stack",
-    "listen",
     "metrics_endpoint",
     "service",
     "cli",

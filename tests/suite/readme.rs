@@ -225,7 +225,14 @@ async fn run_walk_through(name: &str, page: &str) -> String {
     let forever = std::future::pending();
     let (_, reloads) = tokio::sync::mpsc::channel(1);
     let server = tokio::spawn(async move {
-        session_auth_server::run(config, Arc::new(SystemClock), listener, forever, reloads).await
+        session_auth_server::run(
+            config,
+            Arc::new(SystemClock),
+            vec![listener.into()],
+            forever,
+            reloads,
+        )
+        .await
     });
 
     let blocks = blocks_in(page, "sh");

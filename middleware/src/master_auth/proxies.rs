@@ -48,7 +48,10 @@ impl TrustedProxies {
         self.0.load_full()
     }
 
-    fn trusts(&self, address: IpAddr) -> bool {
+    /// True if this is the address of a trusted proxy.
+    #[must_use]
+    pub fn contains(&self, address: IpAddr) -> bool {
+        let address = address.to_canonical();
         self.0.load().iter().any(|network| network.contains(&address))
     }
 
@@ -65,7 +68,7 @@ impl TrustedProxies {
             .iter()
             .rev()
             .flat_map(|line| line.as_bytes().rsplit(|byte| *byte == b','));
-        while self.trusts(nearest) {
+        while self.contains(nearest) {
             match hops.next().and_then(parse_hop) {
                 Some(hop) => nearest = hop,
                 None => break,

@@ -2,15 +2,16 @@
 
 use std::sync::Arc;
 
-use tokio::{net::TcpListener, sync::mpsc};
+use tokio::sync::mpsc;
 use tower_session_auth::{clock::SystemClock, session::OnReuse, session_auth::Freshness};
 
 use super::{Failure, first_run, runtime, signals};
 use crate::{
-    config::{Sources, Store},
+    config::{ListenAddress, Sources, Store},
     logging,
     reload::{self, Reloader},
-    service,
+    serve::{self, Inherited, Listener},
+    service, systemd,
 };
 
 pub(super) fn run(sources: &Sources) -> Result<(), Failure> {
@@ -18,12 +19,13 @@ pub(super) fn run(sources: &Sources) -> Result<(), Failure> {
     let reloader = Reloader::new(sources.clone(), &loaded);
     let config = loaded.config;
     logging::init(&config);
+    serve::raise_file_limit(config.limits.connections);
+    let inherited = serve::inherited();
     runtime()?.block_on(async {
         let hang_ups = signals::hang_ups();
-        let cannot_listen = |error| Failure::Other(format!("cannot listen on {}: {error}", config.listen));
-        let listener = TcpListener::bind(config.listen).await.map_err(cannot_listen)?;
-        let address = listener.local_addr().map_err(cannot_listen)?;
-        if let Some(generated) = &config.generated {
+        let listeners = listeners(inherited, &config.listen).await?;
+        let address = listeners.iter().find_map(Listener::tcp_address);
+        if let (Some(generated), Some(address)) = (&config.generated, address) {
             first_run::announce(generated, address, &config.policy);
         }
         if let Store::Memory = config.store {
@@ -47,11 +49,37 @@ pub(super) fn run(sources: &Sources) -> Result<(), Failure> {
         for warning in &loaded.warnings {
             tracing::warn!("{warning}");
         }
-        tracing::info!(%address, store = config.store.name(), "listening");
+        for listener in &listeners {
+            tracing::info!(address = %listener, store = config.store.name(), "listening");
+        }
+        systemd::ready();
+        tokio::spawn(systemd::watchdog());
         let (reloads, reloaded) = mpsc::channel(1);
         tokio::spawn(reload::watch(reloader, hang_ups, reloads));
-        service::run(config, Arc::new(SystemClock), listener, signals::stop(), reloaded)
-            .await
-            .map_err(|error| Failure::Input(error.to_string()))
+        service::run(
+            config,
+            Arc::new(SystemClock),
+            listeners,
+            signals::stop(),
+            reloaded,
+        )
+        .await
+        .map_err(|error| Failure::Input(error.to_string()))
     })
+}
+
+/// Listens on the sockets of the service manager, or on the configured addresses if there are none.
+async fn listeners(inherited: Inherited, addresses: &[ListenAddress]) -> Result<Vec<Listener>, Failure> {
+    let mut listeners = inherited
+        .listen()
+        .map_err(|error| Failure::Other(format!("cannot use the sockets of the service manager: {error}")))?;
+    if listeners.is_empty() {
+        for address in addresses {
+            let bound = Listener::bind(address).await;
+            let bound =
+                bound.map_err(|error| Failure::Other(format!("cannot listen on {address}: {error}")))?;
+            listeners.extend(bound);
+        }
+    }
+    Ok(listeners)
 }

@@ -2,6 +2,8 @@
 
 use tokio::{signal, sync::mpsc};
 
+use crate::systemd;
+
 /// Reports each SIGHUP from this call on. Without it, SIGHUP would end the process.
 pub(super) fn hang_ups() -> mpsc::Receiver<()> {
     // One waiting hang-up is enough: the reload after it reads everything.
@@ -24,6 +26,7 @@ pub(super) fn hang_ups() -> mpsc::Receiver<()> {
 pub(super) async fn stop() {
     next_signal().await;
     tracing::info!("stopping");
+    systemd::stopping();
     tokio::spawn(async {
         next_signal().await;
         std::process::exit(130);

@@ -3,7 +3,6 @@
 use std::fmt::Write as _;
 
 use serde::Serialize;
-use tower_session_auth::master_auth::IpNet;
 
 use super::{Config, SETTINGS, Settings, Store};
 
@@ -18,7 +17,9 @@ impl Config {
             Store::Redis(redis) => Some(redis),
         };
         vec![
-            ("listen", toml(&self.listen)),
+            ("listen", texts(&self.listen)),
+            ("tls_cert_file", settings.tls_cert_file.as_ref().and_then(toml)),
+            ("tls_key_file", settings.tls_key_file.as_ref().and_then(toml)),
             (
                 "redis_url",
                 settings
@@ -58,9 +59,17 @@ impl Config {
                 redis.and_then(|redis| toml(&redis.near_cache.bound.as_millis())),
             ),
             ("request_timeout_ms", toml(&limits.request.as_millis())),
+            ("idle_timeout_ms", toml(&limits.idle.as_millis())),
+            ("header_timeout_ms", toml(&limits.head.as_millis())),
+            ("write_timeout_ms", toml(&limits.write.as_millis())),
+            ("max_connection_age_ms", toml(&limits.max_age.as_millis())),
+            ("shutdown_delay_ms", toml(&limits.shutdown_delay.as_millis())),
             ("shutdown_timeout_ms", toml(&limits.shutdown.as_millis())),
             ("max_connections", toml(&limits.connections)),
-            ("trusted_proxies", networks(&self.trusted_proxies.networks())),
+            ("max_connections_per_client", toml(&limits.connections_per_client)),
+            ("max_requests", toml(&limits.requests)),
+            ("max_http2_streams", toml(&limits.http2_streams)),
+            ("trusted_proxies", texts(&self.trusted_proxies.networks())),
             ("log", toml(&self.log)),
             ("log_format", toml(&self.log_format)),
             ("metrics_listen", self.metrics_listen.as_ref().and_then(toml)),
@@ -94,12 +103,10 @@ fn toml<T: Serialize + ?Sized>(value: &T) -> Option<String> {
     serde_json::to_string(value).ok()
 }
 
-fn networks(networks: &[IpNet]) -> Option<String> {
-    if networks.is_empty() {
-        return None;
-    }
-    let texts: Vec<_> = networks.iter().map(ToString::to_string).collect();
-    toml(&texts)
+/// `None` for an empty list.
+fn texts<T: ToString>(list: &[T]) -> Option<String> {
+    let texts: Vec<_> = list.iter().map(ToString::to_string).collect();
+    if texts.is_empty() { None } else { toml(&texts) }
 }
 
 /// Removes user and password from a URL.

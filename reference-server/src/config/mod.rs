@@ -8,6 +8,7 @@ mod example;
 mod file;
 mod flags;
 mod generate;
+mod listen_address;
 mod log_format;
 mod origin;
 mod setting;
@@ -26,6 +27,7 @@ pub use errors::ConfigErrors;
 pub use example::example;
 pub use flags::Flags;
 pub use generate::Generated;
+pub use listen_address::{InvalidListenAddress, ListenAddress};
 pub use log_format::LogFormat;
 pub use origin::{Given, Origin, Origins};
 pub use setting::Setting;
@@ -43,11 +45,15 @@ use tower_session_auth::{
     store::RedisStoreConfig,
 };
 
+use crate::tls::Certificate;
+
 /// A configuration that can work.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// The address to listen on.
-    pub listen: SocketAddr,
+    /// The addresses to listen on.
+    pub listen: Vec<ListenAddress>,
+    /// The certificate of TCP listeners. Without it, they have no TLS.
+    pub certificate: Option<Certificate>,
     /// The store of the sessions.
     pub store: Store,
     /// The Argon2id PHC string of the master password. `None` if there are only admin keys.
@@ -96,6 +102,20 @@ pub enum Store {
 pub struct Limits {
     /// The number of connections at once.
     pub connections: usize,
+    /// The number of connections of one client at once: an IPv4 address, or the /64 network of an IPv6 address.
+    pub connections_per_client: usize,
+    /// The number of requests in flight at once. Those that wait for their body are not counted.
+    pub requests: usize,
+    /// The number of streams of an HTTP/2 connection at once.
+    pub http2_streams: u32,
+    /// The time limit of a connection without a request.
+    pub idle: Duration,
+    /// The time in which a client must read a part of a response.
+    pub write: Duration,
+    /// The time after which a connection ends with its next response.
+    pub max_age: Duration,
+    /// The time for which a stopping server serves before it closes its listeners.
+    pub shutdown_delay: Duration,
     /// The time limit of a request, its body included.
     pub request: Duration,
     /// The time limit for the head of a request.
@@ -140,6 +160,13 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             connections: 1024,
+            connections_per_client: 512,
+            requests: 256,
+            http2_streams: 100,
+            idle: Duration::from_secs(75),
+            write: Duration::from_secs(10),
+            max_age: Duration::from_secs(3600),
+            shutdown_delay: Duration::ZERO,
             request: Duration::from_secs(10),
             head: Duration::from_secs(10),
             shutdown: Duration::from_secs(10),
@@ -149,7 +176,13 @@ impl Default for Limits {
 
 impl fmt::Display for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "listen {}, store {}, ", self.listen, self.store.name())?;
+        let listen: Vec<_> = self.listen.iter().map(ToString::to_string).collect();
+        write!(
+            f,
+            "listen {}, store {}, ",
+            listen.join(" and "),
+            self.store.name()
+        )?;
         match (self.freshness, &self.store) {
             (Freshness::Bounded, Store::Redis(redis)) => {
                 let bound = redis.near_cache.bound.as_millis();

@@ -9,7 +9,7 @@ use tower_session_auth::{
 };
 
 use super::{
-    LogFormat,
+    ListenAddress, LogFormat,
     errors::Errors,
     origin::Origins,
     setting::Setting,
@@ -57,8 +57,12 @@ macro_rules! settings {
 }
 
 settings! {
-    /// The address to listen on.
-    listen: SocketAddr, "127.0.0.1:3100", r#""127.0.0.1:3100""#;
+    /// The [addresses](#addresses) to listen on: `HOST:PORT` or `unix:/PATH`.
+    listen: Vec<ListenAddress>, "127.0.0.1:3100", r#"["127.0.0.1:3100", "unix:/run/session-auth/http.sock"]"#;
+    /// A PEM file with the certificate chain for [TLS](#tls) on all TCP addresses.
+    tls_cert_file: PathBuf, "none", r#""/etc/session-auth/tls.crt""#;
+    /// A PEM file with the private key of that certificate.
+    tls_key_file: PathBuf, "none", r#""/etc/session-auth/tls.key""#;
     /// The Redis server that keeps the sessions: `redis://[user:password@]host[:port][/database]`, or `rediss://` for TLS. Without it,
     /// sessions are kept in memory and end with the process.
     redis_url: String, "an embedded store", r#""redis://127.0.0.1:6379/0""#, secret;
@@ -112,10 +116,27 @@ settings! {
     freshness_bound_ms: u64, "250", "250";
     /// The time limit of a request, its body included, in milliseconds.
     request_timeout_ms: u64, "10000", "10000";
-    /// The time limit for open connections when the server stops, in milliseconds.
+    /// The time limit of a connection without a request, in milliseconds. It must be more than that of a load balancer in front.
+    idle_timeout_ms: u64, "75000", "75000";
+    /// The time limit for the head of a request, and for a TLS handshake, in milliseconds.
+    header_timeout_ms: u64, "10000", "10000";
+    /// The time in which a client must read a part of a response, in milliseconds.
+    write_timeout_ms: u64, "10000", "10000";
+    /// The time after which a connection ends with its next response, in milliseconds.
+    max_connection_age_ms: u64, "3600000", "3600000";
+    /// The time for which a [stopping](#stopping) server still serves, with a 503 for `/readyz`, before it closes its listeners, in
+    /// milliseconds.
+    shutdown_delay_ms: u64, "0", "0";
+    /// The time limit for requests in flight when the server stops, in milliseconds.
     shutdown_timeout_ms: u64, "10000", "10000";
-    /// The number of connections at once.
+    /// The maximum number of connections at once: see [limits](#limits).
     max_connections: usize, "1024", "1024";
+    /// The maximum number of connections of one client address at once.
+    max_connections_per_client: usize, "half of max_connections", "512";
+    /// The maximum number of requests in flight at once.
+    max_requests: usize, "256", "256";
+    /// The maximum number of streams of an HTTP/2 connection at once.
+    max_http2_streams: u32, "100", "100";
     /// The addresses or networks of proxies whose `X-Forwarded-For` is trusted.
     trusted_proxies: Vec<IpNet>, "none", r#"["10.0.0.7", "192.168.0.0/16"]"#;
     /// The log filter, in the form of `RUST_LOG`. At `info`, there is one [line](#log-lines) for each request.
@@ -129,10 +150,13 @@ settings! {
 impl Settings {
     /// The files that settings name.
     pub(super) fn named_files(&self) -> impl Iterator<Item = PathBuf> {
-        [&self.key_file, &self.admin_keys_file]
-            .into_iter()
-            .flatten()
-            .cloned()
+        let files = [
+            &self.key_file,
+            &self.admin_keys_file,
+            &self.tls_cert_file,
+            &self.tls_key_file,
+        ];
+        files.into_iter().flatten().cloned()
     }
 }
 

@@ -16,7 +16,7 @@ use tower_session_auth::{
     session_auth::Freshness,
 };
 
-use super::LogFormat;
+use super::{ListenAddress, LogFormat};
 
 /// A type of settings. A value is given as one text, or as several in a list of the configuration file.
 pub(super) trait Value: Sized {
@@ -95,6 +95,15 @@ impl Element for IpNet {
     /// A bare address is the network of this address alone.
     fn from_text(text: &str) -> Option<Self> {
         parsed(text).or_else(|| parsed::<IpAddr>(text).map(Self::from))
+    }
+}
+
+impl Element for ListenAddress {
+    const EXPECTED_LIST: &'static str =
+        "a list of addresses, such as 127.0.0.1:3100, [::1]:3100, localhost:3100 or unix:/run/server.sock";
+
+    fn from_text(text: &str) -> Option<Self> {
+        parsed(text)
     }
 }
 

@@ -3,12 +3,14 @@
 //! Each server has its own recorder, so several servers in one process have separate metrics. Layers, stores and the types of this module
 //! resolve their metrics when they are created: create them inside [`Metrics::scope`], also after a reload.
 
-#[expect(dead_code, reason = "the listener calls these functions")]
 mod connections;
 mod http;
 mod reloads;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use metrics::gauge;
 use metrics_exporter_prometheus::{
@@ -20,7 +22,9 @@ use tokio::{
 };
 use tower_session_auth::telemetry::{self, Metric, STORE_BUCKETS};
 
-pub(crate) use self::connections::ConnectionMetrics;
+use crate::serve::Counters;
+
+use self::connections::ConnectionMetrics;
 pub(crate) use self::http::{HttpMetrics, HttpOutcome};
 pub(crate) use self::reloads::{ReloadMetrics, Reloaded};
 
@@ -38,6 +42,9 @@ const METRICS: &[Metric] = &[
     connections::IN_USE,
     connections::ACCEPTED,
     connections::REFUSED,
+    connections::CLOSED,
+    connections::TLS_FAILURES,
+    connections::REQUESTS_REFUSED,
     reloads::RELOADS,
     reloads::LAST_SUCCEEDED,
 ];
@@ -47,6 +54,7 @@ const METRICS: &[Metric] = &[
 pub(crate) struct Metrics {
     recorder: Arc<PrometheusRecorder>,
     handle: PrometheusHandle,
+    connections: Arc<OnceLock<ConnectionMetrics>>,
 }
 
 /// Ends the upkeep when it is dropped.
@@ -64,6 +72,7 @@ impl Metrics {
         let metrics = Self {
             recorder: Arc::new(recorder),
             handle,
+            connections: Arc::default(),
         };
         metrics.scope(|| {
             telemetry::describe();
@@ -78,8 +87,17 @@ impl Metrics {
         ::metrics::with_local_recorder(&*self.recorder, create)
     }
 
+    /// Exports the counts of the main listener. Only the first call has an effect.
+    pub(crate) fn export_connections(&self, counters: Arc<Counters>) {
+        let connections = self.scope(|| ConnectionMetrics::new(counters));
+        self.connections.get_or_init(|| connections);
+    }
+
     /// All metrics as text.
     pub(crate) fn text(&self) -> String {
+        if let Some(connections) = self.connections.get() {
+            connections.update();
+        }
         self.handle.render()
     }
 

@@ -11,6 +11,8 @@ use super::Reload;
 use crate::{
     config::Config,
     metrics::{ReloadMetrics, Reloaded},
+    systemd,
+    tls::CurrentCertificate,
 };
 
 /// The parts of a running server that a reload changes.
@@ -18,6 +20,7 @@ pub(crate) struct Reloadable<S: SessionStore> {
     pub(crate) authority: SessionAuthority<S>,
     pub(crate) admin: MasterAuthLayer,
     pub(crate) proxies: TrustedProxies,
+    pub(crate) certificate: Option<CurrentCertificate>,
     pub(crate) metrics: ReloadMetrics,
 }
 
@@ -25,11 +28,13 @@ impl<S: SessionStore + AgentStore> Reloadable<S> {
     /// Applies each new configuration. Returns never, also when there are no more reloads.
     pub(crate) async fn apply(self, mut reloads: mpsc::Receiver<Reload>) -> Infallible {
         while let Some(reload) = reloads.recv().await {
+            systemd::reloading();
             let outcome = match reload {
                 Reload::New(config) => self.replace(&config),
                 Reload::Rejected => Reloaded::Rejected,
             };
             self.metrics.ended(outcome);
+            systemd::ready();
         }
         std::future::pending().await
     }
@@ -49,6 +54,9 @@ impl<S: SessionStore + AgentStore> Reloadable<S> {
             tracing::warn!(%change, "the new keys may lose requests");
         } else if !change.is_empty() {
             tracing::info!(%change, "the keys have changed");
+        }
+        if let (Some(current), Some(certificate)) = (&self.certificate, &config.certificate) {
+            current.replace(certificate.clone());
         }
         self.proxies.set(config.trusted_proxies.networks().to_vec());
         tracing::info!("configuration reloaded");

@@ -21,11 +21,15 @@ use crate::config::{Config, ConfigErrors, Loaded, Settings, Sources};
 /// report no changes, so the files are read instead of watched.
 const INTERVAL: Duration = Duration::from_secs(1);
 
+const HANG_UP: &str = "SIGHUP";
+
 /// The settings that a reload applies.
 const RELOADED: &[&str] = &[
     "admin_keys_file",
     "key_file",
     "master_password_hash",
+    "tls_cert_file",
+    "tls_key_file",
     "trusted_proxies",
 ];
 
@@ -115,12 +119,12 @@ pub(crate) async fn watch(
 ) {
     loop {
         let reason = tokio::select! {
-            Some(()) = hang_ups.recv() => "SIGHUP",
+            Some(()) = hang_ups.recv() => HANG_UP,
             () = sleep(INTERVAL) => "a file has changed",
             () = reloads.closed() => return,
         };
         let work = tokio::task::spawn_blocking(move || {
-            let due = reason == "SIGHUP" || reloader.files_have_changed();
+            let due = reason == HANG_UP || reloader.files_have_changed();
             let result = due.then(|| reloader.reload());
             (reloader, result)
         });

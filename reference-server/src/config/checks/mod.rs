@@ -1,20 +1,20 @@
 //! Checking settings: from settings to a configuration, or to all mistakes in them.
 
+mod certificate;
 mod credentials;
 mod limits;
 mod policy;
 mod store;
 mod tokens;
 
-use std::{
-    net::{Ipv4Addr, SocketAddr},
-    path::PathBuf,
-};
+use std::{net::Ipv4Addr, path::PathBuf};
 
 use tower_session_auth::{master_auth::TrustedProxies, session::SessionPolicy};
 use tracing_subscriber::EnvFilter;
 
-use super::{Config, ConfigErrors, Settings, Store, errors::Errors, generate::generate, origin::Origins};
+use super::{
+    Config, ConfigErrors, ListenAddress, Settings, Store, errors::Errors, generate::generate, origin::Origins,
+};
 
 impl Store {
     /// Checks the settings about the store alone. `errors` has the mistakes so far.
@@ -64,6 +64,7 @@ impl Config {
         if limits.request <= store.timeout() {
             checks.wrong("store_timeout_ms", "must be less than request_timeout_ms");
         }
+        let certificate = certificate::certificate(settings, &mut checks);
         let token_prefix = tokens::prefix(settings, &mut checks);
         let token_header = tokens::header(settings, &mut checks);
         let (issuer, audience) = tokens::claims(settings, &mut checks);
@@ -101,9 +102,10 @@ impl Config {
         let Some(keys) = keys else {
             return Err(ConfigErrors(vec!["key_file: is missing".into()]));
         };
-        let default_address = SocketAddr::from((Ipv4Addr::LOCALHOST, 3100));
+        let default_address = ListenAddress::Ip(Ipv4Addr::LOCALHOST.into(), 3100);
         Ok(Self {
-            listen: settings.listen.unwrap_or(default_address),
+            listen: settings.listen.clone().unwrap_or_else(|| vec![default_address]),
+            certificate,
             store,
             master_password_hash,
             admin_keys,

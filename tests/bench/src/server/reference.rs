@@ -39,9 +39,15 @@ pub(super) async fn run(bench_config: &ServerConfig) {
     });
     tokio::spawn(advance_clock(control, clock.clone()));
     let (_, reloads) = tokio::sync::mpsc::channel(1);
-    session_auth_server::run(config, Arc::new(clock), listener, std::future::pending(), reloads)
-        .await
-        .expect("run the reference server");
+    session_auth_server::run(
+        config,
+        Arc::new(clock),
+        vec![listener.into()],
+        std::future::pending(),
+        reloads,
+    )
+    .await
+    .expect("run the reference server");
 }
 
 /// Advances the clock by one step for each received byte, then echoes the byte.

@@ -1,0 +1,175 @@
+//! Which requests are served: the limit of requests in flight, the reserve of connections, and `/readyz` while the server stops.
+
+use std::{
+    convert::Infallible,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use http::{HeaderMap, Request, Response, StatusCode, header};
+use pin_project_lite::pin_project;
+use tower::Service;
+use tower_session_auth::{AuthError, ErrorKind, master_auth::X_MASTER_PASSWORD};
+
+use super::{
+    connection::Connection,
+    in_flight::{CountedBody, InFlight, Permit},
+    state::{ServerState, Stage},
+};
+
+/// The prefix of the secrets of administrators.
+const ADMIN_KEY: &str = "wai_admin_";
+
+/// Serves a request, or refuses it.
+///
+/// # Rules
+///
+/// 1. While the server stops, `/readyz` is a 503, so that load balancers take the server out. Other requests are served.
+/// 2. `/healthz` and `/readyz` are always served.
+/// 3. A connection of the reserve serves only those and requests with a credential of an administrator.
+/// 4. Above the limit of requests in flight, a request is refused. A request that waits for its body does not count. Requests
+///    with a credential of an administrator have the same limit of their own: guesses of passwords, which wait for Argon2, must
+///    not take the capacity from sessions.
+///
+/// A refusal is an empty 503 response with a [`Refusal`] in its extensions.
+#[derive(Debug, Clone)]
+pub(crate) struct Admit<S> {
+    inner: S,
+    state: Arc<ServerState>,
+    in_flight: Arc<InFlight>,
+    in_flight_admin: Arc<InFlight>,
+}
+
+/// The reason of a refusal, in the extensions of the response.
+#[derive(Debug, Clone)]
+pub(crate) struct Refusal(pub(crate) AuthError);
+
+impl<S> Admit<S> {
+    pub(crate) fn new(inner: S, state: Arc<ServerState>) -> Self {
+        Self {
+            inner,
+            state,
+            in_flight: Arc::default(),
+            in_flight_admin: Arc::default(),
+        }
+    }
+
+    /// Applies the rules.
+    fn decide<B>(&self, request: &Request<B>) -> Result<Option<Permit>, AuthError> {
+        let path = request.uri().path();
+        if path == "/readyz" && self.state.stage() != Stage::Serving {
+            return Err(AuthError::new(ErrorKind::Overloaded).with_detail("The server is stopping."));
+        }
+        if matches!(path, "/healthz" | "/readyz") {
+            return Ok(None);
+        }
+        let connection = request.extensions().get::<Arc<Connection>>();
+        let is_admin = has_admin_credential(request.headers());
+        if connection.is_some_and(|connection| connection.is_in_reserve()) && !is_admin {
+            self.state.counters.requests_refused_reserve.add();
+            return Err(
+                AuthError::new(ErrorKind::Overloaded).with_detail("The server has too many connections.")
+            );
+        }
+        let in_flight = if is_admin {
+            &self.in_flight_admin
+        } else {
+            &self.in_flight
+        };
+        InFlight::enter(in_flight, self.state.limits.requests)
+            .map(Some)
+            .ok_or_else(|| {
+                self.state.counters.requests_refused_overload.add();
+                AuthError::new(ErrorKind::Overloaded)
+            })
+    }
+}
+
+/// True if the request has a credential of an administrator. It is checked later.
+fn has_admin_credential(headers: &HeaderMap) -> bool {
+    let bearer = headers.get(header::AUTHORIZATION).and_then(|value| {
+        let (scheme, secret) = value.to_str().ok()?.split_once(' ')?;
+        scheme.eq_ignore_ascii_case("bearer").then(|| secret.trim_start())
+    });
+    headers.contains_key(X_MASTER_PASSWORD) || bearer.is_some_and(|secret| secret.starts_with(ADMIN_KEY))
+}
+
+impl<S, B, ResBody> Service<Request<B>> for Admit<S>
+where
+    S: Service<Request<CountedBody<B>>, Response = Response<ResBody>, Error = Infallible>,
+    ResBody: Default,
+{
+    type Response = Response<ResBody>;
+    type Error = Infallible;
+    type Future = AdmitFuture<S::Future>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        match self.decide(&request) {
+            Ok(permit) => {
+                let request = request.map(|body| CountedBody::new(body, permit.as_ref()));
+                AdmitFuture::Admitted {
+                    inner: self.inner.call(request),
+                    _permit: permit,
+                }
+            }
+            Err(error) => AdmitFuture::Refused { error: Some(error) },
+        }
+    }
+}
+
+pin_project! {
+    /// The response future of [`Admit`].
+    #[project = AdmitFutureProj]
+    pub(crate) enum AdmitFuture<F> {
+        Admitted { #[pin] inner: F, _permit: Option<Permit> },
+        Refused { error: Option<AuthError> },
+    }
+}
+
+impl<F, ResBody> Future for AdmitFuture<F>
+where
+    F: Future<Output = Result<Response<ResBody>, Infallible>>,
+    ResBody: Default,
+{
+    type Output = Result<Response<ResBody>, Infallible>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match self.project() {
+            AdmitFutureProj::Admitted { inner, .. } => inner.poll(cx),
+            AdmitFutureProj::Refused { error } => {
+                let mut response = Response::new(ResBody::default());
+                *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+                if let Some(error) = error.take() {
+                    response.extensions_mut().insert(Refusal(error));
+                }
+                Poll::Ready(Ok(response))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn admin_credential_is_the_master_password_or_an_admin_key() {
+        for (name, value, expected) in [
+            ("x-master-password", "x", true),
+            ("authorization", "Bearer wai_admin_x", true),
+            ("authorization", "bearer  wai_admin_x", true),
+            ("authorization", "Bearer wai_sess_x", false),
+            ("authorization", "wai_admin_x", false),
+            ("x-other", "wai_admin_x", false),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(name, value.parse().unwrap());
+            assert_eq!(has_admin_credential(&headers), expected, "{name}: {value}");
+        }
+    }
+}

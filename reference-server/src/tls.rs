@@ -1,0 +1,160 @@
+//! TLS: certificates, and their replacement while the server runs.
+
+use std::{
+    fmt, io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use arc_swap::ArcSwap;
+use rustls::{
+    ServerConfig,
+    crypto::ring,
+    pki_types::{
+        CertificateDer, PrivateKeyDer,
+        pem::{self, PemObject as _},
+    },
+};
+use tokio_rustls::TlsAcceptor;
+
+/// A certificate chain with its key, ready for use.
+#[derive(Clone)]
+pub struct Certificate(Arc<ServerConfig>);
+
+/// The certificate of a running server. Clones share it.
+#[derive(Clone)]
+pub struct CurrentCertificate(Arc<ArcSwap<ServerConfig>>);
+
+/// A certificate cannot be used. The message never contains a part of the key.
+#[derive(Debug, thiserror::Error)]
+pub enum InvalidCertificate {
+    /// A file cannot be read.
+    #[error("{}: {error}", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// The reason.
+        error: io::Error,
+    },
+    /// A file has no part of the expected type, or one that is damaged.
+    #[error("{}: no {expected} in PEM form", path.display())]
+    NotPem {
+        /// The file.
+        path: PathBuf,
+        /// The expected content.
+        expected: &'static str,
+    },
+    /// The key does not belong to the certificate, or has a type that is not supported.
+    #[error("the certificate and the key cannot be used together: {0}")]
+    Unusable(rustls::Error),
+}
+
+impl Certificate {
+    /// Reads a certificate chain and its private key from PEM files. The server's own certificate is the first one.
+    ///
+    /// # Errors
+    /// If a file cannot be read or parsed, or if the key does not belong to the certificate.
+    pub fn read(cert_file: &Path, key_file: &Path) -> Result<Self, InvalidCertificate> {
+        let chain = read(cert_file)?;
+        let chain: Result<Vec<_>, pem::Error> = CertificateDer::pem_slice_iter(&chain).collect();
+        let chain = chain.ok().filter(|chain| !chain.is_empty());
+        let chain = chain.ok_or_else(|| not_pem(cert_file, "certificate"))?;
+        let key = PrivateKeyDer::from_pem_slice(&read(key_file)?);
+        let key = key.map_err(|_| not_pem(key_file, "private key"))?;
+        let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .and_then(|builder| builder.with_no_client_auth().with_single_cert(chain, key))
+            .map_err(InvalidCertificate::Unusable)?;
+        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        Ok(Self(Arc::new(config)))
+    }
+}
+
+impl CurrentCertificate {
+    /// Starts with this certificate.
+    #[must_use]
+    pub fn new(certificate: Certificate) -> Self {
+        Self(Arc::new(ArcSwap::new(certificate.0)))
+    }
+
+    /// Replaces the certificate. New connections get the new one; open connections continue.
+    pub fn replace(&self, certificate: Certificate) {
+        self.0.store(certificate.0);
+    }
+
+    pub(crate) fn acceptor(&self) -> TlsAcceptor {
+        TlsAcceptor::from(self.0.load_full())
+    }
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, InvalidCertificate> {
+    std::fs::read(path).map_err(|error| InvalidCertificate::Unreadable {
+        path: path.to_owned(),
+        error,
+    })
+}
+
+fn not_pem(path: &Path, expected: &'static str) -> InvalidCertificate {
+    InvalidCertificate::NotPem {
+        path: path.to_owned(),
+        expected,
+    }
+}
+
+impl fmt::Debug for Certificate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Certificate(..)")
+    }
+}
+
+impl fmt::Debug for CurrentCertificate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("CurrentCertificate(..)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rustls::{ClientConfig, RootCertStore, pki_types::ServerName};
+    use tokio_rustls::TlsConnector;
+
+    use super::*;
+
+    fn made(name: &str) -> (Certificate, CertificateDer<'static>) {
+        let folder = std::env::temp_dir().join(format!("session-auth-{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let (cert, key) = (folder.join("cert.pem"), folder.join("key.pem"));
+        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        std::fs::write(&cert, made.cert.pem()).unwrap();
+        std::fs::write(&key, made.signing_key.serialize_pem()).unwrap();
+        let certificate = Certificate::read(&cert, &key);
+        std::fs::remove_dir_all(&folder).unwrap();
+        (certificate.unwrap(), made.cert.der().clone())
+    }
+
+    /// True if a client that trusts this certificate alone can connect.
+    async fn is_served(current: &CurrentCertificate, trusted: &CertificateDer<'static>) -> bool {
+        let mut roots = RootCertStore::empty();
+        roots.add(trusted.clone()).unwrap();
+        let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let (client, server) = tokio::io::duplex(64 * 1024);
+        let name = ServerName::try_from("localhost").unwrap();
+        let connector = TlsConnector::from(Arc::new(config));
+        let (client, _) = tokio::join!(connector.connect(name, client), current.acceptor().accept(server));
+        client.is_ok()
+    }
+
+    #[tokio::test]
+    async fn replaced_certificate_is_used_for_new_connections() {
+        let ((old, old_root), (new, new_root)) = (made("tls-old"), made("tls-new"));
+        let current = CurrentCertificate::new(old);
+        assert!(is_served(&current, &old_root).await);
+        current.clone().replace(new);
+        assert!(is_served(&current, &new_root).await);
+        assert!(!is_served(&current, &old_root).await);
+    }
+}

@@ -1,0 +1,115 @@
+//! The server under a service manager such as systemd: messages and socket activation.
+
+#![cfg(unix)]
+#![allow(clippy::expect_used, clippy::panic)]
+
+use std::{
+    ffi::OsStr,
+    fs,
+    io::{Read as _, Write as _},
+    net::{TcpListener, TcpStream},
+    os::{fd::OwnedFd, unix::net::UnixDatagram},
+    path::PathBuf,
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_session-auth-server");
+
+/// A running server process, killed on drop.
+struct Running(Child);
+
+impl Running {
+    fn start(command: &mut Command, environment: &[(&str, &OsStr)]) -> Self {
+        let command = command.env_clear().envs(environment.iter().copied());
+        let command = command.stdout(Stdio::null()).stderr(Stdio::null());
+        Self(command.spawn().expect("a server"))
+    }
+
+    fn terminate(&self) {
+        let kill = Command::new("kill").arg(self.0.id().to_string()).status();
+        assert!(kill.expect("kill").success());
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// The socket for messages to the service manager, removed on drop.
+struct Manager {
+    socket: UnixDatagram,
+    path: PathBuf,
+}
+
+impl Manager {
+    fn new() -> Self {
+        let path = std::env::temp_dir().join(format!("session-auth-notify-{}", std::process::id()));
+        let socket = UnixDatagram::bind(&path).expect("a socket");
+        let limit = Some(Duration::from_secs(10));
+        socket.set_read_timeout(limit).expect("a time limit");
+        Self { socket, path }
+    }
+
+    /// Receives messages until this one.
+    fn wait_for(&self, expected: &str) {
+        let mut buffer = [0; 1024];
+        loop {
+            let length = self.socket.recv(&mut buffer).expect("a message");
+            let message = String::from_utf8_lossy(&buffer[..length]);
+            if message.lines().any(|line| line == expected) {
+                return;
+            }
+        }
+    }
+}
+
+impl Drop for Manager {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+#[test]
+fn service_manager_is_told_of_start_life_and_stop() {
+    let manager = Manager::new();
+    let mut command = Command::new(PROGRAM);
+    command.args(["--listen", "127.0.0.1:0"]);
+    let server = Running::start(
+        &mut command,
+        &[
+            ("NOTIFY_SOCKET", manager.path.as_os_str()),
+            ("WATCHDOG_USEC", OsStr::new("100000")),
+        ],
+    );
+    manager.wait_for("READY=1");
+    manager.wait_for("WATCHDOG=1");
+    manager.wait_for("WATCHDOG=1");
+    server.terminate();
+    manager.wait_for("STOPPING=1");
+}
+
+#[test]
+fn socket_of_the_service_manager_replaces_the_configured_address() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a listener");
+    let address = listener.local_addr().expect("an address");
+    // The shell moves the socket to descriptor 3, the first one of socket activation.
+    let script = r#"LISTEN_FDS=1 LISTEN_PID=$$ exec "$0" 3<&0 0</dev/null"#;
+    let mut command = Command::new("/bin/sh");
+    command
+        .args(["-c", script, PROGRAM])
+        .stdin(Stdio::from(OwnedFd::from(listener)));
+    let _server = Running::start(&mut command, &[]);
+    // The connection waits in the socket until the server has started.
+    let mut stream = TcpStream::connect(address).expect("a connection");
+    let limit = Some(Duration::from_secs(10));
+    stream.set_read_timeout(limit).expect("a time limit");
+    let request = b"GET /healthz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+    stream.write_all(request).expect("a write");
+    let mut response = String::new();
+    stream.read_to_string(&mut response).expect("a response");
+    assert!(response.contains("200 OK"), "{response}");
+}

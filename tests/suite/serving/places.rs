@@ -1,0 +1,208 @@
+//! Places of connections, their reserve, and the limit of requests in flight.
+
+use std::{net::SocketAddr, time::Duration};
+
+use http::Method;
+use session_auth_server::config::Settings;
+use session_auth_tests::{
+    raw_http::{HEALTH, RawClient},
+    redis::TestRedis,
+    server::{PASSWORD, START, TestServer},
+};
+use tokio::time::sleep;
+use tower_session_auth::{
+    clock::{ManualClock, Timestamp},
+    master_auth::TrustedProxies,
+};
+
+use super::metric_reaches;
+
+const ATTACKER: &str = "127.0.0.2";
+const CLIENT: &str = "127.0.0.3";
+
+/// Opens connections from one address. Each has sent a request and is idle now.
+async fn idle(source: &str, address: SocketAddr, count: usize) -> Vec<RawClient> {
+    let mut clients = Vec::new();
+    for _ in 0..count {
+        let mut client = RawClient::connect_from(source, address).await;
+        assert!(client.request(HEALTH).await.contains("200 OK"));
+        clients.push(client);
+    }
+    clients
+}
+
+#[tokio::test]
+async fn longest_idle_connection_of_the_largest_client_gives_way() {
+    let server = TestServer::configured(|config| config.limits.connections = 4).await;
+    let mut own = idle(CLIENT, server.address, 1).await;
+    let mut others = idle(ATTACKER, server.address, 3).await;
+    let mut new = idle(CLIENT, server.address, 1).await;
+    assert_eq!(others[0].rest().await, (String::new(), true));
+    for client in own.iter_mut().chain(&mut new).chain(&mut others[1..]) {
+        assert!(client.request(HEALTH).await.contains("200 OK"));
+    }
+}
+
+#[tokio::test]
+async fn client_above_its_maximum_replaces_its_own_connections() {
+    let server = TestServer::configured(|config| config.limits.connections_per_client = 2).await;
+    let mut other = idle(CLIENT, server.address, 1).await;
+    let mut own = idle(ATTACKER, server.address, 3).await;
+    assert_eq!(own[0].rest().await, (String::new(), true));
+    assert!(other[0].request(HEALTH).await.contains("200 OK"));
+}
+
+#[tokio::test]
+async fn trusted_proxy_has_no_maximum_of_its_own() {
+    let server = TestServer::configured(|config| {
+        config.limits.connections_per_client = 1;
+        config.trusted_proxies = TrustedProxies::new(vec!["127.0.0.2/32".parse().expect("a network")]);
+    })
+    .await;
+    for client in &mut idle(ATTACKER, server.address, 3).await {
+        assert!(client.request(HEALTH).await.contains("200 OK"));
+    }
+}
+
+/// A server whose Redis is paused: each request with a token is in flight until its deadline.
+struct Stuck {
+    server: TestServer,
+    redis: TestRedis,
+    token: String,
+}
+
+impl Stuck {
+    async fn start(adjust: impl FnOnce(&mut Settings)) -> Self {
+        let redis = TestRedis::start();
+        let mut settings = Settings {
+            redis_url: Some(redis.url()),
+            store_timeout_ms: Some(4_000),
+            ..Settings::default()
+        };
+        adjust(&mut settings);
+        let server = TestServer::start(settings, None, ManualClock::new(Timestamp(START))).await;
+        let agent = server.api.agent().await;
+        let token = server.api.session(&agent).await.token;
+        Self { server, redis, token }
+    }
+
+    fn request(&self) -> String {
+        let token = &self.token;
+        format!("GET /v1/session HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {token}\r\n\r\n")
+    }
+
+    /// Opens connections with a request in flight, each from another address. The idle connection of the harness gives way to them.
+    async fn busy(&self, count: u8) -> Vec<RawClient> {
+        let mut clients = Vec::new();
+        for number in 0..count {
+            let source = format!("127.0.0.{}", 10 + number);
+            let mut client = RawClient::connect_from(&source, self.server.address).await;
+            client.send(self.request()).await;
+            clients.push(client);
+        }
+        // The server reads them in this time.
+        sleep(Duration::from_millis(100)).await;
+        clients
+    }
+}
+
+#[tokio::test]
+async fn excess_is_refused_at_once_and_probes_and_administrators_are_served() {
+    let mut stuck = Stuck::start(|settings| {
+        settings.max_connections = Some(2);
+        settings.max_connections_per_client = Some(2);
+    })
+    .await;
+    let address = stuck.server.address;
+    stuck.redis.pause();
+    let mut busy = stuck.busy(2).await;
+
+    let mut refused = RawClient::connect_from(CLIENT, address).await;
+    let response = refused.request(&stuck.request()).await;
+    for part in ["503 Service", "OVERLOADED", "retry-after: 1", "connection: close"] {
+        assert!(response.contains(part), "{part}: {response}");
+    }
+    assert_eq!(refused.rest().await, (String::new(), true));
+    let mut probe = RawClient::connect_from(CLIENT, address).await;
+    assert!(probe.request(HEALTH).await.contains("200 OK"));
+    assert_eq!(probe.rest().await, (String::new(), true), "not for long");
+    let mut admin = RawClient::connect_from(CLIENT, address).await;
+    let metrics = admin
+        .request(&format!(
+            "GET /metrics HTTP/1.1\r\nhost: x\r\nx-master-password: {PASSWORD}\r\n\r\n"
+        ))
+        .await;
+    for line in [
+        "session_auth_requests_refused_reserve_total 1",
+        "session_auth_connections_refused_server_full_total 3",
+    ] {
+        assert!(metrics.contains(line), "{line}: {metrics}");
+    }
+
+    stuck.redis.resume();
+    for client in &mut busy {
+        assert!(client.response().await.expect("a response").contains("200 OK"));
+    }
+}
+
+#[tokio::test]
+async fn silent_connections_cannot_hold_the_reserve() {
+    let mut stuck = Stuck::start(|settings| {
+        settings.max_connections = Some(1);
+        settings.max_connections_per_client = Some(1);
+    })
+    .await;
+    let address = stuck.server.address;
+    stuck.redis.pause();
+    let _busy = stuck.busy(1).await;
+    let mut silent = Vec::new();
+    for _ in 0..100 {
+        silent.push(RawClient::connect_from(ATTACKER, address).await);
+    }
+    for _ in 0..10 {
+        let mut probe = RawClient::connect_from(CLIENT, address).await;
+        assert!(probe.request(HEALTH).await.contains("200 OK"));
+    }
+    stuck.redis.resume();
+}
+
+#[tokio::test]
+async fn request_above_the_limit_is_refused_at_once() {
+    let mut stuck = Stuck::start(|settings| settings.max_requests = Some(2)).await;
+    stuck.redis.pause();
+    let mut busy = stuck.busy(2).await;
+    let reply = stuck.server.api.access(&stuck.token).await;
+    reply.rejected(503, "OVERLOADED");
+    assert_eq!(reply.header("retry-after"), "1");
+    let health = stuck.server.api.anonymous(Method::GET, "/healthz").await;
+    health.expect(200);
+    stuck.redis.resume();
+    for client in &mut busy {
+        assert!(client.response().await.expect("a response").contains("200 OK"));
+    }
+    stuck.server.api.access(&stuck.token).await.expect(200);
+    metric_reaches(&stuck.server, "session_auth_requests_refused_overload_total", 1.0).await;
+}
+
+#[tokio::test]
+async fn slow_bodies_do_not_take_the_capacity_of_requests() {
+    let server = TestServer::configured(|config| config.limits.requests = 2).await;
+    let head = format!(
+        "POST /v1/agents HTTP/1.1\r\nhost: x\r\nx-master-password: {PASSWORD}\r\n\
+         content-type: application/json\r\ncontent-length: 2\r\n\r\n{{"
+    );
+    // The password is verified once. A request that waits for Argon2 is in flight.
+    server.api.agent().await;
+    let mut slow = Vec::new();
+    for _ in 0..5 {
+        let mut client = RawClient::connect(server.address).await;
+        client.send(&head).await;
+        slow.push(client);
+    }
+    sleep(Duration::from_millis(50)).await;
+    server.api.agent().await;
+    for client in &mut slow {
+        let response = client.request("}").await;
+        assert!(response.contains("201 Created"), "{response}");
+    }
+}

@@ -1,0 +1,117 @@
+//! The time limits of connections. The limits under test are some tens of milliseconds, all others are long.
+
+use std::time::Duration;
+
+use http_body_util::BodyExt as _;
+use session_auth_tests::{
+    raw_http::{HEALTH, RawClient},
+    server::TestServer,
+};
+use tokio::{
+    io::AsyncWriteExt as _,
+    time::{sleep, timeout},
+};
+
+use super::{Http2Client, metric_reaches};
+
+const SHORT: Duration = Duration::from_millis(50);
+
+#[tokio::test]
+async fn idle_connection_stays_open_beyond_the_header_timeout() {
+    let server = TestServer::configured(|config| config.limits.head = SHORT).await;
+    let mut client = RawClient::connect(server.address).await;
+    assert!(client.request(HEALTH).await.contains("200 OK"));
+    sleep(SHORT * 3).await;
+    assert!(client.request(HEALTH).await.contains("200 OK"));
+}
+
+#[tokio::test]
+async fn idle_connection_is_closed_after_the_idle_timeout() {
+    let server = TestServer::configured(|config| config.limits.idle = SHORT).await;
+    let mut client = RawClient::connect(server.address).await;
+    assert!(client.request(HEALTH).await.contains("200 OK"));
+    assert_eq!(client.rest().await, (String::new(), true));
+    let mut http2 = Http2Client::connect(server.address).await;
+    assert_eq!(http2.fetch("/healthz").await.0, 200);
+    http2.connection.await.expect("no panic").expect("GOAWAY");
+    metric_reaches(&server, "session_auth_connection_timeouts_idle_total", 2.0).await;
+}
+
+#[tokio::test]
+async fn head_in_small_parts_does_not_extend_its_time() {
+    let server = TestServer::configured(|config| config.limits.head = SHORT * 2).await;
+    let mut client = RawClient::connect(server.address).await;
+    assert!(client.request(HEALTH).await.contains("200 OK"));
+    let mut sent = 0;
+    while client.stream().write_all(b"\r\n").await.is_ok() {
+        sent += 1;
+        assert!(sent < 200, "still open");
+        sleep(Duration::from_millis(10)).await;
+    }
+    metric_reaches(&server, "session_auth_connection_timeouts_header_total", 1.0).await;
+}
+
+#[tokio::test]
+async fn client_that_pipelines_and_reads_nothing_is_disconnected() {
+    let server = TestServer::configured(|config| config.limits.write = SHORT).await;
+    let mut client = RawClient::connect(server.address).await;
+    let requests = HEALTH.repeat(1000);
+    // Ends with an error when the server closes the connection.
+    let flood = async { while client.stream().write_all(requests.as_bytes()).await.is_ok() {} };
+    timeout(Duration::from_secs(10), flood)
+        .await
+        .expect("a closed connection");
+    metric_reaches(&server, "session_auth_connection_timeouts_write_total", 1.0).await;
+}
+
+#[tokio::test]
+async fn http2_client_that_opens_no_window_is_disconnected() {
+    let server = TestServer::configured(|config| config.limits.write = SHORT).await;
+    let mut client = Http2Client::connect_with(server.address, |http2| {
+        http2.initial_stream_window_size(0);
+    })
+    .await;
+    let response = client.get("/healthz").await.expect("a head");
+    assert!(
+        response.into_body().collect().await.is_err(),
+        "the server must not wait"
+    );
+    metric_reaches(&server, "session_auth_connection_timeouts_write_total", 1.0).await;
+}
+
+#[tokio::test]
+async fn old_connection_ends_with_its_next_response() {
+    let server = TestServer::configured(|config| config.limits.max_age = SHORT).await;
+    let mut client = RawClient::connect(server.address).await;
+    assert!(!client.request(HEALTH).await.contains("connection: close"));
+    sleep(SHORT * 2).await;
+    assert!(client.request(HEALTH).await.contains("connection: close"));
+    assert_eq!(client.rest().await, (String::new(), true));
+}
+
+#[tokio::test]
+async fn old_http2_connection_ends_with_goaway() {
+    let server = TestServer::configured(|config| config.limits.max_age = SHORT).await;
+    let mut client = Http2Client::connect(server.address).await;
+    assert_eq!(client.fetch("/healthz").await.0, 200);
+    client.connection.await.expect("no panic").expect("GOAWAY");
+}
+
+#[tokio::test]
+async fn client_that_resets_its_requests_is_disconnected() {
+    let server = TestServer::configured(|_| {}).await;
+    let mut client = Http2Client::connect(server.address).await;
+    for _ in 0..2000 {
+        let Ok(()) = client.sender.ready().await else {
+            break;
+        };
+        // The request is sent, and its stream is reset when the future is dropped.
+        let request = client.get("/v1/session");
+        let _ = timeout(Duration::ZERO, request).await;
+        tokio::task::yield_now().await;
+        if client.connection.is_finished() {
+            break;
+        }
+    }
+    assert!(client.get("/healthz").await.is_err() || client.connection.is_finished());
+}

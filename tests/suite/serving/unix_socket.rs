@@ -1,0 +1,89 @@
+//! Unix domain sockets.
+
+use std::{
+    fs,
+    os::unix::{fs::PermissionsExt as _, net::UnixListener as StdListener},
+    path::PathBuf,
+    sync::Arc,
+};
+
+use session_auth_server::{
+    config::{Config, ListenAddress, Settings},
+    serve::Listener,
+};
+use session_auth_tests::{
+    raw_http::{HEALTH, RawClient},
+    server::cheap_hash,
+};
+use tokio::{net::UnixStream, sync::oneshot};
+use tower_session_auth::clock::SystemClock;
+
+/// A folder of this test, removed on drop.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("session-auth-{name}-{}", std::process::id()));
+        fs::create_dir_all(&path).expect("a folder");
+        Self(path)
+    }
+
+    fn socket(&self) -> PathBuf {
+        self.0.join("socket")
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+async fn bind(path: PathBuf) -> std::io::Result<Vec<Listener>> {
+    Listener::bind(&ListenAddress::Unix(path)).await
+}
+
+#[tokio::test]
+async fn unix_socket_serves_its_owner_and_group_and_is_removed_at_the_end() {
+    let folder = Folder::new("unix-serve");
+    let settings = Settings {
+        master_password_hash: Some(cheap_hash()),
+        ..Settings::default()
+    };
+    let config = Config::resolve(settings).expect("a configuration");
+    let listeners = bind(folder.socket()).await.expect("a listener");
+    let mode = fs::metadata(folder.socket())
+        .expect("a file")
+        .permissions()
+        .mode();
+    assert_eq!(mode & 0o777, 0o660);
+    let (stop, stopped) = oneshot::channel::<()>();
+    let stopped = async { drop(stopped.await) };
+    let server = tokio::spawn(session_auth_server::run(
+        config,
+        Arc::new(SystemClock),
+        listeners,
+        stopped,
+        tokio::sync::mpsc::channel(1).1,
+    ));
+    let stream = UnixStream::connect(folder.socket()).await.expect("a connection");
+    let mut client = RawClient::new(stream);
+    assert!(client.request(HEALTH).await.contains("200 OK"));
+    drop(stop);
+    assert_eq!(client.rest().await, (String::new(), true));
+    server.await.expect("no panic").expect("a clean stop");
+    assert!(!folder.socket().exists());
+}
+
+#[tokio::test]
+async fn socket_file_without_a_server_is_replaced_and_any_other_file_stays() {
+    let folder = Folder::new("unix-stale");
+    drop(StdListener::bind(folder.socket()).expect("a socket"));
+    let listeners = bind(folder.socket()).await.expect("a listener");
+    let taken = bind(folder.socket()).await.expect_err("a running server");
+    assert_eq!(taken.kind(), std::io::ErrorKind::AddrInUse);
+    drop(listeners);
+    fs::write(folder.socket(), "precious").expect("a file");
+    bind(folder.socket()).await.expect_err("a file");
+    assert_eq!(fs::read_to_string(folder.socket()).expect("the file"), "precious");
+}
