@@ -14,7 +14,7 @@ use tower::Service;
 
 use crate::{
     error::AuthError,
-    response::{RequestHead, ResponseBody},
+    response::{Rejections, RequestHead, ResponseBody},
 };
 
 /// Authorizes a request, or builds the response that rejects it.
@@ -26,8 +26,13 @@ pub(crate) trait Authorize {
         request: &mut Request<B>,
     ) -> Poll<Result<(), AuthError>>;
 
+    /// How the layer answers and counts requests.
+    fn rejections(&self) -> &Rejections;
+
     /// The response to a rejected request.
-    fn reject(&self, error: &AuthError, request: RequestHead<'_>) -> Response<Full<Bytes>>;
+    fn reject(&self, error: &AuthError, request: RequestHead<'_>) -> Response<Full<Bytes>> {
+        self.rejections().respond(error, request)
+    }
 }
 
 pin_project! {
@@ -98,7 +103,10 @@ where
                     let outcome = ready!(authorize.as_mut().poll_authorize(cx, pending));
                     let request = request.take().expect(DONE);
                     match outcome {
-                        Ok(()) => Self::admitted(request, inner.take().expect(DONE)),
+                        Ok(()) => {
+                            authorize.rejections().requests().admitted();
+                            Self::admitted(request, inner.take().expect(DONE))
+                        }
                         Err(error) => Self::rejected(authorize.reject(&error, RequestHead::from(&request))),
                     }
                 }

@@ -51,6 +51,20 @@ pub(crate) enum Challenge {
     BearerMissing,
     BearerInvalid,
     MasterPassword,
+    /// The schemes that a layer for administrators accepts.
+    #[cfg(feature = "master-auth")]
+    Administrator(AdminSchemes),
+}
+
+/// The credentials that a layer for administrators accepts, and the one that was sent.
+#[cfg(feature = "master-auth")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct AdminSchemes {
+    pub(crate) master_password: bool,
+    pub(crate) bearer: bool,
+    pub(crate) basic: bool,
+    /// True if an admin key was sent: the bearer challenge then has an error code.
+    pub(crate) key_was_sent: bool,
 }
 
 macro_rules! kinds {
@@ -116,10 +130,12 @@ kinds! {
     SessionStateLost = UNAUTHORIZED, "SESSION_STATE_LOST", false, "The session store has lost the state of this session. An administrator must create another one.";
     /// No such session.
     SessionNotFound = NOT_FOUND, "SESSION_NOT_FOUND", false, "There is no such session.";
-    /// The master password is missing or wrong.
-    InvalidMasterPassword = UNAUTHORIZED, "INVALID_MASTER_PASSWORD", false, "The master password is missing or wrong.";
+    /// The administrator's credential is missing or wrong: the master password or an admin key.
+    InvalidMasterPassword = UNAUTHORIZED, "INVALID_MASTER_PASSWORD", false, "The administrator's credential is missing or wrong.";
     /// Too many wrong master passwords from this address.
     MasterPasswordLocked = TOO_MANY_REQUESTS, "MASTER_PASSWORD_LOCKED", true, "Too many wrong master passwords from this address.";
+    /// An admin key without the right that the request needs, or for an agent that the key does not permit.
+    Forbidden = FORBIDDEN, "FORBIDDEN", false, "The administrator does not have the right to do this.";
     /// No such agent.
     AgentNotFound = NOT_FOUND, "AGENT_NOT_FOUND", false, "There is no such agent.";
     /// The agent has its maximum of active sessions.
@@ -332,6 +348,13 @@ impl AuthError {
     #[must_use]
     pub fn agent_id(&self) -> Option<AgentId> {
         Some(self.diagnosis.as_ref()?.session?.1)
+    }
+
+    /// Sets the schemes of the challenge.
+    #[cfg(feature = "master-auth")]
+    pub(crate) const fn with_admin_schemes(mut self, schemes: AdminSchemes) -> Self {
+        self.challenge = Challenge::Administrator(schemes);
+        self
     }
 
     pub(crate) const fn challenge(&self) -> Challenge {

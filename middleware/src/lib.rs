@@ -26,7 +26,7 @@
 //!    passed.
 //! 5. An agent has at most its maximum of active sessions, however many are created at once.
 //! 6. A store keeps only hashes of tokens. A verifier needs only public keys.
-//! 7. [`MasterAuthLayer`] protects the endpoints of the administrator.
+//! 7. [`MasterAuthLayer`] protects the endpoints of administrators. Each of them demands one right.
 //!
 //! # Failure modes
 //! | failure | response |
@@ -37,6 +37,7 @@
 //! | the store lost a session | 401 `SESSION_NOT_FOUND` |
 //! | the store lost its last writes (a failover, a restart without `appendfsync always`) | a lost revocation or renewal is undone; a token that is ahead of its record is 401 `SESSION_STATE_LOST` |
 //! | the response to a renewal is lost | the same token and `Idempotency-Key` return the same new token again: see [`renewal`] |
+//! | the response to a creation is lost | the same request and `Idempotency-Key` return the same session and token again: see [`CreateSession`](session::CreateSession) |
 //! | the clocks of servers differ | each server decides expiry by its own clock; revocation does not depend on clocks |
 //!
 //! # Deployment
@@ -50,7 +51,7 @@
 //! | feature | content |
 //! |---|---|
 //! | `redis` (default) | [`RedisStore`] |
-//! | `master-auth` (default) | [`MasterAuthLayer`], with Argon2id |
+//! | `master-auth` (default) | [`MasterAuthLayer`]: admin keys, and a master password with Argon2id |
 //! | `tls` | `rediss://` URLs |
 //! | `endpoints` | the HTTP API as a tower service |
 //! | `axum` | [`AuthenticatedSession`] as an extractor, errors as responses |
@@ -87,6 +88,7 @@ pub mod security;
 pub mod session;
 pub mod session_auth;
 pub mod store;
+pub mod telemetry;
 #[cfg(test)]
 mod test_support;
 #[cfg(feature = "testing")]

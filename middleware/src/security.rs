@@ -17,6 +17,7 @@ use crate::{
         decide::{Rejection, SecurityEvent},
     },
     store::SessionStore,
+    telemetry::SecurityMetrics,
     token::VerifiedToken,
 };
 
@@ -36,6 +37,7 @@ pub struct SecurityEvents {
 struct Counts {
     token_reuse: AtomicU64,
     state_lost: AtomicU64,
+    metrics: SecurityMetrics,
 }
 
 impl SecurityEvents {
@@ -96,6 +98,7 @@ impl SecurityEvents {
         let (presented, current) = (token.claims().generation, session.generation);
         match event {
             SecurityEvent::TokenReuse => {
+                self.counts.metrics.token_reuse.increment(1);
                 let total = self.counts.token_reuse.fetch_add(1, Ordering::Relaxed) + 1;
                 tracing::warn!(
                     target: TARGET, event = "token_reuse", session = %id, %agent, presented, current, total,
@@ -103,6 +106,7 @@ impl SecurityEvents {
                 );
             }
             SecurityEvent::StateLost => {
+                self.counts.metrics.state_lost.increment(1);
                 let total = self.counts.state_lost.fetch_add(1, Ordering::Relaxed) + 1;
                 tracing::error!(
                     target: TARGET, event = "state_lost", session = %id, %agent, presented, current, total,

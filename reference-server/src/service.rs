@@ -3,31 +3,34 @@
 use std::{convert::Infallible, future::Future, sync::Arc};
 
 use bytes::Bytes;
-use http::{HeaderValue, Method, Request, Response, header};
+use http::{Request, Response};
 use http_body::Body;
 use http_body_util::Full;
 use tokio::{net::TcpListener, sync::mpsc};
 use tower::{BoxError, Layer, Service, ServiceExt, service_fn};
 use tower_session_auth::{
-    AuthError, ErrorKind, MasterAuthLayer, MemoryStore, RedisStore, SessionAuthority,
+    MasterAuthLayer, MemoryStore, RedisStore, SessionAuthority,
     authority::SessionAuthorityBuilder,
     clock::Clock,
-    master_auth::TrustedProxies,
-    response::{ResponseBody, problem_response},
+    master_auth::Right,
+    response::ResponseBody,
     session_auth::Freshness,
-    store::{AgentStore, CachedStore as _, RegisteredAgents, SessionStore},
+    store::{AgentStore, RegisteredAgents, SessionStore},
 };
 
 use crate::{
+    access_log::AccessLog,
     config::{Config, ConfigErrors, Store},
     listen::listen,
-    metrics::{CacheStats, Metrics, OPENMETRICS},
+    metrics::{ConnectionMetrics, Metrics, ReloadMetrics},
+    metrics_endpoint::{self, MetricsListener},
+    reload::{Reload, Reloadable},
     stack::{self, REALM},
 };
 
 /// Runs the server until `stop` resolves, then drains open connections within their time limit.
 ///
-/// The reloaded settings of each configuration that `reloads` sends are applied at once.
+/// Each configuration that `reloads` sends is applied at once, as far as settings are reloaded.
 ///
 /// # Errors
 /// If the configuration is invalid after all.
@@ -36,22 +39,23 @@ pub async fn run(
     clock: Arc<dyn Clock>,
     listener: TcpListener,
     stop: impl Future<Output = ()>,
-    reloads: mpsc::Receiver<Config>,
+    reloads: mpsc::Receiver<Reload>,
 ) -> Result<(), ConfigErrors> {
+    let metrics = Metrics::new().map_err(broken)?;
     match &config.store {
         Store::Memory => {
             let builder = SessionAuthority::builder(config.keys.clone(), MemoryStore::new());
-            serve(&config, builder, None, clock, listener, stop, reloads).await
+            serve(&config, builder, &metrics, clock, listener, stop, reloads).await
         }
         Store::Redis(redis) => {
-            let store = RedisStore::open(redis).map_err(broken)?;
-            let stats = store.clone();
+            let mut redis = redis.clone();
+            redis.clock = clock.clone();
+            let store = metrics.scope(|| RedisStore::open(&redis)).map_err(broken)?;
             let mut builder = SessionAuthority::builder(config.keys.clone(), store);
             if config.freshness == Freshness::Bounded {
                 builder = builder.bounded();
             }
-            let stats: CacheStats = Box::new(move || stats.cache_stats());
-            serve(&config, builder, Some(stats), clock, listener, stop, reloads).await
+            serve(&config, builder, &metrics, clock, listener, stop, reloads).await
         }
     }
 }
@@ -59,11 +63,11 @@ pub async fn run(
 async fn serve<S: SessionStore + AgentStore>(
     config: &Config,
     builder: SessionAuthorityBuilder<S, RegisteredAgents<S>>,
-    cache_stats: Option<CacheStats>,
+    metrics: &Metrics,
     clock: Arc<dyn Clock>,
     listener: TcpListener,
     stop: impl Future<Output = ()>,
-    reloads: mpsc::Receiver<Config>,
+    reloads: mpsc::Receiver<Reload>,
 ) -> Result<(), ConfigErrors> {
     let mut builder = builder
         .prefix(&config.token_prefix)
@@ -75,39 +79,50 @@ async fn serve<S: SessionStore + AgentStore>(
     if let Some(audience) = &config.audience {
         builder = builder.audience(audience);
     }
-    let authority = builder.build().map_err(broken)?;
-    let admin = MasterAuthLayer::new(&config.master_password_hash).map_err(broken)?;
+    let _upkeep = metrics.upkeep();
+    let _metrics_listener =
+        match config.metrics_listen {
+            None => None,
+            Some(address) => {
+                let started = MetricsListener::start(address, metrics.clone()).await;
+                Some(started.map_err(|error| {
+                    broken(format!("metrics_listen: cannot listen on {address}: {error}"))
+                })?)
+            }
+        };
+    // Layers take their counters from the recorder of the scope in which they are created.
+    let authority = metrics.scope(|| builder.build()).map_err(broken)?;
+    let credentials = config.admin_credentials().map_err(broken)?;
+    let admin = metrics.scope(|| MasterAuthLayer::from_credentials(credentials));
     let admin = authority.admin_layer(admin);
-    let metrics = Metrics::new(cache_stats, authority.events());
     let service = with_metrics(
         authority.endpoints(admin.clone()),
-        admin.only_problem_documents(),
-        metrics,
+        admin
+            .clone()
+            .right(Right::Metrics)
+            .basic_auth()
+            .only_problem_documents(),
+        metrics.clone(),
     );
-    let service = stack::around(service, config.limits.request, config.token_header.clone());
-    let reloading = apply_reloads(reloads, &authority, &config.trusted_proxies);
+    let access_log = metrics.scope(AccessLog::new);
+    let service = stack::around(
+        service,
+        config.limits.request,
+        config.token_header.clone(),
+        access_log,
+    );
+    // Its values are set by the listener.
+    let _connections = metrics.scope(ConnectionMetrics::new);
+    let reloadable = Reloadable {
+        authority,
+        admin,
+        proxies: config.trusted_proxies.clone(),
+        metrics: metrics.scope(ReloadMetrics::new),
+    };
     tokio::select! {
         () = listen(listener, service, &config.trusted_proxies, config.limits, stop) => Ok(()),
-        never = reloading => match never {},
+        never = reloadable.apply(reloads) => match never {},
     }
-}
-
-/// Applies each new configuration. All of its values are valid, so no part can fail.
-async fn apply_reloads<S: SessionStore + AgentStore>(
-    mut reloads: mpsc::Receiver<Config>,
-    authority: &SessionAuthority<S>,
-    proxies: &TrustedProxies,
-) -> Infallible {
-    while let Some(config) = reloads.recv().await {
-        let change = authority.set_keys(&config.keys);
-        if !change.keeps_all_requests() {
-            tracing::warn!(%change, "the new keys may lose requests");
-        } else if !change.is_empty() {
-            tracing::info!(%change, "the keys have changed");
-        }
-        proxies.set(config.trusted_proxies.networks().to_vec());
-    }
-    std::future::pending().await
 }
 
 fn broken(error: impl std::fmt::Display) -> ConfigErrors {
@@ -116,7 +131,7 @@ fn broken(error: impl std::fmt::Display) -> ConfigErrors {
 
 type Reply = Response<ResponseBody<Full<Bytes>>>;
 
-/// Adds `/metrics`, for administrators, to the endpoints.
+/// Adds `/metrics` to the endpoints, behind the layer for administrators.
 fn with_metrics<E, B>(
     endpoints: E,
     admin: MasterAuthLayer,
@@ -126,42 +141,18 @@ where
     E: Service<Request<B>, Response = Reply, Error = Infallible, Future: Send> + Clone + Send + 'static,
     B: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
 {
-    let metrics = Arc::new(metrics);
     let metrics = admin.layer(service_fn(move |request: Request<B>| {
-        let response = metrics_response(&metrics, &request);
+        let response = metrics_endpoint::respond(&metrics, &request);
         async { Ok::<_, Infallible>(response) }
     }));
     service_fn(move |request: Request<B>| {
         let (endpoints, metrics) = (endpoints.clone(), metrics.clone());
         async move {
-            if request.uri().path() == "/metrics" {
+            if request.uri().path() == metrics_endpoint::PATH {
                 metrics.oneshot(request).await
             } else {
                 endpoints.oneshot(request).await
             }
         }
     })
-}
-
-fn metrics_response<B>(metrics: &Metrics, request: &Request<B>) -> Response<Full<Bytes>> {
-    if !matches!(*request.method(), Method::GET | Method::HEAD) {
-        let error = AuthError::new(ErrorKind::MethodNotAllowed);
-        let mut response = problem_response(&error, REALM, request.headers());
-        let allowed = HeaderValue::from_static("GET, HEAD");
-        response.headers_mut().insert(header::ALLOW, allowed);
-        return response;
-    }
-    match metrics.text() {
-        Ok(text) => {
-            let mut response = Response::new(Full::from(text));
-            let headers = response.headers_mut();
-            headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(OPENMETRICS));
-            headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-            response
-        }
-        Err(error) => {
-            tracing::error!(%error, "cannot write the metrics");
-            problem_response(&ErrorKind::InternalError.into(), REALM, request.headers())
-        }
-    }
 }

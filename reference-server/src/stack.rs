@@ -8,21 +8,21 @@ use http_body::Body;
 use http_body_util::BodyExt;
 use tower::{BoxError, Service, ServiceBuilder, ServiceExt, service_fn};
 use tower_http::{
-    LatencyUnit,
     body::Limited,
     catch_panic::CatchPanicLayer,
     limit::RequestBodyLimitLayer,
     request_id::{MakeRequestId, PropagateRequestIdLayer, RequestId, SetRequestIdLayer},
     sensitive_headers::SetSensitiveRequestHeadersLayer,
     timeout::TimeoutLayer,
-    trace::{DefaultOnResponse, TraceLayer},
+    trace::TraceLayer,
 };
 use tower_session_auth::{
     AuthError, ErrorKind,
     master_auth::X_MASTER_PASSWORD,
     response::{X_REQUEST_ID, problem_response},
 };
-use tracing::Level;
+
+use crate::access_log::{self, AccessLog};
 
 /// The realm of challenges.
 pub(crate) const REALM: &str = "session";
@@ -36,6 +36,7 @@ pub(crate) fn around<S, B, ResBody>(
     routed: S,
     timeout: Duration,
     token_header: HeaderName,
+    access_log: AccessLog,
 ) -> impl Service<
     Request<B>,
     Response = Response<impl Body<Data = Bytes, Error = BoxError> + Send + 'static>,
@@ -81,12 +82,8 @@ where
         ]))
         .layer(
             TraceLayer::new_for_http()
-                .make_span_with(span)
-                .on_response(
-                    DefaultOnResponse::new()
-                        .level(Level::INFO)
-                        .latency_unit(LatencyUnit::Micros),
-                )
+                .make_span_with(access_log::span)
+                .on_response(access_log)
                 // The line of the response has the status. A second line for each 503 would flood the log.
                 .on_failure(()),
         )
@@ -104,18 +101,6 @@ fn bare_status<B>(response: &Response<B>) -> Option<ErrorKind> {
         StatusCode::INTERNAL_SERVER_ERROR => Some(ErrorKind::InternalError),
         _ => None,
     }
-}
-
-/// Leaves out the query, and a path that contains a token, since a token must not be logged.
-fn span<B>(request: &Request<B>) -> tracing::Span {
-    let id = request.headers().get(X_REQUEST_ID);
-    let path = request.uri().path();
-    tracing::info_span!(
-        "request",
-        method = %request.method(),
-        path = if path.contains("v4.public.") { "(left out)" } else { path },
-        id = id.and_then(|id| id.to_str().ok()).unwrap_or_default(),
-    )
 }
 
 /// Keeps a client's request id if it is one short, visible word.

@@ -11,6 +11,7 @@ use std::{
     time::Duration,
 };
 
+use http::Method;
 use serde_json::{Value, json};
 use session_auth_tests::{
     api::Api,
@@ -322,16 +323,152 @@ fn subcommands_accept_the_output_of_each_other() {
 
     for (input, code) in [
         ("secret\n", 0),
-        ("secret\r\n", 0),
+        ("\u{feff}secret\r\n", 0),
         ("", 2),
-        ("\n", 2),
         ("two\nlines\n", 2),
+        ("gehe\u{ef}m\n", 2),
     ] {
         let output = run(&mut command(&["hash-password"]), input);
         assert_eq!(output.status.code(), Some(code), "{input:?}");
         assert_eq!(text(&output.stdout).starts_with("$argon2id$"), code == 0);
+        assert_eq!(
+            text(&output.stderr).starts_with("the password on standard input "),
+            code != 0
+        );
     }
     assert!(Path::new(&key_file).exists());
+}
+
+/// Makes an admin key. Returns its table and its secret.
+fn admin_key(arguments: &[&str]) -> (String, String) {
+    let output = run(command(&["admin-key"]).args(arguments), "");
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    (text(&output.stdout), text(&output.stderr).trim_end().to_owned())
+}
+
+#[tokio::test]
+async fn admin_key_prints_a_table_for_the_key_file_and_its_secret_to_standard_error() {
+    const AGENT: &str = "6f1c7a52-2f39-4b0e-9c55-0b7f3e3d2a11";
+    let folder = Folder::new("admin-key");
+    let (first, ops) = admin_key(&["ops", "--rights", "agents,open"]);
+    let (second, tenant) = admin_key(&[
+        "tenant.1",
+        "--rights=list",
+        "--agents",
+        AGENT,
+        "--expires-at",
+        "2999-12-31",
+    ]);
+    assert!(
+        second.contains(&format!("agents = [\"{AGENT}\"]\nexpires_at = \"2999-12-31\"\n")),
+        "{second}"
+    );
+    let file = folder.write(
+        "admin-keys.toml",
+        &format!("\u{feff}# administrators\r\n{first}{second}"),
+    );
+    assert!(ops.starts_with("wai_admin_") && !file.contains(&ops));
+
+    let key = run(&mut command(&["keygen"]), "");
+    let key_file = folder.write("keys", &text(&key.stdout));
+    let redis = TestRedis::shared();
+    let listen = format!("127.0.0.1:{}", free_port());
+    // Without a master password.
+    let settings = [
+        "--redis-url",
+        &redis.fresh_database(),
+        "--key-file",
+        &key_file,
+        "--admin-keys-file",
+        &file,
+        "--listen",
+        &listen,
+    ];
+    let checked = run(command(&["check-config"]).args(settings), "");
+    assert!(checked.status.success(), "{}", text(&checked.stderr));
+    assert!(text(&checked.stdout).contains("admin keys: ops, tenant.1\n"));
+    let _server = RunningServer::start(&mut command(&settings));
+    let api = Api::new(listen.parse().expect("an address"), "");
+    wait_until_ready(&api).await;
+    let list = format!("/v1/sessions?agentId={AGENT}");
+    api.bearer(Method::GET, &list, &tenant).await.expect(200);
+    let foreign = api.bearer(Method::GET, "/v1/agents", &tenant).await;
+    foreign.rejected(403, "FORBIDDEN");
+    api.bearer(Method::GET, "/v1/agents", &ops).await.expect(200);
+}
+
+#[test]
+fn every_mistake_in_admin_keys_is_reported_without_the_secret() {
+    let folder = Folder::new("wrong-admin-keys");
+    let hash = "0".repeat(64);
+    let toml = |name: &str, content: &str| folder.write(name, content);
+    for (file, expected) in [
+        (
+            toml("empty", "# none\n"),
+            &["no [[admin_key]] table", "admin-key"][..],
+        ),
+        (
+            toml("type", "\n[[admin_key]]\nname = \"ci\"\nrights = \"hunter2\"\n"),
+            &["line 4"],
+        ),
+        (
+            toml("field", "[[admin_key]]\nscopes = [\"hunter2\"]\n"),
+            &["line 2", "scopes"],
+        ),
+        (toml("syntax", "[[admin_key]]\nname = hunter2\n"), &["line 2"]),
+        (
+            toml(
+                "entries",
+                &format!(
+                    "[[admin_key]]\nname = 'ci'\nhash = 'wai_admin_hunter2'\nrights = ['opne', 'list']\n\
+                     [[admin_key]]\nname = 'ci'\nhash = '{hash}'\nrights = []\nexpires_at = 2027-01-31T12:00:00\n\
+                     [[admin_key]]\nname = 'ok'\nhash = '{hash}'\nrights = ['list']\nexpires_at = 2027-01-31 12:00:00Z\n"
+                ),
+            ),
+            &[
+                "(ci): hash: is the secret itself",
+                "(ci): rights: \"opne\" must be one of open,",
+                "admin key 2 (ci): name: is also the name of admin key 1",
+                "admin key 2 (ci): rights: must name",
+                "admin key 2 (ci): expires_at: \"2027-01-31T12:00:00\" must be",
+                "admin key 3 (ok): hash: is also the hash of admin key 2",
+            ],
+        ),
+        ("/nowhere/admin-keys".to_owned(), &["/nowhere/admin-keys"]),
+    ] {
+        let check = [
+            "check-config",
+            "--redis-url",
+            "redis://x",
+            "--admin-keys-file",
+            &file,
+        ];
+        let output = run(&mut command(&check), "");
+        let message = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{message}");
+        for part in expected {
+            assert!(message.contains(part), "{part}: {message}");
+        }
+        assert!(
+            message.contains("admin_keys_file: ") && !message.contains("hunter2"),
+            "{message}"
+        );
+        assert!(!message.contains("master_password_hash"), "{message}");
+        assert!(!message.contains("(ok): expires_at"), "{message}");
+    }
+    for arguments in [
+        &["ci"][..],
+        &["ci", "--rights", "opne"],
+        &["c i", "--rights", "open"],
+        &["master", "--rights", "open"],
+        &["ci", "--rights", "open", "--agents", "x"],
+        &["ci", "--rights", "open", "--expires-at", "tomorrow"],
+    ] {
+        let output = run(command(&["admin-key"]).args(arguments), "");
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+        assert_eq!(text(&output.stdout), "", "{arguments:?}");
+        assert!(!text(&output.stderr).contains("wai_admin_"), "{arguments:?}");
+    }
 }
 
 #[test]

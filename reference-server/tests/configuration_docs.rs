@@ -93,11 +93,23 @@ fn example_file_has_every_setting_with_a_value_that_parses() {
         .expect("a key")
         .to_paserk();
     std::fs::write(&keys, key).expect("a file");
+    let admin_keys = keys.with_extension("admin");
+    let admin_key = format!(
+        "[[admin_key]]\nname = 'a'\nhash = '{}'\nrights = ['list']\n",
+        "0".repeat(64)
+    );
+    std::fs::write(&admin_keys, admin_key).expect("a file");
     let set = set.replace("/etc/session-auth/keys", keys.to_str().expect("a path"));
+    let set = set.replace(
+        "/etc/session-auth/admin-keys.toml",
+        admin_keys.to_str().expect("a path"),
+    );
     let file = keys.with_extension("toml");
     std::fs::write(&file, set).expect("a file");
     let loaded = load(&["--config", file.to_str().expect("a path")]);
-    let _ = (std::fs::remove_file(&keys), std::fs::remove_file(&file));
+    for path in [&keys, &admin_keys, &file] {
+        std::fs::remove_file(path).expect("a file");
+    }
     let loaded = loaded.expect("a configuration");
     for setting in SETTINGS {
         assert!(

@@ -2,12 +2,14 @@
 //!
 //! | module | reason |
 //! |---|---|
+//! | `argon2_load` | measures latencies in milliseconds, and the memory of the process |
 //! | `harness` | starts this program again and kills it; counts the users of the process's shared Redis |
 //! | `near_cache_processes` | four processes load both cores; staleness is measured in milliseconds |
 //! | `near_cache_load` | tasks that never wait load both cores; staleness is measured in milliseconds |
 //! | `layout_memory` | 100,000 creations load the machine, and tests with time limits would miss them beside it |
 //! | `renewal_faults` | 10,000 renewals load the machine, and tests with time limits would miss them beside it |
 
+mod argon2_load;
 mod harness;
 mod layout_memory;
 mod near_cache_load;

@@ -11,7 +11,7 @@ use hyper_util::{
 };
 use serde_json::{Value, json};
 
-const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// A client of one server. It knows the master password.
 #[derive(Clone)]
@@ -60,6 +60,11 @@ impl Api {
         }
     }
 
+    /// The URL before the path.
+    pub fn base(&self) -> &str {
+        &self.base
+    }
+
     pub fn with_password(&self, password: &str) -> Self {
         Self {
             password: password.to_owned(),
@@ -83,7 +88,7 @@ impl Api {
         } else if parts
             .headers
             .get(CONTENT_TYPE)
-            .is_some_and(|kind| kind == OPENMETRICS)
+            .is_some_and(|kind| kind == PROMETHEUS)
         {
             Value::String(String::from_utf8(bytes.into()).expect("text"))
         } else {

@@ -4,6 +4,7 @@
 pub mod api;
 pub mod fixtures;
 pub mod module_tree;
+pub mod prometheus;
 pub mod proxy;
 pub mod python;
 pub mod redis;

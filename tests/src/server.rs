@@ -3,7 +3,10 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use argon2::{Algorithm, Argon2, Params, PasswordHasher, Version};
-use session_auth_server::config::{Config, Settings};
+use session_auth_server::{
+    Reload,
+    config::{Config, Settings},
+};
 use tokio::{
     net::TcpListener,
     sync::{mpsc, oneshot},
@@ -25,7 +28,7 @@ pub struct TestServer {
     pub clock: ManualClock,
     pub address: SocketAddr,
     /// Applies a new configuration to the running server.
-    pub reload: mpsc::Sender<Config>,
+    pub reload: mpsc::Sender<Reload>,
     stop: Option<oneshot::Sender<()>>,
     running: JoinHandle<()>,
     /// Keeps the shared Redis running.

@@ -1,18 +1,22 @@
 //! The integration tests that run beside each other. Those that need the process or the machine for themselves are in
 //! `isolated`.
 
+mod administrators;
 mod bad_input;
 mod client;
 mod client_opening;
+mod clock_skew;
 mod concurrency;
 mod connections;
 mod cors;
 mod deployment;
 mod grpc;
 mod key_rotation;
+mod metrics;
 mod module_order;
 mod mounting;
 mod near_cache;
+mod prometheus;
 mod readme;
 mod redis_faults;
 mod redis_layout;

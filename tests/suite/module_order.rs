@@ -13,6 +13,7 @@ const CRATE: &[&str] = &[
     "error",
     "file_text",
     "recently_used",
+    "telemetry",
     "response",
     "auth_future",
     "token",
@@ -34,7 +35,17 @@ const CRATE: &[&str] = &[
 
 /// The modules of the reference server, in dependency order.
 const SERVER: &[&str] = &[
-    "config", "keys", "reload", "metrics", "stack", "listen", "service", "cli",
+    "config",
+    "keys",
+    "metrics",
+    "reload",
+    "logging",
+    "access_log",
+    "stack",
+    "listen",
+    "metrics_endpoint",
+    "service",
+    "cli",
 ];
 
 #[test]

@@ -144,7 +144,8 @@ fn every_source_file_in_architecture_exists() {
 
 #[test]
 fn errors_page_lists_every_code_with_its_status() {
-    let rows = rows(ERRORS);
+    let codes = ERRORS.split("\n## Reasons").next().unwrap();
+    let rows = rows(codes);
     let documented: Vec<_> = rows
         .iter()
         .map(|row| {

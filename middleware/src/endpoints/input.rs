@@ -11,6 +11,7 @@ use tower::BoxError;
 
 use crate::{
     error::{AuthError, ErrorKind, ValidationIssue},
+    master_auth::Administrator,
     session::{CreationKey, IdempotencyKey},
 };
 
@@ -80,11 +81,13 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, AuthError> {
 
 /// Parses the idempotency key of a creation, in the scope of the administrator who sent it.
 ///
-/// The holder of the master password is the administrator without a name. A named administrator has
-/// [`CreationKey::of_administrator`], so that nobody receives the results of another.
-pub(super) fn creation_key(parts: &Parts) -> Result<Option<CreationKey>, AuthError> {
+/// Nobody receives the results of another administrator. The holder of the master password has no name in the key.
+pub(super) fn creation_key(admin: &Administrator, parts: &Parts) -> Result<Option<CreationKey>, AuthError> {
     let key = IdempotencyKey::from_headers(&parts.headers)?;
-    Ok(key.map(CreationKey::new))
+    Ok(key.map(|key| match admin.name() {
+        Administrator::MASTER => CreationKey::new(key),
+        name => CreationKey::of_administrator(key, name),
+    }))
 }
 
 /// Parses an id in the path.

@@ -2,8 +2,11 @@
 //!
 //! | request | authentication |
 //! |---|---|
-//! | `POST` `GET /v1/agents`, `GET` `DELETE /v1/agents/{id}` | administrator |
-//! | `POST` `GET` `DELETE /v1/sessions`, `GET` `DELETE /v1/sessions/{id}`, `POST /v1/sessions/{id}/rotate` | administrator |
+//! | `POST` `GET /v1/agents`, `GET` `DELETE /v1/agents/{id}` | administrator with the right `agents` |
+//! | `POST /v1/sessions` | administrator with the right `open` |
+//! | `GET /v1/sessions`, `GET /v1/sessions/{id}` | administrator with the right `list` |
+//! | `DELETE /v1/sessions`, `DELETE /v1/sessions/{id}` | administrator with the right `revoke` |
+//! | `POST /v1/sessions/{id}/rotate` | administrator with the right `rotate` |
 //! | `PUT /v1/sessions/{id}/renew` | the session's own token |
 //! | `GET` `DELETE /v1/session` | session token |
 //! | `GET /v1/keys`, `GET /healthz`, `GET /readyz` | none |
@@ -20,10 +23,13 @@ mod keys;
 mod output;
 mod own_session;
 mod paging;
+mod permitted;
 mod request_id;
 mod routes;
 mod sessions;
 mod state;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use state::State;
 
@@ -133,7 +139,10 @@ where
     let handler = Handler(state.clone());
     match access {
         Access::Public => Ok(handler.oneshot(request).await?.map(ResponseBody::inner)),
-        Access::Admin => state.admin.layer(handler).oneshot(request).await,
+        Access::Admin(right) => {
+            let admin = state.admin.clone().right(right);
+            admin.layer(handler).oneshot(request).await
+        }
         Access::Session => state.session.layer(handler).oneshot(request).await,
         Access::StrictSession => state.strict_session.layer(handler).oneshot(request).await,
         Access::Renewal => state.renewal.layer(handler).oneshot(request).await,
@@ -219,17 +228,17 @@ where
     let matched: &Matched = extension(parts)?;
     let id = matched.id.as_deref();
     match matched.endpoint {
-        Endpoint::CreateAgent => agents::create(state, parts, body).await,
-        Endpoint::ListAgents => agents::list(state, &parts.uri).await,
-        Endpoint::GetAgent => agents::get(state, id).await,
-        Endpoint::DeleteAgent => agents::delete(state, id).await,
-        Endpoint::CreateSession => sessions::create(state, parts, body).await,
-        Endpoint::ListSessions => sessions::list(state, &parts.uri).await,
-        Endpoint::RevokeSessions => sessions::revoke_all(state, &parts.uri).await,
-        Endpoint::GetSession => sessions::get(state, id).await,
-        Endpoint::RevokeSession => sessions::revoke(state, id).await,
+        Endpoint::CreateAgent => agents::create(state, extension(parts)?, parts, body).await,
+        Endpoint::ListAgents => agents::list(state, extension(parts)?, &parts.uri).await,
+        Endpoint::GetAgent => agents::get(state, extension(parts)?, id).await,
+        Endpoint::DeleteAgent => agents::delete(state, extension(parts)?, id).await,
+        Endpoint::CreateSession => sessions::create(state, extension(parts)?, parts, body).await,
+        Endpoint::ListSessions => sessions::list(state, extension(parts)?, &parts.uri).await,
+        Endpoint::RevokeSessions => sessions::revoke_all(state, extension(parts)?, &parts.uri).await,
+        Endpoint::GetSession => sessions::get(state, extension(parts)?, id).await,
+        Endpoint::RevokeSession => sessions::revoke(state, extension(parts)?, id).await,
         Endpoint::RenewSession => own_session::renew(state, parts, extension(parts)?).await,
-        Endpoint::RotateSession => sessions::rotate(state, id).await,
+        Endpoint::RotateSession => sessions::rotate(state, extension(parts)?, id).await,
         Endpoint::GetOwnSession => own_session::get(extension(parts)?),
         Endpoint::RevokeOwnSession => own_session::revoke(state, extension(parts)?).await,
         Endpoint::ListKeys => keys::list(state),

@@ -4,6 +4,8 @@ use std::sync::LazyLock;
 
 use http::Method;
 
+use crate::master_auth::Right;
+
 /// An endpoint of the API.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Endpoint {
@@ -30,8 +32,8 @@ pub(super) enum Endpoint {
 pub(super) enum Access {
     /// None.
     Public,
-    /// An administrator.
-    Admin,
+    /// An administrator with this right.
+    Admin(Right),
     /// The current token of a session.
     Session,
     /// The same, always checked by a read from the store: for endpoints that change something.
@@ -41,39 +43,59 @@ pub(super) enum Access {
 }
 
 /// All routes of the API.
-const ROUTES: &[(Method, &str, Access, Endpoint)] = &[
-    (Method::POST, "/v1/agents", Access::Admin, Endpoint::CreateAgent),
-    (Method::GET, "/v1/agents", Access::Admin, Endpoint::ListAgents),
-    (Method::GET, "/v1/agents/{id}", Access::Admin, Endpoint::GetAgent),
+pub(super) const ROUTES: &[(Method, &str, Access, Endpoint)] = &[
+    (
+        Method::POST,
+        "/v1/agents",
+        Access::Admin(Right::Agents),
+        Endpoint::CreateAgent,
+    ),
+    (
+        Method::GET,
+        "/v1/agents",
+        Access::Admin(Right::Agents),
+        Endpoint::ListAgents,
+    ),
+    (
+        Method::GET,
+        "/v1/agents/{id}",
+        Access::Admin(Right::Agents),
+        Endpoint::GetAgent,
+    ),
     (
         Method::DELETE,
         "/v1/agents/{id}",
-        Access::Admin,
+        Access::Admin(Right::Agents),
         Endpoint::DeleteAgent,
     ),
     (
         Method::POST,
         "/v1/sessions",
-        Access::Admin,
+        Access::Admin(Right::Open),
         Endpoint::CreateSession,
     ),
-    (Method::GET, "/v1/sessions", Access::Admin, Endpoint::ListSessions),
+    (
+        Method::GET,
+        "/v1/sessions",
+        Access::Admin(Right::List),
+        Endpoint::ListSessions,
+    ),
     (
         Method::DELETE,
         "/v1/sessions",
-        Access::Admin,
+        Access::Admin(Right::Revoke),
         Endpoint::RevokeSessions,
     ),
     (
         Method::GET,
         "/v1/sessions/{id}",
-        Access::Admin,
+        Access::Admin(Right::List),
         Endpoint::GetSession,
     ),
     (
         Method::DELETE,
         "/v1/sessions/{id}",
-        Access::Admin,
+        Access::Admin(Right::Revoke),
         Endpoint::RevokeSession,
     ),
     (
@@ -85,7 +107,7 @@ const ROUTES: &[(Method, &str, Access, Endpoint)] = &[
     (
         Method::POST,
         "/v1/sessions/{id}/rotate",
-        Access::Admin,
+        Access::Admin(Right::Rotate),
         Endpoint::RotateSession,
     ),
     (

@@ -10,12 +10,14 @@ use super::{
     input::{self, Query},
     output::{self, Answer},
     paging::{self, Paging},
+    permitted,
     state::State,
 };
 use crate::{
     api::{IssuedSessionBody, RevokedBody, SessionBody},
     error::AuthError,
     id::{AgentId, SessionId},
+    master_auth::Administrator,
     session::{self, Constraints},
     store::{AgentStore, SessionCursor, SessionStore},
 };
@@ -30,14 +32,15 @@ struct CreateSession {
     absolute_lifetime: Option<u64>,
 }
 
-pub(super) async fn create<S, B>(state: &State<S>, parts: &Parts, body: B) -> Answer
+pub(super) async fn create<S, B>(state: &State<S>, admin: &Administrator, parts: &Parts, body: B) -> Answer
 where
     S: SessionStore + AgentStore,
     B: Body<Data: Send, Error: Into<BoxError>>,
 {
-    let key = input::creation_key(parts)?;
+    let key = input::creation_key(admin, parts)?;
     let body: CreateSession = input::json(&parts.headers, body).await?;
     let agent_id = required("agentId", body.agent_id)?;
+    admin.require_agent(agent_id)?;
     let mut request = session::CreateSession::new(agent_id);
     request.ttl = body.ttl;
     request.constraints = body.constraints;
@@ -48,10 +51,17 @@ where
     output::json(StatusCode::CREATED, &IssuedSessionBody::created(&issued))
 }
 
-pub(super) async fn list<S: SessionStore + AgentStore>(state: &State<S>, uri: &Uri) -> Answer {
+pub(super) async fn list<S: SessionStore + AgentStore>(
+    state: &State<S>,
+    admin: &Administrator,
+    uri: &Uri,
+) -> Answer {
     let query = Query::read(uri, &["agentId", "limit", "cursor"])?;
     let agent = query.parse("agentId", str::parse::<AgentId>)?;
     let paging = Paging::read(&query, SessionCursor::decode)?;
+    if let Some(agent) = agent {
+        admin.require_agent(agent)?;
+    }
     if let (Some(agent), Some(cursor)) = (agent, paging.request.after)
         && agent != cursor.agent
     {
@@ -60,7 +70,12 @@ pub(super) async fn list<S: SessionStore + AgentStore>(state: &State<S>, uri: &U
             "belongs to a list of another agent",
         ));
     }
-    let page = paging::first_filled(paging.request, |request| state.sessions.list(agent, request)).await?;
+    let page = match admin.agents() {
+        Some(permitted) if agent.is_none() => {
+            permitted::sessions(&state.sessions, permitted, paging.request).await?
+        }
+        _ => paging::first_filled(paging.request, |request| state.sessions.list(agent, request)).await?,
+    };
     let next = page.next.map(|next| {
         let filters: Vec<_> = agent.iter().map(|agent| ("agentId", agent.to_string())).collect();
         paging.next(&filters, &next.encode())
@@ -70,26 +85,49 @@ pub(super) async fn list<S: SessionStore + AgentStore>(state: &State<S>, uri: &U
     output::page(&sessions.collect::<Vec<_>>(), next.as_deref())
 }
 
-pub(super) async fn get<S: SessionStore + AgentStore>(state: &State<S>, id: Option<&str>) -> Answer {
-    let record = state.sessions.get(input::id(id)?).await?;
+pub(super) async fn get<S: SessionStore + AgentStore>(
+    state: &State<S>,
+    admin: &Administrator,
+    id: Option<&str>,
+) -> Answer {
+    let id: SessionId = input::id(id)?;
+    permitted::require_bucket(admin, id)?;
+    let record = state.sessions.get(id).await?;
+    admin.require_agent(record.agent_id)?;
     output::json(StatusCode::OK, &SessionBody::new(record, state.clock.now()))
 }
 
-pub(super) async fn revoke<S: SessionStore + AgentStore>(state: &State<S>, id: Option<&str>) -> Answer {
+pub(super) async fn revoke<S: SessionStore + AgentStore>(
+    state: &State<S>,
+    admin: &Administrator,
+    id: Option<&str>,
+) -> Answer {
     let id: SessionId = input::id(id)?;
+    permitted::require_session(&state.sessions, admin, id).await?;
     state.sessions.revoke(id).await?;
     output::json(StatusCode::OK, &RevokedBody::new(id))
 }
 
 /// Issues a new token. The administrator gives it to the agent.
-pub(super) async fn rotate<S: SessionStore + AgentStore>(state: &State<S>, id: Option<&str>) -> Answer {
-    let issued = state.sessions.rotate(input::id(id)?).await?;
+pub(super) async fn rotate<S: SessionStore + AgentStore>(
+    state: &State<S>,
+    admin: &Administrator,
+    id: Option<&str>,
+) -> Answer {
+    let id: SessionId = input::id(id)?;
+    permitted::require_session(&state.sessions, admin, id).await?;
+    let issued = state.sessions.rotate(id).await?;
     output::json(StatusCode::OK, &IssuedSessionBody::renewed(&issued))
 }
 
-pub(super) async fn revoke_all<S: SessionStore + AgentStore>(state: &State<S>, uri: &Uri) -> Answer {
+pub(super) async fn revoke_all<S: SessionStore + AgentStore>(
+    state: &State<S>,
+    admin: &Administrator,
+    uri: &Uri,
+) -> Answer {
     let query = Query::read(uri, &["agentId"])?;
     let agent = required("agentId", query.parse("agentId", str::parse::<AgentId>)?)?;
+    admin.require_agent(agent)?;
     let revoked = state.sessions.revoke_agent(agent).await?;
     output::json(
         StatusCode::OK,

@@ -95,12 +95,20 @@ reasons! {
     AbsoluteLifetime = "absolute_lifetime", SessionAbsoluteLifetimeExceeded;
     /// Less than half of the token's lifetime has passed.
     RenewalTooEarly = "renewal_too_early", RenewalTooEarly;
-    /// The request has no master password.
-    MissingMasterPassword = "missing_master_password", InvalidMasterPassword;
-    /// The request has more than one master password.
-    DuplicateMasterPassword = "duplicate_master_password", InvalidMasterPassword;
-    /// The master password is longer than any that is accepted.
-    MasterPasswordTooLong = "master_password_too_long", InvalidMasterPassword;
+    /// The request has no credential of an administrator.
+    MissingAdminCredential = "missing_admin_credential", InvalidMasterPassword;
+    /// The request has more than one credential of an administrator.
+    AmbiguousAdminCredential = "ambiguous_admin_credential", InvalidMasterPassword;
+    /// The request has more than one master password, or a longer one than any that is accepted.
+    MalformedMasterPassword = "malformed_master_password", InvalidMasterPassword;
+    /// There is no such admin key.
+    UnknownAdminKey = "unknown_admin_key", InvalidMasterPassword;
+    /// The admin key has expired.
+    ExpiredAdminKey = "expired_admin_key", InvalidMasterPassword;
+    /// The admin key lacks the right that the route demands.
+    MissingRight = "missing_right", Forbidden;
+    /// The admin key is restricted to other agents.
+    OtherAgent = "other_agent", Forbidden;
     /// The master password is wrong.
     WrongMasterPassword = "wrong_master_password", InvalidMasterPassword;
     /// Failures have locked the address of the client.
@@ -148,6 +156,7 @@ impl RejectionReason {
             ErrorKind::SessionNotFound => Self::SessionNotFound,
             ErrorKind::InvalidMasterPassword => Self::WrongMasterPassword,
             ErrorKind::MasterPasswordLocked => Self::AddressLocked,
+            ErrorKind::Forbidden => Self::MissingRight,
             ErrorKind::AgentNotFound => Self::AgentNotFound,
             ErrorKind::SessionLimitExceeded => Self::SessionLimit,
             ErrorKind::SessionRenewalMismatch => Self::NotCurrentToken,

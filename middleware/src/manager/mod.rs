@@ -17,6 +17,7 @@ use crate::{
     security::SecurityEvents,
     session::{CreationId, RequestHash, SessionPolicy, SessionRecord, decide},
     store::{AgentDirectory, AgentStore, AnyAgent, CreationRetry, RegisteredAgents, SessionStore},
+    telemetry::RenewalMetrics,
     token::{Claims, KeySet, SessionToken, SignError, TokenSigner},
 };
 
@@ -60,6 +61,7 @@ pub struct SessionManager<S, D = RegisteredAgents<S>> {
     policy: SessionPolicy,
     clock: Arc<dyn Clock>,
     events: SecurityEvents,
+    renewals: RenewalMetrics,
 }
 
 /// A session with its new token.
@@ -116,6 +118,7 @@ impl<S: SessionStore, D: AgentDirectory> SessionManager<S, D> {
             policy: SessionPolicy::default(),
             clock: Arc::new(SystemClock),
             events: SecurityEvents::default(),
+            renewals: RenewalMetrics::new(),
         }
     }
 

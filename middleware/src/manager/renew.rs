@@ -9,6 +9,7 @@ use crate::{
     },
     session_auth::PresentedSession,
     store::{AgentDirectory, SessionStore, SwapOutcome, TokenSwap},
+    telemetry::RenewalOutcome,
     token::{Claims, SessionToken},
 };
 
@@ -28,11 +29,27 @@ impl<S: SessionStore, D: AgentDirectory> SessionManager<S, D> {
         presented: &PresentedSession,
         key: Option<&IdempotencyKey>,
     ) -> Result<IssuedSession, AuthError> {
+        let (issued, outcome) = self
+            .try_renew(presented, key)
+            .await
+            .inspect_err(|error| self.renewals.count(Err(error)))?;
+        self.renewals.count(Ok(outcome));
+        Ok(issued)
+    }
+
+    async fn try_renew(
+        &self,
+        presented: &PresentedSession,
+        key: Option<&IdempotencyKey>,
+    ) -> Result<(IssuedSession, RenewalOutcome), AuthError> {
         let now = self.clock.now();
         let (current, token) = (presented.record(), presented.token());
         let next = match decide::renew(current, token, key, now) {
             Ok(RenewalDecision::Replace(next)) => next,
-            Ok(RenewalDecision::Repeat(claims)) => return self.repeat(current, &claims),
+            Ok(RenewalDecision::Repeat(claims)) => {
+                let repeated = self.repeat(current, &claims)?;
+                return Ok((repeated, RenewalOutcome::Repeated));
+            }
             Err(rejection) => {
                 let (events, store) = (&self.events, &self.store);
                 return Err(events.handle(rejection, current, token, store, now).await);
@@ -50,12 +67,15 @@ impl<S: SessionStore, D: AgentDirectory> SessionManager<S, D> {
         let mut record = successor(current, &next, &fresh);
         record.last_renewal = Some(renewal);
         match self.swap(current, record, now).await? {
-            Swap::Done(record) => Ok(IssuedSession::new(record, fresh)),
+            Swap::Done(record) => Ok((IssuedSession::new(record, fresh), RenewalOutcome::Renewed)),
             Swap::NotFound => Err(AuthError::for_token(ErrorKind::SessionNotFound)),
             // Another renewal with this token was first. It may be the same request, sent twice.
             Swap::Lost(record) => {
                 match decide::renew(&record, token, key, now) {
-                    Ok(RenewalDecision::Repeat(claims)) => self.repeat(&record, &claims),
+                    Ok(RenewalDecision::Repeat(claims)) => {
+                        let repeated = self.repeat(&record, &claims)?;
+                        Ok((repeated, RenewalOutcome::Repeated))
+                    }
                     _ => Err(AuthError::new(ErrorKind::SessionRenewalMismatch)
                         .with_reason(RejectionReason::LostRace)),
                 }

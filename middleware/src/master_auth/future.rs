@@ -1,21 +1,24 @@
 use std::{
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{HeaderMap, Request, Response, header::AUTHORIZATION};
 use http_body::Body;
-use http_body_util::Full;
 use pin_project_lite::pin_project;
+use tokio::sync::oneshot;
 use tower::Service;
 
-use super::X_MASTER_PASSWORD;
+use super::{
+    Administrator, MasterAuthLayer, X_MASTER_PASSWORD, argon2_threads::Verdict, demand::Demand,
+    presented::Presented,
+};
 use crate::{
     auth_future::{AuthFuture, Authorize},
-    error::AuthError,
-    response::{Rejections, RequestHead, ResponseBody},
+    error::{AdminSchemes, AuthError, ErrorKind},
+    response::{Rejections, ResponseBody},
 };
 
 pin_project! {
@@ -29,15 +32,58 @@ pin_project! {
     }
 }
 
-/// The remaining verification of a password. Argon2 is slow, so boxing its future costs nothing measurable.
+/// The remaining verification of a credential.
 pub(super) enum Verification {
-    Done,
-    Argon2(Pin<Box<dyn Future<Output = Result<(), AuthError>> + Send>>),
+    Done(Administrator),
+    /// The verdict about the master password.
+    Argon2(oneshot::Receiver<Verdict>),
+    Failed(AuthError),
 }
 
-struct Verifying {
+pub(super) struct Verifying {
     verification: Verification,
+    demand: Demand,
+    schemes: AdminSchemes,
     rejections: Arc<Rejections>,
+}
+
+impl Verifying {
+    pub(super) fn new(layer: &MasterAuthLayer, verification: Result<Verification, AuthError>) -> Self {
+        Self {
+            verification: verification.unwrap_or_else(Verification::Failed),
+            demand: layer.demand,
+            schemes: layer.shared.credentials.load().schemes(layer.basic),
+            rejections: layer.rejections.clone(),
+        }
+    }
+
+    /// Resolves to the administrator of the request.
+    fn poll_verification(&mut self, cx: &mut Context<'_>) -> Poll<Result<Administrator, AuthError>> {
+        Poll::Ready(match &mut self.verification {
+            Verification::Done(administrator) => Ok(administrator.clone()),
+            Verification::Failed(error) => Err(error.clone()),
+            Verification::Argon2(verdict) => match ready!(Pin::new(verdict).poll(cx)) {
+                Ok(verdict) => verdict.map(|()| Administrator::master()),
+                // The thread panicked.
+                Err(_) => Err(ErrorKind::InternalError.into()),
+            },
+        })
+    }
+
+    /// Adds the challenges of the layer to an error about the credential.
+    fn with_challenges(&self, error: AuthError, headers: &HeaderMap) -> AuthError {
+        if error.kind() != ErrorKind::InvalidMasterPassword {
+            return error;
+        }
+        let key_was_sent = matches!(
+            Presented::find(headers, self.schemes.basic),
+            Ok(Presented::Key(_))
+        );
+        error.with_admin_schemes(AdminSchemes {
+            key_was_sent,
+            ..self.schemes
+        })
+    }
 }
 
 impl Authorize for Verifying {
@@ -46,18 +92,21 @@ impl Authorize for Verifying {
         cx: &mut Context<'_>,
         request: &mut Request<B>,
     ) -> Poll<Result<(), AuthError>> {
-        // The inner service may log its headers: the value prints as `Sensitive`.
-        if let Some(password) = request.headers_mut().get_mut(X_MASTER_PASSWORD) {
-            password.set_sensitive(true);
+        // The inner service, or the function for rejections, may log the headers: the value prints as `Sensitive`.
+        for (name, value) in request.headers_mut() {
+            if *name == X_MASTER_PASSWORD || *name == AUTHORIZATION {
+                value.set_sensitive(true);
+            }
         }
-        match &mut self.verification {
-            Verification::Done => Poll::Ready(Ok(())),
-            Verification::Argon2(verify) => verify.as_mut().poll(cx),
-        }
+        let administrator = match ready!(self.poll_verification(cx)) {
+            Ok(administrator) => administrator,
+            Err(error) => return Poll::Ready(Err(self.with_challenges(error, request.headers()))),
+        };
+        Poll::Ready(self.demand.admit(&administrator, request))
     }
 
-    fn reject(&self, error: &AuthError, request: RequestHead<'_>) -> Response<Full<Bytes>> {
-        self.rejections.respond(error, request)
+    fn rejections(&self) -> &Rejections {
+        &self.rejections
     }
 }
 
@@ -65,22 +114,7 @@ impl<S, B> ResponseFuture<S, B>
 where
     S: Service<Request<B>>,
 {
-    pub(super) const fn rejected(response: Response<Full<Bytes>>) -> Self {
-        Self {
-            future: AuthFuture::rejected(response),
-        }
-    }
-
-    pub(super) const fn verify(
-        verification: Verification,
-        rejections: Arc<Rejections>,
-        request: Request<B>,
-        inner: S,
-    ) -> Self {
-        let verifying = Verifying {
-            verification,
-            rejections,
-        };
+    pub(super) const fn verify(verifying: Verifying, request: Request<B>, inner: S) -> Self {
         Self {
             future: AuthFuture::authorizing(verifying, request, inner),
         }

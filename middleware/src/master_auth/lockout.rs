@@ -7,12 +7,13 @@ use std::{
 
 use crate::clock::Timestamp;
 
-/// Number of failures in a row that lock an address.
+/// Number of failures that lock an address. A success between them changes nothing: an attacker may share the administrator's
+/// address.
 const LOCKING_FAILURES: u32 = 5;
 /// Maximum duration of a lock, in seconds.
 const LONGEST_LOCK: u64 = 300;
 const LONGER_THAN_ANY_LOCK: u64 = LONGEST_LOCK + 1;
-/// Seconds until failures are forgotten, counted from the end of the last lock, or from the first failure if there was none.
+/// Seconds until failures are forgotten, counted from the last failure, or from the end of its lock.
 const FORGET_AFTER: u64 = 900;
 /// Maximum number of addresses. When it is reached, the address with the oldest failure is forgotten.
 const MAX_ADDRESSES: usize = 10_000;
@@ -66,9 +67,12 @@ impl Lockout {
         }
     }
 
-    /// Resets the failures of a client.
-    pub(super) fn succeeded(&mut self, client: IpAddr) {
-        self.failures.remove(&network(client));
+    /// The number of failures of a client that are not forgotten.
+    pub(super) fn failures(&self, client: IpAddr, now: Timestamp) -> u32 {
+        let failures = self.failures.get(&network(client));
+        failures
+            .filter(|failures| !failures.forgotten(now))
+            .map_or(0, |failures| failures.count)
     }
 
     fn make_room(&mut self, now: Timestamp) {
@@ -85,7 +89,7 @@ impl Lockout {
 
 impl Failures {
     const fn forgotten(&self, now: Timestamp) -> bool {
-        now.since(self.locked_until) >= FORGET_AFTER
+        now.since(self.last) >= FORGET_AFTER && now.since(self.locked_until) >= FORGET_AFTER
     }
 }
 
@@ -141,25 +145,23 @@ mod tests {
     }
 
     #[test]
-    fn failures_are_forgotten_after_a_success_or_15_minutes() {
-        let mut lockout = Lockout::default();
+    fn failures_are_forgotten_15_minutes_after_the_last_one_or_its_lock() {
         let client = "192.0.2.1";
-        fail(&mut lockout, client, 4, 1_000);
-        lockout.succeeded(ip(client));
-        fail(&mut lockout, client, 4, 1_000);
-        assert_eq!(lockout.check(ip(client), Timestamp(1_000)), Ok(()));
-
-        fail(&mut lockout, client, 1, 1_000 + FORGET_AFTER - 1);
-        assert!(
-            lockout
-                .check(ip(client), Timestamp(1_000 + FORGET_AFTER - 1))
-                .is_err()
-        );
-        fail(&mut lockout, client, 4, 1_000 + 3 * FORGET_AFTER);
-        assert_eq!(
-            lockout.check(ip(client), Timestamp(1_000 + 3 * FORGET_AFTER)),
-            Ok(())
-        );
+        for (failures, lock) in [(1, 0), (4, 0), (5, 1), (8, 8)] {
+            for (waited, forgotten) in [
+                (FORGET_AFTER - 1, false),
+                (FORGET_AFTER, true),
+                (FORGET_AFTER + 1, true),
+            ] {
+                let mut lockout = Lockout::default();
+                fail(&mut lockout, client, failures, 1_000);
+                let now = 1_000 + lock + waited;
+                let before = if forgotten { 0 } else { failures };
+                assert_eq!(lockout.failures(ip(client), Timestamp(now)), before);
+                fail(&mut lockout, client, 1, now);
+                assert_eq!(lockout.failures(ip(client), Timestamp(now)), before + 1);
+            }
+        }
     }
 
     #[test]

@@ -1,44 +1,81 @@
-//! [`MasterAuthLayer`]: admits requests that carry the master password.
+//! [`MasterAuthLayer`]: admits requests that carry the credential of an administrator.
+//!
+//! An administrator sends the master password in the header `X-Master-Password`, or a named admin key as `Authorization: Bearer
+//! wai_admin_…`. A key has its own [rights](Right), may be restricted to agents, and may expire. The master password has every
+//! right.
 //!
 //! # Rules
 //!
 //! The checks run in this order:
 //!
-//! 1. The request has exactly one `X-Master-Password` header. Otherwise `INVALID_MASTER_PASSWORD`.
-//! 2. The client's address is not locked. Otherwise `MASTER_PASSWORD_LOCKED` with `Retry-After`.
-//! 3. A password that was verified less than 60 seconds ago is admitted without Argon2. It is cached as a keyed hash.
-//! 4. The queue for Argon2 has a free place. Otherwise `OVERLOADED`.
-//! 5. The password matches the Argon2id hash. Otherwise `INVALID_MASTER_PASSWORD`, and the failure counts against the address.
+//! 1. The request has a credential: an `X-Master-Password` header, or an `Authorization` header with an admin key. Otherwise
+//!    `INVALID_MASTER_PASSWORD`. Other `Authorization` headers are ignored: they are for other services.
+//! 2. It has exactly one. A request with two is ambiguous: `INVALID_MASTER_PASSWORD`.
+//! 3. An admin key is known and not expired. Otherwise `INVALID_MASTER_PASSWORD`. Rules 4 to 7 do not apply to admin keys: a secret of
+//!    256 bits cannot be guessed.
+//! 4. For the master password: the client's address is not locked. Otherwise `MASTER_PASSWORD_LOCKED` with `Retry-After`.
+//! 5. A password that was verified less than 60 seconds ago is admitted without Argon2. It is cached as a keyed hash.
+//! 6. The queue for Argon2 has a place. Otherwise `OVERLOADED`.
+//! 7. The password matches the Argon2id hash. Otherwise `INVALID_MASTER_PASSWORD`, and the failure counts against the address.
+//! 8. The administrator has the right that the layer demands. Otherwise `FORBIDDEN`.
+//!
+//! Each use of a valid credential is logged once, at the level info with the target `tower_session_auth::security`: name, right,
+//! method and path.
 //!
 //! # Lockout
 //!
-//! Five failures in a row lock an address for one second. Each further failure doubles the lock, up to five minutes. IPv6
-//! addresses are counted by their /64 network. A failure never counts against another address. So an attacker cannot lock out
-//! an administrator at another address.
+//! Five failures lock an address for one second. Each further failure doubles the lock, up to five minutes. Failures are forgotten 15
+//! minutes after the last one or the end of its lock. A success does not reset them: an attacker may share the administrator's
+//! address, for example behind the same NAT. While that address is locked, the master password is rejected from it. Admin keys are
+//! accepted throughout.
+//!
+//! IPv6 addresses are counted by their /64 network. A failure never counts against another address.
 //!
 //! **The lockout needs the client's address.** The layer reads it from the [`ClientAddr`] extension of the request, which
-//! [`ClientAddrLayer`] sets. For a request without that extension, rules 2 and 5 lock no address: a shared lock would lock out
+//! [`ClientAddrLayer`] sets. For a request without that extension, rules 4 and 7 lock no address: a shared lock would lock out
 //! all clients. The number of Argon2 computations at once is then the only limit for guessing. The layer and its clones log one
 //! warning for the first such request.
 //!
 //! Behind a proxy, configure [`ClientAddrLayer::trusted_proxies`]. Otherwise all clients share the proxy's address.
+//!
+//! # Queue
+//!
+//! Argon2 runs on one or two threads, always fewer than cores if there are several. On Linux they have the lowest priority, so
+//! they do not delay other requests. At most 256 passwords wait, and at most 4 of one address. Addresses with fewer failures come
+//! first. In a full queue, the request of the address with the most failures is answered with `OVERLOADED`.
 
+mod admin_key_entry;
+mod admin_keys;
+mod admin_secret;
+mod administrator;
+mod argon2_threads;
 mod client_addr;
+mod credentials;
+mod demand;
 mod future;
 mod layer;
 mod lockout;
 mod password;
+mod presented;
 mod proxies;
 mod queue;
+mod right;
 mod service;
+mod state;
 #[cfg(test)]
 mod tests;
 
+pub use admin_key_entry::{AdminKeyEntry, InvalidAdminKeys};
+pub use admin_keys::AdminKeys;
+pub use admin_secret::{ADMIN_KEY_PREFIX, AdminSecret};
+pub use administrator::Administrator;
 pub use client_addr::{ClientAddr, ClientAddrLayer, SetClientAddr};
+pub use credentials::Credentials;
 pub use future::ResponseFuture;
 pub use layer::MasterAuthLayer;
 pub use password::InvalidPasswordHash;
 pub use proxies::{IpNet, TrustedProxies};
+pub use right::{Right, Rights, UnknownRight};
 pub use service::MasterAuth;
 
 use http::HeaderName;

@@ -6,8 +6,11 @@ use http_body::Body;
 use tower::Service;
 
 use super::{
-    ClientAddr, MAX_PASSWORD_LEN, MasterAuthLayer, ResponseFuture, X_MASTER_PASSWORD, future::Verification,
-    password::Precheck,
+    Administrator, ClientAddr, MasterAuthLayer, ResponseFuture,
+    admin_keys::Lookup,
+    future::{Verification, Verifying},
+    presented::{Presented, PresentedKey},
+    state::Precheck,
 };
 use crate::{
     error::{AuthError, ErrorKind, RejectionReason},
@@ -26,22 +29,45 @@ impl<S> MasterAuth<S> {
         Self { layer, inner }
     }
 
-    /// Rules 1 to 3. Rules 4 and 5 are in the returned verification.
-    fn begin_verification(
-        &self,
-        headers: &HeaderMap,
-        client: Option<ClientAddr>,
-    ) -> Result<Verification, AuthError> {
-        let password = sole_password(headers)?;
-        let client = client.map(|ClientAddr(address)| address);
-        if client.is_none() {
-            self.layer.password.warn_once_without_client_addr();
+    /// Rules 1 to 6. Rules 7 and 8 are in the returned verification.
+    fn begin(&self, headers: &HeaderMap, client: Option<ClientAddr>) -> Result<Verification, AuthError> {
+        let presented = Presented::find(headers, self.layer.basic).map_err(|unusable| {
+            AuthError::new(ErrorKind::InvalidMasterPassword)
+                .with_detail(unusable.detail())
+                .with_reason(unusable.reason())
+        })?;
+        match presented {
+            Presented::Key(key) => self.find_key(&key).map(Verification::Done),
+            Presented::MasterPassword(password) => {
+                let client = client.map(|ClientAddr(address)| address);
+                if client.is_none() {
+                    self.layer.shared.warn_once_without_client_addr();
+                }
+                Ok(
+                    match self.layer.shared.begin(password, client, &self.layer.clock)? {
+                        Precheck::Verified => Verification::Done(Administrator::master()),
+                        Precheck::Waiting(verdict) => Verification::Argon2(verdict),
+                    },
+                )
+            }
         }
-        match self.layer.password.precheck(password, client)? {
-            Precheck::Verified => Ok(Verification::Done),
-            Precheck::NeedsArgon2 => {
-                let verify = self.layer.password.clone().verify(password.to_vec(), client);
-                Ok(Verification::Argon2(Box::pin(verify)))
+    }
+
+    /// Rule 3.
+    fn find_key(&self, key: &PresentedKey) -> Result<Administrator, AuthError> {
+        let credentials = self.layer.shared.credentials.load();
+        let now = self.layer.clock.now();
+        match credentials.keys.find(&key.secret, key.name.as_deref(), now) {
+            Lookup::Valid(administrator) => Ok(administrator),
+            Lookup::Expired(name) => {
+                let detail = format!("The admin key {name} has expired.");
+                Err(AuthError::new(ErrorKind::InvalidMasterPassword)
+                    .with_detail(detail)
+                    .with_reason(RejectionReason::ExpiredAdminKey))
+            }
+            Lookup::Unknown => {
+                let error = AuthError::new(ErrorKind::InvalidMasterPassword);
+                Err(error.with_reason(RejectionReason::UnknownAdminKey))
             }
         }
     }
@@ -63,30 +89,9 @@ where
 
     fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
         let client = request.extensions().get::<ClientAddr>().copied();
-        match self.begin_verification(request.headers(), client) {
-            Ok(verification) => ResponseFuture::verify(
-                verification,
-                self.layer.rejections.clone(),
-                request,
-                self.inner.clone(),
-            ),
-            Err(error) => ResponseFuture::rejected(self.layer.rejections.respond(&error, &request)),
-        }
-    }
-}
-
-/// Rule 1: exactly one password.
-fn sole_password(headers: &HeaderMap) -> Result<&[u8], AuthError> {
-    let mut values = headers.get_all(X_MASTER_PASSWORD).iter();
-    match (values.next(), values.next()) {
-        (Some(value), None) if value.len() <= MAX_PASSWORD_LEN => Ok(value.as_bytes()),
-        (found, second) => Err(AuthError::new(ErrorKind::InvalidMasterPassword).with_reason(
-            match (found, second) {
-                (None, _) => RejectionReason::MissingMasterPassword,
-                (_, Some(_)) => RejectionReason::DuplicateMasterPassword,
-                _ => RejectionReason::MasterPasswordTooLong,
-            },
-        )),
+        let verification = self.begin(request.headers(), client);
+        let verifying = Verifying::new(&self.layer, verification);
+        ResponseFuture::verify(verifying, request, self.inner.clone())
     }
 }
 

@@ -7,7 +7,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, Ver
 use http_body_util::Full;
 
 use super::{
-    problem::{NO_STORE, challenge},
+    problem::{NO_STORE, challenges},
     rejections::RequestHead,
 };
 use crate::error::AuthError;
@@ -54,8 +54,8 @@ pub fn grpc_response(error: &AuthError, realm: &str, request_headers: &HeaderMap
     if let Ok(message) = HeaderValue::try_from(percent_encoded(&error.to_string())) {
         headers.insert(GRPC_MESSAGE, message);
     }
-    if let Some(challenge) = challenge(error.challenge(), realm) {
-        headers.insert(header::WWW_AUTHENTICATE, challenge);
+    for challenge in challenges(error.challenge(), realm) {
+        headers.append(header::WWW_AUTHENTICATE, challenge);
     }
     if let Some(seconds) = error.retry_after() {
         headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));

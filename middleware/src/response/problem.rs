@@ -64,8 +64,8 @@ pub fn problem_response(
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, PROBLEM_JSON);
     headers.insert(header::CACHE_CONTROL, NO_STORE);
-    if let Some(challenge) = challenge(error.challenge(), realm) {
-        headers.insert(header::WWW_AUTHENTICATE, challenge);
+    for challenge in challenges(error.challenge(), realm) {
+        headers.append(header::WWW_AUTHENTICATE, challenge);
     }
     if let Some(seconds) = error.retry_after() {
         headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
@@ -83,18 +83,32 @@ fn title(code: &str) -> String {
         .map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
 }
 
-/// The `WWW-Authenticate` header of a challenge.
-pub(super) fn challenge(challenge: Challenge, realm: &str) -> Option<HeaderValue> {
+/// The `WWW-Authenticate` headers of a challenge: one header for each scheme, since many clients parse only one challenge per header
+/// (RFC 9110, section 11.6.1).
+pub(super) fn challenges(challenge: Challenge, realm: &str) -> impl Iterator<Item = HeaderValue> {
     // Characters that a quoted string must escape are left out.
     let realm: String = realm
         .chars()
         .filter(|c| matches!(c, ' '..='~') && !matches!(c, '"' | '\\'))
         .collect();
-    let value = match challenge {
-        Challenge::None => return None,
-        Challenge::BearerMissing => format!("Bearer realm=\"{realm}\""),
-        Challenge::BearerInvalid => format!("Bearer realm=\"{realm}\", error=\"invalid_token\""),
-        Challenge::MasterPassword => format!("MasterPassword realm=\"{realm}\""),
+    let (none, invalid_token) = ("", ", error=\"invalid_token\"");
+    let schemes = match challenge {
+        Challenge::None => vec![],
+        Challenge::BearerMissing => vec![("Bearer", none)],
+        Challenge::BearerInvalid => vec![("Bearer", invalid_token)],
+        Challenge::MasterPassword => vec![("MasterPassword", none)],
+        #[cfg(feature = "master-auth")]
+        Challenge::Administrator(schemes) => {
+            let error = if schemes.key_was_sent { invalid_token } else { none };
+            let mut accepted = vec![];
+            accepted.extend(schemes.master_password.then_some(("MasterPassword", none)));
+            accepted.extend(schemes.bearer.then_some(("Bearer", error)));
+            accepted.extend(schemes.basic.then_some(("Basic", none)));
+            accepted
+        }
     };
-    HeaderValue::try_from(value).ok()
+    let values = schemes.into_iter().map(move |(scheme, parameters)| {
+        HeaderValue::try_from(format!("{scheme} realm=\"{realm}\"{parameters}"))
+    });
+    values.filter_map(Result::ok)
 }

@@ -8,7 +8,10 @@ use super::{
     grpc::{grpc_response, is_call},
     problem::problem_response,
 };
-use crate::error::AuthError;
+use crate::{
+    error::AuthError,
+    telemetry::{ProtectedBy, RequestMetrics},
+};
 
 type Respond = dyn Fn(&AuthError, &HeaderMap) -> Response<Full<Bytes>> + Send + Sync;
 
@@ -53,19 +56,30 @@ pub(crate) struct Rejections {
     /// Whether gRPC calls are answered with problem documents too.
     only_problems: bool,
     respond: Option<Arc<Respond>>,
+    requests: RequestMetrics,
 }
 
 impl Default for Rejections {
     fn default() -> Self {
-        Self {
-            realm: "session".to_owned(),
-            only_problems: false,
-            respond: None,
-        }
+        Self::of(ProtectedBy::Session)
     }
 }
 
 impl Rejections {
+    pub(crate) fn of(layer: ProtectedBy) -> Self {
+        Self {
+            realm: "session".to_owned(),
+            only_problems: false,
+            respond: None,
+            requests: RequestMetrics::new(layer),
+        }
+    }
+
+    /// The counters of the layer.
+    pub(crate) const fn requests(&self) -> &RequestMetrics {
+        &self.requests
+    }
+
     pub(crate) fn set_realm(&mut self, realm: &str) {
         realm.clone_into(&mut self.realm);
     }
@@ -82,13 +96,14 @@ impl Rejections {
         self.only_problems = true;
     }
 
-    /// Answers a rejected request, and logs the rejection.
+    /// Answers a rejected request, and counts and logs it.
     pub(crate) fn respond<'a>(
         &self,
         error: &AuthError,
         request: impl Into<RequestHead<'a>>,
     ) -> Response<Full<Bytes>> {
         let request = request.into();
+        self.requests.rejected(error);
         error.log();
         match &self.respond {
             None if !self.only_problems && is_call(request) => {

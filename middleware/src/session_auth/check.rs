@@ -15,7 +15,7 @@ use super::{AuthenticatedSession, config::SessionAuthConfig};
 use crate::{
     auth_future::Authorize,
     error::{AuthError, ErrorKind},
-    response::RequestHead,
+    response::{Rejections, RequestHead},
     session::{
         SessionRecord,
         decide::{self, MatchedToken, Rejection},
@@ -115,6 +115,10 @@ impl<St: SessionStore> Authorize for SessionCheck<St> {
                     .map(Err)
             }
         }
+    }
+
+    fn rejections(&self) -> &Rejections {
+        &self.config.rejections
     }
 
     fn reject(&self, error: &AuthError, request: RequestHead<'_>) -> Response<Full<Bytes>> {

@@ -6,6 +6,7 @@
 mod agents;
 mod cached;
 mod changes;
+mod clock_skew;
 mod error;
 mod memory;
 mod page;
@@ -17,6 +18,7 @@ pub use agents::{
 };
 pub use cached::{CachedStore, NearCacheStats};
 pub use changes::{CreateOutcome, CreationRetry, NewSession, SwapOutcome, TokenSwap};
+pub use clock_skew::ClockSkew;
 pub use error::StoreError;
 pub use memory::MemoryStore;
 pub use page::{InvalidCursor, Page, PageRequest, SessionCursor};
@@ -77,6 +79,12 @@ pub trait SessionStore: Clone + Send + Sync + 'static {
         agent: Option<AgentId>,
         page: PageRequest<SessionCursor>,
     ) -> impl Future<Output = Result<Page<SessionRecord, SessionCursor>, StoreError>> + Send;
+
+    /// The latest difference between the clocks of this process and of the store's server. `None` if it is unknown, or if the store
+    /// has no server. A store that wraps another one forwards the call.
+    fn clock_skew(&self) -> Option<ClockSkew> {
+        None
+    }
 
     /// Checks that the store answers.
     fn ping(&self) -> impl Future<Output = Result<(), StoreError>> + Send;

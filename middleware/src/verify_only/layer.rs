@@ -10,6 +10,7 @@ use crate::{
     clock::{Clock, SystemClock},
     error::AuthError,
     response::Rejections,
+    telemetry::ProtectedBy,
     token::TokenVerifier,
 };
 
@@ -56,7 +57,7 @@ impl VerifyOnlyLayer {
             config: Arc::new(VerifyOnlyConfig {
                 verifier,
                 clock: Arc::new(SystemClock),
-                rejections: Rejections::default(),
+                rejections: Rejections::of(ProtectedBy::VerifyOnly),
             }),
         }
     }

@@ -7,7 +7,6 @@ use std::{
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response, request::Parts};
 use http_body::Body;
-use http_body_util::Full;
 use pin_project_lite::pin_project;
 use tower::Service;
 
@@ -15,7 +14,7 @@ use super::layer::VerifyOnlyConfig;
 use crate::{
     auth_future::{AuthFuture, Authorize},
     error::{AuthError, ErrorKind, RejectionReason},
-    response::{RequestHead, ResponseBody},
+    response::{Rejections, ResponseBody},
     session_auth::redact_token,
     token::{KeyRefresh, Refreshing, RejectedToken, VerifiedToken},
 };
@@ -56,6 +55,7 @@ where
             Ok(token) => match config.unexpired(token, &parts.headers) {
                 Ok(token) => {
                     parts.extensions.insert(token);
+                    config.rejections.requests().admitted();
                     AuthFuture::admitted(Request::from_parts(parts, body), self.inner.clone())
                 }
                 Err(error) => AuthFuture::rejected(config.rejections.respond(&error, &parts)),
@@ -127,8 +127,8 @@ impl Authorize for RefreshCheck {
         Poll::Ready(Ok(()))
     }
 
-    fn reject(&self, error: &AuthError, request: RequestHead<'_>) -> Response<Full<Bytes>> {
-        self.config.rejections.respond(error, request)
+    fn rejections(&self) -> &Rejections {
+        &self.config.rejections
     }
 }
 

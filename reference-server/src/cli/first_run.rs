@@ -11,7 +11,7 @@ use crate::config::Generated;
 pub(super) fn announce(generated: &Generated, address: SocketAddr, policy: &SessionPolicy) {
     println!(
         "session-auth-server runs on the EMBEDDED MEMORY STORE: sessions end with this process.\n\
-         For production set redis_url, key_file and master_password_hash (see --help)."
+         For production set redis_url, key_file, and master_password_hash or admin_keys_file (see --help)."
     );
     if generated.key {
         println!("Signing key: generated for this run. Its tokens are invalid afterwards.");

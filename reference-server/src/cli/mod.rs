@@ -1,5 +1,6 @@
 //! The command line.
 
+mod admin_key;
 mod check_config;
 mod first_run;
 mod hash_password;
@@ -43,6 +44,8 @@ enum Command {
     Keygen,
     /// Read a password from standard input and print its Argon2id hash.
     HashPassword,
+    /// Make a named admin key: print its table for admin_keys_file, and its secret to standard error.
+    AdminKey(admin_key::AdminKeyArgs),
     /// Print a session's record in Redis as JSON. Needs redis_url, and uses store_timeout_ms.
     Inspect {
         /// The session's id.
@@ -77,6 +80,7 @@ pub fn main() -> ExitCode {
         Command::Serve => serve::run(&sources),
         Command::Keygen => keygen::run(),
         Command::HashPassword => hash_password::run(),
+        Command::AdminKey(arguments) => admin_key::run(arguments),
         Command::Inspect { id } => inspect::run(&sources, id),
         Command::Keys { command } => keys::run(&sources, command),
         Command::CheckConfig(options) => check_config::run(&sources, &options),

@@ -1,9 +1,6 @@
 //! The command `serve`.
 
-use std::{
-    io::{self, IsTerminal},
-    sync::Arc,
-};
+use std::sync::Arc;
 
 use tokio::{net::TcpListener, sync::mpsc};
 use tower_session_auth::{clock::SystemClock, session::OnReuse, session_auth::Freshness};
@@ -11,6 +8,7 @@ use tower_session_auth::{clock::SystemClock, session::OnReuse, session_auth::Fre
 use super::{Failure, first_run, runtime, signals};
 use crate::{
     config::{Sources, Store},
+    logging,
     reload::{self, Reloader},
     service,
 };
@@ -19,11 +17,7 @@ pub(super) fn run(sources: &Sources) -> Result<(), Failure> {
     let loaded = sources.load()?;
     let reloader = Reloader::new(sources.clone(), &loaded);
     let config = loaded.config;
-    tracing_subscriber::fmt()
-        .with_writer(io::stderr)
-        .with_ansi(io::stderr().is_terminal())
-        .with_env_filter(&config.log)
-        .init();
+    logging::init(&config);
     runtime()?.block_on(async {
         let hang_ups = signals::hang_ups();
         let cannot_listen = |error| Failure::Other(format!("cannot listen on {}: {error}", config.listen));

@@ -28,6 +28,10 @@ impl Config {
                     .and_then(|url| toml(&url)),
             ),
             ("master_password_hash", None),
+            (
+                "admin_keys_file",
+                settings.admin_keys_file.as_ref().and_then(toml),
+            ),
             ("key_file", settings.key_file.as_ref().and_then(toml)),
             ("session_ttl", toml(&policy.ttl)),
             ("min_ttl", toml(&policy.min_ttl)),
@@ -58,6 +62,8 @@ impl Config {
             ("max_connections", toml(&limits.connections)),
             ("trusted_proxies", networks(&self.trusted_proxies.networks())),
             ("log", toml(&self.log)),
+            ("log_format", toml(&self.log_format)),
+            ("metrics_listen", self.metrics_listen.as_ref().and_then(toml)),
         ]
     }
 

@@ -1,5 +1,6 @@
 //! The configuration of the server: the settings, checked as a whole.
 
+mod admin_keys;
 mod checks;
 mod effective;
 mod errors;
@@ -7,6 +8,7 @@ mod example;
 mod file;
 mod flags;
 mod generate;
+mod log_format;
 mod origin;
 mod setting;
 mod settings;
@@ -24,6 +26,7 @@ pub use errors::ConfigErrors;
 pub use example::example;
 pub use flags::Flags;
 pub use generate::Generated;
+pub use log_format::LogFormat;
 pub use origin::{Given, Origin, Origins};
 pub use setting::Setting;
 pub use settings::{SETTINGS, Settings};
@@ -33,7 +36,10 @@ use std::{fmt, net::SocketAddr, time::Duration};
 
 use http::HeaderName;
 use tower_session_auth::{
-    KeySet, master_auth::TrustedProxies, session::SessionPolicy, session_auth::Freshness,
+    KeySet,
+    master_auth::{AdminKeys, Credentials, InvalidPasswordHash, TrustedProxies},
+    session::SessionPolicy,
+    session_auth::Freshness,
     store::RedisStoreConfig,
 };
 
@@ -44,8 +50,10 @@ pub struct Config {
     pub listen: SocketAddr,
     /// The store of the sessions.
     pub store: Store,
-    /// The Argon2id PHC string of the master password.
-    pub master_password_hash: String,
+    /// The Argon2id PHC string of the master password. `None` if there are only admin keys.
+    pub master_password_hash: Option<String>,
+    /// The named keys of administrators.
+    pub admin_keys: AdminKeys,
     /// The keys that sign and verify tokens.
     pub keys: KeySet,
     /// The limits of sessions.
@@ -66,6 +74,10 @@ pub struct Config {
     pub limits: Limits,
     /// The log filter, in the form of `RUST_LOG`.
     pub log: String,
+    /// The format of log lines.
+    pub log_format: LogFormat,
+    /// The address of the listener for `/metrics` alone, without credentials.
+    pub metrics_listen: Option<SocketAddr>,
     /// The parts that were generated for a first run.
     pub generated: Option<Generated>,
 }
@@ -90,6 +102,18 @@ pub struct Limits {
     pub head: Duration,
     /// The time limit for draining connections when the server stops.
     pub shutdown: Duration,
+}
+
+impl Config {
+    /// The credentials of administrators, for [`MasterAuthLayer`](tower_session_auth::MasterAuthLayer).
+    ///
+    /// # Errors
+    /// If the hash of the master password is not an Argon2id PHC string.
+    pub fn admin_credentials(&self) -> Result<Credentials, InvalidPasswordHash> {
+        let password = self.master_password_hash.as_deref();
+        let credentials = password.map(Credentials::master_password).transpose()?;
+        Ok(credentials.unwrap_or_default().with_keys(self.admin_keys.clone()))
+    }
 }
 
 impl Store {
@@ -135,6 +159,10 @@ impl fmt::Display for Config {
                 f.write_str("freshness bounded (no effect without redis_url)")?;
             }
             _ => f.write_str("freshness strict")?,
+        }
+        if !self.admin_keys.is_empty() {
+            let names: Vec<_> = self.admin_keys.names().collect();
+            write!(f, "\nadmin keys: {}", names.join(", "))?;
         }
         if self.generated.as_ref().is_some_and(|generated| generated.key) {
             return f.write_str("\nno key_file: each start generates a new key");

@@ -9,6 +9,7 @@ use tower_session_auth::{
 };
 
 use super::{
+    LogFormat,
     errors::Errors,
     origin::Origins,
     setting::Setting,
@@ -61,8 +62,11 @@ settings! {
     /// The Redis server that keeps the sessions: `redis://[user:password@]host[:port][/database]`, or `rediss://` for TLS. Without it,
     /// sessions are kept in memory and end with the process.
     redis_url: String, "an embedded store", r#""redis://127.0.0.1:6379/0""#, secret;
-    /// The Argon2id hash of the master password, as `hash-password` prints it.
+    /// The Argon2id hash of the master password, as `hash-password` prints it. It may be left out with
+    /// `admin_keys_file`.
     master_password_hash: String, "generated", r#""$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$WFXMnDdAUAWzKxjo4CUJEHe8hdlxZHJGIjAqAQFSRrE""#, secret;
+    /// A file with the named keys of [administrators](administrators.md), in TOML. `admin-key` prints its tables.
+    admin_keys_file: PathBuf, "none", r#""/etc/session-auth/admin-keys.toml""#;
     /// A file with PASERK keys, one per line: the signing secret first, then further accepted keys.
     key_file: PathBuf, "generated", r#""/etc/session-auth/keys""#;
     /// The lifetime of a token if the request names none, in seconds. If 86400 is not between `min_ttl` and `max_ttl`, the default
@@ -114,14 +118,21 @@ settings! {
     max_connections: usize, "1024", "1024";
     /// The addresses or networks of proxies whose `X-Forwarded-For` is trusted.
     trusted_proxies: Vec<IpNet>, "none", r#"["10.0.0.7", "192.168.0.0/16"]"#;
-    /// The log filter, in the form of `RUST_LOG`. At `info`, there is one line for each request.
+    /// The log filter, in the form of `RUST_LOG`. At `info`, there is one [line](#log-lines) for each request.
     log: String, "info", r#""info""#;
+    /// The format of log lines: `text` for people, or `json` with one object for each line.
+    log_format: LogFormat, "text", r#""text""#;
+    /// The address of a listener that serves `/metrics` alone, without credentials: see [metrics](metrics.md).
+    metrics_listen: SocketAddr, "none", r#""127.0.0.1:9464""#;
 }
 
 impl Settings {
     /// The files that settings name.
     pub(super) fn named_files(&self) -> impl Iterator<Item = PathBuf> {
-        [&self.key_file].into_iter().flatten().cloned()
+        [&self.key_file, &self.admin_keys_file]
+            .into_iter()
+            .flatten()
+            .cloned()
     }
 }
 

@@ -16,6 +16,8 @@ use tower_session_auth::{
     session_auth::Freshness,
 };
 
+use super::LogFormat;
+
 /// A type of settings. A value is given as one text, or as several in a list of the configuration file.
 pub(super) trait Value: Sized {
     /// The expected form, for messages about mistakes.
@@ -84,6 +86,7 @@ single_values! {
     OnSessionLimit: "refuse or evict_oldest", word;
     OnReuse: "reject or revoke", word;
     Freshness: "strict or bounded", word;
+    LogFormat: "text or json", word;
 }
 
 impl Element for IpNet {

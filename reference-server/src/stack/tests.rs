@@ -14,7 +14,7 @@ where
         async { Ok::<_, Infallible>(response.await) }
     });
     let request = Request::new(Full::from("{}"));
-    let response = around(routed, timeout, header::AUTHORIZATION)
+    let response = around(routed, timeout, header::AUTHORIZATION, AccessLog::new())
         .oneshot(request)
         .await
         .unwrap();

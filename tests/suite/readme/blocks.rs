@@ -225,6 +225,21 @@ fn cors() {
     let _: Router = app;
 }
 
+fn metrics() -> Result<(), BoxError> {
+    use metrics_exporter_prometheus::{Matcher, PrometheusBuilder};
+    use tower_session_auth::telemetry;
+
+    let buckets = Matcher::Full("session_auth_store_duration_seconds".into());
+    let exporter = PrometheusBuilder::new()
+        .set_buckets_for_metric(buckets, telemetry::STORE_BUCKETS)?
+        .install_recorder()?;
+    telemetry::describe();
+    // Now create the store and the layers. Then answer a scrape with:
+    let text = exporter.render();
+    drop(text);
+    Ok(())
+}
+
 async fn bounded(verifier: TokenVerifier) -> Result<(), BoxError> {
     use std::time::Duration;
     use tower_session_auth::{

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use session_auth_tests::fixtures::{NOW, agent, constraints, layout::LayoutStore, renewal, session};
+use session_auth_tests::fixtures::{NOW, agent, constraints, layout::LayoutStore, renewal, retry, session};
 use tower_session_auth::{
     AgentId,
     session::OnSessionLimit,
@@ -90,6 +90,12 @@ async fn each_call_sends_the_documented_commands() {
         assert_eq!(sent(&mut monitor), ["EVALSHA"], "renewing");
         layout.store.create(&evicting(record.agent_id)).await.unwrap();
         assert_eq!(sent(&mut monitor), ["ZADD", "EVALSHA", "EVALSHA"], "evicting");
+        let mut repeatable = evicting(agent());
+        repeatable.retry = Some(retry(repeatable.record.agent_id, "a-creations-key", "a", NOW));
+        for action in ["creating with a key", "repeating"] {
+            layout.store.create(&repeatable).await.unwrap();
+            assert_eq!(sent(&mut monitor), ["ZADD", "EVALSHA"], "{action}");
+        }
         layout.store.revoke(record.id, NOW).await.unwrap();
         assert_eq!(sent(&mut monitor), ["GETRANGE", "EVALSHA"], "revoking");
     }

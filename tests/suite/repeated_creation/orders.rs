@@ -125,14 +125,12 @@ impl Scripts {
             .arg(format!("idx:{{0000}}:{run}:0"))
             .arg(0)
             .arg(-1);
-        for attempt in 0..ATTEMPTS {
-            read.cmd("GET").arg(format!("session:{{0000}}:{run}:{attempt}"));
-        }
-        let (listed, a, b, c): (Vec<Vec<u8>>, Option<Vec<u8>>, Option<Vec<u8>>, Option<Vec<u8>>) =
+        let keys = (0..ATTEMPTS).map(|attempt| format!("session:{{0000}}:{run}:{attempt}"));
+        read.cmd("MGET").arg(keys.collect::<Vec<_>>());
+        let (listed, records): (Vec<Vec<u8>>, Vec<Option<Vec<u8>>>) =
             read.query(&mut self.connection).unwrap();
-        let unrevoked = (0..)
-            .zip([a, b, c])
-            .filter(|(_, record)| record.as_ref().is_some_and(|record| record[0] < 128));
+        let is_unrevoked = |record: &Option<Vec<u8>>| record.as_ref().is_some_and(|record| record[0] < 128);
+        let unrevoked = (0..).zip(&records).filter(|(_, record)| is_unrevoked(record));
         let active = unrevoked.map(|(attempt, _)| attempt).collect();
         assert_eq!(listed.iter().map(|id| id[0]).collect::<BTreeSet<_>>(), active);
         active

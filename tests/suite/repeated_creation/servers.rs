@@ -75,6 +75,31 @@ async fn creation_cannot_be_repeated_without_the_key_that_signed_its_token() {
         .rejected(500, "INTERNAL_ERROR");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn concurrent_creations_on_two_servers_with_one_key_have_one_response() {
+    let redis = TestRedis::shared();
+    let (url, clock) = (redis.fresh_database(), clock());
+    let keys = KeySet::single(SigningKey::generate().unwrap());
+    let first = server(&url, keys.clone(), &clock, Settings::default()).await;
+    let second = server(&url, keys, &clock, Settings::default()).await;
+    let body = json!({ "agentId": first.api.agent().await });
+    let sent: Vec<_> = (0..64)
+        .map(|count| {
+            let server = if count % 2 == 0 { &first } else { &second };
+            let (api, body) = (server.api.clone(), body.clone());
+            tokio::spawn(async move { api.create_with(body, KEY).await })
+        })
+        .collect();
+    let mut bodies = Vec::new();
+    for reply in sent {
+        bodies.push(reply.await.unwrap().expect(201).body);
+    }
+    bodies.dedup();
+    assert_eq!(bodies.len(), 1);
+    let list = second.api.list("").await.expect(200);
+    assert_eq!(list.body.as_array().map(Vec::len), Some(1));
+}
+
 #[tokio::test]
 async fn lost_responses_cost_one_place_and_the_repetition_delivers_the_token() {
     for server in [TestServer::memory().await, TestServer::redis().await] {

@@ -65,13 +65,37 @@ async fn another_address_is_admitted_while_one_is_locked() {
 }
 
 #[tokio::test]
-async fn the_right_password_resets_the_failures_of_an_address() {
-    let layer = layer();
-    // Argon2 verifies the first one; the others are cache hits.
-    for _ in 0..3 {
-        fail(&layer, STRANGER, 4).await;
+async fn the_right_password_does_not_reset_the_failures_of_its_address() {
+    let clock = ManualClock::new(NOW);
+    let layer = layer_at(&clock);
+    // An attacker behind the same NAT as the administrator. Argon2 verifies the first success; the others are cache hits.
+    for _ in 0..4 {
+        fail(&layer, STRANGER, 1).await;
         assert!(pass(&layer, request_from(STRANGER, RIGHT)).await.is_ok());
     }
+    fail(&layer, STRANGER, 1).await;
+    let rejection = pass(&layer, request_from(STRANGER, RIGHT)).await.unwrap_err();
+    assert_eq!(kind(&rejection), ErrorKind::MasterPasswordLocked);
+    clock.advance(Duration::from_secs(1));
+    assert!(pass(&layer, request_from(STRANGER, RIGHT)).await.is_ok());
+    fail(&layer, STRANGER, 1).await;
+    let rejection = pass(&layer, request_from(STRANGER, RIGHT)).await.unwrap_err();
+    assert_eq!(header(&rejection, header::RETRY_AFTER), Some("2"));
+}
+
+#[tokio::test]
+async fn failures_expire_with_time() {
+    let clock = ManualClock::new(NOW);
+    let layer = layer_at(&clock);
+    for seconds in [900, 901] {
+        fail(&layer, STRANGER, 4).await;
+        clock.advance(Duration::from_secs(seconds));
+    }
+    fail(&layer, STRANGER, 4).await;
+    clock.advance(Duration::from_secs(899));
+    fail(&layer, STRANGER, 1).await;
+    let rejection = pass(&layer, request_from(STRANGER, RIGHT)).await.unwrap_err();
+    assert_eq!(kind(&rejection), ErrorKind::MasterPasswordLocked);
 }
 
 #[tokio::test]

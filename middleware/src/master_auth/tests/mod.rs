@@ -1,6 +1,10 @@
+mod admin_key_entry;
 mod argon2;
 mod client_addr;
+mod keys;
 mod lock;
+mod queue;
+mod threads;
 mod verdicts;
 
 use ::argon2::{Algorithm, Argon2, Params, PasswordHasher, Version};

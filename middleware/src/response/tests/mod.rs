@@ -47,6 +47,7 @@ const CONTRACT: &[Row] = &[
     Row(ErrorKind::SessionNotFound, PLAIN, "SESSION_NOT_FOUND", 404, false, None, None),
     Row(ErrorKind::InvalidMasterPassword, PLAIN, "INVALID_MASTER_PASSWORD", 401, false, MASTER, None),
     Row(ErrorKind::MasterPasswordLocked, PLAIN, "MASTER_PASSWORD_LOCKED", 429, true, None, None),
+    Row(ErrorKind::Forbidden, PLAIN, "FORBIDDEN", 403, false, None, None),
     Row(ErrorKind::AgentNotFound, PLAIN, "AGENT_NOT_FOUND", 404, false, None, None),
     Row(ErrorKind::SessionLimitExceeded, PLAIN, "SESSION_LIMIT_EXCEEDED", 403, false, None, None),
     Row(ErrorKind::SessionRenewalMismatch, TOKEN, "SESSION_RENEWAL_MISMATCH", 403, false, None, None),

@@ -14,7 +14,7 @@ use crate::{
     auth_future::Authorize,
     error::{AuthError, ErrorKind, RejectionReason},
     id::SessionId,
-    response::RequestHead,
+    response::{Rejections, RequestHead},
     session::{SessionRecord, decide::Rejection},
     session_auth::PresentedSession,
     store::SessionStore,
@@ -76,6 +76,10 @@ impl<St: SessionStore> Authorize for RenewalCheck<St> {
         let presented = this.config.check(record, this.token, this.named.as_deref())?;
         request.extensions_mut().insert(presented);
         Poll::Ready(Ok(()))
+    }
+
+    fn rejections(&self) -> &Rejections {
+        &self.config.rejections
     }
 
     fn reject(&self, error: &AuthError, request: RequestHead<'_>) -> Response<Full<Bytes>> {

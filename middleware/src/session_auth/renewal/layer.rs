@@ -12,6 +12,7 @@ use crate::{
     id::SessionId,
     response::Rejections,
     store::SessionStore,
+    telemetry::ProtectedBy,
     token::TokenVerifier,
 };
 
@@ -50,7 +51,7 @@ impl<St: SessionStore> RenewalLayer<St> {
                 store,
                 clock: Arc::new(SystemClock),
                 session_id: Arc::new(|request| id_before_renew(request.uri.path()).map(str::to_owned)),
-                rejections: Rejections::default(),
+                rejections: Rejections::of(ProtectedBy::Renewal),
             }),
         }
     }

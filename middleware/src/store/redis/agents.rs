@@ -17,6 +17,7 @@ use crate::{
         Agent, AgentReservation, AgentStore, Page, PageRequest, RegisterOutcome, StoreError,
         TOMBSTONE_SECONDS,
     },
+    telemetry::StoreOperation,
 };
 
 /// The number of attempts to revoke an agent's sessions. An attempt fails if a session is added during it.
@@ -49,7 +50,12 @@ impl AgentStore for RedisStore {
             self.shared.connection.query::<Value>(&registry).await?;
             Ok(reply)
         };
-        match self.shared.connection.within(register).await? {
+        match self
+            .shared
+            .connection
+            .within(StoreOperation::RegisterAgent, register)
+            .await?
+        {
             1 => Ok(RegisterOutcome::Registered),
             0 => match self.agent(agent.id).await? {
                 Some(existing) => Ok(RegisterOutcome::Exists(existing)),
@@ -63,16 +69,26 @@ impl AgentStore for RedisStore {
     async fn reserve(&self, reservation: &AgentReservation) -> Result<AgentReservation, StoreError> {
         let call = retry::reservation(reservation);
         let reply = self.shared.connection.script::<Vec<u8>>(&RESERVE_AGENT, &call);
-        let entry = self.shared.connection.within(reply).await?;
+        let entry = self
+            .shared
+            .connection
+            .within(StoreOperation::ReserveAgent, reply)
+            .await?;
         retry::unpack_reservation(reservation.retry.id, &entry)
     }
 
     async fn agent(&self, id: AgentId) -> Result<Option<Agent>, StoreError> {
-        self.shared.connection.within(self.find_agent(id)).await
+        self.shared
+            .connection
+            .within(StoreOperation::ReadAgent, self.find_agent(id))
+            .await
     }
 
     async fn agents(&self, page: PageRequest<AgentId>) -> Result<Page<Agent, AgentId>, StoreError> {
-        self.shared.connection.within(self.list_agents(page)).await
+        self.shared
+            .connection
+            .within(StoreOperation::ListAgents, self.list_agents(page))
+            .await
     }
 
     async fn delete_agent(&self, id: AgentId, now: Timestamp) -> Result<Option<u32>, StoreError> {
@@ -90,7 +106,10 @@ impl AgentStore for RedisStore {
                 .map_err(|error| StoreError::Unexpected(error.to_string()))??;
             Ok(revoked)
         };
-        self.shared.connection.within(delete).await
+        self.shared
+            .connection
+            .within(StoreOperation::DeleteAgent, delete)
+            .await
     }
 }
 

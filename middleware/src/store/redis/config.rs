@@ -1,10 +1,11 @@
 //! The configuration of a store.
 
-use std::{fmt, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use redis::{Client, IntoConnectionInfo, ProtocolVersion};
 
 use super::{NearCacheConfig, endpoint::Endpoint};
+use crate::clock::{Clock, SystemClock};
 
 /// The configuration of a [`RedisStore`](super::RedisStore): address, deadline and near cache.
 #[derive(Clone)]
@@ -15,6 +16,9 @@ pub struct RedisStoreConfig {
     pub timeout: Duration,
     /// The near cache, used by [bounded](crate::SessionAuthLayer::bounded) layers.
     pub near_cache: NearCacheConfig,
+    /// The clock that is compared with the clock of Redis: the system's by default. See
+    /// [`SessionStore::clock_skew`](crate::store::SessionStore::clock_skew).
+    pub clock: Arc<dyn Clock>,
 }
 
 impl RedisStoreConfig {
@@ -28,6 +32,7 @@ impl RedisStoreConfig {
             url: url.into(),
             timeout: Duration::from_millis(250),
             near_cache: NearCacheConfig::default(),
+            clock: Arc::new(SystemClock),
         }
     }
 

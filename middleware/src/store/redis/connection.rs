@@ -11,6 +11,7 @@
 use std::{
     future::Future,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -19,7 +20,7 @@ use pin_project_lite::pin_project;
 use redis::{Cmd, ErrorKind, FromRedisValue, Pipeline, RedisError, Script, ServerErrorKind, Value};
 use tokio::{
     sync::{mpsc, watch},
-    time::{Timeout, timeout},
+    time::{Instant, Timeout, timeout},
 };
 
 use super::{
@@ -28,9 +29,14 @@ use super::{
     observer::Observer,
     role::{REPLICA, Role, describe},
     script::ScriptCall,
+    skew_monitor::SkewMonitor,
     supervisor::{ConnectionFault, FaultKind, Link, State, Supervisor},
 };
-use crate::store::StoreError;
+use crate::{
+    clock::Clock,
+    store::StoreError,
+    telemetry::{StoreFailure, StoreMetrics, StoreOperation},
+};
 
 /// The error code of a command that does not fit the type of the key's value.
 const WRONG_TYPE: &str = "WRONGTYPE";
@@ -43,17 +49,22 @@ pub(super) struct Connection {
     state: watch::Receiver<State>,
     faults: mpsc::Sender<ConnectionFault>,
     deadline: Duration,
+    metrics: StoreMetrics,
+    pub(super) skew: Arc<SkewMonitor>,
     _supervisor: AbortOnDrop,
 }
 
 impl Connection {
     /// Starts to connect. Must be called inside a Tokio runtime.
-    pub(super) fn open(endpoint: Endpoint, deadline: Duration) -> Self {
-        let (state, faults, supervisor) = Supervisor::start(endpoint, deadline);
+    pub(super) fn open(endpoint: Endpoint, deadline: Duration, clock: Arc<dyn Clock>) -> Self {
+        let skew = Arc::new(SkewMonitor::new(clock));
+        let (state, faults, supervisor) = Supervisor::start(endpoint, deadline, skew.clone());
         Self {
             state,
             faults,
             deadline,
+            metrics: StoreMetrics::new(),
+            skew,
             _supervisor: supervisor,
         }
     }
@@ -67,9 +78,11 @@ impl Connection {
         self.deadline
     }
 
-    /// Applies the deadline to a store call. A command that was sent may still run after it.
-    pub(super) fn within<F: Future>(&self, call: F) -> Within<'_, F> {
+    /// Applies the deadline to a store call, and measures it. A command that was sent may still run after it.
+    pub(super) fn within<F: Future>(&self, operation: StoreOperation, call: F) -> Within<'_, F> {
         Within {
+            operation,
+            began: Instant::now(),
             call: timeout(self.deadline, call),
             connection: self,
         }
@@ -189,6 +202,8 @@ pin_project! {
     pub(super) struct Within<'a, F> {
         #[pin]
         call: Timeout<F>,
+        operation: StoreOperation,
+        began: Instant,
         connection: &'a Connection,
     }
 }
@@ -198,12 +213,26 @@ impl<T, F: Future<Output = Result<T, StoreError>>> Future for Within<'_, F> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        Poll::Ready(ready!(this.call.poll(cx)).unwrap_or_else(|_| {
+        let answer = ready!(this.call.poll(cx)).unwrap_or_else(|_| {
             if let State::Up(link) = &*this.connection.state.borrow() {
                 this.connection.report(link.epoch, FaultKind::DeadlineMissed);
             }
             Err(StoreError::Timeout)
-        }))
+        });
+        let failure = answer.as_ref().err().map(StoreError::failure);
+        let metrics = &this.connection.metrics;
+        metrics.record(*this.operation, this.began.elapsed(), failure);
+        Poll::Ready(answer)
+    }
+}
+
+impl StoreError {
+    const fn failure(&self) -> StoreFailure {
+        match self {
+            Self::Timeout => StoreFailure::Timeout,
+            Self::Unavailable(_) => StoreFailure::Unavailable,
+            Self::Unexpected(_) => StoreFailure::Unexpected,
+        }
     }
 }
 

@@ -4,6 +4,7 @@ mod agents;
 mod background;
 mod config;
 mod connection;
+mod creation;
 mod endpoint;
 mod keys;
 mod list;
@@ -15,6 +16,7 @@ mod role;
 mod script;
 mod server_info;
 mod sessions;
+mod skew_monitor;
 mod supervisor;
 #[cfg(test)]
 mod tests;
@@ -32,7 +34,10 @@ use std::{
 };
 
 use self::{connection::Connection, endpoint::Endpoint, near::NearCache, observer::Observer};
-use crate::{id::SessionId, store::StoreError};
+use crate::{
+    id::SessionId,
+    store::{ClockSkew, StoreError},
+};
 
 /// A store on a single Redis or Valkey server. Clones share one multiplexed connection.
 ///
@@ -81,7 +86,7 @@ impl RedisStore {
     }
 
     fn connect(config: &RedisStoreConfig, endpoint: Endpoint) -> Self {
-        let connection = Connection::open(endpoint.clone(), config.timeout);
+        let connection = Connection::open(endpoint.clone(), config.timeout, config.clock.clone());
         Self {
             shared: Arc::new(Shared {
                 near: Near {
@@ -94,6 +99,16 @@ impl RedisStore {
                 connection,
             }),
         }
+    }
+
+    /// The latest difference between the clocks of this process ([`RedisStoreConfig::clock`]) and of Redis, which is asked for its time
+    /// once a second. `None` until the first answer, and if the user may not call `TIME`.
+    ///
+    /// A skew that is not [tolerated](ClockSkew::is_tolerated) is logged once as a warning, and shown in `/readyz` of the feature
+    /// `endpoints`.
+    #[must_use]
+    pub fn clock_skew(&self) -> Option<ClockSkew> {
+        self.shared.connection.skew.latest()
     }
 
     /// The key of a session's record.

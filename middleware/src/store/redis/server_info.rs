@@ -5,7 +5,7 @@ use std::fmt;
 use redis::InfoDict;
 
 use super::RedisStore;
-use crate::store::StoreError;
+use crate::{store::StoreError, telemetry::StoreOperation};
 
 /// The description of a Redis or Valkey server, from its command `INFO`. A field is `None` if the server does not report it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -32,7 +32,9 @@ impl RedisStore {
     /// If the server cannot be reached, or the user may not call `INFO`.
     pub async fn server_info(&self) -> Result<RedisServerInfo, StoreError> {
         let connection = &self.shared.connection;
-        let info: InfoDict = connection.within(connection.query(&redis::cmd("INFO"))).await?;
+        let command = redis::cmd("INFO");
+        let reply = connection.query::<InfoDict>(&command);
+        let info = connection.within(StoreOperation::Describe, reply).await?;
         Ok(RedisServerInfo::of(&info))
     }
 }
@@ -90,8 +92,7 @@ mod tests {
     use super::*;
 
     fn info(lines: &str) -> RedisServerInfo {
-        let text = redis::Value::BulkString(lines.replace('\n', "\r\n").into());
-        RedisServerInfo::of(&InfoDict::new(&text))
+        RedisServerInfo::of(&InfoDict::new(&lines.replace('\n', "\r\n")))
     }
 
     #[test]

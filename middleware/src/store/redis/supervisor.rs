@@ -1,8 +1,8 @@
 //! The connection supervisor: a task that owns the connection, connects, and publishes the [`State`].
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use redis::{AsyncConnectionConfig, PushInfo, PushKind, RedisError, RedisResult, aio::SendError};
+use redis::{AsyncConnectionConfig, PushInfo, PushKind, RedisError, aio::SendError};
 use tokio::{
     sync::{mpsc, watch},
     time::{Instant, sleep, timeout},
@@ -12,6 +12,7 @@ use super::{
     background::{AbortOnDrop, Backoff, catch_panic},
     endpoint::{Endpoint, RedisConnection},
     role::{REPLICA, Role, describe},
+    skew_monitor::SkewMonitor,
 };
 
 pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
@@ -54,9 +55,14 @@ pub(super) struct ServerTime {
 }
 
 impl ServerTime {
-    fn read(reply: &(u64, u64), asked: Instant) -> Self {
+    pub(super) fn read(reply: &(u64, u64), asked: Instant) -> Self {
         let millis = reply.0.saturating_mul(1000).saturating_add(reply.1 / 1000);
         Self { millis, asked }
+    }
+
+    /// The server's time in its answer.
+    pub(super) const fn millis(self) -> u64 {
+        self.millis
     }
 
     /// Estimates the server's current time, within one round trip.
@@ -87,6 +93,7 @@ pub(super) struct Supervisor {
     publish: watch::Sender<State>,
     faults: mpsc::WeakSender<ConnectionFault>,
     reports: mpsc::Receiver<ConnectionFault>,
+    skew: Arc<SkewMonitor>,
     epoch: u64,
 }
 
@@ -95,6 +102,7 @@ impl Supervisor {
     pub(super) fn start(
         endpoint: Endpoint,
         deadline: Duration,
+        skew: Arc<SkewMonitor>,
     ) -> (watch::Receiver<State>, mpsc::Sender<ConnectionFault>, AbortOnDrop) {
         let (publish, state) = watch::channel(State::Connecting);
         let (faults, reports) = mpsc::channel(FAULT_QUEUE);
@@ -104,6 +112,7 @@ impl Supervisor {
             publish,
             faults: faults.downgrade(),
             reports,
+            skew,
             epoch: 0,
         };
         (state, faults, AbortOnDrop(tokio::spawn(supervisor.run())))
@@ -139,7 +148,7 @@ impl Supervisor {
                         since,
                         server_time,
                     }));
-                    if !self.wait_for_failure(connection).await {
+                    if !self.wait_for_failure(connection, server_time.is_some()).await {
                         return;
                     }
                     tracing::warn!("lost the connection to Redis");
@@ -182,8 +191,7 @@ impl Supervisor {
         let connecting = async {
             let mut connection = self.endpoint.connect(&config).await?;
             let role = Role::query(&mut connection).await?;
-            let time: RedisResult<(u64, u64)> = redis::cmd("TIME").query_async(&mut *connection).await;
-            let time = time.ok().map(|time| ServerTime::read(&time, Instant::now()));
+            let time = self.skew.measure(&mut connection).await;
             Ok::<_, RedisError>((connection, role, time))
         };
         // The library's own timeout does not cover the whole handshake.
@@ -196,8 +204,10 @@ impl Supervisor {
     }
 
     /// Waits until the connection has to be replaced. Returns `false` when the store is dropped.
-    async fn wait_for_failure(&mut self, mut connection: RedisConnection) -> bool {
-        let health_checks = check_health(connection.clone(), HEALTH_CHECK_TIMEOUT.max(self.deadline));
+    async fn wait_for_failure(&mut self, mut connection: RedisConnection, has_time: bool) -> bool {
+        let skew = has_time.then(|| self.skew.clone());
+        let limit = HEALTH_CHECK_TIMEOUT.max(self.deadline);
+        let health_checks = check_health(connection.clone(), skew, limit);
         tokio::pin!(health_checks);
         loop {
             let fault = tokio::select! {
@@ -216,11 +226,17 @@ impl Supervisor {
     }
 }
 
-/// Checks a connection at intervals, also while it is idle. Returns when a check fails.
-async fn check_health(mut connection: RedisConnection, limit: Duration) {
+/// Checks a connection at intervals, also while it is idle, and measures the clock skew unless the user may not call `TIME`. Returns
+/// when a check fails.
+async fn check_health(mut connection: RedisConnection, skew: Option<Arc<SkewMonitor>>, limit: Duration) {
     loop {
         sleep(HEALTH_CHECK_INTERVAL).await;
         if is_unusable(&mut connection, limit).await {
+            return;
+        }
+        if let Some(skew) = &skew
+            && timeout(limit, skew.measure(&mut connection)).await.is_err()
+        {
             return;
         }
     }

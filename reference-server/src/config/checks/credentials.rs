@@ -1,9 +1,9 @@
 //! Keys and the master password.
 
-use tower_session_auth::{KeySet, MasterAuthLayer};
+use tower_session_auth::{KeySet, MasterAuthLayer, master_auth::AdminKeys};
 
 use super::Checks;
-use crate::config::Settings;
+use crate::config::{Settings, admin_keys};
 
 pub(super) fn master_password_hash(settings: &Settings, checks: &mut Checks<'_>) -> Option<String> {
     let hash = settings.master_password_hash.clone()?;
@@ -18,4 +18,16 @@ pub(super) fn keys(settings: &Settings, checks: &mut Checks<'_>) -> Option<KeySe
     KeySet::from_file(path)
         .map_err(|error| checks.wrong("key_file", error))
         .ok()
+}
+
+pub(super) fn admin_keys(settings: &Settings, checks: &mut Checks<'_>) -> AdminKeys {
+    let Some(path) = &settings.admin_keys_file else {
+        return AdminKeys::none();
+    };
+    admin_keys::read(path).unwrap_or_else(|issues| {
+        for issue in issues {
+            checks.wrong("admin_keys_file", issue);
+        }
+        AdminKeys::none()
+    })
 }

@@ -74,20 +74,21 @@ impl Config {
         }
 
         let mut master_password_hash = credentials::master_password_hash(settings, &mut checks);
+        let admin_keys = credentials::admin_keys(settings, &mut checks);
+        // A file of admin keys with mistakes is not reported as missing too.
+        let needs_password = master_password_hash.is_none() && settings.admin_keys_file.is_none();
         let mut keys = credentials::keys(settings, &mut checks);
         let mut generated = None;
         if matches!(store, Store::Redis(_)) {
-            if master_password_hash.is_none() {
-                checks.missing(
-                    "master_password_hash",
-                    "make one with: session-auth-server hash-password",
-                );
+            if needs_password {
+                let hint = "make one with: session-auth-server hash-password; or set admin_keys_file, made with: session-auth-server admin-key";
+                checks.missing("master_password_hash", hint);
             }
             if keys.is_none() {
                 checks.missing("key_file", "make one with: session-auth-server keygen");
             }
-        } else if checks.errors.none() && (master_password_hash.is_none() || keys.is_none()) {
-            match generate(master_password_hash.is_none(), keys.is_none()) {
+        } else if checks.errors.none() && (needs_password || keys.is_none()) {
+            match generate(needs_password, keys.is_none()) {
                 Ok(fresh) => {
                     master_password_hash = master_password_hash.or(fresh.hash);
                     keys = keys.or(fresh.keys);
@@ -97,14 +98,15 @@ impl Config {
             }
         }
         checks.errors.check()?;
-        let (Some(master_password_hash), Some(keys)) = (master_password_hash, keys) else {
-            return Err(ConfigErrors(vec!["keys or master password are missing".into()]));
+        let Some(keys) = keys else {
+            return Err(ConfigErrors(vec!["key_file: is missing".into()]));
         };
         let default_address = SocketAddr::from((Ipv4Addr::LOCALHOST, 3100));
         Ok(Self {
             listen: settings.listen.unwrap_or(default_address),
             store,
             master_password_hash,
+            admin_keys,
             keys,
             policy,
             freshness: settings.freshness.unwrap_or_default(),
@@ -115,6 +117,8 @@ impl Config {
             trusted_proxies: TrustedProxies::new(settings.trusted_proxies.clone().unwrap_or_default()),
             limits,
             log,
+            log_format: settings.log_format.unwrap_or_default(),
+            metrics_listen: settings.metrics_listen,
             generated,
         })
     }

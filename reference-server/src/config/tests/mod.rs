@@ -104,7 +104,7 @@ fn secrets_and_urls_are_read_from_files_without_mark_and_newline() {
         &[("SESSION_AUTH_REDIS_URL_FILE", &url)],
     );
     assert!(matches!(loaded.config.store, Store::Redis(_)));
-    assert_eq!(loaded.config.master_password_hash, hash);
+    assert_eq!(loaded.config.master_password_hash.as_deref(), Some(hash));
     for file in [&url, &hash_file, &keys, &toml] {
         assert!(loaded.files.contains(&PathBuf::from(file)), "{file}");
     }

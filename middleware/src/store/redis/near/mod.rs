@@ -4,6 +4,7 @@
 //! decides whether a record may be cached and used; it is model-checked.
 
 mod config;
+mod report;
 mod shard;
 mod state;
 mod tracking;
@@ -38,6 +39,7 @@ use crate::{
     id::SessionId,
     session::SessionRecord,
     store::{NearCacheStats, StoreError},
+    telemetry::NearCacheMetrics,
 };
 
 /// A handle to a running cache. The tracking thread ends when it is dropped.
@@ -55,6 +57,8 @@ impl NearCache {
         let (stop, stopped) = oneshot::channel();
         let (started, result) = mpsc::channel();
         let cache = Arc::downgrade(&state);
+        // Resolved on the thread of the caller, which may have a local recorder.
+        let metrics = NearCacheMetrics::new();
         thread::Builder::new()
             .name("session-tracking".into())
             .spawn(move || {
@@ -62,7 +66,12 @@ impl NearCache {
                 match runtime::Builder::new_current_thread().enable_all().build() {
                     Ok(runtime) => {
                         let _ = started.send(Ok(runtime.handle().clone()));
-                        runtime.block_on(tracking::run(cache, endpoint, own, stopped));
+                        runtime.block_on(async {
+                            tokio::select! {
+                                () = report::run(cache.clone(), metrics) => {}
+                                () = tracking::run(cache, endpoint, own, stopped) => {}
+                            }
+                        });
                     }
                     Err(error) => drop(started.send(Err(error))),
                 }

@@ -3,6 +3,10 @@
 //! A reload replaces all reloaded settings or, if the configuration has a mistake, none. Other settings apply at the next start, and
 //! a change of them is logged.
 
+mod apply;
+
+pub(crate) use apply::Reloadable;
+
 use std::{
     hash::{DefaultHasher, Hash as _, Hasher as _},
     path::PathBuf,
@@ -18,7 +22,21 @@ use crate::config::{Config, ConfigErrors, Loaded, Settings, Sources};
 const INTERVAL: Duration = Duration::from_secs(1);
 
 /// The settings that a reload applies.
-const RELOADED: &[&str] = &["key_file", "master_password_hash", "trusted_proxies"];
+const RELOADED: &[&str] = &[
+    "admin_keys_file",
+    "key_file",
+    "master_password_hash",
+    "trusted_proxies",
+];
+
+/// The outcome of reading the configuration again.
+#[derive(Debug)]
+pub enum Reload {
+    /// The new configuration. It is complete and valid.
+    New(Box<Config>),
+    /// The configuration has a mistake, which was logged. The current one remains.
+    Rejected,
+}
 
 /// Reads the configuration again.
 #[derive(Debug)]
@@ -93,7 +111,7 @@ impl Reloader {
 pub(crate) async fn watch(
     mut reloader: Reloader,
     mut hang_ups: mpsc::Receiver<()>,
-    reloads: mpsc::Sender<Config>,
+    reloads: mpsc::Sender<Reload>,
 ) {
     loop {
         let reason = tokio::select! {
@@ -111,17 +129,19 @@ pub(crate) async fn watch(
             return;
         };
         reloader = returned;
-        match result {
-            None => {}
+        let reload = match result {
+            None => continue,
             Some(Ok(config)) => {
-                tracing::info!(reason, "configuration reloaded");
-                if reloads.send(config).await.is_err() {
-                    return;
-                }
+                tracing::info!(reason, "configuration read again");
+                Reload::New(Box::new(config))
             }
             Some(Err(errors)) => {
                 tracing::error!(reason, %errors, "configuration not reloaded: nothing was changed");
+                Reload::Rejected
             }
+        };
+        if reloads.send(reload).await.is_err() {
+            return;
         }
     }
 }

@@ -1,0 +1,140 @@
+//! The state that a layer, its clones and its services share.
+
+use std::{
+    net::IpAddr,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use arc_swap::ArcSwap;
+use tokio::sync::oneshot;
+
+use super::{
+    Credentials,
+    argon2_threads::{Argon2Threads, Job, Verdict},
+    lockout::{Lockout, network},
+};
+use crate::{
+    clock::{Clock, Timestamp},
+    error::{AuthError, ErrorKind},
+};
+
+/// The target of log events about security.
+pub(super) const SECURITY: &str = "tower_session_auth::security";
+
+pub(super) struct Shared {
+    pub(super) credentials: ArcSwap<Credentials>,
+    pub(super) threads: Arc<Argon2Threads>,
+    lockout: Mutex<Lockout>,
+    warned_without_client_addr: AtomicBool,
+}
+
+/// The result of the checks that do not need Argon2.
+pub(super) enum Precheck {
+    Verified,
+    Waiting(oneshot::Receiver<Verdict>),
+}
+
+impl Shared {
+    pub(super) fn new(credentials: Credentials) -> Self {
+        Self {
+            credentials: ArcSwap::from_pointee(credentials),
+            threads: Arc::new(Argon2Threads::new()),
+            lockout: Mutex::default(),
+            warned_without_client_addr: AtomicBool::new(false),
+        }
+    }
+
+    pub(super) fn replace_credentials(&self, credentials: Credentials) {
+        self.credentials
+            .rcu(|before| credentials.clone().keep_password_of(before));
+    }
+
+    /// Rules 4 to 6 for a master password. The result of rule 7 arrives through the channel.
+    pub(super) fn begin(
+        self: &Arc<Self>,
+        password: &[u8],
+        client: Option<IpAddr>,
+        clock: &Arc<dyn Clock>,
+    ) -> Result<Precheck, AuthError> {
+        let now = clock.now();
+        self.check_lock(client, now)?;
+        let credentials = self.credentials.load();
+        let Some(master) = &credentials.password else {
+            return Err(ErrorKind::InvalidMasterPassword.into());
+        };
+        if master.is_cached(password, now) {
+            return Ok(Precheck::Verified);
+        }
+        let failures = client.map_or(0, |client| self.lockout().failures(client, now));
+        let (job, verdict) = Job::new(password, client, clock.clone());
+        let shared = self.clone();
+        self.threads
+            .submit(job, client.map(network), failures, move |job| {
+                let verdict = shared.verify(&job);
+                job.answer(&verdict);
+            });
+        Ok(Precheck::Waiting(verdict))
+    }
+
+    /// Rule 7, on a thread for Argon2. A failure counts even if the request was cancelled meanwhile.
+    fn verify(&self, job: &Job) -> Verdict {
+        // During the wait, another request may have locked the address or verified the password.
+        self.check_lock(job.client, job.clock.now())?;
+        if self.matches(job) {
+            return Ok(());
+        }
+        if let Some(client) = job.client {
+            self.lockout().failed(client, job.clock.now());
+        }
+        let client = job.client.map(tracing::field::display);
+        job.span
+            .in_scope(|| tracing::warn!(target: SECURITY, client, "wrong master password"));
+        Err(ErrorKind::InvalidMasterPassword.into())
+    }
+
+    /// Verifies against the hash that is configured when the computation ends.
+    fn matches(&self, job: &Job) -> bool {
+        loop {
+            let credentials = self.credentials.load_full();
+            let now = job.clock.now();
+            let matches = credentials.password.as_ref().is_some_and(|master| {
+                master.is_cached(&job.password, now) || {
+                    let right = master.verify(&job.password, now);
+                    self.threads.metrics.ran(right);
+                    right
+                }
+            });
+            if credentials.has_password_of(&self.credentials.load()) {
+                return matches;
+            }
+        }
+    }
+
+    fn check_lock(&self, client: Option<IpAddr>, now: Timestamp) -> Result<(), AuthError> {
+        let Some(client) = client else {
+            return Ok(());
+        };
+        let locked = self.lockout().check(client, now);
+        locked.map_err(|seconds| AuthError::new(ErrorKind::MasterPasswordLocked).with_retry_after(seconds))
+    }
+
+    /// Ignores poisoning: no critical section can panic halfway through a change.
+    fn lockout(&self) -> MutexGuard<'_, Lockout> {
+        self.lockout.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Logs the missing address of a client, once per layer and its clones.
+    pub(super) fn warn_once_without_client_addr(&self) {
+        let warned = &self.warned_without_client_addr;
+        // The load keeps the shared cache line clean on the hot path.
+        if !warned.load(Ordering::Relaxed) && !warned.swap(true, Ordering::Relaxed) {
+            tracing::warn!(
+                "a request has no ClientAddr extension: wrong master passwords lock no address; \
+                 add a ClientAddrLayer outside of MasterAuthLayer"
+            );
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! Measures the clock skew against the server, and logs when it becomes too large or tolerable.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use redis::{RedisResult, aio::MultiplexedConnection, cmd};
+use tokio::time::Instant;
+
+use super::supervisor::ServerTime;
+use crate::{clock::Clock, store::ClockSkew, telemetry::ClockSkewMetrics};
+
+/// The latest skew. The supervisor measures it, and the store reads it.
+pub(super) struct SkewMonitor {
+    clock: Arc<dyn Clock>,
+    latest: Mutex<Option<ClockSkew>>,
+    metrics: ClockSkewMetrics,
+}
+
+impl SkewMonitor {
+    pub(super) fn new(clock: Arc<dyn Clock>) -> Self {
+        Self {
+            clock,
+            latest: Mutex::new(None),
+            metrics: ClockSkewMetrics::new(),
+        }
+    }
+
+    /// The latest skew. `None` until the first measurement, and if the user may not call `TIME`.
+    pub(super) fn latest(&self) -> Option<ClockSkew> {
+        *self.lock()
+    }
+
+    /// Asks the server for its time, and measures the skew. `None` if the user may not call `TIME`.
+    pub(super) async fn measure(&self, connection: &mut MultiplexedConnection) -> Option<ServerTime> {
+        let sent = self.clock.now_millis();
+        let time: RedisResult<(u64, u64)> = cmd("TIME").query_async(connection).await;
+        let answered = self.clock.now_millis();
+        let time = ServerTime::read(&time.ok()?, Instant::now());
+        self.record(ClockSkew::estimate(sent, time.millis(), answered));
+        Some(time)
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "a gauge is a floating-point number")]
+    fn record(&self, skew: ClockSkew) {
+        let before = self.lock().replace(skew);
+        self.metrics.set(Some(skew.millis() as f64 / 1000.0));
+        let was_tolerated = before.is_none_or(ClockSkew::is_tolerated);
+        let skew_ms = skew.millis();
+        match (was_tolerated, skew.is_tolerated()) {
+            (true, false) => tracing::warn!(
+                skew_ms,
+                "the clock of this process differs from the clock of Redis by more than {} ms",
+                ClockSkew::TOLERATED_MILLIS
+            ),
+            (false, true) => tracing::info!(
+                skew_ms,
+                "the clock of this process agrees with the clock of Redis"
+            ),
+            _ => {}
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<ClockSkew>> {
+        self.latest.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{clock::SystemClock, test_support::CapturedLogs};
+
+    fn skew(millis: u64) -> ClockSkew {
+        ClockSkew::estimate(millis, 0, millis)
+    }
+
+    #[test]
+    fn each_change_of_state_is_logged_once() {
+        let logs = CapturedLogs::start();
+        let monitor = SkewMonitor::new(Arc::new(SystemClock));
+        for (millis, warnings, agreements) in [
+            (0, 0, 0),
+            (2_000, 0, 0),
+            (2_001, 1, 0),
+            (3_600_000, 1, 0),
+            (2_001, 1, 0),
+            (2_000, 1, 1),
+            (0, 1, 1),
+            (5_000, 2, 1),
+        ] {
+            monitor.record(skew(millis));
+            assert_eq!(logs.containing("differs").len(), warnings, "{millis}");
+            assert_eq!(logs.containing("agrees").len(), agreements, "{millis}");
+            assert_eq!(monitor.latest(), Some(skew(millis)));
+        }
+    }
+}

@@ -1,0 +1,57 @@
+use std::convert::Infallible;
+
+use tokio::sync::mpsc;
+use tower_session_auth::{
+    MasterAuthLayer, SessionAuthority,
+    master_auth::TrustedProxies,
+    store::{AgentStore, SessionStore},
+};
+
+use super::Reload;
+use crate::{
+    config::Config,
+    metrics::{ReloadMetrics, Reloaded},
+};
+
+/// The parts of a running server that a reload changes.
+pub(crate) struct Reloadable<S: SessionStore> {
+    pub(crate) authority: SessionAuthority<S>,
+    pub(crate) admin: MasterAuthLayer,
+    pub(crate) proxies: TrustedProxies,
+    pub(crate) metrics: ReloadMetrics,
+}
+
+impl<S: SessionStore + AgentStore> Reloadable<S> {
+    /// Applies each new configuration. Returns never, also when there are no more reloads.
+    pub(crate) async fn apply(self, mut reloads: mpsc::Receiver<Reload>) -> Infallible {
+        while let Some(reload) = reloads.recv().await {
+            let outcome = match reload {
+                Reload::New(config) => self.replace(&config),
+                Reload::Rejected => Reloaded::Rejected,
+            };
+            self.metrics.ended(outcome);
+        }
+        std::future::pending().await
+    }
+
+    /// Replaces everything or nothing: the steps that can fail come first.
+    fn replace(&self, config: &Config) -> Reloaded {
+        let credentials = match config.admin_credentials() {
+            Ok(credentials) => credentials,
+            Err(error) => {
+                tracing::error!(%error, "configuration not reloaded: nothing was changed");
+                return Reloaded::Rejected;
+            }
+        };
+        self.admin.replace_credentials(credentials);
+        let change = self.authority.set_keys(&config.keys);
+        if !change.keeps_all_requests() {
+            tracing::warn!(%change, "the new keys may lose requests");
+        } else if !change.is_empty() {
+            tracing::info!(%change, "the keys have changed");
+        }
+        self.proxies.set(config.trusted_proxies.networks().to_vec());
+        tracing::info!("configuration reloaded");
+        Reloaded::Applied
+    }
+}

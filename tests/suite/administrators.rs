@@ -1,0 +1,278 @@
+//! Named admin keys on the reference server: rights, agents, metrics.
+
+use std::path::PathBuf;
+
+use http::{Method, Request};
+use http_body_util::Full;
+use serde_json::{Value, json};
+use session_auth_server::config::Settings;
+use session_auth_tests::{
+    api::Reply,
+    server::{PASSWORD, TestServer},
+};
+use tower_session_auth::{
+    AgentId,
+    master_auth::{AdminSecret, Right},
+};
+
+/// A key file, removed on drop.
+struct KeyFile(PathBuf);
+
+impl KeyFile {
+    /// Writes a file with one key for each pair of a name and the other fields. Returns the secrets too.
+    fn new<const N: usize>(keys: [(&str, String); N]) -> (Self, [String; N]) {
+        let secrets = keys
+            .each_ref()
+            .map(|_| AdminSecret::generate().expect("a secret"));
+        let tables = keys.iter().zip(&secrets).map(|((name, fields), secret)| {
+            let hash = secret.hash_hex();
+            format!("[[admin_key]]\nname = '{name}'\nhash = '{hash}'\n{fields}\n")
+        });
+        let id = AgentId::generate().expect("an id");
+        let path = std::env::temp_dir().join(format!("session-auth-admin-keys-{id}"));
+        std::fs::write(&path, tables.collect::<String>()).expect("a file");
+        (Self(path), secrets.map(|secret| secret.expose().to_owned()))
+    }
+
+    fn set(&self, settings: &mut Settings) {
+        settings.admin_keys_file = Some(self.0.clone());
+    }
+}
+
+impl Drop for KeyFile {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+fn rights(rights: &[&str]) -> String {
+    format!("rights = {rights:?}")
+}
+
+fn new_agent() -> String {
+    AgentId::generate().expect("an id").to_string()
+}
+
+/// Sends a request with an `Authorization` header.
+async fn send(
+    server: &TestServer,
+    authorization: &str,
+    method: Method,
+    path: &str,
+    body: Option<Value>,
+) -> Reply {
+    let request = Request::builder()
+        .method(method)
+        .uri(path)
+        .header("authorization", authorization);
+    let request = match body {
+        Some(body) => request
+            .header("content-type", "application/json")
+            .body(Full::from(body.to_string())),
+        None => request.body(Full::default()),
+    };
+    server.api.send(request.expect("a request")).await
+}
+
+#[tokio::test]
+async fn metrics_demand_exactly_the_right_metrics_by_bearer_and_by_basic() {
+    let keys = Right::ALL.iter().map(|right| {
+        let name = right.as_str();
+        (name, rights(&[name]))
+    });
+    let keys: [_; 7] = keys.collect::<Vec<_>>().try_into().expect("seven rights");
+    let (file, secrets) = KeyFile::new(keys);
+    let server = TestServer::memory_with(|settings| file.set(settings)).await;
+    for (right, secret) in Right::ALL.iter().zip(&secrets) {
+        let basic = base64(&format!("{right}:{secret}"));
+        for authorization in [format!("Bearer {secret}"), format!("Basic {basic}")] {
+            let reply = send(&server, &authorization, Method::GET, "/metrics", None).await;
+            if *right == Right::Metrics {
+                assert!(
+                    reply
+                        .expect(200)
+                        .body
+                        .as_str()
+                        .expect("text")
+                        .ends_with("# EOF\n")
+                );
+            } else {
+                reply.rejected(403, "FORBIDDEN");
+            }
+        }
+        let other_name = format!("Basic {}", base64(&format!("master:{secret}")));
+        let reply = send(&server, &other_name, Method::GET, "/metrics", None).await;
+        reply.rejected(401, "INVALID_MASTER_PASSWORD");
+    }
+    // Other routes do not accept HTTP Basic.
+    let list = format!("Basic {}", base64(&format!("list:{}", secrets[1])));
+    let reply = send(&server, &list, Method::GET, "/v1/sessions", None).await;
+    reply.rejected(401, "INVALID_MASTER_PASSWORD");
+    server.api.master(Method::GET, "/metrics", None).await.expect(200);
+}
+
+fn base64(text: &str) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let encode = |chunk: &[u8]| {
+        let bits = chunk
+            .iter()
+            .fold(0_usize, |bits, byte| bits << 8 | usize::from(*byte))
+            << (8 * (3 - chunk.len()));
+        (0..4)
+            .map(|digit| match digit {
+                _ if digit > chunk.len() => '=',
+                _ => char::from(DIGITS[bits >> (18 - 6 * digit) & 63]),
+            })
+            .collect::<String>()
+    };
+    text.as_bytes().chunks(3).map(encode).collect()
+}
+
+#[tokio::test]
+async fn server_needs_no_master_password_beside_admin_keys() {
+    let (file, [secret]) = KeyFile::new([("ops", rights(&["agents"]))]);
+    let mut settings = Settings::default();
+    file.set(&mut settings);
+    let config = session_auth_server::Config::resolve(settings).expect("a configuration");
+    assert!(config.master_password_hash.is_none());
+    let clock =
+        tower_session_auth::clock::ManualClock::new(tower_session_auth::clock::Timestamp(1_800_000_000));
+    let server = TestServer::run(config, None, clock).await;
+    let bearer = format!("Bearer {secret}");
+    send(&server, &bearer, Method::POST, "/v1/agents", Some(json!({})))
+        .await
+        .expect(201);
+    let rejected = server.api.with_password(PASSWORD).list("").await;
+    rejected.rejected(401, "INVALID_MASTER_PASSWORD");
+    assert_eq!(rejected.header("www-authenticate"), "Bearer realm=\"session\"");
+}
+
+#[tokio::test]
+async fn a_key_restricted_to_agents_acts_on_these_and_their_sessions_only_with_the_memory_store() {
+    restricted_key_acts_on_its_agents_only(async |file| {
+        TestServer::memory_with(|settings| file.set(settings)).await
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_key_restricted_to_agents_acts_on_these_and_their_sessions_only_with_redis() {
+    restricted_key_acts_on_its_agents_only(async |file| {
+        TestServer::redis_with(|settings| file.set(settings)).await
+    })
+    .await;
+}
+
+async fn restricted_key_acts_on_its_agents_only(start: impl AsyncFnOnce(&KeyFile) -> TestServer) {
+    let mut own = [new_agent(), new_agent(), new_agent()];
+    own.sort();
+    let [first, second, unregistered] = &own;
+    let all = rights(&["open", "list", "revoke", "rotate", "agents"]);
+    let (file, [secret]) = KeyFile::new([("tenant", format!("{all}\nagents = {own:?}"))]);
+    let server = start(&file).await;
+    let bearer = format!("Bearer {secret}");
+    let send = async |method: Method, path: &str, body: Option<Value>| {
+        send(&server, &bearer, method, path, body).await
+    };
+
+    // Agents: only permitted ids can be registered, read, listed and deleted.
+    let stranger = server.api.agent().await;
+    let foreign = server.api.session(&stranger).await;
+    for agent in [first, second] {
+        send(Method::POST, "/v1/agents", Some(json!({ "id": agent })))
+            .await
+            .expect(201);
+        send(Method::GET, &format!("/v1/agents/{agent}"), None)
+            .await
+            .expect(200);
+    }
+    for body in [json!({}), json!({ "id": new_agent() }), json!({ "id": stranger })] {
+        send(Method::POST, "/v1/agents", Some(body))
+            .await
+            .rejected(403, "FORBIDDEN");
+    }
+    for method in [Method::GET, Method::DELETE] {
+        for id in [&stranger, &new_agent()] {
+            let reply = send(method.clone(), &format!("/v1/agents/{id}"), None).await;
+            reply.rejected(403, "FORBIDDEN");
+        }
+    }
+    assert_eq!(
+        pages(&send, "/v1/agents?limit=1", "id").await,
+        [first.clone(), second.clone()]
+    );
+
+    // Sessions: those of other agents cannot be opened, read, revoked or rotated, and are not listed.
+    let mut sessions = Vec::new();
+    for agent in [first, second, second] {
+        let opened = send(Method::POST, "/v1/sessions", Some(json!({ "agentId": agent }))).await;
+        sessions.push(opened.expect(201).issued());
+    }
+    let open = send(Method::POST, "/v1/sessions", Some(json!({ "agentId": stranger }))).await;
+    open.rejected(403, "FORBIDDEN");
+    // The bucket of its agent is the end of an id.
+    let unknown = format!("00000000-0000-7000-8000-00000000{}", &foreign.id[32..]);
+    for id in [&foreign.id, &unknown] {
+        for (method, path) in [
+            (Method::GET, format!("/v1/sessions/{id}")),
+            (Method::DELETE, format!("/v1/sessions/{id}")),
+            (Method::POST, format!("/v1/sessions/{id}/rotate")),
+        ] {
+            // The same answer, whether the session exists or not.
+            send(method, &path, None).await.rejected(403, "FORBIDDEN");
+        }
+    }
+    for method in [Method::GET, Method::DELETE] {
+        let reply = send(method, &format!("/v1/sessions?agentId={stranger}"), None).await;
+        reply.rejected(403, "FORBIDDEN");
+    }
+    server.api.access(&foreign.token).await.expect(200);
+    let expected = [&sessions[0].id, &sessions[2].id, &sessions[1].id].map(String::clone);
+    for limit in [1, 2, 3, 100] {
+        let listed = pages(&send, &format!("/v1/sessions?limit={limit}"), "id").await;
+        assert_eq!(listed, expected, "{limit}");
+    }
+    let of_second = send(Method::GET, &format!("/v1/sessions?agentId={second}"), None).await;
+    assert_eq!(of_second.expect(200).body.as_array().map(Vec::len), Some(2));
+
+    // Its own sessions.
+    let id = &sessions[0].id;
+    send(Method::GET, &format!("/v1/sessions/{id}"), None)
+        .await
+        .expect(200);
+    send(Method::POST, &format!("/v1/sessions/{id}/rotate"), None)
+        .await
+        .expect(200);
+    send(Method::DELETE, &format!("/v1/sessions/{id}"), None)
+        .await
+        .expect(200);
+    let revoked = send(Method::DELETE, &format!("/v1/sessions?agentId={second}"), None).await;
+    assert_eq!(revoked.expect(200).number("revokedSessions"), 2);
+    send(Method::DELETE, &format!("/v1/agents/{first}"), None)
+        .await
+        .expect(200);
+    let gone = send(Method::DELETE, &format!("/v1/agents/{unregistered}"), None).await;
+    gone.rejected(404, "AGENT_NOT_FOUND");
+}
+
+/// A member of all items of a list, over all of its pages.
+async fn pages(
+    send: &impl AsyncFn(Method, &str, Option<Value>) -> Reply,
+    path: &str,
+    member: &str,
+) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut path = path.to_owned();
+    loop {
+        let reply = send(Method::GET, &path, None).await.expect(200);
+        let items = reply.body.as_array().expect("a list");
+        found.extend(
+            items
+                .iter()
+                .map(|item| item[member].as_str().expect("text").to_owned()),
+        );
+        let Some(next) = reply.next() else { return found };
+        let (base, _) = path.split_once('?').expect("a query");
+        path = format!("{base}{next}");
+    }
+}

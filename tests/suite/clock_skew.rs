@@ -1,0 +1,98 @@
+//! The clock skew against a real Redis: in `/readyz`, in the metrics, and for users of the store.
+
+use std::time::{Duration, Instant};
+
+use http::Method;
+use serde_json::json;
+use session_auth_server::config::Settings;
+use session_auth_tests::{redis::TestRedis, server::TestServer};
+use tokio::time::sleep;
+use tower_session_auth::{
+    RedisStore,
+    clock::{Clock as _, ManualClock, SystemClock, Timestamp},
+    store::{RedisStoreConfig, SessionStore as _},
+};
+
+const HOUR: u64 = 3_600;
+const HOUR_MILLIS: i64 = 3_600_000;
+/// A skew is measured once a second.
+const LIMIT: Duration = Duration::from_secs(10);
+/// The manual clock stands still while a test runs.
+const TEST_MILLIS: i64 = 15_000;
+
+async fn server(clock: &ManualClock) -> TestServer {
+    let redis = TestRedis::shared();
+    let settings = Settings {
+        redis_url: Some(redis.fresh_database()),
+        ..Settings::default()
+    };
+    TestServer::start(settings, Some(redis), clock.clone()).await
+}
+
+/// Waits until `/readyz` has, or has no, warning. Returns the skew.
+async fn wait_for_warning(server: &TestServer, warns: bool) -> Option<i64> {
+    let began = Instant::now();
+    loop {
+        let ready = server.api.anonymous(Method::GET, "/readyz").await.expect(200);
+        if warns && ready.body["warnings"] == json!(["clock_skew"]) {
+            assert_eq!(ready.body["status"], "ready");
+            return ready.body["clockSkewMs"].as_i64();
+        }
+        if !warns && ready.body == json!({ "status": "ready" }) {
+            return None;
+        }
+        assert!(began.elapsed() < LIMIT, "{}", ready.body);
+        sleep(Duration::from_millis(20)).await;
+    }
+}
+
+async fn skew_metric(server: &TestServer) -> f64 {
+    let metric = server.api.metric("session_auth_clock_skew_seconds").await;
+    metric.expect("the metric")
+}
+
+#[tokio::test]
+async fn skew_of_an_hour_is_a_warning_in_readyz_and_a_metric_until_the_clock_is_right() {
+    let now = SystemClock.now();
+    let clock = ManualClock::new(now.plus(HOUR));
+    let server = server(&clock).await;
+    let ahead = wait_for_warning(&server, true).await.expect("a skew");
+    assert!(
+        (HOUR_MILLIS - TEST_MILLIS..=HOUR_MILLIS).contains(&ahead),
+        "{ahead}"
+    );
+    assert!(skew_metric(&server).await > 3_500.0);
+
+    clock.set(SystemClock.now());
+    wait_for_warning(&server, false).await;
+    assert!(skew_metric(&server).await.abs() <= 2.0);
+
+    clock.set(Timestamp(SystemClock.now().0 - HOUR));
+    let behind = wait_for_warning(&server, true).await.expect("a skew");
+    assert!(
+        (-HOUR_MILLIS - TEST_MILLIS..=-HOUR_MILLIS + 1_000).contains(&behind),
+        "{behind}"
+    );
+    assert!(skew_metric(&server).await < -3_500.0);
+}
+
+#[tokio::test]
+async fn skew_is_unknown_if_the_user_may_not_call_time() {
+    let redis = TestRedis::start();
+    let rights = [
+        "ACL", "SETUSER", "limited", "on", ">secret", "~*", "&*", "+@all", "-time",
+    ];
+    redis.command::<()>(&rights).unwrap();
+    let url = format!("redis://limited:secret@127.0.0.1:{}", redis.port());
+    let mut config = RedisStoreConfig::new(url);
+    config.timeout = Duration::from_secs(5);
+    let store = RedisStore::open(&config).unwrap();
+    store.ping().await.unwrap();
+    assert_eq!(store.clock_skew(), None);
+
+    let mut config = RedisStoreConfig::new(redis.url());
+    config.timeout = Duration::from_secs(5);
+    let store = RedisStore::open(&config).unwrap();
+    store.ping().await.unwrap();
+    assert!(store.clock_skew().unwrap().is_tolerated());
+}
