@@ -165,7 +165,7 @@ impl fmt::Display for Rotated {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Added { id, signs_from } => {
-                write!(f, "added {id}. All servers must load this file now. ")?;
+                write!(f, "added {id}. Bring this file to all servers now. ")?;
                 let from = date(*signs_from);
                 write!(f, "Next: keys rotate from {from} on, then this key signs.")
             }
@@ -174,7 +174,7 @@ impl fmt::Display for Rotated {
                 before,
                 removable_from,
             } => {
-                write!(f, "{id} signs now. All servers must load this file now. ")?;
+                write!(f, "{id} signs now. Bring this file to all servers now. ")?;
                 let from = date(*removable_from);
                 write!(f, "Next: keys rotate from {from} on, then {before} is removed.")
             }
@@ -182,7 +182,7 @@ impl fmt::Display for Rotated {
                 let ids = ids.join(" and ");
                 write!(
                     f,
-                    "removed {ids}. All servers must load this file now. The rotation is complete."
+                    "removed {ids}. Bring this file to all servers now. The rotation is complete."
                 )
             }
         }
