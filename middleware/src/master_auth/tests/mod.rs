@@ -1,6 +1,7 @@
 mod argon2;
 mod client_addr;
 mod lock;
+mod reasons;
 mod verdicts;
 
 use ::argon2::{Algorithm, Argon2, Params, PasswordHasher, Version};
