@@ -138,6 +138,17 @@ fn forged(token: &str) -> String {
     format!("{}{by}{}", &token[..at], &token[at + 1..])
 }
 
+/// A request with its body, and the line that it must have: status, code, reason, key id, session.
+type Row<'a> = (
+    Builder,
+    &'static str,
+    u16,
+    &'a str,
+    &'a str,
+    Option<&'a str>,
+    Option<&'a Issued>,
+);
+
 #[tokio::test]
 async fn each_refused_request_has_one_line_with_its_precise_reason() {
     let server = Server::start("refusals", &["--trusted-proxies", "127.0.0.0/8"]).await;
@@ -157,7 +168,7 @@ async fn each_refused_request_has_one_line_with_its_precise_reason() {
     let superseded = sign(own());
     let wrong_password = "hunter2-hunter2";
     let no_body = "";
-    let rows: Vec<(Builder, &str, u16, &str, &str, Option<&str>, Option<&Issued>)> = vec![
+    let rows: Vec<Row<'_>> = vec![
         (
             get("/v1/session"),
             no_body,

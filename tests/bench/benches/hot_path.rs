@@ -6,6 +6,7 @@ use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use futures_util::FutureExt as _;
 use http::{HeaderMap, Request, Response, header};
 use http_body_util::Full;
+use metrics_exporter_prometheus::PrometheusBuilder;
 use pasetors::{
     Public,
     token::UntrustedToken,
@@ -150,14 +151,25 @@ fn every_request(criterion: &mut Criterion) {
             Response::new(Full::<bytes::Bytes>::default()),
         ))
     });
-    let mut service = SessionAuthLayer::new(verifier, fixture.store.clone()).layer(inner);
-    group.bench_function("SessionAuthLayer, embedded store, complete", |bencher| {
-        bencher.iter_batched(
-            || fixture.request(),
-            |request| service.call(request).now_or_never(),
-            BatchSize::SmallInput,
-        );
-    });
+    let layer = || SessionAuthLayer::new(verifier.clone(), fixture.store.clone());
+    let recorder = PrometheusBuilder::new().build_recorder();
+    let measured = metrics::with_local_recorder(&recorder, layer);
+    for (name, layer) in [
+        ("SessionAuthLayer, embedded store, complete", layer()),
+        (
+            "SessionAuthLayer, embedded store, complete, with metrics",
+            measured,
+        ),
+    ] {
+        let mut service = layer.layer(inner);
+        group.bench_function(name, |bencher| {
+            bencher.iter_batched(
+                || fixture.request(),
+                |request| service.call(request).now_or_never(),
+                BatchSize::SmallInput,
+            );
+        });
+    }
     group.finish();
 }
 

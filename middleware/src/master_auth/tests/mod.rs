@@ -5,6 +5,7 @@ mod keys;
 mod lock;
 mod queue;
 mod threads;
+mod reasons;
 mod verdicts;
 
 use ::argon2::{Algorithm, Argon2, Params, PasswordHasher, Version};
