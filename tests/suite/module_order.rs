@@ -35,9 +35,10 @@ const SERVER: &[&str] = &[
     "config",
     "first_run",
     "inspect",
+    "systemd",
+    "serve",
     "metrics",
     "stack",
-    "listen",
     "service",
     "cli",
 ];

@@ -13,8 +13,7 @@ use tower_session_auth::{
 use tracing_subscriber::EnvFilter;
 
 use super::generate::generate;
-use super::{Config, ConfigErrors, Limits, ListenAddress, Settings, Store};
-use crate::serve::Certificate;
+use super::{Certificate, Config, ConfigErrors, Limits, ListenAddress, Settings, Store};
 
 const DAY: u64 = 86_400;
 const TEN_YEARS: u64 = 10 * 365 * DAY;

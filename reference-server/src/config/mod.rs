@@ -1,10 +1,12 @@
 //! The configuration of the server: the settings, checked as a whole.
 
+mod certificate;
 mod checks;
 mod generate;
 mod listen_address;
 mod settings;
 
+pub use certificate::{Certificate, InvalidCertificate};
 pub use generate::Generated;
 pub use listen_address::{InvalidListenAddress, ListenAddress};
 pub use settings::Settings;
@@ -16,8 +18,6 @@ use tower_session_auth::{
     KeySet, master_auth::TrustedProxies, session::SessionPolicy, session_auth::Freshness,
     store::RedisStoreConfig,
 };
-
-use crate::serve::Certificate;
 
 /// A configuration that can work.
 #[derive(Debug, Clone)]

@@ -3,7 +3,7 @@
 //! | module | content |
 //! |---|---|
 //! | [`listener`] | TCP and Unix sockets, host names, socket activation |
-//! | [`tls`] | certificates that can be replaced |
+//! | [`tls`] | the certificate, which can be replaced |
 //! | [`state`] | what all connections share |
 //! | [`places`] | rules: which connection gets a place, and which one gives way |
 //! | [`connection`] | the state of one connection |
@@ -38,7 +38,7 @@ pub use file_limit::raise_file_limit;
 pub use listener::{Inherited, Listener, inherited};
 pub(crate) use requests::RequestBody;
 pub(crate) use state::ServerState;
-pub use tls::{Certificate, CurrentCertificate, InvalidCertificate};
+pub use tls::CurrentCertificate;
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 

@@ -11,14 +11,14 @@ use tokio::{
 use tower_session_auth::{AuthError, ErrorKind, response::problem_response};
 
 use super::io::Io;
-use crate::stack::REALM;
 
 /// The time for an answer. It is written into the empty buffer of a new socket, and never waits for the client.
 const WRITE: Duration = Duration::from_millis(10);
 
 /// Makes the response: `OVERLOADED`, with `Retry-After` and `Connection: close`.
 pub(super) async fn overloaded() -> Vec<u8> {
-    let response = problem_response(&AuthError::new(ErrorKind::Overloaded), REALM, &HeaderMap::new());
+    // The response has no challenge, and so no realm.
+    let response = problem_response(&AuthError::new(ErrorKind::Overloaded), "", &HeaderMap::new());
     let (parts, body) = response.into_parts();
     let body = match body.collect().await {
         Ok(body) => body.to_bytes(),

@@ -7,10 +7,7 @@ use rustls::{
     crypto::ring,
     pki_types::{CertificateDer, ServerName},
 };
-use session_auth_server::{
-    config::{Config, Settings},
-    serve::Certificate,
-};
+use session_auth_server::config::{Certificate, Config, Settings};
 use session_auth_tests::{
     raw_http::{HEALTH, RawClient},
     server::{TestServer, cheap_hash},
