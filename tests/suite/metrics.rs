@@ -273,7 +273,8 @@ async fn server_does_not_start_if_the_listener_for_metrics_cannot_be_bound() {
     let config = session_auth_server::Config::resolve(settings).unwrap();
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let clock = std::sync::Arc::new(tower_session_auth::clock::SystemClock);
-    let run = session_auth_server::run(config, clock, listener, std::future::pending());
+    let (_sender, reloads) = tokio::sync::mpsc::channel(1);
+    let run = session_auth_server::run(config, clock, listener, std::future::pending(), reloads);
     let error = timeout(Duration::from_secs(5), run).await.unwrap().unwrap_err();
     assert!(
         error.to_string().contains("metrics_listen: cannot listen on"),
