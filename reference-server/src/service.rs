@@ -20,12 +20,12 @@ use tower_session_auth::{
 
 use crate::{
     access_log::AccessLog,
-    config::{Config, ConfigErrors, Store},
+    config::{Config, ConfigErrors, REALM, Store},
     metrics::{Metrics, ReloadMetrics},
     metrics_endpoint::{self, MetricsListener},
     reload::{Reload, Reloadable},
     serve::{self, Admit, Listener, ServerState},
-    stack::{self, REALM},
+    stack,
     tls::CurrentCertificate,
 };
 

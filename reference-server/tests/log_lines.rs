@@ -247,7 +247,7 @@ async fn each_refused_request_has_one_line_with_its_precise_reason() {
             no_body,
             401,
             "INVALID_MASTER_PASSWORD",
-            "missing_master_password",
+            "missing_admin_credential",
             None,
             None,
         ),

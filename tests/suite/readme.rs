@@ -90,7 +90,7 @@ fn every_rust_block_is_compiled() {
             count += 1;
         }
     }
-    assert_eq!(count, 10);
+    assert_eq!(count, 11);
 }
 
 #[test]
@@ -192,7 +192,7 @@ async fn every_documented_request_has_a_route_that_demands_its_credentials() {
         }
         count += 1;
     }
-    assert_eq!(count, 17);
+    assert_eq!(count, 18);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

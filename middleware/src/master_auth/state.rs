@@ -90,8 +90,9 @@ impl Shared {
             self.lockout().failed(client, job.clock.now());
         }
         let client = job.client.map(tracing::field::display);
+        // The rejection is logged where it is answered. This line is for a client that did not wait for the answer.
         job.span
-            .in_scope(|| tracing::warn!(target: SECURITY, client, "wrong master password"));
+            .in_scope(|| tracing::debug!(target: SECURITY, client, "wrong master password"));
         Err(ErrorKind::InvalidMasterPassword.into())
     }
 

@@ -133,8 +133,8 @@ async fn excess_is_refused_at_once_and_probes_and_administrators_are_served() {
         ))
         .await;
     for line in [
-        "session_auth_requests_refused_reserve_total 1",
-        "session_auth_connections_refused_server_full_total 3",
+        "session_auth_requests_refused_total{reason=\"reserve\"} 1",
+        "session_auth_connections_refused_total{reason=\"server_full\"} 3",
     ] {
         assert!(metrics.contains(line), "{line}: {metrics}");
     }
@@ -181,7 +181,12 @@ async fn request_above_the_limit_is_refused_at_once() {
         assert!(client.response().await.expect("a response").contains("200 OK"));
     }
     stuck.server.api.access(&stuck.token).await.expect(200);
-    metric_reaches(&stuck.server, "session_auth_requests_refused_overload_total", 1.0).await;
+    metric_reaches(
+        &stuck.server,
+        "session_auth_requests_refused_total{reason=\"overload\"}",
+        1.0,
+    )
+    .await;
 }
 
 #[tokio::test]

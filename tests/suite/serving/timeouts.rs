@@ -34,7 +34,12 @@ async fn idle_connection_is_closed_after_the_idle_timeout() {
     let mut http2 = Http2Client::connect(server.address).await;
     assert_eq!(http2.fetch("/healthz").await.0, 200);
     http2.connection.await.expect("no panic").expect("GOAWAY");
-    metric_reaches(&server, "session_auth_connection_timeouts_idle_total", 2.0).await;
+    metric_reaches(
+        &server,
+        "session_auth_connections_closed_total{reason=\"idle\"}",
+        2.0,
+    )
+    .await;
 }
 
 #[tokio::test]
@@ -48,7 +53,12 @@ async fn head_in_small_parts_does_not_extend_its_time() {
         assert!(sent < 200, "still open");
         sleep(Duration::from_millis(10)).await;
     }
-    metric_reaches(&server, "session_auth_connection_timeouts_header_total", 1.0).await;
+    metric_reaches(
+        &server,
+        "session_auth_connections_closed_total{reason=\"header\"}",
+        1.0,
+    )
+    .await;
 }
 
 #[tokio::test]
@@ -61,7 +71,12 @@ async fn client_that_pipelines_and_reads_nothing_is_disconnected() {
     timeout(Duration::from_secs(10), flood)
         .await
         .expect("a closed connection");
-    metric_reaches(&server, "session_auth_connection_timeouts_write_total", 1.0).await;
+    metric_reaches(
+        &server,
+        "session_auth_connections_closed_total{reason=\"write\"}",
+        1.0,
+    )
+    .await;
 }
 
 #[tokio::test]
@@ -76,7 +91,12 @@ async fn http2_client_that_opens_no_window_is_disconnected() {
         response.into_body().collect().await.is_err(),
         "the server must not wait"
     );
-    metric_reaches(&server, "session_auth_connection_timeouts_write_total", 1.0).await;
+    metric_reaches(
+        &server,
+        "session_auth_connections_closed_total{reason=\"write\"}",
+        1.0,
+    )
+    .await;
 }
 
 #[tokio::test]

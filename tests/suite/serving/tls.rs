@@ -126,7 +126,7 @@ fn unusable_certificates_are_mistakes_of_the_configuration() {
     let (files, others) = (Files::new("tls-config"), Files::new("tls-other"));
     fs::write(others.cert(), "no PEM").expect("a file");
     for (cert, key, expected) in [
-        (Some(files.cert()), None, "set both of them"),
+        (Some(files.cert()), None, "needs tls_key_file too"),
         (Some(files.cert()), Some(others.key()), "cannot be used together"),
         (
             Some(others.cert()),

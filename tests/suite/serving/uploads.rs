@@ -52,7 +52,7 @@ async fn connection_of_a_refused_upload_ends_soon_after_the_client_stops() {
         "the write side is closed"
     );
     drop(client);
-    super::metric_falls_to(&server, "session_auth_connections", 1.0).await;
+    super::metric_falls_to(&server, "session_auth_connections_in_use", 1.0).await;
 }
 
 #[tokio::test]
