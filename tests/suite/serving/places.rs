@@ -2,20 +2,21 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use http::Method;
+use http::{Method, Request};
+use http_body_util::Full;
 use session_auth_server::config::Settings;
 use session_auth_tests::{
-    raw_http::{HEALTH, RawClient},
+    raw_http::{HEALTH, RawClient, SOON},
     redis::TestRedis,
     server::{PASSWORD, START, TestServer},
 };
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 use tower_session_auth::{
     clock::{ManualClock, Timestamp},
     master_auth::TrustedProxies,
 };
 
-use super::metric_reaches;
+use super::{Http2Client, metric_reaches};
 
 const ATTACKER: &str = "127.0.0.2";
 const CLIENT: &str = "127.0.0.3";
@@ -210,4 +211,33 @@ async fn slow_bodies_do_not_take_the_capacity_of_requests() {
         let response = client.request("}").await;
         assert!(response.contains("201 Created"), "{response}");
     }
+}
+
+#[tokio::test]
+async fn client_that_resets_most_of_its_requests_is_disconnected() {
+    let mut stuck = Stuck::start(|_| {}).await;
+    let mut client = Http2Client::connect(stuck.server.address).await;
+    stuck.redis.pause();
+    for _ in 0..1000 {
+        let request = Request::get("http://localhost/v1/session")
+            .header("authorization", format!("Bearer {}", stuck.token))
+            .body(Full::default())
+            .expect("a request");
+        // The request is in flight, and its stream is reset when the future is dropped.
+        let _ = timeout(Duration::from_millis(1), client.sender.send_request(request)).await;
+        if client.connection.is_finished() {
+            break;
+        }
+    }
+    let end = timeout(SOON, client.connection).await;
+    end.expect("the server ends the connection")
+        .expect("no panic")
+        .ok();
+    stuck.redis.resume();
+    metric_reaches(
+        &stuck.server,
+        "session_auth_connections_closed_total{reason=\"rapid_reset\"}",
+        1.0,
+    )
+    .await;
 }

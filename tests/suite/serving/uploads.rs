@@ -26,7 +26,7 @@ async fn client_that_sends_a_refused_upload_to_its_end_reads_the_response() {
         client.send(format!("{head}{encoding}")).await;
         // As from a slow network: the response comes before the end of the upload.
         for part in body.chunks(SIZE / 10) {
-            client.send(part).await;
+            client.send_all(part).await;
             sleep(Duration::from_millis(5)).await;
         }
         let (response, clean) = client.rest().await;
