@@ -137,7 +137,7 @@ settings! {
     max_requests: usize, "256", "256";
     /// The maximum number of streams of an HTTP/2 connection at once.
     max_http2_streams: u32, "100", "100";
-    /// The addresses or networks of proxies whose `X-Forwarded-For` is trusted.
+    /// The addresses or networks of proxies whose `X-Forwarded-For` is trusted. A Unix socket counts as 127.0.0.1.
     trusted_proxies: Vec<IpNet>, "none", r#"["10.0.0.7", "192.168.0.0/16"]"#;
     /// The log filter, in the form of `RUST_LOG`. At `info`, there is one [line](#log-lines) for each request.
     log: String, "info", r#""info""#;

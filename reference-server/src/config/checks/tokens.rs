@@ -1,7 +1,10 @@
 //! The form of tokens, and the header that carries them.
 
 use http::{HeaderName, header};
-use tower_session_auth::token::{DEFAULT_ISSUER, DEFAULT_PREFIX};
+use tower_session_auth::{
+    master_auth::ADMIN_KEY_PREFIX,
+    token::{DEFAULT_ISSUER, DEFAULT_PREFIX},
+};
 
 use super::Checks;
 use crate::config::Settings;
@@ -16,6 +19,9 @@ pub(super) fn prefix(settings: &Settings, checks: &mut Checks<'_>) -> String {
             "token_prefix",
             "at most 64 of the characters A-Z a-z 0-9 - . _ ~ + /",
         );
+    }
+    if prefix.starts_with(ADMIN_KEY_PREFIX) {
+        checks.wrong("token_prefix", "must not begin like an admin key");
     }
     prefix
 }

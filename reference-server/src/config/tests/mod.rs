@@ -240,3 +240,9 @@ fn mistakes_in_toml_are_reported_by_line_without_a_quotation() {
     let latin1 = folder.write("latin1.toml", b"issuer = '\xe9'\n");
     assert!(errors(&["--config", &latin1], &[])[0].contains("UTF-8"));
 }
+
+#[test]
+fn tokens_cannot_look_like_admin_keys() {
+    let found = errors(&["--token-prefix", "wai_admin_x"], &[]);
+    assert_eq!(found, ["--token-prefix: must not begin like an admin key"]);
+}
