@@ -86,11 +86,20 @@ impl Server {
         complete.lines().map(parse).collect()
     }
 
-    /// The lines about the request with this id.
+    /// The lines about the request with this id. Waits until the log has the line of its response: it is written in the background.
     fn lines_about(&self, id: &str) -> Vec<Value> {
-        let mut lines = self.lines();
-        lines.retain(|line| line["span"]["id"] == id);
-        lines
+        for _ in 0..500 {
+            let mut lines = self.lines();
+            lines.retain(|line| line["span"]["id"] == id);
+            if lines
+                .iter()
+                .any(|line| line["target"] == "session_auth_server::access_log")
+            {
+                return lines;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
+        Vec::new()
     }
 
     async fn send(&self, request: Builder, id: &str, body: &'static str) -> Reply {

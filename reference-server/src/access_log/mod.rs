@@ -29,6 +29,9 @@ use tracing::Span;
 use self::limiter::{LineLimiter, Topic, Verdict, WINDOW};
 use crate::metrics::{HttpMetrics, HttpOutcome};
 
+/// The number of characters of a path in a line.
+const MAX_PATH: usize = 200;
+
 /// The span of a request. It leaves out the query, and a path that contains a token, since a token must not be logged.
 ///
 /// It has the highest level, so that the lines inside it have its fields under every log filter.
@@ -39,10 +42,19 @@ pub(crate) fn span<B>(request: &Request<B>) -> Span {
     tracing::error_span!(
         "request",
         method = %request.method(),
-        path = if has_secret(path) { "(left out)" } else { path },
+        path = if has_secret(path) { "(left out)" } else { shortened(path) },
         id = id.and_then(|id| id.to_str().ok()).unwrap_or_default(),
         client = client.map(|ClientAddr(address)| display(address)),
     )
+}
+
+/// The start of a path. A client must not choose the size of a line.
+fn shortened(path: &str) -> &str {
+    let end = path
+        .char_indices()
+        .nth(MAX_PATH)
+        .map_or(path.len(), |(end, _)| end);
+    &path[..end]
 }
 
 /// Writes the line of each response. Clones share the limit of lines.

@@ -18,10 +18,11 @@ pub(super) fn run(sources: &Sources) -> Result<(), Failure> {
     let loaded = sources.load()?;
     let reloader = Reloader::new(sources.clone(), &loaded);
     let config = loaded.config;
-    logging::init(&config);
+    let _log = logging::init(&config);
     serve::raise_file_limit(config.limits.connections);
     let inherited = serve::inherited();
-    runtime()?.block_on(async {
+    let runtime = runtime()?;
+    let result = runtime.block_on(async {
         let hang_ups = signals::hang_ups();
         let listeners = listeners(inherited, &config.listen).await?;
         if let Some(generated) = &config.generated {
@@ -65,7 +66,10 @@ pub(super) fn run(sources: &Sources) -> Result<(), Failure> {
         )
         .await
         .map_err(|error| Failure::Input(error.to_string()))
-    })
+    });
+    // A reload that waits for a file must not delay the end of the process.
+    runtime.shutdown_background();
+    result
 }
 
 /// Listens on the sockets of the service manager, or on the configured addresses if there are none.

@@ -10,7 +10,10 @@ use std::{
 use http::{HeaderMap, Request, Response, StatusCode};
 use pin_project_lite::pin_project;
 use tower::Service;
-use tower_session_auth::{AuthError, ErrorKind, master_auth::has_credential};
+use tower_session_auth::{
+    AuthError, ErrorKind,
+    master_auth::{X_MASTER_PASSWORD, has_credential},
+};
 
 use super::{
     connection::Connection,
@@ -26,8 +29,8 @@ use super::{
 /// 2. `/healthz` and `/readyz` are always served.
 /// 3. A connection of the reserve serves only those and requests with a credential of an administrator.
 /// 4. Above the limit of requests in flight, a request is refused. A request that waits for its body does not count. Requests
-///    with a credential of an administrator have the same limit of their own: guesses of passwords, which wait for Argon2, must
-///    not take the capacity from sessions.
+///    with a master password and requests with an admin key have the same limit each: guesses of passwords, which wait for
+///    Argon2, must not take the capacity from sessions or from admin keys.
 ///
 /// A refusal is an empty 503 response with a [`Refusal`] in its extensions.
 #[derive(Debug, Clone)]
@@ -35,7 +38,8 @@ pub(crate) struct Admit<S> {
     inner: S,
     state: Arc<ServerState>,
     in_flight: Arc<InFlight>,
-    in_flight_admin: Arc<InFlight>,
+    in_flight_password: Arc<InFlight>,
+    in_flight_key: Arc<InFlight>,
 }
 
 /// The reason of a refusal, in the extensions of the response.
@@ -48,7 +52,8 @@ impl<S> Admit<S> {
             inner,
             state,
             in_flight: Arc::default(),
-            in_flight_admin: Arc::default(),
+            in_flight_password: Arc::default(),
+            in_flight_key: Arc::default(),
         }
     }
 
@@ -69,10 +74,12 @@ impl<S> Admit<S> {
                 AuthError::new(ErrorKind::Overloaded).with_detail("The server has too many connections.")
             );
         }
-        let in_flight = if is_admin {
-            &self.in_flight_admin
-        } else {
+        let in_flight = if !is_admin {
             &self.in_flight
+        } else if request.headers().contains_key(X_MASTER_PASSWORD) {
+            &self.in_flight_password
+        } else {
+            &self.in_flight_key
         };
         InFlight::enter(in_flight, self.state.limits.requests)
             .map(Some)

@@ -246,3 +246,34 @@ fn tokens_cannot_look_like_admin_keys() {
     let found = errors(&["--token-prefix", "wai_admin_x"], &[]);
     assert_eq!(found, ["--token-prefix: must not begin like an admin key"]);
 }
+
+#[test]
+fn reload_generates_nothing() {
+    let folder = Folder::new("generate");
+    let key = tower_session_auth::SigningKey::generate().unwrap().to_paserk();
+    let keys = folder.write("keys", key);
+    let hash =
+        "$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$WFXMnDdAUAWzKxjo4CUJEHe8hdlxZHJGIjAqAQFSRrE";
+    let complete = format!("key_file = '{keys}'\nmaster_password_hash = '{hash}'\n");
+    let file = folder.write("config.toml", &complete);
+    let sources = sources(&["--config", &file], &[]);
+    let before = sources.load().unwrap().config;
+    folder.write("config.toml", "");
+    let emptied = sources.load().unwrap().config.continue_from(&before).unwrap_err();
+    assert_eq!(emptied.0.len(), 2, "{emptied}");
+    folder.write(
+        "config.toml",
+        format!("{complete}redis_url = 'redis://127.0.0.1'\n"),
+    );
+    let other_store = sources.load().unwrap().config.continue_from(&before).unwrap_err();
+    assert!(other_store.0[0].starts_with("redis_url: "), "{other_store}");
+
+    let first_run = load(&[], &[]).config;
+    let mut again = load(&[], &[]).config;
+    again.continue_from(&first_run).unwrap();
+    assert_eq!(again.master_password_hash, first_run.master_password_hash);
+    assert_eq!(
+        again.keys.signing_key().verifying_key().id(),
+        first_run.keys.signing_key().verifying_key().id()
+    );
+}
