@@ -4,7 +4,7 @@
 //! so and passes.
 
 #![cfg(target_os = "linux")]
-#![allow(clippy::expect_used, clippy::panic)]
+#![allow(clippy::expect_used, clippy::panic, clippy::disallowed_methods)]
 
 mod support;
 

@@ -3,7 +3,7 @@
 //! A check by a program that this machine does not have is left out, with a line that says so.
 
 #![cfg(target_os = "linux")]
-#![allow(clippy::expect_used, clippy::panic)]
+#![allow(clippy::expect_used, clippy::panic, clippy::disallowed_methods)]
 
 mod support;
 

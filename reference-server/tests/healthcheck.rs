@@ -1,7 +1,7 @@
 //! The command `healthcheck`.
 
 #![cfg(unix)]
-#![allow(clippy::expect_used, clippy::panic)]
+#![allow(clippy::expect_used, clippy::panic, clippy::disallowed_methods)]
 
 mod support;
 

@@ -3,7 +3,7 @@
 //! Folders and ports are replaced, and the services of systemd become processes: Redis, the server and Prometheus are real.
 
 #![cfg(target_os = "linux")]
-#![allow(clippy::expect_used, clippy::panic)]
+#![allow(clippy::expect_used, clippy::panic, clippy::disallowed_methods)]
 
 mod support;
 
