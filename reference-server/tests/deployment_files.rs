@@ -162,7 +162,9 @@ fn words<'a>(text: &'a str, start: &'a str) -> impl Iterator<Item = &'a str> {
 #[test]
 fn configuration_is_accepted_with_the_files_that_the_commands_of_the_server_make() {
     let (folder, config) = configuration("deployment-config");
-    let output = run(&mut command(&["check-config", "--config", &config]), "");
+    let url = folder.0.join("redis-url");
+    let mut check = command(&["check-config", "--config", &config, "--redis-url-file"]);
+    let output = run(check.arg(url), "");
     let report = accepted(&output);
     assert!(report.contains("admin keys: alice, bob"), "{report}");
     drop(folder);

@@ -31,7 +31,9 @@ systemctl() {
         'restart redis-server') redis-server /etc/redis/redis.conf --port 6379 --dir "$ROOT" >/dev/null &
             until redis-cli -p 6379 ping >/dev/null 2>&1; do command sleep 0.02; done ;;
         'enable --now session-auth-server')
-            SESSION_AUTH_REDIS_URL_FILE=/etc/session-auth/redis-url $(sed -n 's/^ExecStart=//p' "$UNIT") 2>"$ROOT/log" &
+            # The service cannot read the original, only the copy of systemd.
+            mv /etc/session-auth/redis-url "$ROOT/credential"
+            SESSION_AUTH_REDIS_URL_FILE=$ROOT/credential $(sed -n 's/^ExecStart=//p' "$UNIT") 2>"$ROOT/log" &
             until grep -q listening "$ROOT/log"; do command sleep 0.02; done ;;
         'restart prometheus') prometheus --config.file=/etc/prometheus/prometheus.yml --storage.tsdb.path="$ROOT/tsdb" \
             --web.listen-address=127.0.0.1:9090 >/dev/null 2>&1 & ;;
