@@ -25,7 +25,7 @@ use crate::{
     metrics_endpoint::{self, MetricsListener},
     reload::{Reload, Reloadable},
     serve::{self, Admit, Listener, ServerState},
-    stack,
+    stack, systemd,
     tls::CurrentCertificate,
 };
 
@@ -124,6 +124,7 @@ async fn serve<S: SessionStore + AgentStore>(
         certificate,
         metrics: metrics.scope(ReloadMetrics::new),
     };
+    systemd::ready();
     tokio::select! {
         () = serve::serve(listeners, service, state, stop) => Ok(()),
         never = reloadable.apply(reloads) => match never {},

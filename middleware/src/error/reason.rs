@@ -101,6 +101,8 @@ reasons! {
     AmbiguousAdminCredential = "ambiguous_admin_credential", InvalidMasterPassword;
     /// The request has more than one master password, or a longer one than any that is accepted.
     MalformedMasterPassword = "malformed_master_password", InvalidMasterPassword;
+    /// Only admin keys are configured, and no master password.
+    NoMasterPassword = "no_master_password", InvalidMasterPassword;
     /// There is no such admin key.
     UnknownAdminKey = "unknown_admin_key", InvalidMasterPassword;
     /// The admin key has expired.
@@ -125,6 +127,8 @@ reasons! {
     InvalidInput = "invalid_input", ValidationFailed;
     /// The store did not answer within its deadline.
     StoreTimeout = "store_timeout", StoreUnavailable;
+    /// The key of the token is unknown, and the session server does not answer.
+    KeysUnavailable = "keys_unavailable", StoreUnavailable;
     /// There is no connection to the store, or the store cannot serve the call.
     StoreUnavailable = "store_unavailable", StoreUnavailable;
     /// The answer of the store cannot be parsed.

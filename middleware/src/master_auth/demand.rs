@@ -57,7 +57,8 @@ impl Demand {
     }
 }
 
-/// A token or key in a path is a mistake of the client, and must not be logged.
-fn has_secret(path: &str) -> bool {
+/// True if a path contains a token or an admin key: a mistake of the client. Such a path must not be logged.
+#[must_use]
+pub fn has_secret(path: &str) -> bool {
     path.contains("v4.public.") || path.contains(ADMIN_KEY_PREFIX)
 }

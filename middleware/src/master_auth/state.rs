@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     clock::{Clock, Timestamp},
-    error::{AuthError, ErrorKind},
+    error::{AuthError, ErrorKind, RejectionReason},
 };
 
 /// The target of log events about security.
@@ -63,7 +63,8 @@ impl Shared {
         self.check_lock(client, now)?;
         let credentials = self.credentials.load();
         let Some(master) = &credentials.password else {
-            return Err(ErrorKind::InvalidMasterPassword.into());
+            let error = AuthError::new(ErrorKind::InvalidMasterPassword);
+            return Err(error.with_reason(RejectionReason::NoMasterPassword));
         };
         if master.is_cached(password, now) {
             return Ok(Precheck::Verified);

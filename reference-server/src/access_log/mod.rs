@@ -21,7 +21,7 @@ use tokio::time::{Instant, sleep};
 use tower_http::trace::OnResponse;
 use tower_session_auth::{
     AuthError, ErrorKind, RejectionReason,
-    master_auth::ClientAddr,
+    master_auth::{ClientAddr, has_secret},
     response::{SessionIds, X_REQUEST_ID},
 };
 use tracing::Span;
@@ -39,7 +39,7 @@ pub(crate) fn span<B>(request: &Request<B>) -> Span {
     tracing::error_span!(
         "request",
         method = %request.method(),
-        path = if path.contains("v4.public.") { "(left out)" } else { path },
+        path = if has_secret(path) { "(left out)" } else { path },
         id = id.and_then(|id| id.to_str().ok()).unwrap_or_default(),
         client = client.map(|ClientAddr(address)| display(address)),
     )

@@ -24,9 +24,10 @@ pub(super) fn run(sources: &Sources) -> Result<(), Failure> {
     runtime()?.block_on(async {
         let hang_ups = signals::hang_ups();
         let listeners = listeners(inherited, &config.listen).await?;
-        let address = listeners.iter().find_map(Listener::tcp_address);
-        if let (Some(generated), Some(address)) = (&config.generated, address) {
-            first_run::announce(generated, address, &config.policy);
+        if let Some(generated) = &config.generated {
+            let address = listeners.iter().find_map(Listener::tcp_address);
+            let plain = address.filter(|_| config.certificate.is_none());
+            first_run::announce(generated, plain, &config.policy);
         }
         if let Store::Memory = config.store {
             tracing::warn!(
@@ -52,7 +53,6 @@ pub(super) fn run(sources: &Sources) -> Result<(), Failure> {
         for listener in &listeners {
             tracing::info!(address = %listener, store = config.store.name(), "listening");
         }
-        systemd::ready();
         tokio::spawn(systemd::watchdog());
         let (reloads, reloaded) = mpsc::channel(1);
         tokio::spawn(reload::watch(reloader, hang_ups, reloads));

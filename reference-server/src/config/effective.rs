@@ -114,6 +114,8 @@ fn without_password(url: &str) -> String {
     match url.split_once("://") {
         Some((scheme, rest)) => {
             let host = rest.rsplit_once('@').map_or(rest, |(_, host)| host);
+            // The query of a Unix socket's URL can contain a password.
+            let (host, _) = host.split_once('?').unwrap_or((host, ""));
             format!("{scheme}://{host}")
         }
         None => "(not a URL)".to_owned(),

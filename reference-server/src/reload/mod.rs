@@ -106,8 +106,12 @@ impl Reloader {
             .into_iter()
             .zip(after)
             .filter(|(before, after)| before != after);
-        let names = changed.map(|((name, _), _)| name);
-        names.filter(|name| !RELOADED.contains(name)).collect()
+        let without_effect = changed.filter(|((name, before), (_, after))| {
+            // A listener cannot begin or end to use TLS.
+            let begins_or_ends_tls = name.starts_with("tls_") && before.is_some() != after.is_some();
+            begins_or_ends_tls || !RELOADED.contains(name)
+        });
+        without_effect.map(|((name, _), _)| name).collect()
     }
 }
 
