@@ -9,6 +9,7 @@
 //! | `driver` | drives one connection: handshake, HTTP, deadlines, drain |
 //! | `activity` | rules: what a connection does, and when its time is over |
 //! | `io`, `requests` | report the events of a connection to its activity |
+//! | `discard` | reads the rest of a refused HTTP/2 request |
 //! | `http_limits` | the limits that hyper enforces |
 //! | `admission`, `in_flight` | which requests are served |
 //! | `file_limit` | the limit of open files |
@@ -18,6 +19,7 @@ mod activity;
 mod admission;
 mod connection;
 mod counters;
+mod discard;
 mod driver;
 mod file_limit;
 mod http_limits;

@@ -7,7 +7,7 @@ mod policy;
 mod store;
 mod tokens;
 
-use std::{net::Ipv4Addr, path::PathBuf};
+use std::path::PathBuf;
 
 use tower_session_auth::{master_auth::TrustedProxies, session::SessionPolicy};
 use tracing_subscriber::EnvFilter;
@@ -102,9 +102,11 @@ impl Config {
         let Some(keys) = keys else {
             return Err(ConfigErrors(vec!["key_file: is missing".into()]));
         };
-        let default_address = ListenAddress::Ip(Ipv4Addr::LOCALHOST.into(), 3100);
         Ok(Self {
-            listen: settings.listen.clone().unwrap_or_else(|| vec![default_address]),
+            listen: settings
+                .listen
+                .clone()
+                .unwrap_or_else(|| vec![ListenAddress::DEFAULT]),
             certificate,
             store,
             master_password_hash,
