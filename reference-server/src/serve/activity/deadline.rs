@@ -51,7 +51,7 @@ impl Activity {
     /// The next deadline, if nothing happens before.
     pub(in crate::serve) fn deadline(&self, limits: &Limits) -> (Instant, Timeout) {
         let mut next = if self.aged {
-            // No client can keep a connection beyond this, whatever it does.
+            // Upper bound for the life of a connection.
             let end = limits.max_age + limits.idle + limits.request + limits.write;
             (self.opened + end, Timeout::End)
         } else {

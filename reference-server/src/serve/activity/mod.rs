@@ -55,9 +55,9 @@ enum Between {
 /// The time until which a connection must have ended.
 #[derive(Debug, Clone, Copy)]
 enum End {
-    /// A request that is in flight then is answered.
+    /// At this time, requests in flight are still answered.
     AfterRequests(Instant),
-    /// Whatever it does then.
+    /// At this time, the connection closes in any state.
     AtOnce(Instant),
 }
 
