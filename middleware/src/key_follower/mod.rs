@@ -47,7 +47,8 @@
 //! them until rule 6 applies. A shorter `max_staleness` closes that gap earlier. It also shortens the outage of the session server that
 //! the service survives.
 //!
-//! Fetch the keys over TLS, or over a network that you trust: whoever can change the response can sign tokens.
+//! Fetch the keys over TLS, or over a network that you trust. An attacker who can change the response can sign tokens that are
+//! accepted.
 
 mod builder;
 mod error;

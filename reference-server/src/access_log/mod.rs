@@ -120,7 +120,7 @@ impl AccessLog {
         }
     }
 
-    /// Whether a line about this topic may be written now. The first one that is left out schedules the summary.
+    /// True if a line about this topic may be written now. The first line that is left out schedules the summary.
     fn admits(&self, topic: Topic) -> bool {
         let verdict = lock(&self.limiter).decide(topic, Instant::now());
         if let Verdict::LeaveOutFirst = verdict {

@@ -38,7 +38,7 @@ pub enum RotateError {
     /// A file operation has failed.
     #[error("cannot {action} {}: {error}", .path.display())]
     Io {
-        /// What failed.
+        /// The failed action, such as `read`.
         action: &'static str,
         /// The file or the folder.
         path: PathBuf,

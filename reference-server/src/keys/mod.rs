@@ -25,7 +25,7 @@ use tower_session_auth::{clock::Timestamp, token::KeyFileError};
 
 use self::{document::KeyDocument, replace_file::LockedFile, rotation::Step};
 
-/// What to do with the key file.
+/// Replace the signing key, or list the keys.
 #[derive(Debug, Clone, Copy, Subcommand)]
 pub enum KeysCommand {
     /// Take the next step of a rotation: add a key, then sign with it, then remove the old key.

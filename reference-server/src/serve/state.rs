@@ -29,7 +29,7 @@ const RESERVE_HEAD: Duration = Duration::from_secs(1);
 pub(super) enum Stage {
     /// The server serves.
     Serving,
-    /// The server serves, and tells everybody that it stops soon.
+    /// The server serves, and announces that it will stop.
     Stopping,
     /// The listeners are closed, and connections end after their requests.
     Closing,

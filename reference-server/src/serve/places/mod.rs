@@ -26,7 +26,7 @@ use tokio::time::Instant;
 /// The number of connections that one admission examines at most. It bounds the cost of an admission when all places are taken.
 const MAX_EXAMINED: usize = 4096;
 
-/// What a connection does at the moment. The order is that of eviction.
+/// The current activity of a connection. The order is that of eviction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Standing {
     /// No request, since this time.
@@ -41,7 +41,7 @@ pub(super) enum Standing {
 
 /// A connection that holds a place.
 pub(super) trait Holder: Clone {
-    /// What the connection does now.
+    /// The current activity of the connection.
     fn standing(&self) -> Standing;
 }
 
