@@ -198,7 +198,7 @@ async fn every_documented_request_has_a_route_that_demands_its_credentials() {
         }
         count += 1;
     }
-    assert_eq!(count, 18);
+    assert_eq!(count, 17);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

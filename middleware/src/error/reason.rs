@@ -63,11 +63,11 @@ reasons! {
     BadSignature = "bad_signature", InvalidToken;
     /// The signature matches, but the claims cannot be parsed.
     BadClaims = "bad_claims", InvalidToken;
-    /// The `iss` claim is another one.
+    /// The `iss` claim is not the expected one.
     WrongIssuer = "wrong_issuer", InvalidToken;
-    /// The `aud` claim is another one, or is missing, or is not expected.
+    /// The `aud` claim is not the expected one, or is missing, or none is expected.
     WrongAudience = "wrong_audience", InvalidToken;
-    /// The time of the `nbf` claim has not come.
+    /// The time of the `nbf` claim is in the future.
     NotYetValid = "not_yet_valid", InvalidToken;
     /// The record of the session belongs to another agent than the token.
     WrongAgent = "wrong_agent", InvalidToken;

@@ -201,7 +201,7 @@ fn lower_priority() {
     #[cfg(target_os = "linux")]
     {
         // On Linux, `setpriority` for the process 0 changes the calling thread only (setpriority(2), section "C library/kernel
-        // differences"). Without the permission to lower it, which no system withholds, the threads stay at normal priority.
+        // differences"). If the call fails, the threads keep normal priority.
         let _ = rustix::process::setpriority_process(None, 19);
     }
 }

@@ -6,8 +6,9 @@
 //! | `request refused` | `INFO`; `WARN` for a status of 500 or more; `ERROR` for a defect | `status`, `code`, `reason`, `kid`, `session`, `agent`, `cause`, `latency_us` |
 //! | `refused requests left out` | `WARN` | `code`, `reason`, `count` |
 //!
-//! The span has `method`, `path`, `id` (the request id) and `client` (the address). Refused requests with a status of 500 or more
-//! are limited to [`limiter::LINES_PER_SECOND`] for each code and reason: in an outage, thousands of equal lines help nobody.
+//! The span has `method`, `path`, `id` (the request id) and `client` (the address). Lines of refused requests with a status of 500
+//! or more are limited to [`limiter::LINES_PER_SECOND`] for each code and reason. Equal lines are limited, so that an outage does
+//! not flood the log.
 
 mod limiter;
 
@@ -131,7 +132,7 @@ impl AccessLog {
         }
     }
 
-    /// Whether a line about this topic may be written now. The first one that is left out schedules the summary.
+    /// True if a line about this topic may be written now. The first line that is left out schedules the summary.
     fn admits(&self, topic: Topic) -> bool {
         let verdict = lock(&self.limiter).decide(topic, Instant::now());
         if let Verdict::LeaveOutFirst = verdict {

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `listener` | TCP and Unix sockets, host names, socket activation |
 //! | `state` | what all connections share |
-//! | `places` | rules: which connection gets a place, and which one gives way |
+//! | `places` | rules: which connection gets a place, and which one is evicted |
 //! | `connection` | the state of one connection |
 //! | `driver` | drives one connection: handshake, HTTP, deadlines, drain |
 //! | `activity` | rules: what a connection does, and when its time is over |

@@ -221,7 +221,7 @@ impl<B: Body> Body for ObservedBody<B> {
         let this = self.project();
         let polled = this.inner.poll_frame(cx);
         match &polled {
-            // The data is ready, and the client's turn: to take it.
+            // Data is ready. The client must read it.
             Poll::Ready(Some(Ok(_))) => {
                 if let Some(exchange) = this.exchange {
                     exchange.set_outgoing(true);

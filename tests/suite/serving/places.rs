@@ -92,7 +92,7 @@ impl Stuck {
         format!("GET /v1/session HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {token}\r\n\r\n")
     }
 
-    /// Opens connections with a request in flight, each from another address. The idle connection of the harness gives way to them.
+    /// Opens connections with a request in flight, each from another address. The idle connection of the harness is evicted for them.
     async fn busy(&self, count: u8) -> Vec<RawClient> {
         let mut clients = Vec::new();
         for number in 0..count {

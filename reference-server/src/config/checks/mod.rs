@@ -70,7 +70,7 @@ impl Config {
         let (issuer, audience) = tokens::claims(settings, &mut checks);
         let log = settings.log.clone().unwrap_or_else(|| "info".into());
         if EnvFilter::try_new(&log).is_err() {
-            let expected = "not a filter in the form of RUST_LOG, such as info or warn,tower_http=debug";
+            let expected = "must be a filter in the form of RUST_LOG, such as info or warn,tower_http=debug";
             checks.wrong("log", expected);
         }
 
@@ -158,7 +158,10 @@ impl<'a> Checks<'a> {
 
     fn within(&mut self, setting: &'static str, value: u64, min: u64, max: u64) -> u64 {
         if !(min..=max).contains(&value) {
-            self.wrong(setting, format_args!("{value} does not lie in {min}..={max}"));
+            self.wrong(
+                setting,
+                format_args!("must be between {min} and {max}, not {value}"),
+            );
         }
         value
     }

@@ -140,12 +140,12 @@ fn errors_name_each_setting_as_the_user_wrote_it_and_come_all_at_once() {
         found,
         [
             "SESSION_AUTH_REDIS_URL_FILE: /nowhere/url: No such file or directory (os error 2)".to_owned(),
-            "--session-ttl: expected a whole number, not \"x\"".to_owned(),
-            format!("{file}, line 2: max_renewals: expected a whole number, not \"many\""),
+            "--session-ttl: expected a whole number from 0 on, not \"x\"".to_owned(),
+            format!("{file}, line 2: max_renewals: expected a whole number from 0 on, not \"many\""),
             format!("{file}, line 3: on_reuse: expected reject or revoke, not \"no\""),
             format!("{file}, line 4: freshness: expected strict or bounded, not \"1\""),
             "SESSION_AUTH_TRUSTED_PROXIES: expected a list of addresses or networks, such as 10.0.0.7, 192.168.0.0/16, not \"nonsense\"".to_owned(),
-            "SESSION_AUTH_MIN_TTL: 0 does not lie in 1..=604800".to_owned(),
+            "SESSION_AUTH_MIN_TTL: must be between 1 and 604800, not 0".to_owned(),
         ]
     );
 }
