@@ -26,8 +26,10 @@ impl Running {
         Self(command.spawn().expect("a server"))
     }
 
-    fn terminate(&self) {
-        let kill = Command::new("kill").arg(self.0.id().to_string()).status();
+    fn signal(&self, signal: &str) {
+        let kill = Command::new("kill")
+            .args([signal, &self.0.id().to_string()])
+            .status();
         assert!(kill.expect("kill").success());
     }
 }
@@ -46,24 +48,23 @@ struct Manager {
 }
 
 impl Manager {
-    fn new() -> Self {
-        let path = std::env::temp_dir().join(format!("session-auth-notify-{}", std::process::id()));
+    fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("session-auth-{name}-{}", std::process::id()));
         let socket = UnixDatagram::bind(&path).expect("a socket");
         let limit = Some(Duration::from_secs(10));
         socket.set_read_timeout(limit).expect("a time limit");
         Self { socket, path }
     }
 
+    fn receive(&self) -> String {
+        let mut buffer = [0; 1024];
+        let length = self.socket.recv(&mut buffer).expect("a message");
+        String::from_utf8_lossy(&buffer[..length]).into_owned()
+    }
+
     /// Receives messages until this one.
     fn wait_for(&self, expected: &str) {
-        let mut buffer = [0; 1024];
-        loop {
-            let length = self.socket.recv(&mut buffer).expect("a message");
-            let message = String::from_utf8_lossy(&buffer[..length]);
-            if message.lines().any(|line| line == expected) {
-                return;
-            }
-        }
+        while !self.receive().lines().any(|line| line == expected) {}
     }
 }
 
@@ -75,7 +76,7 @@ impl Drop for Manager {
 
 #[test]
 fn service_manager_is_told_of_start_life_and_stop() {
-    let manager = Manager::new();
+    let manager = Manager::new("notify");
     let mut command = Command::new(PROGRAM);
     command.args(["--listen", "127.0.0.1:0"]);
     let server = Running::start(
@@ -88,8 +89,35 @@ fn service_manager_is_told_of_start_life_and_stop() {
     manager.wait_for("READY=1");
     manager.wait_for("WATCHDOG=1");
     manager.wait_for("WATCHDOG=1");
-    server.terminate();
+    server.signal("-TERM");
     manager.wait_for("STOPPING=1");
+}
+
+#[test]
+fn service_manager_is_told_of_the_begin_and_end_of_each_reload() {
+    let manager = Manager::new("notify-reload");
+    let config = std::env::temp_dir().join(format!("session-auth-notify-config-{}", std::process::id()));
+    fs::write(&config, "listen = '127.0.0.1:0'\n").expect("a file");
+    let mut command = Command::new(PROGRAM);
+    command.arg("--config").arg(&config);
+    let server = Running::start(&mut command, &[("NOTIFY_SOCKET", manager.path.as_os_str())]);
+    assert_eq!(manager.receive().trim_end(), "READY=1");
+    // A configuration with a mistake changes nothing, and the reload has ended too.
+    for config_text in ["listen = '127.0.0.1:0'\nlog = 'warn'\n", "listen = 3\n"] {
+        fs::write(&config, config_text).expect("a file");
+        server.signal("-HUP");
+        let reloading = manager.receive();
+        let lines: Vec<_> = reloading.lines().collect();
+        assert_eq!(lines.first(), Some(&"RELOADING=1"), "{reloading}");
+        // Since version 253, systemd requires the time, in microseconds.
+        let time = lines.get(1).and_then(|line| line.strip_prefix("MONOTONIC_USEC="));
+        assert!(
+            time.is_some_and(|time| time.parse::<u64>().is_ok()),
+            "{reloading}"
+        );
+        assert_eq!(manager.receive().trim_end(), "READY=1");
+    }
+    let _ = fs::remove_file(&config);
 }
 
 #[test]

@@ -140,9 +140,14 @@ impl Drop for TestServer {
 
 /// The hash of [`PASSWORD`], with the smallest Argon2id parameters.
 pub fn cheap_hash() -> String {
+    cheap_hash_of(PASSWORD)
+}
+
+/// The hash of a password, with the smallest Argon2id parameters.
+pub fn cheap_hash_of(password: &str) -> String {
     let params = Params::new(8, 1, 1, None).expect("parameters");
     Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
-        .hash_password(PASSWORD.as_bytes())
+        .hash_password(password.as_bytes())
         .expect("a hash")
         .to_string()
 }

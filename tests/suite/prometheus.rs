@@ -1,12 +1,16 @@
 //! A real Prometheus scrapes the server.
 
-use std::net::{SocketAddr, TcpListener};
+use std::{
+    fs,
+    net::{SocketAddr, TcpListener},
+};
 
 use http::Method;
 use session_auth_tests::{
     prometheus::{self, Prometheus},
     server::TestServer,
 };
+use tower_session_auth::master_auth::AdminSecret;
 
 fn free_address() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -50,4 +54,36 @@ async fn prometheus_scrapes_the_listener_for_metrics_and_not_the_main_one_withou
 
     let reply = server.api.master(Method::GET, "/metrics", None).await.expect(200);
     assert_eq!(prometheus::lint(reply.body.as_str().unwrap()), "");
+}
+
+#[tokio::test]
+async fn prometheus_scrapes_the_main_listener_with_an_admin_key() {
+    if !prometheus::is_wanted() {
+        return;
+    }
+    let secret = AdminSecret::generate().unwrap();
+    let hash = secret.hash_hex();
+    let file = std::env::temp_dir().join(format!("session-auth-scrape-keys-{}", std::process::id()));
+    let table = format!("[[admin_key]]\nname = 'prometheus'\nhash = '{hash}'\nrights = ['metrics']\n");
+    fs::write(&file, table).unwrap();
+    let server = TestServer::memory_with(|settings| settings.admin_keys_file = Some(file.clone())).await;
+    fs::remove_file(&file).unwrap();
+    let (target, secret) = (server.address, secret.expose());
+    let jobs = format!(
+        "- job_name: bearer\n  static_configs: [{{targets: ['{target}']}}]\n  \
+         authorization: {{type: Bearer, credentials: '{secret}'}}\n\
+         - job_name: basic\n  static_configs: [{{targets: ['{target}']}}]\n  \
+         basic_auth: {{username: prometheus, password: '{secret}'}}\n\
+         - job_name: other_name\n  static_configs: [{{targets: ['{target}']}}]\n  \
+         basic_auth: {{username: other, password: '{secret}'}}\n"
+    );
+    let prometheus = Prometheus::start("scrape-keys", &jobs).await;
+    for job in ["bearer", "basic"] {
+        let up = format!("up{{job=\"{job}\"}}");
+        prometheus.wait_for(&up, |up| up > 0.5).await;
+    }
+    prometheus.wait_for("up{job=\"other_name\"}", |up| up < 0.5).await;
+    // The key has no other right.
+    let sessions = server.api.bearer(Method::GET, "/v1/sessions", secret).await;
+    sessions.rejected(403, "FORBIDDEN");
 }

@@ -15,7 +15,7 @@ use tower::{Layer, Service, ServiceExt};
 use tower_test::mock::{self, Handle, Mock};
 
 use crate::{
-    AgentId, AuthError, ErrorKind, SessionId, SigningKey, TokenVerifier,
+    AgentId, AuthError, ErrorKind, RejectionReason, SessionId, SigningKey, TokenVerifier,
     clock::Timestamp,
     response::ResponseBody,
     session::{LastRenewal, ReplacedTokenPolicy, SessionLimits, SessionRecord},
@@ -130,6 +130,11 @@ where
 /// The kind of a rejection, from the error in its extensions.
 pub(crate) fn kind<B>(rejection: &Response<B>) -> ErrorKind {
     rejection.extensions().get::<AuthError>().unwrap().kind()
+}
+
+/// The precise reason of a rejection, from the error in its extensions.
+pub(crate) fn reason<B>(rejection: &Response<B>) -> RejectionReason {
+    rejection.extensions().get::<AuthError>().unwrap().reason()
 }
 
 /// The detail of a rejection, from the error in its extensions.

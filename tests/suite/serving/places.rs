@@ -4,6 +4,7 @@ use std::{net::SocketAddr, time::Duration};
 
 use http::{Method, Request};
 use http_body_util::Full;
+use serde_json::{Value, json};
 use session_auth_server::config::Settings;
 use session_auth_tests::{
     raw_http::{HEALTH, RawClient, SOON},
@@ -21,36 +22,68 @@ use super::{Http2Client, metric_reaches};
 const ATTACKER: &str = "127.0.0.2";
 const CLIENT: &str = "127.0.0.3";
 
-/// Opens connections from one address. Each has sent a request and is idle now.
-async fn idle(source: &str, address: SocketAddr, count: usize) -> Vec<RawClient> {
+/// A request with a session. Unlike `/healthz`, it is not served from the reserve.
+fn session_request(token: &str) -> String {
+    format!("GET /v1/session HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {token}\r\n\r\n")
+}
+
+/// Connects and creates a session on this connection, the only one of the server. Returns a request with that session too.
+async fn connect_with_session(address: SocketAddr) -> (RawClient, String) {
+    let mut client = RawClient::connect_from(CLIENT, address).await;
+    let agent = created(&mut client, "/v1/agents", json!({})).await;
+    let session = created(&mut client, "/v1/sessions", json!({ "agentId": agent["id"] })).await;
+    let token = session["token"].as_str().expect("a token");
+    (client, session_request(token))
+}
+
+async fn created(client: &mut RawClient, path: &str, body: Value) -> Value {
+    let (body, length) = (body.to_string(), body.to_string().len());
+    let response = client
+        .request(&format!(
+            "POST {path} HTTP/1.1\r\nhost: x\r\nx-master-password: {PASSWORD}\r\n\
+             content-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}"
+        ))
+        .await;
+    let (_, body) = response.split_once("\r\n\r\n").expect("a body");
+    serde_json::from_str(body).expect("JSON")
+}
+
+/// Opens connections from one address. Each has sent this request and is idle now.
+async fn idle(source: &str, address: SocketAddr, count: usize, request: &str) -> Vec<RawClient> {
     let mut clients = Vec::new();
     for _ in 0..count {
         let mut client = RawClient::connect_from(source, address).await;
-        assert!(client.request(HEALTH).await.contains("200 OK"));
+        serve(&mut client, request).await;
         clients.push(client);
     }
     clients
 }
 
+async fn serve(client: &mut RawClient, request: &str) {
+    let response = client.request(request).await;
+    assert!(response.contains("200 OK"), "{response}");
+}
+
 #[tokio::test]
 async fn longest_idle_connection_of_the_largest_client_gives_way() {
     let server = TestServer::configured(|config| config.limits.connections = 4).await;
-    let mut own = idle(CLIENT, server.address, 1).await;
-    let mut others = idle(ATTACKER, server.address, 3).await;
-    let mut new = idle(CLIENT, server.address, 1).await;
+    let (mut own, request) = connect_with_session(server.address).await;
+    let mut others = idle(ATTACKER, server.address, 3, &request).await;
+    let mut new = idle(CLIENT, server.address, 1, &request).await;
     assert_eq!(others[0].rest().await, (String::new(), true));
-    for client in own.iter_mut().chain(&mut new).chain(&mut others[1..]) {
-        assert!(client.request(HEALTH).await.contains("200 OK"));
+    serve(&mut own, &request).await;
+    for client in new.iter_mut().chain(&mut others[1..]) {
+        serve(client, &request).await;
     }
 }
 
 #[tokio::test]
 async fn client_above_its_maximum_replaces_its_own_connections() {
     let server = TestServer::configured(|config| config.limits.connections_per_client = 2).await;
-    let mut other = idle(CLIENT, server.address, 1).await;
-    let mut own = idle(ATTACKER, server.address, 3).await;
+    let (mut other, request) = connect_with_session(server.address).await;
+    let mut own = idle(ATTACKER, server.address, 3, &request).await;
     assert_eq!(own[0].rest().await, (String::new(), true));
-    assert!(other[0].request(HEALTH).await.contains("200 OK"));
+    serve(&mut other, &request).await;
 }
 
 #[tokio::test]
@@ -60,8 +93,9 @@ async fn trusted_proxy_has_no_maximum_of_its_own() {
         config.trusted_proxies = TrustedProxies::new(vec!["127.0.0.2/32".parse().expect("a network")]);
     })
     .await;
-    for client in &mut idle(ATTACKER, server.address, 3).await {
-        assert!(client.request(HEALTH).await.contains("200 OK"));
+    let (_client, request) = connect_with_session(server.address).await;
+    for client in &mut idle(ATTACKER, server.address, 3, &request).await {
+        serve(client, &request).await;
     }
 }
 
@@ -88,8 +122,7 @@ impl Stuck {
     }
 
     fn request(&self) -> String {
-        let token = &self.token;
-        format!("GET /v1/session HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {token}\r\n\r\n")
+        session_request(&self.token)
     }
 
     /// Opens connections with a request in flight, each from another address. The idle connection of the harness is evicted for them.

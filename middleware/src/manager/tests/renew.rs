@@ -1,5 +1,8 @@
 use super::*;
-use crate::session::{LastRenewal, OnReuse, ReplacedTokenPolicy};
+use crate::{
+    RejectionReason,
+    session::{LastRenewal, OnReuse, ReplacedTokenPolicy},
+};
 
 #[tokio::test]
 async fn renewal_replaces_the_token_at_once() {
@@ -38,9 +41,10 @@ async fn one_of_two_renewals_of_the_same_record_wins() {
     let presented = setup.present(&issued.token).await;
     let winner = setup.sessions.renew(&presented, None).await.unwrap();
     setup.advance(1);
-    assert_kind(
-        setup.sessions.renew(&presented, None).await,
-        ErrorKind::SessionRenewalMismatch,
+    let error = setup.sessions.renew(&presented, None).await.unwrap_err();
+    assert_eq!(
+        (error.kind(), error.reason()),
+        (ErrorKind::SessionRenewalMismatch, RejectionReason::LostRace)
     );
     assert_eq!(setup.rejection(&winner.token).await, None);
 }

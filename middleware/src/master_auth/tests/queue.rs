@@ -3,16 +3,16 @@
 use http::Response;
 
 use super::{
-    threads::{Threads, begin, finish, guesses, service, strangers},
+    threads::{Threads, begin, finish, guesses, pass_without_argon2, service, strangers},
     *,
 };
 use crate::{
-    ErrorKind,
+    ErrorKind, RejectionReason,
     master_auth::{
         argon2_threads::MAX_SHARED,
         queue::{MAX_WAITING, MAX_WAITING_PER_CLIENT},
     },
-    test_support::{Body, kind, pass},
+    test_support::{Body, kind, pass, reason},
 };
 
 #[tokio::test]
@@ -64,7 +64,9 @@ async fn in_a_full_queue_an_address_with_failures_gives_way() {
     let administrator = begin(&mut service, request_from("192.0.2.1", WRONG))
         .await
         .unwrap();
-    assert_eq!(kind(&finish(gives_way).await), ErrorKind::Overloaded);
+    let rejection = finish(gives_way).await;
+    assert_eq!(kind(&rejection), ErrorKind::Overloaded);
+    assert_eq!(reason(&rejection), RejectionReason::Argon2QueueFull);
     drop(hold);
     assert_eq!(
         kind(&finish(administrator).await),
@@ -92,8 +94,10 @@ async fn one_client_or_ipv6_network_cannot_fill_the_queue() {
                 threads.have_taken(n).await;
             }
         }
-        let rejected = begin(&mut service, requests.next().unwrap()).await;
-        assert_eq!(rejected.map(drop), Err(ErrorKind::Overloaded));
+        let rejected = pass_without_argon2(&layer, requests.next().unwrap()).await;
+        let rejection = rejected.unwrap_err();
+        assert_eq!(kind(&rejection), ErrorKind::Overloaded);
+        assert_eq!(reason(&rejection), RejectionReason::Argon2QueueFull);
         let other = request_from("192.0.2.2", WRONG);
         assert!(begin(&mut service, other).await.is_ok());
     }

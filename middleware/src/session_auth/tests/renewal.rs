@@ -2,9 +2,9 @@
 
 use super::*;
 use crate::{
-    ErrorKind,
+    ErrorKind, RejectionReason,
     store::StoreError,
-    test_support::{Answer, LIFETIME, detail, json, kind, other_agent, pass},
+    test_support::{Answer, LIFETIME, detail, json, kind, other_agent, pass, reason},
 };
 
 const ID: &str = "0199c82c-c000-7abc-8def-0123456789ab";
@@ -114,6 +114,13 @@ async fn id_in_the_path_must_be_that_of_the_tokens_session() {
         // The token is valid, so the rejection must have no challenge.
         assert_eq!(rejection.as_ref().and_then(challenge), None, "{path}");
     }
+}
+
+#[tokio::test]
+async fn renewal_at_the_path_of_another_session_has_its_own_reason() {
+    let path = format!("/v1/sessions/{OTHER_ID}/renew");
+    let rejection = pass(&active(), request_to(&path)).await.unwrap_err();
+    assert_eq!(reason(&rejection), RejectionReason::OtherSession);
 }
 
 #[tokio::test]

@@ -2,6 +2,8 @@
 
 #![allow(clippy::expect_used, clippy::disallowed_methods, clippy::panic)]
 
+mod administrators;
+
 use std::{
     fs::{self, File},
     path::PathBuf,
@@ -100,6 +102,17 @@ impl Server {
             std::thread::sleep(std::time::Duration::from_millis(10));
         }
         Vec::new()
+    }
+
+    /// The only line about a refused request.
+    fn refusal(&self, id: &str) -> Value {
+        let mut lines = self.lines_about(id);
+        // The use of an administrator's credential has a line of its own.
+        lines.retain(|line| line["target"] != "tower_session_auth::security");
+        assert_eq!(lines.len(), 1, "{id}: {lines:?}");
+        let line = lines.remove(0);
+        assert_eq!(line["message"], "request refused", "{line}");
+        line
     }
 
     async fn send(&self, request: Builder, id: &str, body: &'static str) -> Reply {
@@ -303,12 +316,7 @@ async fn each_refused_request_has_one_line_with_its_precise_reason() {
         let id = format!("refused-{place}");
         let request = request.header("x-forwarded-for", "203.0.113.7");
         server.send(request, &id, body).await.rejected(status, code);
-        let mut lines = server.lines_about(&id);
-        // The use of an administrator's credential has a line of its own.
-        lines.retain(|line| line["target"] != "tower_session_auth::security");
-        assert_eq!(lines.len(), 1, "{reason}: {lines:?}");
-        let line = &lines[0];
-        assert_eq!(line["message"], "request refused", "{line}");
+        let line = server.refusal(&id);
         assert_eq!(line["status"], status, "{line}");
         assert_eq!(line["code"], code, "{line}");
         assert_eq!(line["reason"], reason, "{line}");
