@@ -4,8 +4,8 @@ mod client_addr;
 mod keys;
 mod lock;
 mod queue;
-mod threads;
 mod reasons;
+mod threads;
 mod verdicts;
 
 use ::argon2::{Algorithm, Argon2, Params, PasswordHasher, Version};
