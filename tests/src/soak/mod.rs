@@ -8,7 +8,7 @@
 //! | `balancer` | a TCP load balancer with health checks. It retries nothing |
 //! | `connection` | one connection of a client. It retries nothing |
 //! | `oracle` | rules: the responses that a request may have |
-//! | `agent`, `agent_steps`, `requests` | an agent: the load |
+//! | `agent`, `requests` | an agent: the load |
 //! | `admins` | the admin keys that the agents use |
 //! | `verifying` | services that verify tokens and follow the published keys |
 //! | `operator`, `broken` | reloads, key rotations, changes of admin keys, broken configurations |
@@ -17,7 +17,6 @@
 
 mod admins;
 mod agent;
-mod agent_steps;
 mod balancer;
 mod broken;
 mod connection;

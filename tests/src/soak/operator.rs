@@ -74,14 +74,14 @@ impl Operator {
 
     /// Sends a SIGHUP after every second change. The servers find the others themselves.
     fn maybe_hang_up(&self) {
-        if self.turn % 2 == 0 {
+        if self.turn.is_multiple_of(2) {
             self.hang_up();
         }
     }
 
     /// The servers load a change one after the other. If there are other reloads, they find every second change themselves.
     async fn hang_up_in_turn(&self) {
-        if self.soak.options.reloads && self.turn % 2 == 0 {
+        if self.soak.options.reloads && self.turn.is_multiple_of(2) {
             return;
         }
         for server in 0..self.soak.options.servers {

@@ -46,18 +46,19 @@ impl EndReason {
         }
     }
 
-    /// The expiry is checked after the revocation, and before the replacement.
+    /// The expiry is checked after the revocation, and before the replacement. A key is removed when its tokens have expired, and a
+    /// token of an unknown key is invalid.
     const fn code_after_expiry(self) -> &'static [&'static str] {
         match self {
-            Self::Revoked => &["SESSION_REVOKED"],
-            Self::Superseded => &["TOKEN_EXPIRED"],
+            Self::Revoked => &["SESSION_REVOKED", "INVALID_TOKEN"],
+            Self::Superseded => &["TOKEN_EXPIRED", "INVALID_TOKEN"],
         }
     }
 
     const fn code_at_expiry(self) -> &'static [&'static str] {
         match self {
-            Self::Revoked => &["SESSION_REVOKED"],
-            Self::Superseded => &["TOKEN_SUPERSEDED", "TOKEN_EXPIRED"],
+            Self::Revoked => &["SESSION_REVOKED", "INVALID_TOKEN"],
+            Self::Superseded => &["TOKEN_SUPERSEDED", "TOKEN_EXPIRED", "INVALID_TOKEN"],
         }
     }
 }
@@ -72,7 +73,11 @@ impl Token {
         let Some(Ended { reason, confirmed }) = self.ended else {
             return Allowed {
                 admitted: !surely_expired,
-                codes: if maybe_expired { &["TOKEN_EXPIRED"] } else { &[] },
+                codes: if maybe_expired {
+                    &["TOKEN_EXPIRED", "INVALID_TOKEN"]
+                } else {
+                    &[]
+                },
             };
         };
         Allowed {
@@ -118,8 +123,8 @@ mod tests {
         let base = Instant::now();
         for (sent, received, admitted, codes) in [
             (EXPIRY - 2, EXPIRY - 1, true, &[][..]),
-            (EXPIRY - 1, EXPIRY, true, &["TOKEN_EXPIRED"][..]),
-            (EXPIRY, EXPIRY, false, &["TOKEN_EXPIRED"][..]),
+            (EXPIRY - 1, EXPIRY, true, &["TOKEN_EXPIRED", "INVALID_TOKEN"][..]),
+            (EXPIRY, EXPIRY, false, &["TOKEN_EXPIRED", "INVALID_TOKEN"][..]),
         ] {
             let (sent, received) = moments(base, 0, sent, received);
             let allowed = token(None).allowed(sent, received, BOUND);
@@ -167,7 +172,10 @@ mod tests {
                 confirmed: base,
             };
             let allowed = token(Some(ended)).allowed(sent, received, BOUND);
-            assert_eq!((allowed.admitted, allowed.codes), (false, &[code][..]));
+            assert_eq!(
+                (allowed.admitted, allowed.codes),
+                (false, &[code, "INVALID_TOKEN"][..])
+            );
         }
     }
 }

@@ -104,3 +104,8 @@ pub(super) fn token(answer: &Answer) -> Option<Token> {
 pub(super) fn is_in_window(first: &Answer, second: &Answer) -> bool {
     second.received.seconds < first.sent.seconds + RETRY_WINDOW
 }
+
+/// True if a token with this expiry may be rejected with this response. If its key was removed too, the token is invalid.
+pub(super) fn is_expired(answer: &Answer, expires_at: u64) -> bool {
+    answer.received.seconds >= expires_at && matches!(answer.code(), "TOKEN_EXPIRED" | "INVALID_TOKEN")
+}

@@ -3,11 +3,11 @@
 use http::Method;
 use serde_json::Value;
 
-use super::{
-    agent::Agent,
-    connection::Answer,
+use super::Agent;
+use crate::soak::{
+    connection::{Answer, Moment},
     oracle::Token,
-    requests::{Outgoing, bearer, is_in_window, token, with_key},
+    requests::{Outgoing, bearer, is_expired, is_in_window, token, with_key},
     verifying,
 };
 
@@ -43,10 +43,14 @@ impl Agent {
         let connection = self.random.below(2);
         let request = bearer(Method::GET, OWN_SESSION, &token.text);
         let answer = self.send("access with a past token", connection, request).await?;
-        let what = token.ended.map_or("an abandoned token".to_owned(), |ended| {
+        let mut what = format!(
+            "a token, sent at {} with expiry {},",
+            answer.sent.seconds, token.expires_at
+        );
+        if let Some(ended) = token.ended {
             let age = answer.sent.instant.saturating_duration_since(ended.confirmed);
-            format!("a token, {:?} for {age:?},", ended.reason)
-        });
+            what = format!("{what} {:?} for {age:?},", ended.reason);
+        }
         self.check_access(&token, &what, &answer)
     }
 
@@ -108,7 +112,7 @@ impl Agent {
         } else if answer.status == 200 {
             answer.sent.seconds < token.expires_at && answer.body == verifying::RESPONSE
         } else {
-            answer.received.seconds >= token.expires_at && answer.code() == "TOKEN_EXPIRED"
+            is_expired(&answer, token.expires_at)
         };
         self.check(right, "a verifying service", &answer)
     }
@@ -123,7 +127,7 @@ impl Agent {
         let key = self.fresh_key();
         let request = with_key(Method::PUT, &path, &old.text, Some(&key));
         let answer = self.send("renewal", 0, request.clone()).await?;
-        if answer.code() == "TOKEN_EXPIRED" && answer.received.seconds >= old.expires_at {
+        if is_expired(&answer, old.expires_at) {
             self.session = None;
             return Some(());
         }
@@ -159,7 +163,7 @@ impl Agent {
         );
         let ttl = self.soak.options.ttl;
         // There is some time left, so that the answer arrives in time.
-        if !token.is_too_young(super::connection::Moment::now(), ttl) {
+        if !token.is_too_young(Moment::now(), ttl) {
             return Some(());
         }
         let request = bearer(Method::PUT, &path, &token.text);
