@@ -66,7 +66,7 @@ mod session_server {
         store::{Agent, AgentStore},
     };
 
-    /// The hash of a password that nobody knows: nobody is an administrator of this server.
+    /// The hash of an unknown password: this server has no administrator.
     const NOBODY: &str = "$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$\
                           WFXMnDdAUAWzKxjo4CUJEHe8hdlxZHJGIjAqAQFSRrE";
 

@@ -122,8 +122,8 @@ impl<S: SessionStore, D: AgentDirectory + Clone> SessionAuthority<S, D> {
     /// Replaces the keys of all parts, also of those that were handed out. All parts accept the new keys before any part signs with
     /// one. `GET /v1/keys` publishes them at once.
     ///
-    /// Every change is made, also one that loses requests, since a stolen key must be replaced at once. The returned
-    /// [`KeyChange`] says so. A change loses no request if it is a step of a rotation, as `session-auth-server keys rotate` makes it.
+    /// It applies any set of keys, because a stolen key must be replaced at once. [`KeyChange::keeps_all_requests`] is false if the
+    /// change rejects valid tokens. A step of a rotation, as `session-auth-server keys rotate` makes it, rejects none.
     ///
     /// ```
     /// use tower_session_auth::{KeySet, MemoryStore, SessionAuthority, SigningKey};

@@ -9,7 +9,7 @@ use http::{HeaderValue, Method, Request, Response, header};
 use http_body_util::Full;
 use tower_session_auth::{AuthError, ErrorKind, response::problem_response};
 
-use crate::{metrics::Metrics, stack::REALM};
+use crate::{config::REALM, metrics::Metrics};
 
 /// The path of the metrics.
 pub(crate) const PATH: &str = "/metrics";

@@ -20,12 +20,12 @@ use tower_session_auth::{
 
 use crate::{
     access_log::AccessLog,
-    config::{Config, ConfigErrors, Store},
+    config::{Config, ConfigErrors, REALM, Store},
     metrics::{Metrics, ReloadMetrics},
     metrics_endpoint::{self, MetricsListener},
     reload::{Reload, Reloadable},
     serve::{self, Admit, Listener, ServerState},
-    stack::{self, REALM},
+    stack, systemd,
     tls::CurrentCertificate,
 };
 
@@ -124,6 +124,7 @@ async fn serve<S: SessionStore + AgentStore>(
         certificate,
         metrics: metrics.scope(ReloadMetrics::new),
     };
+    systemd::ready();
     tokio::select! {
         () = serve::serve(listeners, service, state, stop) => Ok(()),
         never = reloadable.apply(reloads) => match never {},

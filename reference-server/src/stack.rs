@@ -22,12 +22,12 @@ use tower_session_auth::{
     response::{X_REQUEST_ID, problem_response},
 };
 
-use crate::access_log::{self, AccessLog};
+use crate::{
+    access_log::{self, AccessLog},
+    config::REALM,
+    serve::Refusal,
+};
 
-use crate::serve::Refusal;
-
-/// The realm of challenges.
-pub(crate) const REALM: &str = "session";
 /// The largest request body, in bytes.
 const MAX_BODY: usize = 64 * 1024;
 /// The longest request id that is accepted from a client, in bytes.

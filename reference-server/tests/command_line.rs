@@ -450,10 +450,10 @@ fn every_mistake_in_admin_keys_is_reported_without_the_secret() {
             assert!(message.contains(part), "{part}: {message}");
         }
         assert!(
-            message.contains("admin_keys_file: ") && !message.contains("hunter2"),
+            message.contains("--admin-keys-file: ") && !message.contains("hunter2"),
             "{message}"
         );
-        assert!(!message.contains("master_password_hash"), "{message}");
+        assert!(!message.contains("--master-password-hash"), "{message}");
         assert!(!message.contains("(ok): expires_at"), "{message}");
     }
     for arguments in [

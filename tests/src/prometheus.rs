@@ -28,7 +28,7 @@ pub struct Prometheus {
     api: Api,
 }
 
-/// Whether the tests may run. Prints a line if they are skipped.
+/// True if the tests may run. Prints a line if they are skipped.
 #[must_use]
 pub fn is_wanted() -> bool {
     let skip = env::var("TEST_PROMETHEUS").is_ok_and(|value| value == "skip");

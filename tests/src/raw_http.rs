@@ -53,6 +53,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> RawClient<S> {
         let _ = sent.expect("the server reads");
     }
 
+    /// Sends bytes, all of which the server must read.
+    pub async fn send_all(&mut self, bytes: &[u8]) {
+        let sent = timeout(SOON, self.stream.write_all(bytes)).await;
+        sent.expect("the server reads").expect("no reset");
+    }
+
     /// Sends a request and returns its response.
     pub async fn request(&mut self, request: &str) -> String {
         self.send(request).await;

@@ -28,6 +28,7 @@ mod seed_sessions;
 mod serving;
 mod session_limit;
 mod store;
+mod threat_model;
 mod tls;
 mod wire;
 

@@ -258,7 +258,7 @@ async fn slow_connections_keep_no_scraper_out_of_the_listener_for_metrics() {
     }
     let scraped = timeout(Duration::from_secs(3), metrics.anonymous(Method::GET, "/metrics"));
     scraped.await.expect("an answer in time").expect(200);
-    // The oldest connection gave way.
+    // The oldest connection was evicted.
     let ended = timeout(Duration::from_secs(3), slow[0].read(&mut [0; 16])).await;
     assert!(matches!(ended, Ok(Ok(0) | Err(_))), "{ended:?}");
 }

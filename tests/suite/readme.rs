@@ -52,9 +52,15 @@ fn root() -> PathBuf {
 
 /// All pages, with their paths from the root of the repository.
 fn pages() -> Vec<(PathBuf, String)> {
-    let mut paths: Vec<PathBuf> = ["README.md", "ARCHITECTURE.md", "CHANGELOG.md", "CONTRIBUTING.md"]
-        .map(PathBuf::from)
-        .into();
+    let mut paths: Vec<PathBuf> = [
+        "README.md",
+        "ARCHITECTURE.md",
+        "CHANGELOG.md",
+        "CONTRIBUTING.md",
+        "SECURITY.md",
+    ]
+    .map(PathBuf::from)
+    .into();
     paths.push("tests/bench/README.md".into());
     for entry in fs::read_dir(root().join("docs")).unwrap() {
         paths.push(Path::new("docs").join(entry.unwrap().file_name()));
@@ -90,7 +96,7 @@ fn every_rust_block_is_compiled() {
             count += 1;
         }
     }
-    assert_eq!(count, 10);
+    assert_eq!(count, 11);
 }
 
 #[test]

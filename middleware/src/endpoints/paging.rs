@@ -23,7 +23,7 @@ impl<C: Copy> Paging<C> {
     ) -> Result<Self, AuthError> {
         let limit = query.parse("limit", |text| match text.parse() {
             Ok(limit) if (1..=MAX_LIMIT).contains(&limit) => Ok(limit),
-            _ => Err(format!("must be a number in 1..={MAX_LIMIT}")),
+            _ => Err(format!("must be a number from 1 to {MAX_LIMIT}")),
         })?;
         let after = query.parse("cursor", decode)?;
         Ok(Self {

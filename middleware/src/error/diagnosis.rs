@@ -1,4 +1,4 @@
-//! What an operator needs to know about a rejection, and a client must not.
+//! The precise reason of a rejection and its context. For logs only.
 
 use super::RejectionReason;
 use crate::id::{AgentId, SessionId};
@@ -44,7 +44,7 @@ impl Diagnosis {
     }
 }
 
-/// Whether a text of a client has the form of a key id, so that it can be logged.
+/// True if a text of a client has the form of a key id. Only such a text is logged.
 fn is_key_id(text: &str) -> bool {
     text.strip_prefix(KEY_ID_HEADER).is_some_and(|id| {
         let is_base64url = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');

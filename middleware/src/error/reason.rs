@@ -63,11 +63,11 @@ reasons! {
     BadSignature = "bad_signature", InvalidToken;
     /// The signature matches, but the claims cannot be parsed.
     BadClaims = "bad_claims", InvalidToken;
-    /// The `iss` claim is another one.
+    /// The `iss` claim is not the expected one.
     WrongIssuer = "wrong_issuer", InvalidToken;
-    /// The `aud` claim is another one, or is missing, or is not expected.
+    /// The `aud` claim is not the expected one, or is missing, or none is expected.
     WrongAudience = "wrong_audience", InvalidToken;
-    /// The time of the `nbf` claim has not come.
+    /// The time of the `nbf` claim is in the future.
     NotYetValid = "not_yet_valid", InvalidToken;
     /// The record of the session belongs to another agent than the token.
     WrongAgent = "wrong_agent", InvalidToken;
@@ -101,6 +101,8 @@ reasons! {
     AmbiguousAdminCredential = "ambiguous_admin_credential", InvalidMasterPassword;
     /// The request has more than one master password, or a longer one than any that is accepted.
     MalformedMasterPassword = "malformed_master_password", InvalidMasterPassword;
+    /// Only admin keys are configured, and no master password.
+    NoMasterPassword = "no_master_password", InvalidMasterPassword;
     /// There is no such admin key.
     UnknownAdminKey = "unknown_admin_key", InvalidMasterPassword;
     /// The admin key has expired.
@@ -125,6 +127,8 @@ reasons! {
     InvalidInput = "invalid_input", ValidationFailed;
     /// The store did not answer within its deadline.
     StoreTimeout = "store_timeout", StoreUnavailable;
+    /// The key of the token is unknown, and the session server does not answer.
+    KeysUnavailable = "keys_unavailable", StoreUnavailable;
     /// There is no connection to the store, or the store cannot serve the call.
     StoreUnavailable = "store_unavailable", StoreUnavailable;
     /// The answer of the store cannot be parsed.

@@ -45,7 +45,7 @@ pub(super) fn refresh_after(freshness: Duration, (min, max): (Duration, Duration
         .max(min)
 }
 
-/// The pause after failed fetches: it doubles with each of them, and is random, from half of it to all of it.
+/// The pause after failed fetches. Doubles after each failure. A random factor of 0.5 to 1 spreads the retries.
 pub(super) fn retry_after(failures: u32, part: f64) -> Duration {
     let factor = 1_u32 << failures.saturating_sub(1).min(16);
     let pause = FIRST_PAUSE.saturating_mul(factor).min(LAST_PAUSE);

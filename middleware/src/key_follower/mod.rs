@@ -25,7 +25,7 @@
 //!
 //! # Rules
 //!
-//! 1. The keys are fetched again after 75 % to 95 % of the response's `max-age`, at a random time, so that services that started
+//! 1. The keys are fetched again after 75 % to 95 % of the response's `max-age`, at a random time. So services that started
 //!    together do not fetch together. The time is at least 10 s and at most 10 min
 //!    ([`refresh_bounds`](KeyFollowerBuilder::refresh_bounds)).
 //! 2. One fetch runs at a time. It has a deadline of 5 s, and reads at most 64 KiB and 64 keys.
@@ -47,7 +47,8 @@
 //! them until rule 6 applies. A shorter `max_staleness` closes that gap earlier. It also shortens the outage of the session server that
 //! the service survives.
 //!
-//! Fetch the keys over TLS, or over a network that you trust: whoever can change the response can sign tokens.
+//! Fetch the keys over TLS, or over a network that you trust. An attacker who can change the response can sign tokens that are
+//! accepted.
 
 mod builder;
 mod error;

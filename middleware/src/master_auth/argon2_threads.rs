@@ -20,6 +20,9 @@ use crate::{
 /// The maximum number of threads. Each uses one core and the memory of one computation.
 const MAX_THREADS: usize = 2;
 
+/// The maximum number of requests that share a computation. Each of them holds a connection of the server while it waits.
+pub(super) const MAX_SHARED: usize = 128;
+
 /// A password that waits for Argon2.
 pub(super) struct Job {
     pub(super) password: Vec<u8>,
@@ -107,11 +110,13 @@ impl Argon2Threads {
         let same = same.filter(|waiting| waiting.password.ct_eq(&job.password).into());
         if let Some(waiting) = same.last() {
             waiting.waiting.retain(|request| !request.is_closed());
-            waiting.waiting.append(&mut job.waiting);
-            return;
+            if waiting.waiting.len() < MAX_SHARED {
+                waiting.waiting.append(&mut job.waiting);
+                return;
+            }
+            return job.answer(&overloaded());
         }
-        let overloaded = AuthError::new(ErrorKind::Overloaded).with_reason(RejectionReason::Argon2QueueFull);
-        let overloaded = Err(overloaded);
+        let overloaded = overloaded();
         match state.queue.enter(network, failures, job) {
             Entered::Waits => {}
             Entered::Displaced(job) => job.answer(&overloaded),
@@ -172,6 +177,10 @@ impl Argon2Threads {
     }
 }
 
+fn overloaded() -> Verdict {
+    Err(AuthError::new(ErrorKind::Overloaded).with_reason(RejectionReason::Argon2QueueFull))
+}
+
 /// Counts a thread as running until it ends, also by a panic.
 struct Running<'a> {
     threads: &'a Argon2Threads,
@@ -192,7 +201,7 @@ fn lower_priority() {
     #[cfg(target_os = "linux")]
     {
         // On Linux, `setpriority` for the process 0 changes the calling thread only (setpriority(2), section "C library/kernel
-        // differences"). Without the permission to lower it, which no system withholds, the threads stay at normal priority.
+        // differences"). If the call fails, the threads keep normal priority.
         let _ = rustix::process::setpriority_process(None, 19);
     }
 }

@@ -57,7 +57,56 @@ impl Demand {
     }
 }
 
-/// A token or key in a path is a mistake of the client, and must not be logged.
-fn has_secret(path: &str) -> bool {
-    path.contains("v4.public.") || path.contains(ADMIN_KEY_PREFIX)
+/// True if a path contains a token or an admin key: a mistake of the client. Such a path must not be logged.
+#[must_use]
+pub fn has_secret(path: &str) -> bool {
+    let decoded = percent_decoded(path);
+    ["v4.public.", "k4.secret.", ADMIN_KEY_PREFIX]
+        .iter()
+        .any(|secret| decoded.contains(secret))
+}
+
+/// Decodes `%2e` and the like (RFC 3986, section 2.1). Bytes outside ASCII are left out.
+fn percent_decoded(path: &str) -> String {
+    let mut decoded = String::with_capacity(path.len());
+    let mut rest = path;
+    while let Some((before, after)) = rest.split_once('%') {
+        decoded.push_str(before);
+        let byte = after
+            .get(..2)
+            .and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        match byte {
+            Some(byte) => {
+                decoded.extend(byte.is_ascii().then_some(char::from(byte)));
+                rest = &after[2..];
+            }
+            None => {
+                decoded.push('%');
+                rest = after;
+            }
+        }
+    }
+    decoded.push_str(rest);
+    decoded
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn path_with_a_token_or_a_key_has_a_secret_in_any_encoding() {
+        for path in [
+            "/v1/wai_admin_x",
+            "/v1/wai_sess_v4.public.x",
+            "/v1/v4%2Epublic%2ex",
+            "/%77ai%5fadmin_x",
+            "/k4.secret.x",
+        ] {
+            assert!(has_secret(path), "{path}");
+        }
+        for path in ["/v1/sessions", "/%", "/%zz", "/v4.publi", "/%e9%"] {
+            assert!(!has_secret(path), "{path}");
+        }
+    }
 }

@@ -53,6 +53,12 @@ impl Unusable {
     }
 }
 
+/// True if a request has something that looks like the credential of an administrator. It is not checked.
+#[must_use]
+pub fn has_credential(headers: &HeaderMap) -> bool {
+    !matches!(Presented::find(headers, true), Err(Unusable::Missing))
+}
+
 impl<'a> Presented<'a> {
     /// Rules 1 and 2: exactly one credential. An `Authorization` header without an admin key is not ours and is ignored.
     ///

@@ -44,7 +44,7 @@ impl<J> Queue<J> {
         }
     }
 
-    /// Adds a job. `client` is the network of the client; jobs without one have no share of their own and the best rank.
+    /// Adds a job. `client` is the network of the client. A job without a client has rank 0 and no per-client limit.
     pub(super) fn enter(&mut self, client: Option<IpAddr>, failures: u32, job: J) -> Entered<J> {
         let own = client.map_or(0, |_| self.of_client(client).count());
         if own >= MAX_WAITING_PER_CLIENT {

@@ -59,11 +59,9 @@ impl<S> MasterAuth<S> {
         let now = self.layer.clock.now();
         match credentials.keys.find(&key.secret, key.name.as_deref(), now) {
             Lookup::Valid(administrator) => Ok(administrator),
-            Lookup::Expired(name) => {
-                let detail = format!("The admin key {name} has expired.");
-                Err(AuthError::new(ErrorKind::InvalidMasterPassword)
-                    .with_detail(detail)
-                    .with_reason(RejectionReason::ExpiredAdminKey))
+            Lookup::Expired => {
+                let error = AuthError::new(ErrorKind::InvalidMasterPassword);
+                Err(error.with_reason(RejectionReason::ExpiredAdminKey))
             }
             Lookup::Unknown => {
                 let error = AuthError::new(ErrorKind::InvalidMasterPassword);

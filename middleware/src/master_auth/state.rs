@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     clock::{Clock, Timestamp},
-    error::{AuthError, ErrorKind},
+    error::{AuthError, ErrorKind, RejectionReason},
 };
 
 /// The target of log events about security.
@@ -63,7 +63,8 @@ impl Shared {
         self.check_lock(client, now)?;
         let credentials = self.credentials.load();
         let Some(master) = &credentials.password else {
-            return Err(ErrorKind::InvalidMasterPassword.into());
+            let error = AuthError::new(ErrorKind::InvalidMasterPassword);
+            return Err(error.with_reason(RejectionReason::NoMasterPassword));
         };
         if master.is_cached(password, now) {
             return Ok(Precheck::Verified);
@@ -90,8 +91,9 @@ impl Shared {
             self.lockout().failed(client, job.clock.now());
         }
         let client = job.client.map(tracing::field::display);
+        // The rejection is logged where it is answered. This line is for a client that did not wait for the answer.
         job.span
-            .in_scope(|| tracing::warn!(target: SECURITY, client, "wrong master password"));
+            .in_scope(|| tracing::debug!(target: SECURITY, client, "wrong master password"));
         Err(ErrorKind::InvalidMasterPassword.into())
     }
 

@@ -16,7 +16,7 @@ const GRPC: &[u8] = b"application/grpc";
 const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 const GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
 
-/// Whether a request is a gRPC call (gRPC over HTTP/2, section Requests): `POST`, HTTP/2 and a gRPC content type.
+/// True if a request is a gRPC call (gRPC over HTTP/2, section Requests): `POST`, HTTP/2 and a gRPC content type.
 ///
 /// All three are needed. A proxy that asks an auth service over HTTP/1.1 judges by the HTTP status, and its client chooses the content
 /// type: a rejection with the status 200 would admit the request.
@@ -24,7 +24,7 @@ pub(super) fn is_call(request: RequestHead<'_>) -> bool {
     *request.method == Method::POST && request.version == Version::HTTP_2 && has_grpc_type(request.headers)
 }
 
-/// Whether the `Content-Type` is that of gRPC: `application/grpc`, followed by nothing, `+`, `-`, `;` or a space.
+/// True if the `Content-Type` is that of gRPC: `application/grpc`, followed by nothing, `+`, `-`, `;` or a space.
 pub(crate) fn has_grpc_type(headers: &HeaderMap) -> bool {
     let media_type = headers.get(header::CONTENT_TYPE);
     media_type.is_some_and(|media_type| {

@@ -53,7 +53,7 @@ impl<'a> From<&'a Parts> for RequestHead<'a> {
 #[derive(Clone)]
 pub(crate) struct Rejections {
     realm: String,
-    /// Whether gRPC calls are answered with problem documents too.
+    /// True if gRPC calls are answered with problem documents too.
     only_problems: bool,
     respond: Option<Arc<Respond>>,
     requests: RequestMetrics,

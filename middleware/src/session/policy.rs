@@ -202,7 +202,10 @@ impl SessionPolicy {
         let mut issues = Vec::new();
         let mut check_range = |path, value: u64, min: u64, max: u64| {
             if !(min..=max).contains(&value) {
-                issues.push(ValidationIssue::new(path, format!("must lie in {min}..={max}")));
+                issues.push(ValidationIssue::new(
+                    path,
+                    format!("must be between {min} and {max}"),
+                ));
             }
         };
         if request.ttl.is_some() {

@@ -51,9 +51,12 @@ pub trait SessionStore: Clone + Send + Sync + 'static {
 
     /// Creates a session, unless its agent was deleted or has its maximum of active sessions.
     ///
-    /// With a [`retry`](NewSession::retry), the store keeps it until its end and answers a repetition with the first session, before
-    /// any check but that of the agent's deletion. Of any number of concurrent creations with one retry, one creates a session. After
-    /// a failure, either the session is revoked and a repetition creates another one, or a repetition gets this session.
+    /// With a [`retry`](NewSession::retry), the store keeps a retry entry until the end of its window. It checks the agent's deletion
+    /// first, then the retry entry, then the limit. A repetition gets the first session. Of any number of concurrent creations with
+    /// one retry, one creates a session.
+    ///
+    /// After a failure, there are two cases. If no repetition has found the session, the store revokes it, and a repetition creates
+    /// another one. If a repetition has found it, the session stays.
     fn create(&self, session: &NewSession) -> impl Future<Output = Result<CreateOutcome, StoreError>> + Send;
 
     /// Replaces the token of a session if the current token is still the expected one (compare-and-swap).

@@ -133,7 +133,7 @@ impl TokenVerifier {
         match token {
             "" => malformed(format!("The {name} header has no token after Bearer.")),
             _ if token.starts_with(['"', '\'', '<']) => {
-                malformed("The token stands in quotes or brackets. Send it without them.".to_owned())
+                malformed("The token is in quotes or brackets. Send it without them.".to_owned())
             }
             _ if token.contains([',', ' ', '\t']) => {
                 malformed(format!("The {name} header must hold one token and nothing else."))

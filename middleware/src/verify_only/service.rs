@@ -101,7 +101,7 @@ impl VerifyOnlyConfig {
                 let error = AuthError::for_token(ErrorKind::StoreUnavailable)
                     .with_detail("The key of this token is unknown, and the session server does not answer.")
                     .with_retry_after(1)
-                    .with_reason(RejectionReason::UnknownKey);
+                    .with_reason(RejectionReason::KeysUnavailable);
                 self.verifier.with_key_id_of(error, &parts.headers)
             }
         })

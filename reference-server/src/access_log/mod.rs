@@ -6,8 +6,9 @@
 //! | `request refused` | `INFO`; `WARN` for a status of 500 or more; `ERROR` for a defect | `status`, `code`, `reason`, `kid`, `session`, `agent`, `cause`, `latency_us` |
 //! | `refused requests left out` | `WARN` | `code`, `reason`, `count` |
 //!
-//! The span has `method`, `path`, `id` (the request id) and `client` (the address). Refused requests with a status of 500 or more
-//! are limited to [`limiter::LINES_PER_SECOND`] for each code and reason: in an outage, thousands of equal lines help nobody.
+//! The span has `method`, `path`, `id` (the request id) and `client` (the address). Lines of refused requests with a status of 500
+//! or more are limited to [`limiter::LINES_PER_SECOND`] for each code and reason. Equal lines are limited, so that an outage does
+//! not flood the log.
 
 mod limiter;
 
@@ -21,13 +22,16 @@ use tokio::time::{Instant, sleep};
 use tower_http::trace::OnResponse;
 use tower_session_auth::{
     AuthError, ErrorKind, RejectionReason,
-    master_auth::ClientAddr,
+    master_auth::{ClientAddr, has_secret},
     response::{SessionIds, X_REQUEST_ID},
 };
 use tracing::Span;
 
 use self::limiter::{LineLimiter, Topic, Verdict, WINDOW};
 use crate::metrics::{HttpMetrics, HttpOutcome};
+
+/// The number of characters of a path in a line.
+const MAX_PATH: usize = 200;
 
 /// The span of a request. It leaves out the query, and a path that contains a token, since a token must not be logged.
 ///
@@ -39,10 +43,19 @@ pub(crate) fn span<B>(request: &Request<B>) -> Span {
     tracing::error_span!(
         "request",
         method = %request.method(),
-        path = if path.contains("v4.public.") { "(left out)" } else { path },
+        path = if has_secret(path) { "(left out)" } else { shortened(path) },
         id = id.and_then(|id| id.to_str().ok()).unwrap_or_default(),
         client = client.map(|ClientAddr(address)| display(address)),
     )
+}
+
+/// The start of a path. A client must not choose the size of a line.
+fn shortened(path: &str) -> &str {
+    let end = path
+        .char_indices()
+        .nth(MAX_PATH)
+        .map_or(path.len(), |(end, _)| end);
+    &path[..end]
 }
 
 /// Writes the line of each response. Clones share the limit of lines.
@@ -119,7 +132,7 @@ impl AccessLog {
         }
     }
 
-    /// Whether a line about this topic may be written now. The first one that is left out schedules the summary.
+    /// True if a line about this topic may be written now. The first line that is left out schedules the summary.
     fn admits(&self, topic: Topic) -> bool {
         let verdict = lock(&self.limiter).decide(topic, Instant::now());
         if let Verdict::LeaveOutFirst = verdict {

@@ -6,9 +6,9 @@ use tower_session_auth::session::SessionPolicy;
 
 use crate::config::Generated;
 
-/// Prints the generated secrets and the walk-through to standard output.
+/// Prints the generated secrets and the walk-through to standard output. `address` is a TCP address without TLS, if there is one.
 #[expect(clippy::print_stdout, reason = "meant for the person at the terminal")]
-pub(super) fn announce(generated: &Generated, address: SocketAddr, policy: &SessionPolicy) {
+pub(super) fn announce(generated: &Generated, address: Option<SocketAddr>, policy: &SessionPolicy) {
     println!(
         "session-auth-server runs on the EMBEDDED MEMORY STORE: sessions end with this process.\n\
          For production set redis_url, key_file, and master_password_hash or admin_keys_file (see --help)."
@@ -17,6 +17,10 @@ pub(super) fn announce(generated: &Generated, address: SocketAddr, policy: &Sess
         println!("Signing key: generated for this run. Its tokens are invalid afterwards.");
     }
     if let Some(password) = &generated.password {
+        let Some(address) = address else {
+            println!("Master password: generated for this run, and printed once: {password}\n");
+            return;
+        };
         println!("Master password: generated for this run. It is printed once, below (PASSWORD).");
         let half = policy.min_ttl.div_ceil(2);
         println!("\nTo try the server, paste this into another terminal. It waits {half} s for a renewal:\n");

@@ -4,6 +4,7 @@ mod admin_key;
 mod check_config;
 mod first_run;
 mod hash_password;
+mod healthcheck;
 mod inspect;
 mod keygen;
 mod keys;
@@ -58,6 +59,8 @@ enum Command {
     },
     /// Check the configuration and print all mistakes in it.
     CheckConfig(check_config::Options),
+    /// Ask the server on this machine for its health, at the first address of listen. Exit code 0: it is good.
+    Healthcheck(healthcheck::Options),
     /// Print a configuration file with every setting, its meaning and its default.
     ExampleConfig,
 }
@@ -84,6 +87,7 @@ pub fn main() -> ExitCode {
         Command::Inspect { id } => inspect::run(&sources, id),
         Command::Keys { command } => keys::run(&sources, command),
         Command::CheckConfig(options) => check_config::run(&sources, &options),
+        Command::Healthcheck(options) => healthcheck::run(&sources, options),
         Command::ExampleConfig => print(config::example().trim_end()),
     };
     match outcome {

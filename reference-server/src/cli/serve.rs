@@ -18,15 +18,17 @@ pub(super) fn run(sources: &Sources) -> Result<(), Failure> {
     let loaded = sources.load()?;
     let reloader = Reloader::new(sources.clone(), &loaded);
     let config = loaded.config;
-    logging::init(&config);
+    let _log = logging::init(&config);
     serve::raise_file_limit(config.limits.connections);
     let inherited = serve::inherited();
-    runtime()?.block_on(async {
+    let runtime = runtime()?;
+    let result = runtime.block_on(async {
         let hang_ups = signals::hang_ups();
         let listeners = listeners(inherited, &config.listen).await?;
-        let address = listeners.iter().find_map(Listener::tcp_address);
-        if let (Some(generated), Some(address)) = (&config.generated, address) {
-            first_run::announce(generated, address, &config.policy);
+        if let Some(generated) = &config.generated {
+            let address = listeners.iter().find_map(Listener::tcp_address);
+            let plain = address.filter(|_| config.certificate.is_none());
+            first_run::announce(generated, plain, &config.policy);
         }
         if let Store::Memory = config.store {
             tracing::warn!(
@@ -52,7 +54,6 @@ pub(super) fn run(sources: &Sources) -> Result<(), Failure> {
         for listener in &listeners {
             tracing::info!(address = %listener, store = config.store.name(), "listening");
         }
-        systemd::ready();
         tokio::spawn(systemd::watchdog());
         let (reloads, reloaded) = mpsc::channel(1);
         tokio::spawn(reload::watch(reloader, hang_ups, reloads));
@@ -65,7 +66,10 @@ pub(super) fn run(sources: &Sources) -> Result<(), Failure> {
         )
         .await
         .map_err(|error| Failure::Input(error.to_string()))
-    })
+    });
+    // A reload that waits for a file must not delay the end of the process.
+    runtime.shutdown_background();
+    result
 }
 
 /// Listens on the sockets of the service manager, or on the configured addresses if there are none.

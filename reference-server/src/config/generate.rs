@@ -3,7 +3,7 @@
 use argon2::{Argon2, PasswordHasher};
 use tower_session_auth::{KeySet, SigningKey};
 
-use super::Config;
+use super::{Config, ConfigErrors};
 
 /// The parts of a configuration that were generated because they were not set.
 #[derive(Clone)]
@@ -21,18 +21,51 @@ impl std::fmt::Debug for Generated {
 }
 
 impl Config {
-    /// Takes the generated parts of the configuration that this one replaces.
-    pub(crate) fn keep_generated(&mut self, before: &Self) {
-        let (Some(new), Some(old)) = (&self.generated, &before.generated) else {
-            return;
-        };
+    /// Continues with the generated parts of the configuration that this one replaces. A reload generates nothing.
+    ///
+    /// # Errors
+    /// If a setting is missing that was set before, since it would be generated.
+    pub(crate) fn continue_from(&mut self, before: &Self) -> Result<(), ConfigErrors> {
+        let (new, old) = (Parts::of(&self.generated), Parts::of(&before.generated));
+        let mut lost = Vec::new();
+        if self.store.name() != before.store.name() {
+            lost.push("redis_url: another kind of store needs a restart".to_owned());
+        }
         if new.key && old.key {
             self.keys = before.keys.clone();
+        } else if new.key {
+            lost.push("key_file: is missing now; a reload generates no key".to_owned());
         }
-        if new.password.is_some() && old.password.is_some() {
+        if new.password && old.password {
             self.master_password_hash.clone_from(&before.master_password_hash);
+        } else if new.password {
+            let missing =
+                "master_password_hash and admin_keys_file: are missing now; a reload generates no password";
+            lost.push(missing.to_owned());
         }
         self.generated.clone_from(&before.generated);
+        if lost.is_empty() {
+            Ok(())
+        } else {
+            Err(ConfigErrors(lost))
+        }
+    }
+}
+
+/// The parts that were generated.
+struct Parts {
+    key: bool,
+    password: bool,
+}
+
+impl Parts {
+    fn of(generated: &Option<Generated>) -> Self {
+        Self {
+            key: generated.as_ref().is_some_and(|generated| generated.key),
+            password: generated
+                .as_ref()
+                .is_some_and(|generated| generated.password.is_some()),
+        }
     }
 }
 

@@ -1,6 +1,11 @@
 //! The addresses to listen on.
 
-use std::{fmt, net::IpAddr, path::PathBuf, str::FromStr};
+use std::{
+    fmt,
+    net::{IpAddr, Ipv4Addr},
+    path::PathBuf,
+    str::FromStr,
+};
 
 /// An address to listen on: `HOST:PORT`, where the host is an IP address or a name, or `unix:/PATH`.
 ///
@@ -31,6 +36,11 @@ pub enum ListenAddress {
      the path is absolute"
 )]
 pub struct InvalidListenAddress;
+
+impl ListenAddress {
+    /// The address of a server without the setting `listen`.
+    pub const DEFAULT: Self = Self::Ip(IpAddr::V4(Ipv4Addr::LOCALHOST), 3100);
+}
 
 impl FromStr for ListenAddress {
     type Err = InvalidListenAddress;

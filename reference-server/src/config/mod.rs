@@ -47,6 +47,9 @@ use tower_session_auth::{
 
 use crate::tls::Certificate;
 
+/// The realm of challenges (RFC 9110, section 11.5).
+pub(crate) const REALM: &str = "session";
+
 /// A configuration that can work.
 #[derive(Debug, Clone)]
 pub struct Config {

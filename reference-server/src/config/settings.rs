@@ -82,8 +82,8 @@ settings! {
     max_ttl: u64, "604800", "604800";
     /// The maximum number of active sessions of an agent, 1 to 1000.
     max_sessions_per_agent: u32, "5", "5";
-    /// The reaction to a request for one session more: `refuse`, or `evict_oldest`, which revokes the least recently renewed or
-    /// created session.
+    /// The action when an agent at its maximum requests a session: `refuse`, or `evict_oldest`, which revokes the least recently
+    /// renewed or created session.
     on_session_limit: OnSessionLimit, "refuse", r#""refuse""#;
     /// The maximum number of renewals of a session. A request may name fewer.
     max_renewals: u32, "30", "30";
@@ -116,13 +116,14 @@ settings! {
     freshness_bound_ms: u64, "250", "250";
     /// The time limit of a request, its body included, in milliseconds.
     request_timeout_ms: u64, "10000", "10000";
-    /// The time limit of a connection without a request, in milliseconds. It must be more than that of a load balancer in front.
+    /// The time limit of a connection without a request, in milliseconds. Set it above the
+    /// idle timeout of the load balancer.
     idle_timeout_ms: u64, "75000", "75000";
     /// The time limit for the head of a request, and for a TLS handshake, in milliseconds.
     header_timeout_ms: u64, "10000", "10000";
     /// The time in which a client must read a part of a response, in milliseconds.
     write_timeout_ms: u64, "10000", "10000";
-    /// The time after which a connection ends with its next response, in milliseconds.
+    /// The maximum age of a connection, in milliseconds. An older connection closes after its next response.
     max_connection_age_ms: u64, "3600000", "3600000";
     /// The time for which a [stopping](#stopping) server still serves, with a 503 for `/readyz`, before it closes its listeners, in
     /// milliseconds.
@@ -133,11 +134,11 @@ settings! {
     max_connections: usize, "1024", "1024";
     /// The maximum number of connections of one client address at once.
     max_connections_per_client: usize, "half of max_connections", "512";
-    /// The maximum number of requests in flight at once.
+    /// The maximum number of requests in flight at once: see [limits](#limits).
     max_requests: usize, "256", "256";
     /// The maximum number of streams of an HTTP/2 connection at once.
     max_http2_streams: u32, "100", "100";
-    /// The addresses or networks of proxies whose `X-Forwarded-For` is trusted.
+    /// The addresses or networks of proxies whose `X-Forwarded-For` is trusted. A Unix socket counts as 127.0.0.1.
     trusted_proxies: Vec<IpNet>, "none", r#"["10.0.0.7", "192.168.0.0/16"]"#;
     /// The log filter, in the form of `RUST_LOG`. At `info`, there is one [line](#log-lines) for each request.
     log: String, "info", r#""info""#;

@@ -76,6 +76,12 @@ impl Sources {
         self.load_as(KeySettings::check)
     }
 
+    /// Reads all settings, and checks the form of each one alone.
+    pub(crate) fn load_settings(&self) -> Result<Settings, ConfigErrors> {
+        let loaded = self.load_as(|_, errors| errors.check())?;
+        Ok(loaded.settings)
+    }
+
     fn load_as<C>(
         &self,
         check: impl FnOnce(&Settings, Errors) -> Result<C, ConfigErrors>,

@@ -77,9 +77,9 @@ macro_rules! single_values {
 }
 
 single_values! {
-    u32: "a whole number", parsed;
-    u64: "a whole number", parsed;
-    usize: "a whole number", parsed;
+    u32: "a whole number from 0 on", parsed;
+    u64: "a whole number from 0 on", parsed;
+    usize: "a whole number from 0 on", parsed;
     String: "text", parsed;
     PathBuf: "the path of a file", parsed;
     SocketAddr: "an address and a port, such as 127.0.0.1:3100", parsed;

@@ -29,8 +29,7 @@ pub enum RotateError {
     KeyFile(KeyFileError),
     /// The path is a symbolic link.
     #[error(
-        "{}: this is a symbolic link, as Kubernetes mounts a secret. It cannot be replaced here. \
-         Rotate the keys in the file that the secret is made from, and update the secret", .0.display()
+        "{}: is a symbolic link. `keys rotate` replaces regular files only. Change the source of the link", .0.display()
     )]
     Symlink(PathBuf),
     /// Another process changes the file.
@@ -39,7 +38,7 @@ pub enum RotateError {
     /// A file operation has failed.
     #[error("cannot {action} {}: {error}", .path.display())]
     Io {
-        /// What failed.
+        /// The failed action, such as `read`.
         action: &'static str,
         /// The file or the folder.
         path: PathBuf,

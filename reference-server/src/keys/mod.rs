@@ -2,9 +2,9 @@
 //!
 //! | call | the file after it | waits until |
 //! |---|---|---|
-//! | first | a new secret stands behind the signing one | |
-//! | second | the new secret signs, the old one stands behind it | every server and every follower has the new key |
-//! | third | the old secret is removed | no token of the old key is valid |
+//! | first | The file lists a new secret after the signing one. | |
+//! | second | The new secret signs. The old one is listed after it. | every server and every follower has the new key |
+//! | third | The old secret is removed. | no token of the old key is valid |
 //!
 //! Each call writes a date into a comment before the key. The next call reads it. See `docs/keys.md`.
 
@@ -25,7 +25,7 @@ use tower_session_auth::{clock::Timestamp, token::KeyFileError};
 
 use self::{document::KeyDocument, replace_file::LockedFile, rotation::Step};
 
-/// What to do with the key file.
+/// Replace the signing key, or list the keys.
 #[derive(Debug, Clone, Copy, Subcommand)]
 pub enum KeysCommand {
     /// Take the next step of a rotation: add a key, then sign with it, then remove the old key.

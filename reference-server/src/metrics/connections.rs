@@ -29,7 +29,7 @@ pub(super) const TLS_FAILURES: Metric = Metric::counter(
 );
 pub(super) const REQUESTS_REFUSED: Metric = Metric::counter(
     "session_auth_requests_refused_total",
-    "Requests that the main listener refused for want of capacity",
+    "Requests that the main listener refused because the server was at capacity",
 );
 
 /// Reads a count of the listener.

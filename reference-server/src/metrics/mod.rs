@@ -82,7 +82,7 @@ impl Metrics {
         Ok(metrics)
     }
 
-    /// Runs `create`, and gives what it creates the recorder of this server. It must not wait.
+    /// Runs `create` with this server's recorder. `create` must not block.
     pub(crate) fn scope<T>(&self, create: impl FnOnce() -> T) -> T {
         ::metrics::with_local_recorder(&*self.recorder, create)
     }

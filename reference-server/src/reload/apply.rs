@@ -25,7 +25,7 @@ pub(crate) struct Reloadable<S: SessionStore> {
 }
 
 impl<S: SessionStore + AgentStore> Reloadable<S> {
-    /// Applies each new configuration. Returns never, also when there are no more reloads.
+    /// Applies each new configuration. Never returns, even after the sender is dropped.
     pub(crate) async fn apply(self, mut reloads: mpsc::Receiver<Reload>) -> Infallible {
         while let Some(reload) = reloads.recv().await {
             systemd::reloading();

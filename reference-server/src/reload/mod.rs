@@ -21,6 +21,10 @@ use crate::config::{Config, ConfigErrors, Loaded, Settings, Sources};
 /// report no changes, so the files are read instead of watched.
 const INTERVAL: Duration = Duration::from_secs(1);
 
+/// After SIGHUP: the pause between two looks at files that may still be written, and the maximum number of looks.
+const COMPLETE_PAUSE: Duration = Duration::from_millis(50);
+const COMPLETE_LOOKS: usize = 10;
+
 const HANG_UP: &str = "SIGHUP";
 
 /// The settings that a reload applies.
@@ -43,7 +47,7 @@ pub enum Reload {
 }
 
 /// Reads the configuration again.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Reloader {
     sources: Sources,
     current: Config,
@@ -76,9 +80,9 @@ impl Reloader {
     /// All mistakes in it. The current configuration remains.
     pub(crate) fn reload(&mut self) -> Result<Config, ConfigErrors> {
         // A change during the reload is then found at the next look.
-        self.fingerprint = fingerprint(&self.files);
+        self.fingerprint = self.complete_files();
         let mut loaded = self.sources.load()?;
-        loaded.config.keep_generated(&self.current);
+        loaded.config.continue_from(&self.current)?;
         for name in self.changed_without_effect(&loaded) {
             tracing::warn!(setting = name, "a changed setting applies at the next start");
         }
@@ -89,6 +93,19 @@ impl Reloader {
         self.settings = loaded.settings;
         self.current = loaded.config.clone();
         Ok(loaded.config)
+    }
+
+    /// Waits until no file changes between two looks, for a short time. A file that is being written is half empty.
+    fn complete_files(&self) -> u64 {
+        let mut last = fingerprint(&self.files);
+        for _ in 0..COMPLETE_LOOKS {
+            std::thread::sleep(COMPLETE_PAUSE);
+            let next = fingerprint(&self.files);
+            if std::mem::replace(&mut last, next) == next {
+                break;
+            }
+        }
+        last
     }
 
     /// True if the files have changed since the last reload, and have not changed between this call and the last one. A file that is
@@ -106,8 +123,12 @@ impl Reloader {
             .into_iter()
             .zip(after)
             .filter(|(before, after)| before != after);
-        let names = changed.map(|((name, _), _)| name);
-        names.filter(|name| !RELOADED.contains(name)).collect()
+        let without_effect = changed.filter(|((name, before), (_, after))| {
+            // A listener cannot begin or end to use TLS.
+            let begins_or_ends_tls = name.starts_with("tls_") && before.is_some() != after.is_some();
+            begins_or_ends_tls || !RELOADED.contains(name)
+        });
+        without_effect.map(|((name, _), _)| name).collect()
     }
 }
 
@@ -123,14 +144,16 @@ pub(crate) async fn watch(
             () = sleep(INTERVAL) => "a file has changed",
             () = reloads.closed() => return,
         };
+        let before = reloader.clone();
         let work = tokio::task::spawn_blocking(move || {
             let due = reason == HANG_UP || reloader.files_have_changed();
             let result = due.then(|| reloader.reload());
             (reloader, result)
         });
         let Ok((returned, result)) = work.await else {
-            tracing::error!("the reload failed because of an internal error: there are no more reloads");
-            return;
+            tracing::error!("the reload failed because of an internal error: nothing was changed");
+            reloader = before;
+            continue;
         };
         reloader = returned;
         let reload = match result {
@@ -154,7 +177,10 @@ pub(crate) async fn watch(
 fn fingerprint(files: &[PathBuf]) -> u64 {
     let mut hasher = DefaultHasher::new();
     for file in files {
-        std::fs::read(file).unwrap_or_default().hash(&mut hasher);
+        // A pipe would block, and can be read only once.
+        if file.is_file() {
+            std::fs::read(file).unwrap_or_default().hash(&mut hasher);
+        }
     }
     hasher.finish()
 }

@@ -7,19 +7,19 @@ use std::{
     task::{Context, Poll},
 };
 
-use http::{HeaderMap, Request, Response, StatusCode, header};
+use http::{HeaderMap, Request, Response, StatusCode};
 use pin_project_lite::pin_project;
 use tower::Service;
-use tower_session_auth::{AuthError, ErrorKind, master_auth::X_MASTER_PASSWORD};
+use tower_session_auth::{
+    AuthError, ErrorKind,
+    master_auth::{X_MASTER_PASSWORD, has_credential},
+};
 
 use super::{
     connection::Connection,
     in_flight::{CountedBody, InFlight, Permit},
     state::{ServerState, Stage},
 };
-
-/// The prefix of the secrets of administrators.
-const ADMIN_KEY: &str = "wai_admin_";
 
 /// Serves a request, or refuses it.
 ///
@@ -29,8 +29,8 @@ const ADMIN_KEY: &str = "wai_admin_";
 /// 2. `/healthz` and `/readyz` are always served.
 /// 3. A connection of the reserve serves only those and requests with a credential of an administrator.
 /// 4. Above the limit of requests in flight, a request is refused. A request that waits for its body does not count. Requests
-///    with a credential of an administrator have the same limit of their own: guesses of passwords, which wait for Argon2, must
-///    not take the capacity from sessions.
+///    with a master password and requests with an admin key have the same limit each: guesses of passwords, which wait for
+///    Argon2, must not take the capacity from sessions or from admin keys.
 ///
 /// A refusal is an empty 503 response with a [`Refusal`] in its extensions.
 #[derive(Debug, Clone)]
@@ -38,7 +38,8 @@ pub(crate) struct Admit<S> {
     inner: S,
     state: Arc<ServerState>,
     in_flight: Arc<InFlight>,
-    in_flight_admin: Arc<InFlight>,
+    in_flight_password: Arc<InFlight>,
+    in_flight_key: Arc<InFlight>,
 }
 
 /// The reason of a refusal, in the extensions of the response.
@@ -51,7 +52,8 @@ impl<S> Admit<S> {
             inner,
             state,
             in_flight: Arc::default(),
-            in_flight_admin: Arc::default(),
+            in_flight_password: Arc::default(),
+            in_flight_key: Arc::default(),
         }
     }
 
@@ -65,17 +67,19 @@ impl<S> Admit<S> {
             return Ok(None);
         }
         let connection = request.extensions().get::<Arc<Connection>>();
-        let is_admin = has_admin_credential(request.headers());
+        let is_admin = is_of_administrator(path, request.headers());
         if connection.is_some_and(|connection| connection.is_in_reserve()) && !is_admin {
             self.state.counters.requests_refused_reserve.add();
             return Err(
                 AuthError::new(ErrorKind::Overloaded).with_detail("The server has too many connections.")
             );
         }
-        let in_flight = if is_admin {
-            &self.in_flight_admin
-        } else {
+        let in_flight = if !is_admin {
             &self.in_flight
+        } else if request.headers().contains_key(X_MASTER_PASSWORD) {
+            &self.in_flight_password
+        } else {
+            &self.in_flight_key
         };
         InFlight::enter(in_flight, self.state.limits.requests)
             .map(Some)
@@ -86,13 +90,10 @@ impl<S> Admit<S> {
     }
 }
 
-/// True if the request has a credential of an administrator. It is checked later.
-fn has_admin_credential(headers: &HeaderMap) -> bool {
-    let bearer = headers.get(header::AUTHORIZATION).and_then(|value| {
-        let (scheme, secret) = value.to_str().ok()?.split_once(' ')?;
-        scheme.eq_ignore_ascii_case("bearer").then(|| secret.trim_start())
-    });
-    headers.contains_key(X_MASTER_PASSWORD) || bearer.is_some_and(|secret| secret.starts_with(ADMIN_KEY))
+/// True for a request of an administrator, by its path and by an unverified credential.
+fn is_of_administrator(path: &str, headers: &HeaderMap) -> bool {
+    let is_of_session = path == "/v1/session" || path.ends_with("/renew");
+    !is_of_session && has_credential(headers)
 }
 
 impl<S, B, ResBody> Service<Request<B>> for Admit<S>
@@ -158,18 +159,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn admin_credential_is_the_master_password_or_an_admin_key() {
-        for (name, value, expected) in [
-            ("x-master-password", "x", true),
-            ("authorization", "Bearer wai_admin_x", true),
-            ("authorization", "bearer  wai_admin_x", true),
-            ("authorization", "Bearer wai_sess_x", false),
-            ("authorization", "wai_admin_x", false),
-            ("x-other", "wai_admin_x", false),
+    fn credential_of_an_administrator_counts_only_on_routes_of_administrators() {
+        for (path, name, value, expected) in [
+            ("/v1/sessions", "x-master-password", "x", true),
+            ("/v1/sessions", "authorization", "bearer  wai_admin_x", true),
+            ("/metrics", "authorization", "Basic eDp3YWlfYWRtaW5feA==", true),
+            ("/v1/sessions", "authorization", "Bearer wai_sess_x", false),
+            ("/v1/session", "x-master-password", "x", false),
+            (
+                "/v1/sessions/1/renew",
+                "authorization",
+                "Bearer wai_admin_x",
+                false,
+            ),
         ] {
             let mut headers = HeaderMap::new();
             headers.insert(name, value.parse().unwrap());
-            assert_eq!(has_admin_credential(&headers), expected, "{name}: {value}");
+            assert_eq!(
+                is_of_administrator(path, &headers),
+                expected,
+                "{path} {name}: {value}"
+            );
         }
     }
 }

@@ -30,7 +30,7 @@ counters! {
     refused_client_full;
     /// Connections for which the reserve had no place either. They were closed with a 503 response at once.
     refused_reserve_full;
-    /// Connections that gave way to a new one.
+    /// Connections that were evicted for a new one.
     evicted;
     /// Connections that were idle for too long.
     timeouts_idle;

@@ -2,22 +2,24 @@
 //!
 //! | module | content |
 //! |---|---|
-//! | [`listener`] | TCP and Unix sockets, host names, socket activation |
-//! | [`state`] | what all connections share |
-//! | [`places`] | rules: which connection gets a place, and which one gives way |
-//! | [`connection`] | the state of one connection |
-//! | [`driver`] | drives one connection: handshake, HTTP, deadlines, drain |
-//! | [`activity`] | rules: what a connection does, and when its time is over |
-//! | [`io`], [`requests`] | report the events of a connection to its activity |
-//! | [`http_limits`] | the limits that hyper enforces |
-//! | [`admission`], [`in_flight`] | which requests are served |
-//! | [`file_limit`] | the limit of open files |
-//! | [`refuse`], [`log_rate`], [`counters`] | refused connections: answers, log, counts |
+//! | `listener` | TCP and Unix sockets, host names, socket activation |
+//! | `state` | what all connections share |
+//! | `places` | rules: which connection gets a place, and which one is evicted |
+//! | `connection` | the state of one connection |
+//! | `driver` | drives one connection: handshake, HTTP, deadlines, drain |
+//! | `activity` | rules: what a connection does, and when its time is over |
+//! | `io`, `requests` | report the events of a connection to its activity |
+//! | `discard` | reads the rest of a refused HTTP/2 request |
+//! | `http_limits` | the limits that hyper enforces |
+//! | `admission`, `in_flight` | which requests are served |
+//! | `file_limit` | the limit of open files |
+//! | `refuse`, `log_rate`, `counters` | refused connections: answers, log, counts |
 
 mod activity;
 mod admission;
 mod connection;
 mod counters;
+mod discard;
 mod driver;
 mod file_limit;
 mod http_limits;

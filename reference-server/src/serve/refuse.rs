@@ -11,7 +11,7 @@ use tokio::{
 use tower_session_auth::{AuthError, ErrorKind, response::problem_response};
 
 use super::io::Io;
-use crate::stack::REALM;
+use crate::config::REALM;
 
 /// The time for an answer. It is written into the empty buffer of a new socket, and never waits for the client.
 const WRITE: Duration = Duration::from_millis(10);

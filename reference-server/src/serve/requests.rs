@@ -15,7 +15,7 @@ use pin_project_lite::pin_project;
 use tokio::time::Instant;
 use tower::Service;
 
-use super::connection::Connection;
+use super::{connection::Connection, discard::discard};
 
 /// Serves the requests of one connection.
 #[derive(Clone)]
@@ -47,8 +47,9 @@ where
         let exchange = Exchange::start(self.connection.clone(), version);
         let connection = self.connection.clone();
         let mut request = request.map(|body| RequestBody {
-            inner: body,
+            inner: Some(body),
             connection,
+            is_http2: version == Version::HTTP_2,
             awaited: false,
             ended: false,
         });
@@ -139,8 +140,10 @@ impl Drop for Exchange {
 
 /// The body of a request.
 pub(crate) struct RequestBody {
-    inner: Incoming,
+    /// `None` when it is dropped.
+    inner: Option<Incoming>,
     connection: Arc<Connection>,
+    is_http2: bool,
     /// True while the service waits for the next part.
     awaited: bool,
     /// True after the end was read.
@@ -155,7 +158,10 @@ impl Body for RequestBody {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        let polled = Pin::new(&mut self.inner).poll_frame(cx);
+        let Some(inner) = &mut self.inner else {
+            return Poll::Ready(None);
+        };
+        let polled = Pin::new(inner).poll_frame(cx);
         if self.awaited != polled.is_pending() {
             self.awaited = polled.is_pending();
             let mut activity = self.connection.activity();
@@ -170,25 +176,27 @@ impl Body for RequestBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.inner.is_end_stream()
+        self.inner.as_ref().is_none_or(Incoming::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.inner.size_hint()
+        self.inner
+            .as_ref()
+            .map_or_else(SizeHint::new, Incoming::size_hint)
     }
 }
 
 impl Drop for RequestBody {
     fn drop(&mut self) {
-        let unread = !self.ended && !self.inner.is_end_stream();
-        if self.awaited || unread {
-            let mut activity = self.connection.activity();
-            if self.awaited {
-                activity.body_arrived();
-            }
-            if unread {
-                activity.body_unread();
-            }
+        let rest = self.inner.take();
+        let rest = rest.filter(|inner| !self.ended && !inner.is_end_stream());
+        if self.awaited {
+            self.connection.activity().body_arrived();
+        }
+        match rest {
+            Some(rest) if self.is_http2 => discard(rest),
+            Some(_) => self.connection.activity().body_unread(),
+            None => {}
         }
     }
 }
@@ -213,7 +221,7 @@ impl<B: Body> Body for ObservedBody<B> {
         let this = self.project();
         let polled = this.inner.poll_frame(cx);
         match &polled {
-            // The data is ready, and the client's turn: to take it.
+            // Data is ready. The client must read it.
             Poll::Ready(Some(Ok(_))) => {
                 if let Some(exchange) = this.exchange {
                     exchange.set_outgoing(true);

@@ -29,7 +29,7 @@ const RESERVE_HEAD: Duration = Duration::from_secs(1);
 pub(super) enum Stage {
     /// The server serves.
     Serving,
-    /// The server serves, and tells everybody that it stops soon.
+    /// The server serves, and announces that it will stop.
     Stopping,
     /// The listeners are closed, and connections end after their requests.
     Closing,
@@ -125,7 +125,7 @@ impl ServerState {
         };
         count.add();
         if let Some(refused) = self.refusals.count() {
-            tracing::warn!(refused, limit, %peer, "connections are refused: no other one can give way");
+            tracing::warn!(refused, limit, %peer, "connections are refused: no other one can be evicted");
         }
     }
 
@@ -137,7 +137,7 @@ impl ServerState {
             tracing::warn!(
                 evicted,
                 peer = %connection.peer(),
-                "a limit of connections is reached: the longest idle ones give way"
+                "a limit of connections is reached: the longest idle ones are evicted"
             );
         }
     }

@@ -15,7 +15,10 @@ use http::{Request, Response};
 use http_body_util::{BodyExt as _, Full};
 use hyper::{body::Incoming, client::conn::http2};
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use session_auth_tests::server::TestServer;
+use session_auth_tests::{
+    api::Api,
+    server::{PASSWORD, TestServer},
+};
 use tokio::{io::AsyncWrite, net::TcpStream, task::JoinHandle, time::sleep};
 
 /// A client of HTTP/2 on one connection.
@@ -80,7 +83,9 @@ async fn metric_falls_to(server: &TestServer, name: &str, value: f64) {
 
 async fn metric_becomes(server: &TestServer, name: &str, expected: impl Fn(f64) -> bool) {
     for _ in 0..500 {
-        if server.api.metric(name).await.is_some_and(&expected) {
+        // A new connection: the server may have closed an idle one.
+        let api = Api::new(server.address, PASSWORD);
+        if api.metric(name).await.is_some_and(&expected) {
             return;
         }
         sleep(Duration::from_millis(10)).await;

@@ -2,20 +2,21 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use http::Method;
+use http::{Method, Request};
+use http_body_util::Full;
 use session_auth_server::config::Settings;
 use session_auth_tests::{
-    raw_http::{HEALTH, RawClient},
+    raw_http::{HEALTH, RawClient, SOON},
     redis::TestRedis,
     server::{PASSWORD, START, TestServer},
 };
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 use tower_session_auth::{
     clock::{ManualClock, Timestamp},
     master_auth::TrustedProxies,
 };
 
-use super::metric_reaches;
+use super::{Http2Client, metric_reaches};
 
 const ATTACKER: &str = "127.0.0.2";
 const CLIENT: &str = "127.0.0.3";
@@ -91,7 +92,7 @@ impl Stuck {
         format!("GET /v1/session HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {token}\r\n\r\n")
     }
 
-    /// Opens connections with a request in flight, each from another address. The idle connection of the harness gives way to them.
+    /// Opens connections with a request in flight, each from another address. The idle connection of the harness is evicted for them.
     async fn busy(&self, count: u8) -> Vec<RawClient> {
         let mut clients = Vec::new();
         for number in 0..count {
@@ -133,8 +134,8 @@ async fn excess_is_refused_at_once_and_probes_and_administrators_are_served() {
         ))
         .await;
     for line in [
-        "session_auth_requests_refused_reserve_total 1",
-        "session_auth_connections_refused_server_full_total 3",
+        "session_auth_requests_refused_total{reason=\"reserve\"} 1",
+        "session_auth_connections_refused_total{reason=\"server_full\"} 3",
     ] {
         assert!(metrics.contains(line), "{line}: {metrics}");
     }
@@ -181,7 +182,12 @@ async fn request_above_the_limit_is_refused_at_once() {
         assert!(client.response().await.expect("a response").contains("200 OK"));
     }
     stuck.server.api.access(&stuck.token).await.expect(200);
-    metric_reaches(&stuck.server, "session_auth_requests_refused_overload_total", 1.0).await;
+    metric_reaches(
+        &stuck.server,
+        "session_auth_requests_refused_total{reason=\"overload\"}",
+        1.0,
+    )
+    .await;
 }
 
 #[tokio::test]
@@ -205,4 +211,33 @@ async fn slow_bodies_do_not_take_the_capacity_of_requests() {
         let response = client.request("}").await;
         assert!(response.contains("201 Created"), "{response}");
     }
+}
+
+#[tokio::test]
+async fn client_that_resets_most_of_its_requests_is_disconnected() {
+    let mut stuck = Stuck::start(|_| {}).await;
+    let mut client = Http2Client::connect(stuck.server.address).await;
+    stuck.redis.pause();
+    for _ in 0..1000 {
+        let request = Request::get("http://localhost/v1/session")
+            .header("authorization", format!("Bearer {}", stuck.token))
+            .body(Full::default())
+            .expect("a request");
+        // The request is in flight, and its stream is reset when the future is dropped.
+        let _ = timeout(Duration::from_millis(1), client.sender.send_request(request)).await;
+        if client.connection.is_finished() {
+            break;
+        }
+    }
+    let end = timeout(SOON, client.connection).await;
+    end.expect("the server ends the connection")
+        .expect("no panic")
+        .ok();
+    stuck.redis.resume();
+    metric_reaches(
+        &stuck.server,
+        "session_auth_connections_closed_total{reason=\"rapid_reset\"}",
+        1.0,
+    )
+    .await;
 }

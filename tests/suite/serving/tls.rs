@@ -15,7 +15,7 @@ use session_auth_tests::{
     raw_http::{HEALTH, RawClient},
     server::{TestServer, cheap_hash},
 };
-use tokio::net::TcpStream;
+use tokio::{net::TcpStream, time::sleep};
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
 use super::Http2Client;
@@ -102,7 +102,10 @@ async fn refused_upload_over_tls_gets_its_response() {
     client
         .send("POST /v1/agents HTTP/1.1\r\nhost: x\r\ncontent-length: 3000000\r\n\r\n")
         .await;
-    client.send(vec![b' '; 3_000_000]).await;
+    for part in vec![b' '; 3_000_000].chunks(300_000) {
+        client.send_all(part).await;
+        sleep(Duration::from_millis(5)).await;
+    }
     let (response, clean) = client.rest().await;
     assert!(response.contains("413 Payload Too Large"), "{response}");
     assert!(clean, "close_notify");
@@ -126,7 +129,7 @@ fn unusable_certificates_are_mistakes_of_the_configuration() {
     let (files, others) = (Files::new("tls-config"), Files::new("tls-other"));
     fs::write(others.cert(), "no PEM").expect("a file");
     for (cert, key, expected) in [
-        (Some(files.cert()), None, "set both of them"),
+        (Some(files.cert()), None, "needs tls_key_file too"),
         (Some(files.cert()), Some(others.key()), "cannot be used together"),
         (
             Some(others.cert()),

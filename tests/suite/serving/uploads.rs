@@ -2,11 +2,19 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
+use http::Request;
+use http_body_util::{BodyExt as _, Channel};
+use hyper::client::conn::http2;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use session_auth_tests::{
     raw_http::{RawClient, SOON},
     server::TestServer,
 };
-use tokio::time::{sleep, timeout};
+use tokio::{
+    net::TcpStream,
+    time::{sleep, timeout},
+};
 
 const SIZE: usize = 10 * 1024 * 1024;
 
@@ -26,7 +34,7 @@ async fn client_that_sends_a_refused_upload_to_its_end_reads_the_response() {
         client.send(format!("{head}{encoding}")).await;
         // As from a slow network: the response comes before the end of the upload.
         for part in body.chunks(SIZE / 10) {
-            client.send(part).await;
+            client.send_all(part).await;
             sleep(Duration::from_millis(5)).await;
         }
         let (response, clean) = client.rest().await;
@@ -52,7 +60,7 @@ async fn connection_of_a_refused_upload_ends_soon_after_the_client_stops() {
         "the write side is closed"
     );
     drop(client);
-    super::metric_falls_to(&server, "session_auth_connections", 1.0).await;
+    super::metric_falls_to(&server, "session_auth_connections_in_use", 1.0).await;
 }
 
 #[tokio::test]
@@ -68,5 +76,30 @@ async fn client_that_expects_100_continue_gets_the_refusal_instead() {
         let (response, clean) = timeout(SOON, client.rest()).await.expect("an end");
         assert!(response.starts_with(&format!("HTTP/1.1 {status}")), "{response}");
         assert!(clean);
+    }
+}
+
+/// The server must not reset the stream: some clients fail then, and never read the response.
+#[tokio::test]
+async fn http2_client_can_send_a_refused_upload_to_its_end_after_the_response() {
+    let server = TestServer::memory().await;
+    let stream = TcpStream::connect(server.address).await.unwrap();
+    let (mut sender, connection) = http2::handshake(TokioExecutor::new(), TokioIo::new(stream))
+        .await
+        .unwrap();
+    tokio::spawn(connection);
+    let (mut upload, body) = Channel::<Bytes>::new(1);
+    let request = Request::post("http://localhost/v1/agents").header("content-type", "application/json");
+    let response = sender.send_request(request.body(body).unwrap()).await.unwrap();
+    assert_eq!(response.status(), 401);
+    let answer = response.into_body().collect().await.unwrap().to_bytes();
+    assert!(String::from_utf8_lossy(&answer).contains("requestId"));
+    // More than the window of the stream: it ends only if the server reads it.
+    for _ in 0..64 {
+        let part = Bytes::from(vec![b' '; 16 * 1024]);
+        timeout(SOON, upload.send_data(part))
+            .await
+            .expect("space")
+            .expect("an open stream");
     }
 }

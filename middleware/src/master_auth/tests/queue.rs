@@ -8,7 +8,10 @@ use super::{
 };
 use crate::{
     ErrorKind,
-    master_auth::queue::{MAX_WAITING, MAX_WAITING_PER_CLIENT},
+    master_auth::{
+        argon2_threads::MAX_SHARED,
+        queue::{MAX_WAITING, MAX_WAITING_PER_CLIENT},
+    },
     test_support::{Body, kind, pass},
 };
 
@@ -108,11 +111,17 @@ async fn equal_passwords_of_one_client_share_one_computation_and_count_once() {
         waiting.push(begin(&mut service, strangers().nth(n).unwrap()).await.unwrap());
         threads.have_taken(n).await;
     }
-    for _ in 0..50 {
+    for _ in 0..MAX_SHARED {
         let guess = request_from("192.0.2.1", WRONG);
         waiting.push(begin(&mut service, guess).await.unwrap());
     }
     assert_eq!(threads.0.counts().0, 1);
+    let further = begin(&mut service, request_from("192.0.2.1", WRONG)).await;
+    assert_eq!(
+        further.map(drop),
+        Err(ErrorKind::Overloaded),
+        "each of them holds a connection"
+    );
     drop(hold);
     for future in waiting {
         assert_eq!(kind(&finish(future).await), ErrorKind::InvalidMasterPassword);

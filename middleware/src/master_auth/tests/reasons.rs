@@ -7,9 +7,9 @@ use crate::{AuthError, RejectionReason as Reason, test_support::pass};
 async fn each_mistake_has_its_own_reason() {
     let long = b"p".repeat(MAX_PASSWORD_LEN + 1);
     let cases: &[(&[&[u8]], Reason)] = &[
-        (&[], Reason::MissingMasterPassword),
-        (&[RIGHT, RIGHT], Reason::DuplicateMasterPassword),
-        (&[&long], Reason::MasterPasswordTooLong),
+        (&[], Reason::MissingAdminCredential),
+        (&[RIGHT, RIGHT], Reason::MalformedMasterPassword),
+        (&[&long], Reason::MalformedMasterPassword),
         (&[WRONG], Reason::WrongMasterPassword),
     ];
     let layer = layer();

@@ -134,11 +134,11 @@ async fn problem_has_the_members_of_rfc_9457_and_the_extension_members() {
 #[tokio::test]
 async fn details_name_every_issue() {
     let error = AuthError::validation(vec![
-        ValidationIssue::new("ttl", "must lie in 300..=604800"),
+        ValidationIssue::new("ttl", "must be between 300 and 604800"),
         ValidationIssue::new("agentId", "must be a UUID"),
     ]);
     let expected = json!({ "issues": [
-        { "path": "ttl", "message": "must lie in 300..=604800" },
+        { "path": "ttl", "message": "must be between 300 and 604800" },
         { "path": "agentId", "message": "must be a UUID" },
     ]});
     assert_eq!(problem(&error, &HeaderMap::new()).await["details"], expected);

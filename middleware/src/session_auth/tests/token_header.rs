@@ -81,7 +81,7 @@ async fn authorization_header_is_ignored_beside_another_header() {
 async fn malformed_value_of_another_header_is_invalid_and_the_detail_names_the_header() {
     let token = token();
     let several = "The x-session-token header must hold one token and nothing else.";
-    let quotes = "The token stands in quotes or brackets. Send it without them.";
+    let quotes = "The token is in quotes or brackets. Send it without them.";
     let invalid = "The session token is not valid.";
     for (value, expected) in [
         (

@@ -151,9 +151,13 @@ impl Connection {
             .map_err(|error| self.classify_error(link.epoch, &error))
     }
 
-    /// Milliseconds until a timely script must not run.
+    /// The time after which a timely script must not run.
+    pub(super) const fn timely(&self) -> Duration {
+        self.deadline.saturating_add(CLOCK_DRIFT)
+    }
+
     fn timely_millis(&self) -> u64 {
-        u64::try_from(self.deadline.saturating_add(CLOCK_DRIFT).as_millis()).unwrap_or(u64::MAX)
+        u64::try_from(self.timely().as_millis()).unwrap_or(u64::MAX)
     }
 
     /// The error of a timely script that ran too late. The server's clock may have been set, so the connection is replaced to read its time

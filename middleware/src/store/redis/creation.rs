@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use redis::{Value, cmd};
+use tokio::time::Instant;
 
 use super::{
     RedisStore,
@@ -91,7 +92,7 @@ impl RedisStore {
     }
 
     /// Revokes a session in the background, because it may exist although its creation failed. Its token was never delivered,
-    /// but it counts against the agent's limit. The same connection keeps the order, so this runs after the creation.
+    /// but it counts against the agent's limit.
     ///
     /// With an idempotency key, a repetition may have delivered the token meanwhile. The script then leaves the session active.
     fn revoke_in_background(&self, session: &NewSession) {
@@ -109,16 +110,15 @@ impl RedisStore {
         };
         runtime.spawn(async move {
             let _invalidate = store.shared.near.invalidate_on_drop(vec![id]);
+            let connection = &store.shared.connection;
+            // Over another connection, the creation can arrive after its revocation, until it is too late to run.
+            let last_run = Instant::now() + connection.timely();
             for _ in 0..REVOKE_ATTEMPTS {
-                let revoked = store.shared.connection.script::<i64>(script, &call);
-                if store
-                    .shared
-                    .connection
-                    .within(StoreOperation::Revoke, revoked)
-                    .await
-                    .is_ok()
-                {
-                    return;
+                let revoked = connection.script::<i64>(script, &call);
+                match connection.within(StoreOperation::Revoke, revoked).await {
+                    Ok(0) if Instant::now() <= last_run => {}
+                    Ok(_) => return,
+                    Err(_) => {}
                 }
                 tokio::time::sleep(REVOKE_PAUSE).await;
             }

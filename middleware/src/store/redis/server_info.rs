@@ -1,4 +1,4 @@
-//! What a Redis server says about itself, for operators.
+//! The version, role and settings of a Redis server, for operators.
 
 use std::fmt;
 

@@ -7,7 +7,7 @@ mod policy;
 mod store;
 mod tokens;
 
-use std::{net::Ipv4Addr, path::PathBuf};
+use std::path::PathBuf;
 
 use tower_session_auth::{master_auth::TrustedProxies, session::SessionPolicy};
 use tracing_subscriber::EnvFilter;
@@ -70,7 +70,7 @@ impl Config {
         let (issuer, audience) = tokens::claims(settings, &mut checks);
         let log = settings.log.clone().unwrap_or_else(|| "info".into());
         if EnvFilter::try_new(&log).is_err() {
-            let expected = "not a filter in the form of RUST_LOG, such as info or warn,tower_http=debug";
+            let expected = "must be a filter in the form of RUST_LOG, such as info or warn,tower_http=debug";
             checks.wrong("log", expected);
         }
 
@@ -102,9 +102,11 @@ impl Config {
         let Some(keys) = keys else {
             return Err(ConfigErrors(vec!["key_file: is missing".into()]));
         };
-        let default_address = ListenAddress::Ip(Ipv4Addr::LOCALHOST.into(), 3100);
         Ok(Self {
-            listen: settings.listen.clone().unwrap_or_else(|| vec![default_address]),
+            listen: settings
+                .listen
+                .clone()
+                .unwrap_or_else(|| vec![ListenAddress::DEFAULT]),
             certificate,
             store,
             master_password_hash,
@@ -156,7 +158,10 @@ impl<'a> Checks<'a> {
 
     fn within(&mut self, setting: &'static str, value: u64, min: u64, max: u64) -> u64 {
         if !(min..=max).contains(&value) {
-            self.wrong(setting, format_args!("{value} does not lie in {min}..={max}"));
+            self.wrong(
+                setting,
+                format_args!("must be between {min} and {max}, not {value}"),
+            );
         }
         value
     }

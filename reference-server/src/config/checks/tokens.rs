@@ -1,7 +1,10 @@
 //! The form of tokens, and the header that carries them.
 
 use http::{HeaderName, header};
-use tower_session_auth::token::{DEFAULT_ISSUER, DEFAULT_PREFIX};
+use tower_session_auth::{
+    master_auth::ADMIN_KEY_PREFIX,
+    token::{DEFAULT_ISSUER, DEFAULT_PREFIX},
+};
 
 use super::Checks;
 use crate::config::Settings;
@@ -14,8 +17,11 @@ pub(super) fn prefix(settings: &Settings, checks: &mut Checks<'_>) -> String {
     if prefix.len() > 64 || !prefix.bytes().all(is_token_byte) {
         checks.wrong(
             "token_prefix",
-            "at most 64 of the characters A-Z a-z 0-9 - . _ ~ + /",
+            "must have at most 64 of the characters A-Z a-z 0-9 - . _ ~ + /",
         );
+    }
+    if prefix.starts_with(ADMIN_KEY_PREFIX) {
+        checks.wrong("token_prefix", "must not begin like an admin key");
     }
     prefix
 }
@@ -27,7 +33,7 @@ pub(super) fn claims(settings: &Settings, checks: &mut Checks<'_>) -> (String, O
     for (name, value) in [("issuer", Some(&issuer)), ("audience", audience.as_ref())] {
         if value.is_some_and(|text| text.is_empty() || text.len() > 255 || text.chars().any(char::is_control))
         {
-            checks.wrong(name, "1 to 255 bytes without control characters");
+            checks.wrong(name, "must have 1 to 255 bytes, and no control characters");
         }
     }
     (issuer, audience)
@@ -38,7 +44,7 @@ pub(super) fn header(settings: &Settings, checks: &mut Checks<'_>) -> HeaderName
     name.parse().unwrap_or_else(|_| {
         checks.wrong(
             "token_header",
-            "not the name of a header, such as x-session-token",
+            "must be the name of a header, such as x-session-token",
         );
         header::AUTHORIZATION
     })

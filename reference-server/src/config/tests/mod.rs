@@ -140,12 +140,12 @@ fn errors_name_each_setting_as_the_user_wrote_it_and_come_all_at_once() {
         found,
         [
             "SESSION_AUTH_REDIS_URL_FILE: /nowhere/url: No such file or directory (os error 2)".to_owned(),
-            "--session-ttl: expected a whole number, not \"x\"".to_owned(),
-            format!("{file}, line 2: max_renewals: expected a whole number, not \"many\""),
+            "--session-ttl: expected a whole number from 0 on, not \"x\"".to_owned(),
+            format!("{file}, line 2: max_renewals: expected a whole number from 0 on, not \"many\""),
             format!("{file}, line 3: on_reuse: expected reject or revoke, not \"no\""),
             format!("{file}, line 4: freshness: expected strict or bounded, not \"1\""),
             "SESSION_AUTH_TRUSTED_PROXIES: expected a list of addresses or networks, such as 10.0.0.7, 192.168.0.0/16, not \"nonsense\"".to_owned(),
-            "SESSION_AUTH_MIN_TTL: 0 does not lie in 1..=604800".to_owned(),
+            "SESSION_AUTH_MIN_TTL: must be between 1 and 604800, not 0".to_owned(),
         ]
     );
 }
@@ -239,4 +239,41 @@ fn mistakes_in_toml_are_reported_by_line_without_a_quotation() {
     assert!(directory[0].contains("directory"), "{directory:?}");
     let latin1 = folder.write("latin1.toml", b"issuer = '\xe9'\n");
     assert!(errors(&["--config", &latin1], &[])[0].contains("UTF-8"));
+}
+
+#[test]
+fn tokens_cannot_look_like_admin_keys() {
+    let found = errors(&["--token-prefix", "wai_admin_x"], &[]);
+    assert_eq!(found, ["--token-prefix: must not begin like an admin key"]);
+}
+
+#[test]
+fn reload_generates_nothing() {
+    let folder = Folder::new("generate");
+    let key = tower_session_auth::SigningKey::generate().unwrap().to_paserk();
+    let keys = folder.write("keys", key);
+    let hash =
+        "$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$WFXMnDdAUAWzKxjo4CUJEHe8hdlxZHJGIjAqAQFSRrE";
+    let complete = format!("key_file = '{keys}'\nmaster_password_hash = '{hash}'\n");
+    let file = folder.write("config.toml", &complete);
+    let sources = sources(&["--config", &file], &[]);
+    let before = sources.load().unwrap().config;
+    folder.write("config.toml", "");
+    let emptied = sources.load().unwrap().config.continue_from(&before).unwrap_err();
+    assert_eq!(emptied.0.len(), 2, "{emptied}");
+    folder.write(
+        "config.toml",
+        format!("{complete}redis_url = 'redis://127.0.0.1'\n"),
+    );
+    let other_store = sources.load().unwrap().config.continue_from(&before).unwrap_err();
+    assert!(other_store.0[0].starts_with("redis_url: "), "{other_store}");
+
+    let first_run = load(&[], &[]).config;
+    let mut again = load(&[], &[]).config;
+    again.continue_from(&first_run).unwrap();
+    assert_eq!(again.master_password_hash, first_run.master_password_hash);
+    assert_eq!(
+        again.keys.signing_key().verifying_key().id(),
+        first_run.keys.signing_key().verifying_key().id()
+    );
 }

@@ -7,9 +7,9 @@ use tokio::time::Instant;
 use super::{Activity, Between, End};
 use crate::{config::Limits, serve::places::Standing};
 
-/// How long the rest of a refused request is read, after the response and the end of the write side.
+/// The time in which the rest of a refused request is read. It begins when the response is written and the write side is closed.
 pub(super) const LINGER: Duration = Duration::from_secs(30);
-/// How long a pause in the rest of a refused request may be.
+/// The longest pause in the rest of a refused request.
 pub(super) const LINGER_PAUSE: Duration = Duration::from_secs(5);
 
 /// The time limit that a connection has exceeded.
@@ -30,7 +30,7 @@ pub(in crate::serve) enum Timeout {
 }
 
 impl Activity {
-    /// What the connection does.
+    /// The current activity of the connection.
     pub(in crate::serve) const fn standing(&self) -> Standing {
         if let Some(linger) = &self.linger {
             return Standing::WaitingForClient(linger.since);
@@ -51,7 +51,7 @@ impl Activity {
     /// The next deadline, if nothing happens before.
     pub(in crate::serve) fn deadline(&self, limits: &Limits) -> (Instant, Timeout) {
         let mut next = if self.aged {
-            // No client can keep a connection beyond this, whatever it does.
+            // Upper bound for the life of a connection.
             let end = limits.max_age + limits.idle + limits.request + limits.write;
             (self.opened + end, Timeout::End)
         } else {

@@ -13,10 +13,10 @@ use tokio::time::Instant;
 
 /// The number of abandoned requests that a client is always allowed. See [`Activity::resets_rapidly`].
 const ABANDONED_REQUESTS: u64 = 100;
-/// How much of the rest of a refused request is read, in bytes.
+/// The limit for the rest of a refused request, in bytes.
 const LINGER_BYTES: usize = 64 * 1024 * 1024;
 
-/// What one connection does.
+/// The activity of one connection.
 #[derive(Debug)]
 pub(super) struct Activity {
     opened: Instant,
@@ -55,9 +55,9 @@ enum Between {
 /// The time until which a connection must have ended.
 #[derive(Debug, Clone, Copy)]
 enum End {
-    /// A request that is in flight then is answered.
+    /// At this time, requests in flight are still answered.
     AfterRequests(Instant),
-    /// Whatever it does then.
+    /// At this time, the connection closes in any state.
     AtOnce(Instant),
 }
 

@@ -1,15 +1,15 @@
-//! The places of connections: which connection gets a place, and which one gives way for it.
+//! The places of connections: which connection gets a place, and which one is evicted for it.
 //!
 //! # Rules
 //!
 //! 1. Each connection belongs to a client: an IPv4 address, or the /64 network of an IPv6 address. Unix sockets and trusted
 //!    proxies carry the connections of many clients. They form one group, which has no limit of its own.
 //! 2. A client that has its maximum of connections gets another one only in exchange for one of its own.
-//! 3. When all places are taken, a connection of the client with the most connections gives way. A client never gives way to a
-//!    client that has as many connections or more. The group of rule 1 gives way last.
-//! 4. Among the connections of a client, the one that is idle for the longest time gives way. If none is idle, it is the one that
-//!    reads a request head for the longest time, then the one that waits for its client for the longest time.
-//! 5. A connection whose request is being processed never gives way. If no connection can give way, the new one is refused.
+//! 3. When all places are taken, a connection of the client with the most connections is evicted. A connection of another client
+//!    is evicted only if that client has more connections than the new one's client. The group of rule 1 comes last.
+//! 4. Among the connections of a client, the one that has been idle longest is evicted. If none is idle, it is the one that has
+//!    been reading a request head longest. If there is none either, it is the one that has been waiting for its client longest.
+//! 5. A connection whose request is being processed is never evicted. If no connection can be evicted, the new one is refused.
 //!
 //! The rules have no clock and no I/O.
 
@@ -26,7 +26,7 @@ use tokio::time::Instant;
 /// The number of connections that one admission examines at most. It bounds the cost of an admission when all places are taken.
 const MAX_EXAMINED: usize = 4096;
 
-/// What a connection does at the moment. The order is that of giving way.
+/// The current activity of a connection. The order is that of eviction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Standing {
     /// No request, since this time.
@@ -41,7 +41,7 @@ pub(super) enum Standing {
 
 /// A connection that holds a place.
 pub(super) trait Holder: Clone {
-    /// What the connection does now.
+    /// The current activity of the connection.
     fn standing(&self) -> Standing;
 }
 
@@ -57,9 +57,9 @@ pub(super) struct Place {
 pub(super) enum Admission<C> {
     /// The connection has a place.
     Admitted(Place),
-    /// The connection has the place of this one, which must end.
+    /// The connection takes the place of this one, which must end.
     Replaces(Place, C),
-    /// No connection can give way.
+    /// No connection can be evicted.
     Refused(Full),
 }
 
@@ -102,15 +102,15 @@ impl<C: Holder> Places<C> {
         self.held
     }
 
-    /// Admits a connection if there is a place for it, or if another one can give way.
+    /// Admits a connection if there is a place for it, or if another one can be evicted.
     pub(super) fn admit(&mut self, client: Client, connection: C) -> Admission<C> {
         let chosen = if client != Client::Trusted && self.count(client) >= self.max_per_client {
-            match self.first_to_give_way([client]) {
+            match self.first_to_evict([client]) {
                 Some(chosen) => Some(chosen),
                 None => return Admission::Refused(Full::Client),
             }
         } else if self.held >= self.max {
-            match self.chosen_for(client) {
+            match self.evicted_for(client) {
                 Some(chosen) => Some(chosen),
                 None => return Admission::Refused(Full::Server),
             }
@@ -130,8 +130,8 @@ impl<C: Holder> Places<C> {
         self.remove(place);
     }
 
-    /// The connection that gives way to a new one of this client, when all places are taken.
-    fn chosen_for(&self, client: Client) -> Option<Place> {
+    /// The connection that is evicted for a new one of this client, when all places are taken.
+    fn evicted_for(&self, client: Client) -> Option<Place> {
         let own = if client == Client::Trusted {
             0
         } else {
@@ -140,13 +140,13 @@ impl<C: Holder> Places<C> {
         let larger = self.by_count.range(own + 1..).rev();
         let mut candidates = larger.map(|(_, clients)| clients.iter().copied());
         candidates
-            .find_map(|clients| self.first_to_give_way(clients))
-            .or_else(|| self.first_to_give_way([client]))
-            .or_else(|| self.first_to_give_way([Client::Trusted]))
+            .find_map(|clients| self.first_to_evict(clients))
+            .or_else(|| self.first_to_evict([client]))
+            .or_else(|| self.first_to_evict([Client::Trusted]))
     }
 
-    /// The connection of these clients that gives way before all others of them.
-    fn first_to_give_way(&self, clients: impl IntoIterator<Item = Client>) -> Option<Place> {
+    /// The connection of these clients that is evicted before all others of them.
+    fn first_to_evict(&self, clients: impl IntoIterator<Item = Client>) -> Option<Place> {
         let connections = clients.into_iter().flat_map(|client| {
             let connections = self.clients.get(&client).into_iter().flatten();
             connections.map(move |(number, connection)| (client, *number, connection))

@@ -45,7 +45,7 @@ const A: &str = "192.0.2.1";
 const B: &str = "192.0.2.2";
 const C: &str = "192.0.2.3";
 
-/// Fills all places, and returns the name of the connection that gives way to one more of `newcomer`, or the limit.
+/// Fills all places, and returns the name of the connection that is evicted for one more of `newcomer`, or the limit.
 fn gives_way(held: &[(&str, Fixed)], newcomer: &str) -> Result<&'static str, Full> {
     let mut places = Places::new(held.len(), usize::MAX);
     for (owner, connection) in held {
@@ -142,7 +142,7 @@ fn client_at_its_maximum_gets_a_place_only_for_one_of_its_own() {
         Admission::Admitted(_)
     ));
     let Admission::Replaces(_, replaced) = places.admit(client(A), busy("3")) else {
-        panic!("the idle one can give way");
+        panic!("the idle one can be evicted");
     };
     assert_eq!(replaced.0, "1");
     assert_eq!(

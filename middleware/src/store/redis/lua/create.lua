@@ -21,10 +21,12 @@
 --           1760000001250 1760000000 5 refuse <id> 1760086400 172800 1759913600 <record> <now> '' ''
 -- EVALSHA … 4 session:{3747}:0190… idx:{3747}:0000… agent:{3747}:0000… retry:{3747}:5d41…
 --           1760000001250 1760000000 5 refuse <id> 1760086400 172800 1759913600 <record> <now> <entry> 120
--- If it runs late, it creates a session whose token was never delivered. The caller then revokes it. With an idempotency key, the
--- first of several attempts to run creates the session, and the others find its entry, however late they run. A repetition marks
--- the entry, so that the failed attempt which created the session does not revoke it (revoke_undelivered.lua). A full server
--- rejects the whole script.
+-- If it runs late:
+--   without an idempotency key, it creates a session whose token was never delivered. The caller revokes this session.
+--   with a key, and no entry of it: it creates the session. The caller revokes it, unless a repetition has marked the entry
+--   (revoke_undelivered.lua).
+--   with a key, and an entry of it: it marks the entry, and creates nothing.
+-- A full server rejects the whole script.
 
 -- A big-endian number in these bytes of a string.
 local function number(bytes, first, last)

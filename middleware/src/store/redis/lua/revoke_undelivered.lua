@@ -7,8 +7,9 @@
 -- Reply 1 revoked · 0 nothing done
 --
 -- EVALSHA … 3 session:{3747}:0190… idx:{3747}:0000… retry:{3747}:5d41… <now> <id>
--- If it runs late or twice, the result is the same. Without its entry a session is not revoked: a repetition may have asked for it
--- before the entry expired. It also runs on a full server.
+-- If it runs twice, the second run does nothing.
+-- If it runs after the entry expired, it does not revoke the session: a repetition may have asked for it before.
+-- It also runs on a full server.
 local entry = redis.call('GET', KEYS[3])
 if not entry or entry:byte(1) ~= 0 or entry:sub(2, 17) ~= ARGV[2] then
   return 0
