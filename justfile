@@ -40,3 +40,7 @@ deny:
 # Measures the layers beside comparable crates (about 3 minutes; `just bench --quick` only checks that the benchmark runs).
 bench *options:
     cargo run --release --locked -p session-auth-bench -- {{options}}
+
+# Runs server processes at saturation with reloads, key rotations and restarts, and checks every response (`just soak --seconds 600`).
+soak *options:
+    cargo run --locked -p session-auth-tests --bin soak -- {{options}}

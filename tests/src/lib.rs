@@ -1,5 +1,5 @@
 //! The parts that integration tests share: a real Redis, the server in process with a manual clock, an HTTP client, and
-//! [`store_suite!`], the tests of every session store.
+//! [`store_suite!`], the tests of every session store, and the [soak test](soak).
 
 pub mod api;
 pub mod fixtures;
@@ -11,4 +11,5 @@ pub mod raw_http;
 pub mod redis;
 pub mod relay;
 pub mod server;
+pub mod soak;
 pub mod store_suite;
