@@ -1,6 +1,10 @@
 //! A running server whose configuration is in files.
 
-use std::time::{Duration, Instant};
+use std::{
+    net::{SocketAddr, TcpListener},
+    sync::atomic::{AtomicU8, Ordering},
+    time::{Duration, Instant},
+};
 
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
@@ -10,7 +14,7 @@ use session_auth_tests::{
 };
 use tower_session_auth::SigningKey;
 
-use crate::support::{Folder, RunningServer, command, free_port, wait_until_ready};
+use crate::support::{Folder, RunningServer, command, wait_until_ready};
 
 const APPLIED: &str = "configuration reloaded";
 const REJECTED: &str = "configuration not reloaded: nothing was changed";
@@ -33,7 +37,7 @@ impl Deployment {
     /// Starts a server with further lines of configuration. The function can write files for them.
     pub(crate) async fn start_with(name: &str, more: impl FnOnce(&Folder) -> String) -> Self {
         let folder = Folder::new(name);
-        let listen = format!("127.0.0.1:{}", free_port());
+        let listen = free_address();
         let key = SigningKey::generate().expect("a key");
         let keys = folder.write("keys", &key.to_paserk());
         let hash = folder.write("hash", &cheap_hash());
@@ -43,7 +47,7 @@ impl Deployment {
         );
         let path = folder.write("config.toml", &(config.clone() + &more(&folder)));
         let server = RunningServer::start(&mut command(&["--config", &path]));
-        let api = Api::new(listen.parse().expect("an address"), PASSWORD);
+        let api = Api::new(listen, PASSWORD);
         wait_until_ready(&api).await;
         let agent = api.agent().await;
         Self {
@@ -109,6 +113,14 @@ impl Deployment {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }
+}
+
+/// A free address. Each call has its own IP address: tests that run at the same time cannot get the same one.
+pub(crate) fn free_address() -> SocketAddr {
+    static LAST: AtomicU8 = AtomicU8::new(1);
+    let ip = [127, 0, 1, LAST.fetch_add(1, Ordering::Relaxed)];
+    let listener = TcpListener::bind(SocketAddr::from((ip, 0))).expect("a free port");
+    listener.local_addr().expect("an address")
 }
 
 /// Makes a server reload its configuration. Returns when the new one applies.

@@ -14,8 +14,8 @@ use tokio::net::TcpStream;
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
 use crate::{
-    deployment::{Deployment, reload},
-    support::{Folder, RunningServer, command, free_port},
+    deployment::{Deployment, free_address, reload},
+    support::{Folder, RunningServer, command},
 };
 
 /// The client's address in the log line of a request that a proxy forwards for 203.0.113.7.
@@ -74,7 +74,7 @@ async fn connect(
 #[tokio::test]
 async fn new_connections_get_the_reloaded_certificate_and_open_ones_continue() {
     let folder = Folder::new("reload-certificate");
-    let address = SocketAddr::from(([127, 0, 0, 1], free_port()));
+    let address = free_address();
     let old = certificate(&folder);
     let path = |name| folder.0.join(name).display().to_string();
     let server = RunningServer::start(&mut command(&[
