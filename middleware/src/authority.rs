@@ -180,6 +180,7 @@ impl<S: SessionStore + crate::store::AgentStore> SessionAuthority<S> {
             sessions: self.manager(),
             store: self.store.clone(),
             clock: self.clock.clone(),
+            readiness: crate::endpoints::Readiness::default(),
             realm: self.realm.clone(),
         })
     }

@@ -273,6 +273,8 @@ async fn protected_requests_are_503_without_redis_and_recover_with_it() {
     server.api.anonymous(Method::GET, "/readyz").await.expect(200);
 
     redis.kill();
+    // Requests within 20 ms share the result of a probe.
+    while server.api.anonymous(Method::GET, "/readyz").await.status != 503 {}
     for _ in 0..3 {
         let started = Instant::now();
         let replies = [
@@ -404,4 +406,28 @@ async fn damaged_record_does_not_prevent_the_revocation_of_others() {
         .access(&damaged.token)
         .await
         .rejected(503, "STORE_UNAVAILABLE");
+}
+
+#[tokio::test]
+async fn readiness_checks_share_the_probes_of_redis() {
+    const CHECKS: u32 = 300;
+    let redis = TestRedis::start();
+    let server = server(&redis.url(), KeySet::single(generate_key()), clock()).await;
+    let probes = || -> u64 {
+        let stats: String = redis.command(&["INFO", "commandstats"]).expect("statistics");
+        let (_, hello) = stats
+            .split_once("cmdstat_hello:calls=")
+            .expect("HELLO is the probe");
+        let calls = hello.split_once(',').expect("more fields").0;
+        calls.parse().expect("a number")
+    };
+    server.api.anonymous(Method::GET, "/readyz").await.expect(200);
+    let (before, began) = (probes(), Instant::now());
+    for _ in 0..CHECKS {
+        server.api.anonymous(Method::GET, "/readyz").await.expect(200);
+    }
+    let sent = probes() - before;
+    // One each 20 ms, the health checks of the connection, and the handshakes of this test.
+    let allowed = began.elapsed().as_millis() / 20 + u128::from(began.elapsed().as_secs()) + 5;
+    assert!(u128::from(sent) <= allowed, "{sent} probes, {allowed} allowed");
 }

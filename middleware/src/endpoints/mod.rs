@@ -31,6 +31,7 @@ mod state;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use health::Readiness;
 pub(crate) use state::State;
 
 use std::{

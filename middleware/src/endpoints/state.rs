@@ -1,5 +1,6 @@
 use std::sync::Arc;
 
+use super::health::Readiness;
 use crate::{
     clock::Clock,
     manager::SessionManager,
@@ -20,5 +21,6 @@ pub(crate) struct State<S: SessionStore> {
     pub(crate) sessions: SessionManager<S>,
     pub(crate) store: S,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) readiness: Readiness,
     pub(crate) realm: String,
 }
