@@ -51,7 +51,7 @@ use crate::tls::Certificate;
 pub(crate) const REALM: &str = "session";
 
 /// A configuration that can work.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Config {
     /// The addresses to listen on.
     pub listen: Vec<ListenAddress>,
@@ -208,5 +208,12 @@ impl fmt::Display for Config {
             .verifying_keys()
             .iter()
             .try_for_each(|key| write!(f, "\naccepted key {}: {}", key.id(), key.to_paserk()))
+    }
+}
+
+impl fmt::Debug for Config {
+    /// Leaves out the settings, since some are secrets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Config").finish_non_exhaustive()
     }
 }
