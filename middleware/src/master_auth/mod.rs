@@ -9,8 +9,9 @@
 //! The checks run in this order:
 //!
 //! 1. The request has a credential: an `X-Master-Password` header, or an `Authorization` header with an admin key. Otherwise
-//!    `INVALID_MASTER_PASSWORD`. Other `Authorization` headers are ignored: they are for other services.
-//! 2. It has exactly one. A request with two is ambiguous: `INVALID_MASTER_PASSWORD`.
+//!    `INVALID_MASTER_PASSWORD`. Another `Authorization` header is ignored: it is for another service.
+//! 2. It has exactly one. A request with two is ambiguous: `INVALID_MASTER_PASSWORD`. So is an admin key beside a second
+//!    `Authorization` header.
 //! 3. An admin key is known and not expired. Otherwise `INVALID_MASTER_PASSWORD`. Rules 4 to 7 do not apply to admin keys: a secret of
 //!    256 bits cannot be guessed.
 //! 4. For the master password: the client's address is not locked. Otherwise `MASTER_PASSWORD_LOCKED` with `Retry-After`.

@@ -48,7 +48,7 @@ impl Unusable {
             Self::MalformedPassword => {
                 "The X-Master-Password header must occur once, with at most 1024 bytes."
             }
-            Self::Ambiguous => "The request has more than one credential of an administrator. Send one.",
+            Self::Ambiguous => "The request has more than one credential. Send one.",
         }
     }
 }
@@ -60,7 +60,7 @@ pub fn has_credential(headers: &HeaderMap) -> bool {
 }
 
 impl<'a> Presented<'a> {
-    /// Rules 1 and 2: exactly one credential. An `Authorization` header without an admin key is not ours and is ignored.
+    /// Rules 1 and 2: exactly one credential. A single `Authorization` header without an admin key is not ours and is ignored.
     ///
     /// With `basic`, an admin key may also be the password of HTTP Basic.
     pub(super) fn find(headers: &'a HeaderMap, basic: bool) -> Result<Self, Unusable> {
