@@ -109,14 +109,14 @@ async fn serve<S: SessionStore + AgentStore>(
             .only_problem_documents(),
         metrics.clone(),
     );
-    let service = Admit::new(service, state.clone());
     let access_log = metrics.scope(AccessLog::new);
     let service = stack::around(
         service,
         config.limits.request,
         config.token_header.clone(),
-        access_log,
+        access_log.clone(),
     );
+    let service = stack::identify(Admit::new(service, state.clone(), access_log));
     let reloadable = Reloadable {
         authority,
         admin,

@@ -1,11 +1,11 @@
-//! The layers around every request: request id, log line, limits of time and size, and an answer even if a handler panics.
+//! The layers of the server: request id, log line, limits of time and size, and an answer even if a handler panics.
 
 use std::{convert::Infallible, time::Duration};
 
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Request, Response, StatusCode, header};
 use http_body::Body;
-use http_body_util::BodyExt;
+use http_body_util::{BodyExt, Full};
 use tower::{BoxError, Service, ServiceBuilder, ServiceExt, service_fn};
 use tower_http::{
     body::Limited,
@@ -25,7 +25,7 @@ use tower_session_auth::{
 use crate::{
     access_log::{self, AccessLog},
     config::REALM,
-    serve::Refusal,
+    serve::Refuse,
 };
 
 /// The largest request body, in bytes.
@@ -33,7 +33,7 @@ const MAX_BODY: usize = 64 * 1024;
 /// The longest request id that is accepted from a client, in bytes.
 const MAX_REQUEST_ID: usize = 128;
 
-/// Wraps the service of the server.
+/// Wraps the service of the server. It expects requests that have an id.
 pub(crate) fn around<S, B, ResBody>(
     routed: S,
     timeout: Duration,
@@ -74,9 +74,6 @@ where
         }
     });
     ServiceBuilder::new()
-        .map_request(remove_unusable_id)
-        .layer(SetRequestIdLayer::new(X_REQUEST_ID, NewRequestId))
-        .layer(PropagateRequestIdLayer::new(X_REQUEST_ID))
         .layer(SetSensitiveRequestHeadersLayer::new([
             header::AUTHORIZATION,
             X_MASTER_PASSWORD,
@@ -92,12 +89,30 @@ where
         .service(with_problems)
 }
 
-/// The layers for panics, time, size and admission answer with a bare status. Responses of `tower-session-auth` carry their error
-/// as an extension.
-fn bare_status<B>(response: &Response<B>) -> Option<AuthError> {
-    if let Some(Refusal(error)) = response.extensions().get() {
-        return Some(error.clone());
+/// Gives each request an id, and each response the id of its request.
+pub(crate) fn identify<S, B, ResBody>(
+    inner: S,
+) -> impl Service<Request<B>, Response = Response<ResBody>, Error = Infallible, Future: Send> + Clone
+where
+    S: Service<Request<B>, Response = Response<ResBody>, Error = Infallible, Future: Send> + Clone,
+{
+    ServiceBuilder::new()
+        .map_request(remove_unusable_id)
+        .layer(SetRequestIdLayer::new(X_REQUEST_ID, NewRequestId))
+        .layer(PropagateRequestIdLayer::new(X_REQUEST_ID))
+        .service(inner)
+}
+
+impl Refuse for AccessLog {
+    fn refuse<B>(&self, request: &Request<B>, error: &AuthError) -> Response<Full<Bytes>> {
+        self.not_admitted(request, error);
+        problem_response(error, REALM, request.headers())
     }
+}
+
+/// The layers for panics, time and size answer with a bare status. Responses of `tower-session-auth` carry their error as an
+/// extension.
+fn bare_status<B>(response: &Response<B>) -> Option<AuthError> {
     if response.extensions().get::<AuthError>().is_some() {
         return None;
     }

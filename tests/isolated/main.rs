@@ -8,6 +8,7 @@
 //! | `near_cache_load` | tasks that never wait load both cores; staleness is measured in milliseconds |
 //! | `layout_memory` | 100,000 creations load the machine, and tests with time limits would miss them beside it |
 //! | `serving_load` | thousands of connections; times are measured in milliseconds |
+//! | `overload` | clients that send without a pause load both cores; times are measured in milliseconds |
 //! | `soak` | server processes and their clients load both cores |
 //! | `renewal_faults` | 10,000 renewals load the machine, and tests with time limits would miss them beside it |
 
@@ -16,6 +17,7 @@ mod harness;
 mod layout_memory;
 mod near_cache_load;
 mod near_cache_processes;
+mod overload;
 mod renewal_faults;
 mod serving_load;
 mod soak;

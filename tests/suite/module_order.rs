@@ -37,6 +37,7 @@ const CRATE: &[&str] = &[
 const SERVER: &[&str] = &[
     "tls",
     "systemd",
+    "runtime",
     "config",
     "keys",
     "serve",

@@ -77,7 +77,8 @@ impl<B> OnResponse<B> for AccessLog {
         };
         self.metrics.answered(outcome, elapsed);
         match error {
-            Some(error) => self.refused(status, error, latency),
+            Some(error) if self.admits(error) => refused(status, error, latency),
+            Some(_) => {}
             // A status of a layer that is not part of the crate.
             None if is_refusal(status) => {
                 tracing::info!(status = status.as_u16(), latency_us = latency, "request refused");
@@ -105,35 +106,21 @@ impl AccessLog {
         }
     }
 
-    fn refused(&self, status: StatusCode, error: &AuthError, latency: u64) {
-        if error.status().is_server_error() && !self.admits(Topic::of(error)) {
-            return;
-        }
-        macro_rules! line {
-            ($level:ident) => {
-                tracing::event!(
-                    tracing::Level::$level,
-                    status = status.as_u16(),
-                    code = error.kind().code(),
-                    reason = error.reason().as_str(),
-                    kid = error.key_id(),
-                    session = error.session_id().map(display),
-                    agent = error.agent_id().map(display),
-                    cause = std::error::Error::source(error).map(display),
-                    latency_us = latency,
-                    "request refused"
-                )
-            };
-        }
-        match (error.kind(), error.reason()) {
-            (ErrorKind::InternalError, _) | (_, RejectionReason::StoreMalformed) => line!(ERROR),
-            _ if error.status().is_server_error() => line!(WARN),
-            _ => line!(INFO),
+    /// The line of a request that was refused before it reached the layers. Its span is made only for a line that is written.
+    pub(crate) fn not_admitted<B>(&self, request: &Request<B>, error: &AuthError) {
+        let outcome = HttpOutcome::Refused(error.kind());
+        self.metrics.answered(outcome, Duration::ZERO);
+        if self.admits(error) {
+            span(request).in_scope(|| refused(error.status(), error, 0));
         }
     }
 
-    /// True if a line about this topic may be written now. The first line that is left out schedules the summary.
-    fn admits(&self, topic: Topic) -> bool {
+    /// True if a line about this error may be written now. The first line that is left out schedules the summary.
+    fn admits(&self, error: &AuthError) -> bool {
+        if !error.status().is_server_error() {
+            return true;
+        }
+        let topic = Topic::of(error);
         let verdict = lock(&self.limiter).decide(topic, Instant::now());
         if let Verdict::LeaveOutFirst = verdict {
             let limiter = self.limiter.clone();
@@ -150,6 +137,31 @@ impl AccessLog {
             });
         }
         matches!(verdict, Verdict::Write)
+    }
+}
+
+/// Writes the line of a refused request, inside its span.
+fn refused(status: StatusCode, error: &AuthError, latency: u64) {
+    macro_rules! line {
+        ($level:ident) => {
+            tracing::event!(
+                tracing::Level::$level,
+                status = status.as_u16(),
+                code = error.kind().code(),
+                reason = error.reason().as_str(),
+                kid = error.key_id(),
+                session = error.session_id().map(display),
+                agent = error.agent_id().map(display),
+                cause = std::error::Error::source(error).map(display),
+                latency_us = latency,
+                "request refused"
+            )
+        };
+    }
+    match (error.kind(), error.reason()) {
+        (ErrorKind::InternalError, _) | (_, RejectionReason::StoreMalformed) => line!(ERROR),
+        _ if error.status().is_server_error() => line!(WARN),
+        _ => line!(INFO),
     }
 }
 

@@ -116,7 +116,7 @@ impl From<ConfigErrors> for Failure {
 }
 
 fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
-    tokio::runtime::Runtime::new().map_err(Failure::other)
+    crate::runtime().map_err(Failure::other)
 }
 
 fn print(text: &str) -> Result<(), Failure> {

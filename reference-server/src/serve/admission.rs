@@ -7,7 +7,9 @@ use std::{
     task::{Context, Poll},
 };
 
-use http::{HeaderMap, Request, Response, StatusCode};
+use bytes::Bytes;
+use http::{HeaderMap, Request, Response};
+use http_body_util::{Either, Full};
 use pin_project_lite::pin_project;
 use tower::Service;
 use tower_session_auth::{
@@ -32,25 +34,28 @@ use super::{
 ///    with a master password and requests with an admin key have the same limit each: guesses of passwords, which wait for
 ///    Argon2, must not take the capacity from sessions or from admin keys.
 ///
-/// A refusal is an empty 503 response with a [`Refusal`] in its extensions.
-#[derive(Debug, Clone)]
-pub(crate) struct Admit<S> {
+/// A refused request does not reach the other layers: under overload, a refusal must cost much less than an answer.
+#[derive(Clone)]
+pub(crate) struct Admit<S, R> {
     inner: S,
     state: Arc<ServerState>,
+    refuse: R,
     in_flight: Arc<InFlight>,
     in_flight_password: Arc<InFlight>,
     in_flight_key: Arc<InFlight>,
 }
 
-/// The reason of a refusal, in the extensions of the response.
-#[derive(Debug, Clone)]
-pub(crate) struct Refusal(pub(crate) AuthError);
+/// Answers a refused request.
+pub(crate) trait Refuse {
+    fn refuse<B>(&self, request: &Request<B>, error: &AuthError) -> Response<Full<Bytes>>;
+}
 
-impl<S> Admit<S> {
-    pub(crate) fn new(inner: S, state: Arc<ServerState>) -> Self {
+impl<S, R> Admit<S, R> {
+    pub(crate) fn new(inner: S, state: Arc<ServerState>, refuse: R) -> Self {
         Self {
             inner,
             state,
+            refuse,
             in_flight: Arc::default(),
             in_flight_password: Arc::default(),
             in_flight_key: Arc::default(),
@@ -96,12 +101,12 @@ fn is_of_administrator(path: &str, headers: &HeaderMap) -> bool {
     !is_of_session && has_credential(headers)
 }
 
-impl<S, B, ResBody> Service<Request<B>> for Admit<S>
+impl<S, R, B, ResBody> Service<Request<B>> for Admit<S, R>
 where
+    R: Refuse,
     S: Service<Request<CountedBody<B>>, Response = Response<ResBody>, Error = Infallible>,
-    ResBody: Default,
 {
-    type Response = Response<ResBody>;
+    type Response = Response<Either<ResBody, Full<Bytes>>>;
     type Error = Infallible;
     type Future = AdmitFuture<S::Future>;
 
@@ -118,7 +123,9 @@ where
                     _permit: permit,
                 }
             }
-            Err(error) => AdmitFuture::Refused { error: Some(error) },
+            Err(error) => AdmitFuture::Refused {
+                response: Some(self.refuse.refuse(&request, &error)),
+            },
         }
     }
 }
@@ -128,27 +135,24 @@ pin_project! {
     #[project = AdmitFutureProj]
     pub(crate) enum AdmitFuture<F> {
         Admitted { #[pin] inner: F, _permit: Option<Permit> },
-        Refused { error: Option<AuthError> },
+        Refused { response: Option<Response<Full<Bytes>>> },
     }
 }
 
 impl<F, ResBody> Future for AdmitFuture<F>
 where
     F: Future<Output = Result<Response<ResBody>, Infallible>>,
-    ResBody: Default,
 {
-    type Output = Result<Response<ResBody>, Infallible>;
+    type Output = Result<Response<Either<ResBody, Full<Bytes>>>, Infallible>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match self.project() {
-            AdmitFutureProj::Admitted { inner, .. } => inner.poll(cx),
-            AdmitFutureProj::Refused { error } => {
-                let mut response = Response::new(ResBody::default());
-                *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
-                if let Some(error) = error.take() {
-                    response.extensions_mut().insert(Refusal(error));
-                }
-                Poll::Ready(Ok(response))
+            AdmitFutureProj::Admitted { inner, .. } => {
+                inner.poll(cx).map_ok(|response| response.map(Either::Left))
+            }
+            AdmitFutureProj::Refused { response } => {
+                let response = response.take().unwrap_or_default();
+                Poll::Ready(Ok(response.map(Either::Right)))
             }
         }
     }

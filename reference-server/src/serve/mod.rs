@@ -32,7 +32,7 @@ mod refuse;
 mod requests;
 mod state;
 
-pub(crate) use admission::{Admit, Refusal};
+pub(crate) use admission::{Admit, Refuse};
 pub use counters::Counters;
 pub use file_limit::raise_file_limit;
 pub use listener::{Inherited, Listener, inherited};

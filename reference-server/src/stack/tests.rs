@@ -14,10 +14,8 @@ where
         async { Ok::<_, Infallible>(response.await) }
     });
     let request = Request::new(Full::from("{}"));
-    let response = around(routed, timeout, header::AUTHORIZATION, AccessLog::new())
-        .oneshot(request)
-        .await
-        .unwrap();
+    let stack = identify(around(routed, timeout, header::AUTHORIZATION, AccessLog::new()));
+    let response = stack.oneshot(request).await.unwrap();
     let id = response.headers()[X_REQUEST_ID].to_str().unwrap().to_owned();
     let (parts, body) = response.into_parts();
     let body = body.collect().await.unwrap().to_bytes();

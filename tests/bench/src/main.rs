@@ -11,6 +11,7 @@ mod in_process;
 mod load;
 mod machine;
 mod many_sessions;
+mod overload;
 mod report;
 mod revocation;
 mod rounds;
@@ -49,6 +50,12 @@ enum Role {
     /// A load process. Reads its plan from standard input.
     #[command(hide = true)]
     Load,
+    /// Measures the reference server at its capacity and at four times its capacity.
+    Overload {
+        /// Values of max_requests.
+        #[arg(default_values_t = [64, 256])]
+        capacities: Vec<usize>,
+    },
 }
 
 fn main() {
@@ -56,7 +63,8 @@ fn main() {
     match options.role {
         Some(Role::Serve) => server::main(),
         Some(Role::Load) => load::main(),
-        None if env::var_os("TEST_REDIS").is_none() => restart_with_installed_redis(),
+        _ if env::var_os("TEST_REDIS").is_none() => restart_with_installed_redis(),
+        Some(Role::Overload { capacities }) => overload::main(&capacities),
         None => run::main(options.quick, options.rounds, &options.json),
     }
 }

@@ -129,6 +129,7 @@ impl Bench<'_> {
             secret_key: key.to_paserk(),
             public_key: key.verifying_key().to_paserk(),
             now: test_sessions::unix_millis() / 1000,
+            max_requests: None,
         };
         let start = |kind| Server::start(&config(kind), pinned);
 

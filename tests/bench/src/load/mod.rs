@@ -4,6 +4,7 @@
 
 mod connection;
 mod driver;
+mod latencies;
 mod request_source;
 
 use std::{
@@ -14,7 +15,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-pub(crate) use self::connection::BlockingClient;
+pub(crate) use self::{connection::BlockingClient, latencies::Latencies};
 use self::{
     driver::Driver,
     request_source::{FixedRequests, Renewals, RequestSource},

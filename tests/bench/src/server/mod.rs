@@ -42,6 +42,8 @@ pub(crate) struct ServerConfig {
     pub(crate) public_key: String,
     /// The initial time of the reference server's clock, in Unix seconds.
     pub(crate) now: u64,
+    /// The limit of requests in flight of the reference server. `None`: its default.
+    pub(crate) max_requests: Option<usize>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -74,9 +76,7 @@ pub(crate) fn main() {
         ServerKind::StrictPlusSignatureCheck => {
             run_on_one_thread(async { serve(hyper_servers::strict_plus_signature_check(&config)).await })
         }
-        ServerKind::Reference => runtime::Builder::new_multi_thread()
-            .enable_all()
-            .build()
+        ServerKind::Reference => session_auth_server::runtime()
             .expect("create a runtime")
             .block_on(reference::run(&config)),
     }

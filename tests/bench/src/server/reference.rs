@@ -24,6 +24,7 @@ pub(super) async fn run(bench_config: &ServerConfig) {
         // The server remembers a verified password for a minute, so the cost of its hash does not matter here.
         master_password_hash: Some(cheap_hash()),
         redis_url: None,
+        max_requests: bench_config.max_requests,
         ..Settings::default()
     };
     let mut config = Config::resolve(settings).expect("a valid configuration");
