@@ -121,6 +121,30 @@ fn service_manager_is_told_of_the_begin_and_end_of_each_reload() {
 }
 
 #[test]
+fn service_manager_is_told_of_no_reload_after_the_stop() {
+    let manager = Manager::new("notify-stop");
+    let mut command = Command::new(PROGRAM);
+    command.args(["--listen", "127.0.0.1:0"]);
+    let mut server = Running::start(
+        &mut command,
+        &[
+            ("NOTIFY_SOCKET", manager.path.as_os_str()),
+            ("SESSION_AUTH_SHUTDOWN_DELAY_MS", OsStr::new("1500")),
+        ],
+    );
+    manager.wait_for("READY=1");
+    server.signal("-TERM");
+    manager.wait_for("STOPPING=1");
+    // The reload is complete long before the delay is over.
+    server.signal("-HUP");
+    assert!(server.0.wait().expect("an end").success());
+    manager.socket.set_nonblocking(true).expect("a socket");
+    let mut buffer = [0; 1024];
+    let after = manager.socket.recv(&mut buffer);
+    assert!(after.is_err(), "{}", String::from_utf8_lossy(&buffer));
+}
+
+#[test]
 fn socket_of_the_service_manager_replaces_the_configured_address() {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a listener");
     let address = listener.local_addr().expect("an address");
