@@ -2,7 +2,10 @@
 
 use std::{
     fs,
-    os::unix::{fs::PermissionsExt as _, net::UnixListener as StdListener},
+    os::unix::{
+        fs::PermissionsExt as _,
+        net::{UnixListener as StdListener, UnixStream as StdStream},
+    },
     path::PathBuf,
     sync::Arc,
 };
@@ -86,4 +89,50 @@ async fn socket_file_without_a_server_is_replaced_and_any_other_file_stays() {
     fs::write(folder.socket(), "precious").expect("a file");
     bind(folder.socket()).await.expect_err("a file");
     assert_eq!(fs::read_to_string(folder.socket()).expect("the file"), "precious");
+}
+
+#[tokio::test]
+async fn file_of_another_server_stays_at_the_end() {
+    let folder = Folder::new("unix-other");
+    let listeners = bind(folder.socket()).await.expect("a listener");
+    fs::remove_file(folder.socket()).expect("the file");
+    let _other = StdListener::bind(folder.socket()).expect("a socket");
+    drop(listeners);
+    assert!(folder.socket().exists());
+}
+
+#[test]
+fn of_many_starts_at_once_one_gets_the_socket() {
+    let folder = Folder::new("unix-starts");
+    let start = || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.expect("a runtime");
+        // The listener must be dropped before its runtime.
+        (runtime.block_on(bind(folder.socket())), runtime)
+    };
+    for _ in 0..20 {
+        drop(StdListener::bind(folder.socket()).expect("a socket"));
+        let starts: Vec<_> = std::thread::scope(|scope| {
+            let starts = [(); 8].map(|()| scope.spawn(start));
+            starts
+                .into_iter()
+                .map(|start| start.join().expect("no panic"))
+                .collect()
+        });
+        let bound = starts.iter().filter(|(bound, _)| bound.is_ok()).count();
+        assert_eq!(bound, 1);
+        StdStream::connect(folder.socket()).expect("the listener that was bound");
+        drop(starts);
+        assert_eq!(fs::read_dir(&folder.0).expect("the folder").count(), 0);
+    }
+}
+
+#[tokio::test]
+async fn listener_shows_its_configured_address() {
+    let folder = Folder::new("unix-name");
+    let listeners = bind(folder.socket()).await.expect("a listener");
+    assert_eq!(
+        listeners[0].to_string(),
+        format!("unix:{}", folder.socket().display())
+    );
 }
