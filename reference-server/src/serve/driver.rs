@@ -15,11 +15,11 @@ use tower::{BoxError, Service};
 use super::{
     activity::Timeout,
     connection::Connection,
+    counters::Closed,
     io::{Io, ObservedIo},
-    listener::Peer,
-    places::Standing,
+    places::{HeldPlace, Standing},
     requests::{ObservedService, RequestBody},
-    state::{HeldPlace, Stage},
+    state::Stage,
 };
 
 /// The time in which an idle connection must end after it was told to. An HTTP/2 client answers a ping in it.
@@ -30,7 +30,7 @@ pub(super) async fn drive<S, ResBody>(
     connection: Arc<Connection>,
     io: Box<dyn Io>,
     service: S,
-    _place: HeldPlace,
+    _place: HeldPlace<Arc<Connection>>,
     _running: mpsc::Sender<()>,
 ) where
     S: Service<
@@ -55,7 +55,6 @@ pub(super) async fn drive<S, ResBody>(
     let mut alarm = pin!(sleep_until(Instant::now() + limits.head));
     let mut stage = state.stage.subscribe();
     let mut reached = Stage::Serving;
-    let mut ending = false;
     let mut ending_http2 = false;
 
     loop {
@@ -77,7 +76,7 @@ pub(super) async fn drive<S, ResBody>(
                 }
                 alarm.as_mut().poll(cx).map(|()| Event::Due(timeout))
             }) => event,
-            () = connection.told_to_end(), if !ending => Event::MustEnd,
+            () = connection.told_to_end() => Event::MustEnd,
             next = stage.wait_for(|stage| *stage > reached) => Event::Stage(next.map_or(Stage::Ended, |stage| *stage)),
         };
         let now = Instant::now();
@@ -89,7 +88,7 @@ pub(super) async fn drive<S, ResBody>(
                 return;
             }
             Event::Due(timeout) => {
-                state.counters.timed_out(timeout);
+                connection.closes_for(Closed::TimedOut(timeout));
                 tracing::debug!(?timeout, %peer, "connection timed out");
                 match timeout {
                     Timeout::Idle => {
@@ -106,12 +105,10 @@ pub(super) async fn drive<S, ResBody>(
                 }
             }
             Event::MustEnd => {
-                ending = true;
-                let mut activity = connection.activity();
-                if activity.resets_rapidly() {
-                    state.counters.rapid_resets.add();
+                if connection.ends_at_once() {
                     return;
                 }
+                let mut activity = connection.activity();
                 match activity.standing() {
                     Standing::Idle(_) => activity.end_at(now + CLOSE_GRACE),
                     // A request has come in the meantime: it is answered.
@@ -156,14 +153,10 @@ enum Event {
     Stage(Stage),
 }
 
-/// Performs the TLS handshake, if there is a certificate. A Unix socket has no TLS.
+/// Performs the TLS handshake, if there is a certificate.
 async fn handshake(connection: &Connection, io: Box<dyn Io>) -> Option<Box<dyn Io>> {
     let state = connection.state();
-    let certificate = match connection.peer() {
-        Peer::Tcp(_) => state.certificate.as_ref(),
-        Peer::Unix => None,
-    };
-    let Some(certificate) = certificate else {
+    let Some(certificate) = state.certificate_for(connection.peer()) else {
         return Some(io);
     };
     let mut stage = state.stage.subscribe();
@@ -183,7 +176,7 @@ async fn handshake(connection: &Connection, io: Box<dyn Io>) -> Option<Box<dyn I
             None
         }
         Err(_) => {
-            state.counters.timed_out(Timeout::Header);
+            connection.closes_for(Closed::TimedOut(Timeout::Header));
             None
         }
     }

@@ -15,7 +15,7 @@ use pin_project_lite::pin_project;
 use tokio::time::Instant;
 use tower::Service;
 
-use super::{connection::Connection, discard::discard};
+use super::{connection::Connection, counters::Closed, discard::discard};
 
 /// Serves the requests of one connection.
 #[derive(Clone)]
@@ -133,7 +133,7 @@ impl Drop for Exchange {
         let mut activity = self.connection.activity();
         activity.request_ended(self.answered, Instant::now());
         if !self.answered && activity.resets_rapidly() {
-            self.connection.end();
+            self.connection.end(Closed::RapidReset, false);
         }
     }
 }
