@@ -11,13 +11,15 @@ use tokio::{
     time::{Instant, sleep_until, timeout},
 };
 use tower::{BoxError, Service};
+use tower_session_auth::ErrorKind;
 
 use super::{
     activity::Timeout,
     connection::Connection,
     counters::Closed,
-    io::{Io, ObservedIo},
+    io::{Io, IoSlot, ObservedIo},
     places::{HeldPlace, Standing},
+    refuse,
     requests::{ObservedService, RequestBody},
     state::Stage,
 };
@@ -47,7 +49,8 @@ pub(super) async fn drive<S, ResBody>(
     let Some(io) = handshake(&connection, io).await else {
         return;
     };
-    let io = TokioIo::new(ObservedIo::new(io, connection.clone()));
+    let slot = IoSlot::new(io);
+    let io = TokioIo::new(ObservedIo::new(slot.clone(), connection.clone()));
     let service = TowerToHyperService::new(ObservedService::new(service, connection.clone()));
     let limits = connection.limits();
     let state = connection.state().clone();
@@ -101,7 +104,8 @@ pub(super) async fn drive<S, ResBody>(
                             http.as_mut().graceful_shutdown();
                         }
                     }
-                    Timeout::Header | Timeout::Write | Timeout::Linger | Timeout::End => return,
+                    Timeout::Header => return answer_slow_head(&connection, &slot).await,
+                    Timeout::Write | Timeout::Linger | Timeout::End => return,
                 }
             }
             Event::MustEnd => {
@@ -142,6 +146,23 @@ pub(super) async fn drive<S, ResBody>(
                 }
             }
         }
+    }
+}
+
+/// Answers a head that takes too long. A client that has sent nothing of it gets no answer.
+async fn answer_slow_head(connection: &Connection, slot: &IoSlot) {
+    if !connection.activity().has_part_of_head() {
+        return;
+    }
+    let Some(io) = slot.take() else {
+        return;
+    };
+    let response = refuse::response(ErrorKind::RequestTimeout).await;
+    let mut stage = connection.state().stage.subscribe();
+    tokio::select! {
+        () = refuse::answer_slow_head(io, &response) => {}
+        () = connection.told_to_end() => {}
+        _ = stage.wait_for(|stage| *stage == Stage::Ended) => {}
     }
 }
 

@@ -51,6 +51,7 @@ use tokio::{
     time::{sleep, timeout},
 };
 use tower::{BoxError, Service};
+use tower_session_auth::ErrorKind;
 
 use self::{connection::Connection, io::Io, listener::Accepted, state::Stage};
 
@@ -81,7 +82,7 @@ pub(crate) async fn serve<S, ResBody>(
     ResBody: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
 {
     let _end = EndOnDrop(state.clone());
-    let refusal: Arc<[u8]> = refuse::overloaded().await.into();
+    let refusal: Arc<[u8]> = refuse::response(ErrorKind::Overloaded).await.into();
     // Every connection holds a clone of `running`.
     let (running, mut all_ended) = mpsc::channel(1);
     let mut accepting = JoinSet::new();
