@@ -116,10 +116,12 @@ async fn closed_connections(api: &Api) -> f64 {
     counts.map(|count| count.parse::<f64>().expect("a number")).sum()
 }
 
-/// Advances the clock of the runtime, and so that of the server, without waiting.
+/// Advances the clock of the runtime, and so that of the server, without waiting. The server then acts on its deadlines.
 async fn advance(by: Duration) {
     tokio::time::pause();
     tokio::time::advance(by).await;
+    // While the clock is paused, it advances by itself when no task can run.
+    sleep(Duration::from_millis(1)).await;
     tokio::time::resume();
 }
 

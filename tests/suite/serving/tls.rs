@@ -124,6 +124,19 @@ async fn handshake_has_the_time_of_a_head_and_plain_text_is_rejected() {
     assert!(!plain.rest().await.0.contains("HTTP"));
 }
 
+#[tokio::test]
+async fn head_that_takes_too_long_is_answered_over_tls() {
+    let files = Files::new("tls-head");
+    let server = files
+        .server(|config| config.limits.head = Duration::from_millis(300))
+        .await;
+    let mut client = RawClient::new(files.connect(&server, &[]).await);
+    client.send("GET /healthz HT").await;
+    let response = client.response().await.expect("a response");
+    assert!(response.starts_with("HTTP/1.1 408 "), "{response}");
+    assert_eq!(client.rest().await, (String::new(), true), "close_notify");
+}
+
 #[test]
 fn unusable_certificates_are_mistakes_of_the_configuration() {
     let (files, others) = (Files::new("tls-config"), Files::new("tls-other"));
