@@ -1,10 +1,13 @@
 //! Messages to the service manager (`sd_notify` of systemd). Without `NOTIFY_SOCKET` they have no effect.
 
 #[cfg(unix)]
-use sd_notify::NotifyState;
 use std::sync::{Mutex, PoisonError};
 
+#[cfg(unix)]
+use sd_notify::NotifyState;
+
 /// The messages of this process.
+#[cfg(unix)]
 static LIFE: Life = Life::new();
 
 /// The server listens, or a reload has ended.
@@ -30,10 +33,12 @@ pub(crate) fn reloading() {
 }
 
 /// The order of the messages.
+#[cfg(unix)]
 struct Life {
     stopping: Mutex<bool>,
 }
 
+#[cfg(unix)]
 impl Life {
     const fn new() -> Self {
         Self {

@@ -10,6 +10,7 @@ use http::Method;
 use session_auth_server::config::Settings;
 use session_auth_tests::{
     api::{Api, Reply},
+    free_address::free_address,
     raw_http::RawClient,
     server::TestServer,
 };
@@ -24,11 +25,6 @@ const PAGE: &str = include_str!("../../docs/metrics.md");
 
 /// The types and the labels of metrics, by name.
 type Listed = BTreeMap<String, (String, BTreeSet<String>)>;
-
-fn free_address() -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap()
-}
 
 /// A server with the listener for metrics, and a client of that listener.
 async fn with_listener() -> (TestServer, Api) {

@@ -128,7 +128,7 @@ impl AsyncWrite for ObservedIo {
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.io.lock().as_ref().is_some_and(|io| io.is_write_vectored())
+        self.io.lock().as_ref().is_some_and(AsyncWrite::is_write_vectored)
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -12,6 +12,7 @@ use session_auth_server::{
     tls::Certificate,
 };
 use session_auth_tests::{
+    folder::Folder,
     raw_http::{HEALTH, RawClient},
     server::{TestServer, cheap_hash},
 };
@@ -22,14 +23,13 @@ use super::Http2Client;
 
 /// PEM files of a certificate for localhost, removed on drop.
 struct Files {
-    folder: PathBuf,
+    folder: Folder,
     der: CertificateDer<'static>,
 }
 
 impl Files {
     fn new(name: &str) -> Self {
-        let folder = std::env::temp_dir().join(format!("session-auth-{name}-{}", std::process::id()));
-        fs::create_dir_all(&folder).expect("a folder");
+        let folder = Folder::new(name);
         let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
         fs::write(folder.join("cert.pem"), made.cert.pem()).expect("a file");
         fs::write(folder.join("key.pem"), made.signing_key.serialize_pem()).expect("a file");
@@ -70,12 +70,6 @@ impl Files {
         let name = ServerName::try_from("localhost").expect("a name");
         let connector = TlsConnector::from(Arc::new(config));
         connector.connect(name, stream).await.expect("a handshake")
-    }
-}
-
-impl Drop for Files {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.folder);
     }
 }
 
