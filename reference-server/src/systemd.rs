@@ -1,18 +1,26 @@
 //! Messages to the service manager (`sd_notify` of systemd). Without `NOTIFY_SOCKET` they have no effect.
 
 #[cfg(unix)]
+use std::sync::{Mutex, PoisonError};
+
+#[cfg(unix)]
 use sd_notify::NotifyState;
 
-/// The server listens.
+/// The messages of this process.
+#[cfg(unix)]
+static LIFE: Life = Life::new();
+
+/// The server listens, or a reload has ended.
 pub(crate) fn ready() {
     #[cfg(unix)]
-    notify(&[NotifyState::Ready]);
+    LIFE.unless_stopping(|| notify(&[NotifyState::Ready]));
 }
 
-/// The server has begun to stop.
+/// The server has begun to stop. Neither [`ready`] nor [`reloading`] has an effect after it: systemd would take the service for a
+/// running one.
 pub(crate) fn stopping() {
     #[cfg(unix)]
-    notify(&[NotifyState::Stopping]);
+    LIFE.stop(|| notify(&[NotifyState::Stopping]));
 }
 
 /// The server reloads its configuration. [`ready`] must follow.
@@ -20,7 +28,36 @@ pub(crate) fn reloading() {
     // Since version 253, systemd requires the time of the message.
     #[cfg(unix)]
     if let Ok(now) = NotifyState::monotonic_usec_now() {
-        notify(&[NotifyState::Reloading, now]);
+        LIFE.unless_stopping(|| notify(&[NotifyState::Reloading, now]));
+    }
+}
+
+/// The order of the messages.
+#[cfg(unix)]
+struct Life {
+    stopping: Mutex<bool>,
+}
+
+#[cfg(unix)]
+impl Life {
+    const fn new() -> Self {
+        Self {
+            stopping: Mutex::new(false),
+        }
+    }
+
+    /// Sends a message. The lock keeps the order: a message that was sent before [`stop`](Self::stop) arrives before it.
+    fn unless_stopping(&self, send: impl FnOnce()) {
+        let stopping = self.stopping.lock().unwrap_or_else(PoisonError::into_inner);
+        if !*stopping {
+            send();
+        }
+    }
+
+    fn stop(&self, send: impl FnOnce()) {
+        let mut stopping = self.stopping.lock().unwrap_or_else(PoisonError::into_inner);
+        *stopping = true;
+        send();
     }
 }
 

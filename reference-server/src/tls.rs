@@ -116,20 +116,19 @@ impl fmt::Debug for CurrentCertificate {
 #[cfg(test)]
 mod tests {
     use rustls::{ClientConfig, RootCertStore, pki_types::ServerName};
+    use session_auth_tests::folder::Folder;
     use tokio_rustls::TlsConnector;
 
     use super::*;
 
     fn made(name: &str) -> (Certificate, CertificateDer<'static>) {
-        let folder = std::env::temp_dir().join(format!("session-auth-{name}-{}", std::process::id()));
-        std::fs::create_dir_all(&folder).unwrap();
+        let folder = Folder::new(name);
         let (cert, key) = (folder.join("cert.pem"), folder.join("key.pem"));
         let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
         std::fs::write(&cert, made.cert.pem()).unwrap();
         std::fs::write(&key, made.signing_key.serialize_pem()).unwrap();
-        let certificate = Certificate::read(&cert, &key);
-        std::fs::remove_dir_all(&folder).unwrap();
-        (certificate.unwrap(), made.cert.der().clone())
+        let certificate = Certificate::read(&cert, &key).unwrap();
+        (certificate, made.cert.der().clone())
     }
 
     /// True if a client that trusts this certificate alone can connect.

@@ -4,20 +4,20 @@
 
 use std::{
     fs,
-    path::PathBuf,
     process::{Command, Output},
 };
 
+use session_auth_tests::folder::Folder;
 use tower_session_auth::{KeySet, SigningKey};
 
-struct Folder(PathBuf);
+/// A folder with a key file.
+struct Keys(Folder);
 
-impl Folder {
+impl Keys {
     fn with_keys(name: &str, text: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("session-auth-{name}-{}", std::process::id()));
-        fs::create_dir_all(&path).expect("a folder");
-        fs::write(path.join("keys.txt"), text).expect("a file");
-        Self(path)
+        let folder = Folder::new(name);
+        folder.write("keys.txt", text);
+        Self(folder)
     }
 
     fn run(&self, arguments: &[&str]) -> Output {
@@ -32,12 +32,6 @@ impl Folder {
     }
 }
 
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
-
 fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
@@ -45,7 +39,7 @@ fn text(bytes: &[u8]) -> String {
 #[test]
 fn rotation_takes_three_calls_and_prints_no_secret() {
     let old = SigningKey::generate().expect("a key");
-    let folder = Folder::with_keys("rotate", &old.to_paserk());
+    let folder = Keys::with_keys("rotate", &old.to_paserk());
     let mut output = String::new();
     let added = folder.run(&["keys", "rotate"]);
     assert_eq!(added.status.code(), Some(0), "{}", text(&added.stderr));
@@ -89,7 +83,7 @@ fn rotation_takes_three_calls_and_prints_no_secret() {
 
 #[test]
 fn missing_or_invalid_key_file_is_a_mistake_in_the_configuration() {
-    let folder = Folder::with_keys("rotate-invalid", "hunter2\n");
+    let folder = Keys::with_keys("rotate-invalid", "hunter2\n");
     let output = folder.run(&["keys", "rotate"]);
     assert_eq!(output.status.code(), Some(2));
     let message = text(&output.stderr);

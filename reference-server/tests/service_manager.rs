@@ -5,7 +5,6 @@
 
 use std::{
     ffi::OsStr,
-    fs,
     io::{Read as _, Write as _},
     net::{TcpListener, TcpStream},
     os::{fd::OwnedFd, unix::net::UnixDatagram},
@@ -13,6 +12,8 @@ use std::{
     process::{Child, Command, Stdio},
     time::Duration,
 };
+
+use session_auth_tests::folder::Folder;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_session-auth-server");
 
@@ -45,15 +46,17 @@ impl Drop for Running {
 struct Manager {
     socket: UnixDatagram,
     path: PathBuf,
+    folder: Folder,
 }
 
 impl Manager {
     fn new(name: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("session-auth-{name}-{}", std::process::id()));
+        let folder = Folder::new(name);
+        let path = folder.join("notify");
         let socket = UnixDatagram::bind(&path).expect("a socket");
         let limit = Some(Duration::from_secs(10));
         socket.set_read_timeout(limit).expect("a time limit");
-        Self { socket, path }
+        Self { socket, path, folder }
     }
 
     fn receive(&self) -> String {
@@ -65,12 +68,6 @@ impl Manager {
     /// Receives messages until this one.
     fn wait_for(&self, expected: &str) {
         while !self.receive().lines().any(|line| line == expected) {}
-    }
-}
-
-impl Drop for Manager {
-    fn drop(&mut self) {
-        let _ = fs::remove_file(&self.path);
     }
 }
 
@@ -96,15 +93,14 @@ fn service_manager_is_told_of_start_life_and_stop() {
 #[test]
 fn service_manager_is_told_of_the_begin_and_end_of_each_reload() {
     let manager = Manager::new("notify-reload");
-    let config = std::env::temp_dir().join(format!("session-auth-notify-config-{}", std::process::id()));
-    fs::write(&config, "listen = '127.0.0.1:0'\n").expect("a file");
+    let config = manager.folder.write("config.toml", "listen = '127.0.0.1:0'\n");
     let mut command = Command::new(PROGRAM);
     command.arg("--config").arg(&config);
     let server = Running::start(&mut command, &[("NOTIFY_SOCKET", manager.path.as_os_str())]);
     assert_eq!(manager.receive().trim_end(), "READY=1");
     // A configuration with a mistake changes nothing, and the reload has ended too.
     for config_text in ["listen = '127.0.0.1:0'\nlog = 'warn'\n", "listen = 3\n"] {
-        fs::write(&config, config_text).expect("a file");
+        manager.folder.write("config.toml", config_text);
         server.signal("-HUP");
         let reloading = manager.receive();
         let lines: Vec<_> = reloading.lines().collect();
@@ -117,7 +113,30 @@ fn service_manager_is_told_of_the_begin_and_end_of_each_reload() {
         );
         assert_eq!(manager.receive().trim_end(), "READY=1");
     }
-    let _ = fs::remove_file(&config);
+}
+
+#[test]
+fn service_manager_is_told_of_no_reload_after_the_stop() {
+    let manager = Manager::new("notify-stop");
+    let mut command = Command::new(PROGRAM);
+    command.args(["--listen", "127.0.0.1:0"]);
+    let mut server = Running::start(
+        &mut command,
+        &[
+            ("NOTIFY_SOCKET", manager.path.as_os_str()),
+            ("SESSION_AUTH_SHUTDOWN_DELAY_MS", OsStr::new("1500")),
+        ],
+    );
+    manager.wait_for("READY=1");
+    server.signal("-TERM");
+    manager.wait_for("STOPPING=1");
+    // The reload is complete long before the delay is over.
+    server.signal("-HUP");
+    assert!(server.0.wait().expect("an end").success());
+    manager.socket.set_nonblocking(true).expect("a socket");
+    let mut buffer = [0; 1024];
+    let after = manager.socket.recv(&mut buffer);
+    assert!(after.is_err(), "{}", String::from_utf8_lossy(&buffer));
 }
 
 #[test]

@@ -3,6 +3,8 @@
 
 pub mod api;
 pub mod fixtures;
+pub mod folder;
+pub mod free_address;
 pub mod module_tree;
 pub mod prometheus;
 pub mod proxy;

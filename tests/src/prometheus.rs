@@ -5,9 +5,7 @@
 use std::{
     env, fs,
     io::Write as _,
-    net::{SocketAddr, TcpListener},
-    path::PathBuf,
-    process::{Child, Command, Stdio, id},
+    process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
 
@@ -15,7 +13,7 @@ use http::Method;
 use serde_json::Value;
 use tokio::time::sleep;
 
-use crate::api::Api;
+use crate::{api::Api, folder::Folder, free_address::free_address};
 
 /// Far longer than a start takes, for machines under load.
 const LIMIT: Duration = Duration::from_secs(20);
@@ -24,7 +22,7 @@ const POLL: Duration = Duration::from_millis(50);
 /// A running Prometheus on a free port of 127.0.0.1, with its data in a temporary folder. Both end when it is dropped.
 pub struct Prometheus {
     process: Child,
-    folder: PathBuf,
+    folder: Folder,
     api: Api,
 }
 
@@ -45,8 +43,7 @@ impl Prometheus {
     /// # Panics
     /// If the program is missing or does not start.
     pub async fn start(name: &str, scrape_configs: &str) -> Self {
-        let folder = env::temp_dir().join(format!("session-auth-prometheus-{name}-{}", id()));
-        fs::create_dir_all(&folder).expect("a folder");
+        let folder = Folder::new(&format!("prometheus-{name}"));
         let config = format!(
             "global:\n  scrape_interval: 200ms\n  scrape_timeout: 200ms\nscrape_configs:\n{scrape_configs}"
         );
@@ -122,7 +119,6 @@ impl Drop for Prometheus {
     fn drop(&mut self) {
         let _ = self.process.kill();
         let _ = self.process.wait();
-        let _ = fs::remove_dir_all(&self.folder);
     }
 }
 
@@ -147,9 +143,4 @@ pub fn lint(text: &str) -> String {
     let said = String::from_utf8_lossy(&said).into_owned();
     assert!(output.status.success() || !said.is_empty(), "{:?}", output.status);
     said
-}
-
-fn free_address() -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    listener.local_addr().expect("an address")
 }

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use session_auth_server::config::Settings;
 use session_auth_tests::{
     api::Reply,
+    folder::Folder,
     server::{PASSWORD, TestServer},
 };
 use tower_session_auth::{
@@ -16,7 +17,10 @@ use tower_session_auth::{
 };
 
 /// A key file, removed on drop.
-struct KeyFile(PathBuf);
+struct KeyFile {
+    path: PathBuf,
+    _folder: Folder,
+}
 
 impl KeyFile {
     /// Writes a file with one key for each pair of a name and the other fields. Returns the secrets too.
@@ -28,20 +32,17 @@ impl KeyFile {
             let hash = secret.hash_hex();
             format!("[[admin_key]]\nname = '{name}'\nhash = '{hash}'\n{fields}\n")
         });
-        let id = AgentId::generate().expect("an id");
-        let path = std::env::temp_dir().join(format!("session-auth-admin-keys-{id}"));
-        std::fs::write(&path, tables.collect::<String>()).expect("a file");
-        (Self(path), secrets.map(|secret| secret.expose().to_owned()))
+        let folder = Folder::new("admin-keys");
+        let path = folder.write("keys", &tables.collect::<String>());
+        let file = Self {
+            path: path.into(),
+            _folder: folder,
+        };
+        (file, secrets.map(|secret| secret.expose().to_owned()))
     }
 
     fn set(&self, settings: &mut Settings) {
-        settings.admin_keys_file = Some(self.0.clone());
-    }
-}
-
-impl Drop for KeyFile {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.0);
+        settings.admin_keys_file = Some(self.path.clone());
     }
 }
 

@@ -1,7 +1,6 @@
 //! A rotation of the signing key over three servers with one Redis and two verifying services, under load.
 
 use std::{
-    fs,
     net::SocketAddr,
     path::{Path, PathBuf},
     sync::{
@@ -17,6 +16,7 @@ use serde_json::json;
 use session_auth_server::keys::{self, Rotated, RotationTimes};
 use session_auth_tests::{
     api::{Api, Issued, Reply, http_client},
+    folder::Folder,
     redis::TestRedis,
     server::{PASSWORD, START, cheap_hash},
 };
@@ -44,20 +44,19 @@ fn policy() -> SessionPolicy {
 }
 
 /// The file with the keys of all servers, removed on drop.
-struct KeyFile(PathBuf);
+struct KeyFile {
+    path: PathBuf,
+    _folder: Folder,
+}
 
 impl KeyFile {
     fn new() -> Self {
-        let path = std::env::temp_dir().join(format!("session-auth-rotation-{}.txt", std::process::id()));
+        let folder = Folder::new("rotation");
         let key = SigningKey::generate().expect("a key");
-        fs::write(&path, key.to_paserk()).expect("a file");
-        Self(path)
-    }
-}
-
-impl Drop for KeyFile {
-    fn drop(&mut self) {
-        let _ = fs::remove_file(&self.0);
+        Self {
+            path: folder.write("keys", &key.to_paserk()).into(),
+            _folder: folder,
+        }
     }
 }
 
@@ -211,7 +210,7 @@ async fn rotation_over_three_servers_and_two_verifying_services_loses_no_request
     let url = redis.fresh_database();
     let mut servers = Vec::new();
     for _ in 0..3 {
-        servers.push(Server::start(&key_file.0, &url, &clock).await);
+        servers.push(Server::start(&key_file.path, &url, &clock).await);
     }
     let old = servers[0].api.anonymous(Method::GET, "/v1/keys").await.body;
     // In real time, the clock of the followers. One refreshes all the time, the other only when it sees a new key.
@@ -240,7 +239,7 @@ async fn rotation_over_three_servers_and_two_verifying_services_loses_no_request
     let times = RotationTimes::of(&policy());
     for wait in [0, times.publication, times.tokens] {
         load.advance_to(clock.now().plus(wait)).await;
-        let step = keys::rotate(&key_file.0, clock.now(), times, false).expect("the next step");
+        let step = keys::rotate(&key_file.path, clock.now(), times, false).expect("the next step");
         assert_eq!(
             matches!(step, Rotated::Removed { .. }),
             wait == times.tokens,
@@ -248,7 +247,7 @@ async fn rotation_over_three_servers_and_two_verifying_services_loses_no_request
         );
         for server in &servers {
             // The other servers still have the file from before.
-            server.reload(&key_file.0);
+            server.reload(&key_file.path);
             load.round().await;
         }
     }

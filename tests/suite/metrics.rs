@@ -10,6 +10,8 @@ use http::Method;
 use session_auth_server::config::Settings;
 use session_auth_tests::{
     api::{Api, Reply},
+    free_address::free_address,
+    raw_http::RawClient,
     server::TestServer,
 };
 use tokio::{
@@ -23,11 +25,6 @@ const PAGE: &str = include_str!("../../docs/metrics.md");
 
 /// The types and the labels of metrics, by name.
 type Listed = BTreeMap<String, (String, BTreeSet<String>)>;
-
-fn free_address() -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap()
-}
 
 /// A server with the listener for metrics, and a client of that listener.
 async fn with_listener() -> (TestServer, Api) {
@@ -261,6 +258,24 @@ async fn slow_connections_keep_no_scraper_out_of_the_listener_for_metrics() {
     // The oldest connection was evicted.
     let ended = timeout(Duration::from_secs(3), slow[0].read(&mut [0; 16])).await;
     assert!(matches!(ended, Ok(Ok(0) | Err(_))), "{ended:?}");
+}
+
+#[tokio::test]
+async fn flood_from_one_address_does_not_close_the_connection_of_a_scraper() {
+    let (_server, metrics) = with_listener().await;
+    let address: SocketAddr = metrics.base().strip_prefix("http://").unwrap().parse().unwrap();
+    let mut scraper = RawClient::connect_from("127.0.0.3", address).await;
+    scraper.send("GET /metrics HTTP/1.1\r\n").await;
+    let mut flood = Vec::new();
+    for _ in 0..64 {
+        let mut stranger = RawClient::connect_from("127.0.0.2", address).await;
+        stranger.send("GET /metrics HTTP/1.1\r\n").await;
+        flood.push(stranger);
+    }
+    // The first connection of the flood has ended, so the server has accepted later ones.
+    flood[0].rest().await;
+    let response = scraper.request("host: x\r\n\r\n").await;
+    assert!(response.contains("200 OK"), "{response}");
 }
 
 #[tokio::test]

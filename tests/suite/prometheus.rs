@@ -1,21 +1,13 @@
 //! A real Prometheus scrapes the server.
 
-use std::{
-    fs,
-    net::{SocketAddr, TcpListener},
-};
-
 use http::Method;
 use session_auth_tests::{
+    folder::Folder,
+    free_address::free_address,
     prometheus::{self, Prometheus},
     server::TestServer,
 };
 use tower_session_auth::master_auth::AdminSecret;
-
-fn free_address() -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap()
-}
 
 #[tokio::test]
 async fn prometheus_scrapes_the_listener_for_metrics_and_not_the_main_one_without_credentials() {
@@ -63,11 +55,10 @@ async fn prometheus_scrapes_the_main_listener_with_an_admin_key() {
     }
     let secret = AdminSecret::generate().unwrap();
     let hash = secret.hash_hex();
-    let file = std::env::temp_dir().join(format!("session-auth-scrape-keys-{}", std::process::id()));
+    let folder = Folder::new("scrape-keys");
     let table = format!("[[admin_key]]\nname = 'prometheus'\nhash = '{hash}'\nrights = ['metrics']\n");
-    fs::write(&file, table).unwrap();
-    let server = TestServer::memory_with(|settings| settings.admin_keys_file = Some(file.clone())).await;
-    fs::remove_file(&file).unwrap();
+    let file = folder.write("keys", &table).into();
+    let server = TestServer::memory_with(|settings| settings.admin_keys_file = Some(file)).await;
     let (target, secret) = (server.address, secret.expose());
     let jobs = format!(
         "- job_name: bearer\n  static_configs: [{{targets: ['{target}']}}]\n  \

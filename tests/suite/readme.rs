@@ -13,7 +13,10 @@ use std::{
 
 use http::Method;
 use session_auth_server::config::{Config, Settings};
-use session_auth_tests::server::{PASSWORD, TestServer, cheap_hash};
+use session_auth_tests::{
+    folder::Folder,
+    server::{PASSWORD, TestServer, cheap_hash},
+};
 use tokio::net::TcpListener;
 use tower_session_auth::{ErrorKind, clock::SystemClock};
 
@@ -254,14 +257,12 @@ async fn run_walk_through(name: &str, page: &str) -> String {
         .unwrap()
         .replace("127.0.0.1:3100", &address.to_string())
         .replace("PASSWORD=choose-a-long-one", &format!("PASSWORD='{PASSWORD}'"));
-    let folder = std::env::temp_dir().join(format!("session-auth-{name}-{}", std::process::id()));
-    fs::create_dir_all(&folder).unwrap();
+    let folder = Folder::new(name);
     let mut shell = Command::new("bash");
-    shell.arg("-c").arg(script).current_dir(&folder);
+    shell.arg("-c").arg(script).current_dir(&*folder);
     let output = tokio::task::spawn_blocking(move || shell.output());
     let output = output.await.unwrap().unwrap();
     server.abort();
-    fs::remove_dir_all(&folder).unwrap();
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{errors}");
     String::from_utf8(output.stdout).unwrap()

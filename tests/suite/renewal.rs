@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use session_auth_server::config::Settings;
 use session_auth_tests::{
     api::{Issued, Reply},
+    folder::Folder,
     on_both_stores,
     redis::{TestRedis, command},
     server::{START, TestServer},
@@ -414,21 +415,19 @@ fn restart_with_data(redis: &mut TestRedis) {
 }
 
 /// A key file, removed on drop.
-struct KeyFile(PathBuf);
+struct KeyFile {
+    path: PathBuf,
+    _folder: Folder,
+}
 
 impl KeyFile {
     fn new(keys: &[&SigningKey]) -> Self {
         let lines: Vec<_> = keys.iter().map(|key| key.to_paserk()).collect();
-        let name = format!("keys-{}-{}", std::process::id(), keys[0].verifying_key().id());
-        let path = std::env::temp_dir().join(name);
-        std::fs::write(&path, lines.join("\n")).unwrap();
-        Self(path)
-    }
-}
-
-impl Drop for KeyFile {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.0);
+        let folder = Folder::new("renewal-keys");
+        Self {
+            path: folder.write("keys", &lines.join("\n")).into(),
+            _folder: folder,
+        }
     }
 }
 
@@ -439,7 +438,7 @@ async fn retry_works_on_another_server_after_a_redis_restart_and_a_key_rotation(
     let clock = ManualClock::new(Timestamp(START));
     let server = async |keys: &KeyFile, url: String| {
         let settings = Settings {
-            key_file: Some(keys.0.clone()),
+            key_file: Some(keys.path.clone()),
             redis_url: Some(url),
             ..Settings::default()
         };

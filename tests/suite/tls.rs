@@ -3,9 +3,9 @@
 //! The client runs in a separate process: the system's root certificates are chosen by environment variables.
 
 use std::{
-    env, fs,
+    env,
     net::SocketAddr,
-    path::{Path, PathBuf},
+    path::Path,
     process::Output,
     sync::Arc,
     time::{Duration, Instant},
@@ -16,7 +16,7 @@ use rustls::{
     crypto::{CryptoProvider, ring},
     pki_types::PrivateKeyDer,
 };
-use session_auth_tests::redis::TestRedis;
+use session_auth_tests::{folder::Folder, redis::TestRedis};
 use tokio::{
     io::copy_bidirectional,
     net::{TcpListener, TcpStream},
@@ -88,24 +88,13 @@ impl Server {
     }
 }
 
-/// A file or folder for root certificates, removed when dropped.
-struct Roots(PathBuf);
-
-impl Roots {
-    fn folder(name: &str, files: &[(&str, &str)]) -> Self {
-        let folder = env::temp_dir().join(format!("tls-test-{name}-{}", std::process::id()));
-        fs::create_dir_all(&folder).unwrap();
-        for (name, text) in files {
-            fs::write(folder.join(name), text).unwrap();
-        }
-        Self(folder)
+/// A folder with root certificates.
+fn roots(name: &str, files: &[(&str, &str)]) -> Folder {
+    let folder = Folder::new(name);
+    for (name, text) in files {
+        folder.write(name, text);
     }
-}
-
-impl Drop for Roots {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
+    folder
 }
 
 #[track_caller]
@@ -123,7 +112,7 @@ fn said(output: &Output) -> String {
 async fn a_root_certificate_that_cannot_be_parsed_does_not_stop_tls() {
     let server = Server::start().await;
     let bundle = format!("{BROKEN}{}", server.certificate);
-    let roots = Roots::folder(
+    let roots = roots(
         "broken",
         &[
             ("bundle.pem", &bundle),
@@ -139,7 +128,7 @@ async fn a_root_certificate_that_cannot_be_parsed_does_not_stop_tls() {
 #[tokio::test]
 async fn a_server_whose_certificate_is_not_trusted_is_not_connected_to() {
     let (server, other) = (Server::start().await, Server::start().await);
-    let roots = Roots::folder("other", &[("ca.pem", &other.certificate), ("none.pem", BROKEN)]);
+    let roots = roots("other", &[("ca.pem", &other.certificate), ("none.pem", BROKEN)]);
     for (file, reason) in [
         ("ca.pem", "certificate"),
         ("none.pem", "no usable root certificate"),

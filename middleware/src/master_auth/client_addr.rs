@@ -2,7 +2,7 @@
 
 use std::{
     fmt,
-    net::IpAddr,
+    net::{IpAddr, Ipv6Addr},
     sync::Arc,
     task::{Context, Poll},
 };
@@ -17,6 +17,31 @@ use super::TrustedProxies;
 /// [`ClientAddrLayer`] sets it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ClientAddr(pub IpAddr);
+
+impl ClientAddr {
+    /// The unit in which clients are counted: an IPv4 address, or the /64 network of an IPv6 address. The owner of an IPv6 address
+    /// usually controls its whole /64 network. An IPv4-mapped IPv6 address counts as its IPv4 address.
+    ///
+    /// ```
+    /// use std::net::IpAddr;
+    ///
+    /// use tower_session_auth::master_auth::ClientAddr;
+    ///
+    /// # fn main() -> Result<(), std::net::AddrParseError> {
+    /// let client = ClientAddr("2001:db8::1".parse()?);
+    /// assert_eq!(client.network(), "2001:db8::".parse::<IpAddr>()?);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub const fn network(self) -> IpAddr {
+        const HOSTS: u128 = u128::MAX >> 64;
+        match self.0.to_canonical() {
+            IpAddr::V4(address) => IpAddr::V4(address),
+            IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & !HOSTS)),
+        }
+    }
+}
 
 /// Sets the [`ClientAddr`] of each request. Place it outside of [`MasterAuthLayer`](super::MasterAuthLayer).
 ///

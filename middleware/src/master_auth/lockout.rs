@@ -1,10 +1,8 @@
 //! Locks the addresses of clients after repeated failures.
 
-use std::{
-    collections::HashMap,
-    net::{IpAddr, Ipv6Addr},
-};
+use std::{collections::HashMap, net::IpAddr};
 
+use super::ClientAddr;
 use crate::clock::Timestamp;
 
 /// Number of failures that lock an address. A success between them changes nothing: an attacker may share the administrator's
@@ -34,7 +32,7 @@ struct Failures {
 impl Lockout {
     /// Returns `Err` with the remaining seconds when the client is locked.
     pub(super) fn check(&self, client: IpAddr, now: Timestamp) -> Result<(), u64> {
-        let failures = self.failures.get(&network(client));
+        let failures = self.failures.get(&ClientAddr(client).network());
         match failures.map_or(0, |failures| failures.locked_until.since(now)) {
             // More than the maximum: the clock was set back. The lock is ignored.
             0 | LONGER_THAN_ANY_LOCK.. => Ok(()),
@@ -44,7 +42,7 @@ impl Lockout {
 
     /// Counts a failure.
     pub(super) fn failed(&mut self, client: IpAddr, now: Timestamp) {
-        let network = network(client);
+        let network = ClientAddr(client).network();
         if self.failures.len() >= MAX_ADDRESSES && !self.failures.contains_key(&network) {
             self.make_room(now);
         }
@@ -69,7 +67,7 @@ impl Lockout {
 
     /// The number of failures of a client that are not forgotten.
     pub(super) fn failures(&self, client: IpAddr, now: Timestamp) -> u32 {
-        let failures = self.failures.get(&network(client));
+        let failures = self.failures.get(&ClientAddr(client).network());
         failures
             .filter(|failures| !failures.forgotten(now))
             .map_or(0, |failures| failures.count)
@@ -90,14 +88,6 @@ impl Lockout {
 impl Failures {
     const fn forgotten(&self, now: Timestamp) -> bool {
         now.since(self.last) >= FORGET_AFTER && now.since(self.locked_until) >= FORGET_AFTER
-    }
-}
-
-/// The unit in which addresses are counted. The owner of an IPv6 address usually controls its whole /64 network.
-pub(super) fn network(client: IpAddr) -> IpAddr {
-    match client.to_canonical() {
-        IpAddr::V4(address) => IpAddr::V4(address),
-        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX))),
     }
 }
 

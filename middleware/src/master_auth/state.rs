@@ -12,9 +12,9 @@ use arc_swap::ArcSwap;
 use tokio::sync::oneshot;
 
 use super::{
-    Credentials,
+    ClientAddr, Credentials,
     argon2_threads::{Argon2Threads, Job, Verdict},
-    lockout::{Lockout, network},
+    lockout::Lockout,
 };
 use crate::{
     clock::{Clock, Timestamp},
@@ -72,11 +72,15 @@ impl Shared {
         let failures = client.map_or(0, |client| self.lockout().failures(client, now));
         let (job, verdict) = Job::new(password, client, clock.clone());
         let shared = self.clone();
-        self.threads
-            .submit(job, client.map(network), failures, move |job| {
+        self.threads.submit(
+            job,
+            client.map(|client| ClientAddr(client).network()),
+            failures,
+            move |job| {
                 let verdict = shared.verify(&job);
                 job.answer(&verdict);
-            });
+            },
+        );
         Ok(Precheck::Waiting(verdict))
     }
 

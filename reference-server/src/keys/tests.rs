@@ -1,11 +1,8 @@
 //! Rotations of real files, with an injected time.
 
-use std::{
-    fs::File,
-    path::PathBuf,
-    sync::atomic::{AtomicU32, Ordering},
-};
+use std::{fs::File, path::PathBuf};
 
+use session_auth_tests::folder::Folder;
 use tower_session_auth::{KeySet, SigningKey, session::SessionPolicy};
 
 use super::*;
@@ -18,17 +15,12 @@ fn times() -> RotationTimes {
 }
 
 /// A key file in a folder of its own, removed on drop.
-struct KeyFile(PathBuf);
+struct KeyFile(PathBuf, Folder);
 
 impl KeyFile {
     fn new(text: &str) -> Self {
-        static NUMBER: AtomicU32 = AtomicU32::new(0);
-        let number = NUMBER.fetch_add(1, Ordering::SeqCst);
-        let folder = std::env::temp_dir().join(format!("session-auth-keys-{}-{number}", std::process::id()));
-        fs::create_dir_all(&folder).unwrap();
-        let file = Self(folder.join("keys.txt"));
-        fs::write(&file.0, text).unwrap();
-        file
+        let folder = Folder::new("keys");
+        Self(folder.write("keys.txt", text).into(), folder)
     }
 
     fn text(&self) -> String {
@@ -57,16 +49,10 @@ impl KeyFile {
 
     /// The names in the folder.
     fn names(&self) -> Vec<String> {
-        let entries = fs::read_dir(self.0.parent().unwrap()).unwrap();
+        let entries = fs::read_dir(&self.1.0).unwrap();
         entries
             .map(|entry| entry.unwrap().file_name().into_string().unwrap())
             .collect()
-    }
-}
-
-impl Drop for KeyFile {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(self.0.parent().unwrap());
     }
 }
 

@@ -1,7 +1,7 @@
 //! The state of one connection.
 
 use std::sync::{
-    Arc, Mutex, MutexGuard, PoisonError,
+    Arc, Mutex, MutexGuard, OnceLock, PoisonError,
     atomic::{AtomicBool, Ordering::Relaxed},
 };
 
@@ -11,6 +11,7 @@ use tower_session_auth::master_auth::ClientAddr;
 
 use super::{
     activity::Activity,
+    counters::Closed,
     listener::Peer,
     places::{Holder, Standing},
     state::{ServerState, Stage},
@@ -25,6 +26,10 @@ pub(crate) struct Connection {
     in_reserve: AtomicBool,
     /// Notified when the connection has lost its place, or when its client misbehaves.
     must_end: Notify,
+    /// True if it must then be closed at once.
+    ends_at_once: AtomicBool,
+    /// The first reason to close the connection. It is counted at the end, so that each connection is counted once.
+    closed: OnceLock<Closed>,
 }
 
 impl Connection {
@@ -37,6 +42,8 @@ impl Connection {
             activity: Mutex::new(Activity::new(Instant::now())),
             in_reserve: AtomicBool::new(false),
             must_end: Notify::new(),
+            ends_at_once: AtomicBool::new(false),
+            closed: OnceLock::new(),
         })
     }
 
@@ -67,9 +74,23 @@ impl Connection {
         self.is_in_reserve() || self.activity().is_aged() || self.state.stage() != Stage::Serving
     }
 
-    /// Tells the driver to end the connection.
-    pub(super) fn end(&self) {
+    /// Tells the driver to end the connection. Without grace, it is closed at once.
+    pub(super) fn end(&self, reason: Closed, has_grace: bool) {
+        self.closes_for(reason);
+        if !has_grace {
+            self.ends_at_once.store(true, Relaxed);
+        }
         self.must_end.notify_one();
+    }
+
+    /// True if the connection has no time to end.
+    pub(super) fn ends_at_once(&self) -> bool {
+        self.ends_at_once.load(Relaxed)
+    }
+
+    /// Sets the reason for which the connection is closed. A later one is a consequence of the first.
+    pub(super) fn closes_for(&self, reason: Closed) {
+        let _ = self.closed.set(reason);
     }
 
     /// Resolves after a call of [`end`](Self::end).
@@ -100,6 +121,9 @@ impl Holder for Arc<Connection> {
 impl Drop for Connection {
     fn drop(&mut self) {
         self.state.counters.open.subtract();
+        if let Some(reason) = self.closed.get() {
+            self.state.counters.closed(*reason);
+        }
     }
 }
 

@@ -42,7 +42,7 @@ counters! {
     timeouts_linger;
     /// Connections that reached their maximum age.
     timeouts_age;
-    /// Connections that were closed because they did not end in time, for example after an eviction.
+    /// Connections that did not end in time when the server stopped.
     timeouts_end;
     /// Connections that were closed because their client reset most of its requests.
     rapid_resets;
@@ -54,15 +54,28 @@ counters! {
     requests_refused_reserve;
 }
 
+/// The reason for which the server closes a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Closed {
+    /// It has lost its place to another one.
+    Evicted,
+    /// Its client has reset most of its requests.
+    RapidReset,
+    /// It has exceeded a time limit.
+    TimedOut(Timeout),
+}
+
 impl Counters {
-    pub(super) fn timed_out(&self, timeout: Timeout) {
-        let count = match timeout {
-            Timeout::Idle => &self.timeouts_idle,
-            Timeout::Header => &self.timeouts_header,
-            Timeout::Write => &self.timeouts_write,
-            Timeout::Linger => &self.timeouts_linger,
-            Timeout::Age => &self.timeouts_age,
-            Timeout::End => &self.timeouts_end,
+    pub(super) fn closed(&self, reason: Closed) {
+        let count = match reason {
+            Closed::Evicted => &self.evicted,
+            Closed::RapidReset => &self.rapid_resets,
+            Closed::TimedOut(Timeout::Idle) => &self.timeouts_idle,
+            Closed::TimedOut(Timeout::Header) => &self.timeouts_header,
+            Closed::TimedOut(Timeout::Write) => &self.timeouts_write,
+            Closed::TimedOut(Timeout::Linger) => &self.timeouts_linger,
+            Closed::TimedOut(Timeout::Age) => &self.timeouts_age,
+            Closed::TimedOut(Timeout::End) => &self.timeouts_end,
         };
         count.add();
     }

@@ -11,15 +11,17 @@ use tokio::{
     time::{Instant, sleep_until, timeout},
 };
 use tower::{BoxError, Service};
+use tower_session_auth::ErrorKind;
 
 use super::{
     activity::Timeout,
     connection::Connection,
-    io::{Io, ObservedIo},
-    listener::Peer,
-    places::Standing,
+    counters::Closed,
+    io::{Io, IoSlot, ObservedIo},
+    places::{HeldPlace, Standing},
+    refuse,
     requests::{ObservedService, RequestBody},
-    state::{HeldPlace, Stage},
+    state::Stage,
 };
 
 /// The time in which an idle connection must end after it was told to. An HTTP/2 client answers a ping in it.
@@ -30,7 +32,7 @@ pub(super) async fn drive<S, ResBody>(
     connection: Arc<Connection>,
     io: Box<dyn Io>,
     service: S,
-    _place: HeldPlace,
+    _place: HeldPlace<Arc<Connection>>,
     _running: mpsc::Sender<()>,
 ) where
     S: Service<
@@ -47,7 +49,8 @@ pub(super) async fn drive<S, ResBody>(
     let Some(io) = handshake(&connection, io).await else {
         return;
     };
-    let io = TokioIo::new(ObservedIo::new(io, connection.clone()));
+    let slot = IoSlot::new(io);
+    let io = TokioIo::new(ObservedIo::new(slot.clone(), connection.clone()));
     let service = TowerToHyperService::new(ObservedService::new(service, connection.clone()));
     let limits = connection.limits();
     let state = connection.state().clone();
@@ -55,7 +58,6 @@ pub(super) async fn drive<S, ResBody>(
     let mut alarm = pin!(sleep_until(Instant::now() + limits.head));
     let mut stage = state.stage.subscribe();
     let mut reached = Stage::Serving;
-    let mut ending = false;
     let mut ending_http2 = false;
 
     loop {
@@ -77,7 +79,7 @@ pub(super) async fn drive<S, ResBody>(
                 }
                 alarm.as_mut().poll(cx).map(|()| Event::Due(timeout))
             }) => event,
-            () = connection.told_to_end(), if !ending => Event::MustEnd,
+            () = connection.told_to_end() => Event::MustEnd,
             next = stage.wait_for(|stage| *stage > reached) => Event::Stage(next.map_or(Stage::Ended, |stage| *stage)),
         };
         let now = Instant::now();
@@ -89,7 +91,7 @@ pub(super) async fn drive<S, ResBody>(
                 return;
             }
             Event::Due(timeout) => {
-                state.counters.timed_out(timeout);
+                connection.closes_for(Closed::TimedOut(timeout));
                 tracing::debug!(?timeout, %peer, "connection timed out");
                 match timeout {
                     Timeout::Idle => {
@@ -102,16 +104,15 @@ pub(super) async fn drive<S, ResBody>(
                             http.as_mut().graceful_shutdown();
                         }
                     }
-                    Timeout::Header | Timeout::Write | Timeout::Linger | Timeout::End => return,
+                    Timeout::Header => return answer_slow_head(&connection, &slot).await,
+                    Timeout::Write | Timeout::Linger | Timeout::End => return,
                 }
             }
             Event::MustEnd => {
-                ending = true;
-                let mut activity = connection.activity();
-                if activity.resets_rapidly() {
-                    state.counters.rapid_resets.add();
+                if connection.ends_at_once() {
                     return;
                 }
+                let mut activity = connection.activity();
                 match activity.standing() {
                     Standing::Idle(_) => activity.end_at(now + CLOSE_GRACE),
                     // A request has come in the meantime: it is answered.
@@ -148,6 +149,23 @@ pub(super) async fn drive<S, ResBody>(
     }
 }
 
+/// Answers a head that takes too long. A client that has sent nothing of it gets no answer.
+async fn answer_slow_head(connection: &Connection, slot: &IoSlot) {
+    if !connection.activity().has_part_of_head() {
+        return;
+    }
+    let Some(io) = slot.take() else {
+        return;
+    };
+    let response = refuse::response(ErrorKind::RequestTimeout).await;
+    let mut stage = connection.state().stage.subscribe();
+    tokio::select! {
+        () = refuse::answer_slow_head(io, &response) => {}
+        () = connection.told_to_end() => {}
+        _ = stage.wait_for(|stage| *stage == Stage::Ended) => {}
+    }
+}
+
 enum Event {
     Ended(Result<(), BoxError>),
     Due(Timeout),
@@ -156,14 +174,10 @@ enum Event {
     Stage(Stage),
 }
 
-/// Performs the TLS handshake, if there is a certificate. A Unix socket has no TLS.
+/// Performs the TLS handshake, if there is a certificate.
 async fn handshake(connection: &Connection, io: Box<dyn Io>) -> Option<Box<dyn Io>> {
     let state = connection.state();
-    let certificate = match connection.peer() {
-        Peer::Tcp(_) => state.certificate.as_ref(),
-        Peer::Unix => None,
-    };
-    let Some(certificate) = certificate else {
+    let Some(certificate) = state.certificate_for(connection.peer()) else {
         return Some(io);
     };
     let mut stage = state.stage.subscribe();
@@ -183,7 +197,7 @@ async fn handshake(connection: &Connection, io: Box<dyn Io>) -> Option<Box<dyn I
             None
         }
         Err(_) => {
-            state.counters.timed_out(Timeout::Header);
+            connection.closes_for(Closed::TimedOut(Timeout::Header));
             None
         }
     }

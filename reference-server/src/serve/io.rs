@@ -4,7 +4,7 @@
 use std::{
     io,
     pin::Pin,
-    sync::Arc,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll, ready},
 };
 
@@ -20,16 +20,45 @@ pub(super) trait Io: AsyncRead + AsyncWrite + Send + Unpin + 'static {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin + 'static> Io for T {}
 
+/// Holds the bytes of a connection while hyper uses them. A driver that has to answer in place of hyper takes them.
+#[derive(Clone)]
+pub(super) struct IoSlot(Arc<Mutex<Option<Box<dyn Io>>>>);
+
+impl IoSlot {
+    pub(super) fn new(io: Box<dyn Io>) -> Self {
+        Self(Arc::new(Mutex::new(Some(io))))
+    }
+
+    /// Takes the bytes from hyper, whose next read or write then fails.
+    pub(super) fn take(&self) -> Option<Box<dyn Io>> {
+        self.lock().take()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Box<dyn Io>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn with<T>(
+        &self,
+        poll: impl FnOnce(Pin<&mut Box<dyn Io>>) -> Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
+        match self.lock().as_mut() {
+            Some(io) => poll(Pin::new(io)),
+            None => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
+        }
+    }
+}
+
 /// Reports the reads and writes of a connection to its [`Activity`](super::activity::Activity).
 pub(super) struct ObservedIo {
-    io: Box<dyn Io>,
+    io: IoSlot,
     connection: Arc<Connection>,
     /// The write side is closed.
     write_closed: bool,
 }
 
 impl ObservedIo {
-    pub(super) fn new(io: Box<dyn Io>, connection: Arc<Connection>) -> Self {
+    pub(super) fn new(io: IoSlot, connection: Arc<Connection>) -> Self {
         Self {
             io,
             connection,
@@ -46,11 +75,11 @@ impl ObservedIo {
 
     /// Reads and discards what the client still sends, within the bounds of the activity. Without it, the kernel would answer those
     /// bytes with a reset, and the client could lose the response.
-    fn poll_linger(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    fn poll_linger(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut buffer = [0; 8 * 1024];
         loop {
             let mut buffer = ReadBuf::new(&mut buffer);
-            let read = Pin::new(&mut self.io).poll_read(cx, &mut buffer);
+            let read = self.io.with(|io| io.poll_read(cx, &mut buffer));
             let bytes = buffer.filled().len();
             let mut activity = self.connection.activity();
             match read {
@@ -65,51 +94,52 @@ impl ObservedIo {
 
 impl AsyncRead for ObservedIo {
     fn poll_read(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
-        ready!(Pin::new(&mut self.io).poll_read(cx, buffer))?;
-        if buffer.filled().len() > before {
-            self.connection.activity().read(Instant::now());
+        ready!(self.io.with(|io| io.poll_read(cx, buffer)))?;
+        let read = &buffer.filled()[before..];
+        if !read.is_empty() {
+            self.connection.activity().read(read, Instant::now());
         }
         Poll::Ready(Ok(()))
     }
 }
 
 impl AsyncWrite for ObservedIo {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
-        let result = Pin::new(&mut self.io).poll_write(cx, data);
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
+        let result = self.io.with(|io| io.poll_write(cx, data));
         let written = ready!(self.observe_write(result))?;
         self.connection.activity().wrote(Instant::now());
         Poll::Ready(Ok(written))
     }
 
     fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         data: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let result = Pin::new(&mut self.io).poll_write_vectored(cx, data);
+        let result = self.io.with(|io| io.poll_write_vectored(cx, data));
         let written = ready!(self.observe_write(result))?;
         self.connection.activity().wrote(Instant::now());
         Poll::Ready(Ok(written))
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.io.is_write_vectored()
+        self.io.lock().as_ref().is_some_and(AsyncWrite::is_write_vectored)
     }
 
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let result = Pin::new(&mut self.io).poll_flush(cx);
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let result = self.io.with(|io| io.poll_flush(cx));
         ready!(self.observe_write(result))?;
         Poll::Ready(Ok(()))
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if !self.write_closed {
-            let result = Pin::new(&mut self.io).poll_shutdown(cx);
+            let result = self.io.with(|io| io.poll_shutdown(cx));
             ready!(self.observe_write(result))?;
             self.write_closed = true;
             let mut activity = self.connection.activity();

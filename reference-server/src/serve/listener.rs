@@ -39,7 +39,8 @@ pub(super) struct Accepted {
 impl Listener {
     /// Listens on an address. A host name can stand for several IP addresses: it gives a listener for each.
     ///
-    /// A Unix socket has the mode 0660: its owner and its group can connect. A socket file without a server is replaced.
+    /// A Unix socket has the mode 0660: its owner and its group can connect. A socket file without a server is replaced. The
+    /// file is removed when the listener is dropped.
     ///
     /// # Errors
     /// If the name is unknown, or if a socket cannot be opened. A family of addresses that this machine does not have is
@@ -49,7 +50,7 @@ impl Listener {
             ListenAddress::Ip(host, port) => Ok(vec![TcpListener::bind((*host, *port)).await?.into()]),
             ListenAddress::Name(host, port) => bind_all(lookup_host((host.as_str(), *port)).await?).await,
             #[cfg(unix)]
-            ListenAddress::Unix(path) => Ok(vec![Self(Kind::Unix(unix::UnixSocket::bind(path)?))]),
+            ListenAddress::Unix(path) => Ok(vec![Self(Kind::Unix(unix::UnixSocket::bind(path).await?))]),
             #[cfg(not(unix))]
             ListenAddress::Unix(_) => Err(ErrorKind::Unsupported.into()),
         }

@@ -36,6 +36,7 @@ pub(crate) use admission::{Admit, Refuse};
 pub use counters::Counters;
 pub use file_limit::raise_file_limit;
 pub use listener::{Inherited, Listener, inherited};
+pub(crate) use places::{Client, HeldPlace, Holder, SharedPlaces, Standing};
 pub(crate) use requests::RequestBody;
 pub(crate) use state::ServerState;
 
@@ -50,6 +51,7 @@ use tokio::{
     time::{sleep, timeout},
 };
 use tower::{BoxError, Service};
+use tower_session_auth::ErrorKind;
 
 use self::{connection::Connection, io::Io, listener::Accepted, state::Stage};
 
@@ -80,7 +82,7 @@ pub(crate) async fn serve<S, ResBody>(
     ResBody: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
 {
     let _end = EndOnDrop(state.clone());
-    let refusal: Arc<[u8]> = refuse::overloaded().await.into();
+    let refusal: Arc<[u8]> = refuse::response(ErrorKind::Overloaded).await.into();
     // Every connection holds a clone of `running`.
     let (running, mut all_ended) = mpsc::channel(1);
     let mut accepting = JoinSet::new();
@@ -116,6 +118,12 @@ impl Drop for EndOnDrop {
     }
 }
 
+/// Accepts the next connection, as soon as the limit of open files allows it.
+async fn next(state: &ServerState, listener: &Listener) -> std::io::Result<Accepted> {
+    state.room_to_evict().await;
+    listener.accept().await
+}
+
 /// Starts the connections of one listener.
 struct Connections<S> {
     service: S,
@@ -143,7 +151,7 @@ where
             let accepted = tokio::select! {
                 biased;
                 _ = stage.wait_for(|stage| *stage >= Stage::Closing) => break,
-                accepted = listener.accept() => accepted,
+                accepted = next(&self.state, &listener) => accepted,
             };
             match accepted {
                 Ok(accepted) => {
@@ -158,8 +166,10 @@ where
             }
         }
         // The kernel has accepted these connections already. If the listener were closed before, they would be reset.
-        while let Ok(Ok(accepted)) = timeout(Duration::ZERO, listener.accept()).await {
-            self.start(accepted);
+        while let Ok(Ok(accepted)) = timeout(Duration::ZERO, next(&self.state, &listener)).await {
+            if let Some(io) = self.start(accepted) {
+                refuse::refuse(io, &self.refusal).await;
+            }
         }
     }
 
@@ -173,7 +183,7 @@ where
                 None
             }
             // A TLS client would not understand the response.
-            None if self.state.certificate.is_some() => None,
+            None if self.state.certificate_for(peer).is_some() => None,
             None => Some(io),
         }
     }

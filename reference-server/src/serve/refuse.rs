@@ -1,11 +1,11 @@
-//! The answer to a connection that gets no place at all.
+//! Answers without a service: to a connection that gets no place at all, and to a head that takes too long.
 
 use std::time::Duration;
 
 use http::HeaderMap;
 use http_body_util::BodyExt as _;
 use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    io::{AsyncReadExt as _, AsyncWriteExt as _, copy, sink},
     time::timeout,
 };
 use tower_session_auth::{AuthError, ErrorKind, response::problem_response};
@@ -16,9 +16,13 @@ use crate::config::REALM;
 /// The time for an answer. It is written into the empty buffer of a new socket, and never waits for the client.
 const WRITE: Duration = Duration::from_millis(10);
 
-/// Makes the response: `OVERLOADED`, with `Retry-After` and `Connection: close`.
-pub(super) async fn overloaded() -> Vec<u8> {
-    let response = problem_response(&AuthError::new(ErrorKind::Overloaded), REALM, &HeaderMap::new());
+/// The time for an answer to a client that is still sending, and the most that is read in it, in bytes.
+const LINGER: Duration = Duration::from_secs(1);
+const LINGER_BYTES: u64 = 1024 * 1024;
+
+/// Makes the response for an error of this kind, with `Connection: close`.
+pub(super) async fn response(kind: ErrorKind) -> Vec<u8> {
+    let response = problem_response(&AuthError::new(kind), REALM, &HeaderMap::new());
     let (parts, body) = response.into_parts();
     let body = match body.collect().await {
         Ok(body) => body.to_bytes(),
@@ -48,4 +52,15 @@ pub(super) async fn refuse(mut io: Box<dyn Io>, response: &[u8]) {
         let mut request = [0; 16 * 1024];
         let _ = timeout(Duration::ZERO, io.read(&mut request)).await;
     }
+}
+
+/// Sends the response to a client that is still sending its request, and closes the connection. What the client sends meanwhile is
+/// discarded, so that it gets no reset.
+pub(super) async fn answer_slow_head(mut io: Box<dyn Io>, response: &[u8]) {
+    let answered = async {
+        io.write_all(response).await?;
+        io.shutdown().await?;
+        copy(&mut io.take(LINGER_BYTES), &mut sink()).await
+    };
+    let _ = timeout(LINGER, answered).await;
 }

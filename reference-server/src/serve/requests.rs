@@ -1,5 +1,7 @@
 //! The service wrapper of a connection: it reports the requests, and it tells the client when the connection ends.
 
+mod response_body;
+
 use std::{
     convert::Infallible,
     pin::Pin,
@@ -15,7 +17,8 @@ use pin_project_lite::pin_project;
 use tokio::time::Instant;
 use tower::Service;
 
-use super::{connection::Connection, discard::discard};
+use self::response_body::ObservedBody;
+use super::{connection::Connection, counters::Closed, discard::discard};
 
 /// Serves the requests of one connection.
 #[derive(Clone)]
@@ -83,57 +86,66 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         let Ok(mut response) = ready!(this.inner.poll(cx));
-        let mut exchange = this.exchange.take();
-        if let Some(exchange) = &mut exchange {
+        let exchange = this.exchange.take().map(|mut exchange| {
             exchange.answered = true;
-            exchange.set_outgoing(true);
+            exchange.ready();
             if *this.version < Version::HTTP_2 && exchange.connection.ends_soon() {
                 let close = HeaderValue::from_static("close");
                 response.headers_mut().insert(header::CONNECTION, close);
             }
-        }
-        Poll::Ready(Ok(response.map(|inner| ObservedBody { inner, exchange })))
+            Arc::new(exchange)
+        });
+        let is_http2 = *this.version == Version::HTTP_2;
+        Poll::Ready(Ok(response.map(|inner| ObservedBody {
+            inner,
+            exchange,
+            is_http2,
+        })))
     }
 }
 
 /// A request whose response is not complete.
 struct Exchange {
     connection: Arc<Connection>,
+    number: u64,
     answered: bool,
-    /// True while the response has data for the client.
-    outgoing: bool,
 }
 
 impl Exchange {
     fn start(connection: Arc<Connection>, version: Version) -> Self {
-        connection.activity().request_started(version == Version::HTTP_2);
+        let number = connection.activity().request_started(version == Version::HTTP_2);
         Self {
             connection,
+            number,
             answered: false,
-            outgoing: false,
         }
     }
 
-    fn set_outgoing(&mut self, outgoing: bool) {
-        if self.outgoing != outgoing {
-            self.outgoing = outgoing;
-            let mut activity = self.connection.activity();
-            if outgoing {
-                activity.response_ready(Instant::now());
-            } else {
-                activity.response_taken();
-            }
-        }
+    /// The response has data for the client.
+    fn ready(&self) {
+        let mut activity = self.connection.activity();
+        activity.response_ready(self.number, Instant::now());
+    }
+
+    /// A part of that data was sent.
+    fn progressed(&self) {
+        let mut activity = self.connection.activity();
+        activity.response_progressed(self.number, Instant::now());
+    }
+
+    /// The response has no data for the client at the moment.
+    fn sent(&self) {
+        self.connection.activity().response_sent(self.number);
     }
 }
 
 impl Drop for Exchange {
     fn drop(&mut self) {
-        self.set_outgoing(false);
         let mut activity = self.connection.activity();
+        activity.response_sent(self.number);
         activity.request_ended(self.answered, Instant::now());
         if !self.answered && activity.resets_rapidly() {
-            self.connection.end();
+            self.connection.end(Closed::RapidReset, false);
         }
     }
 }
@@ -198,51 +210,5 @@ impl Drop for RequestBody {
             Some(_) => self.connection.activity().body_unread(),
             None => {}
         }
-    }
-}
-
-pin_project! {
-    /// The body of a response.
-    pub(super) struct ObservedBody<B> {
-        #[pin]
-        inner: B,
-        exchange: Option<Exchange>,
-    }
-}
-
-impl<B: Body> Body for ObservedBody<B> {
-    type Data = B::Data;
-    type Error = B::Error;
-
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
-        let this = self.project();
-        let polled = this.inner.poll_frame(cx);
-        match &polled {
-            // Data is ready. The client must read it.
-            Poll::Ready(Some(Ok(_))) => {
-                if let Some(exchange) = this.exchange {
-                    exchange.set_outgoing(true);
-                }
-            }
-            // The source of the body is slow, not the client.
-            Poll::Pending => {
-                if let Some(exchange) = this.exchange {
-                    exchange.set_outgoing(false);
-                }
-            }
-            Poll::Ready(None | Some(Err(_))) => *this.exchange = None,
-        }
-        polled
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.inner.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.inner.size_hint()
     }
 }

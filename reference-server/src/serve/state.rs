@@ -1,21 +1,17 @@
 //! The state that all connections of a server share: limits, places, counts, and the stage of its life.
 
-use std::{
-    fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::{fmt, sync::Arc, time::Duration};
 
 use tokio::sync::watch;
 use tower_session_auth::master_auth::TrustedProxies;
 
 use super::{
     connection::Connection,
-    counters::Counters,
+    counters::{Closed, Counters},
     http_limits,
     listener::Peer,
     log_rate::LogRate,
-    places::{Admission, Client, Full, Place, Places},
+    places::{Client, Evicted, Full, HeldPlace, SharedPlaces},
 };
 use crate::{config::Limits, tls::CurrentCertificate};
 
@@ -43,10 +39,10 @@ pub(crate) struct ServerState {
     pub(super) counters: Arc<Counters>,
     pub(super) stage: watch::Sender<Stage>,
     pub(super) http: http_limits::Builder,
-    pub(super) certificate: Option<CurrentCertificate>,
+    certificate: Option<CurrentCertificate>,
     proxies: TrustedProxies,
-    places: Mutex<Places<Arc<Connection>>>,
-    reserve: Mutex<Places<Arc<Connection>>>,
+    places: Arc<SharedPlaces<Arc<Connection>>>,
+    reserve: Arc<SharedPlaces<Arc<Connection>>>,
     refusals: LogRate,
     evictions: LogRate,
 }
@@ -65,8 +61,8 @@ impl ServerState {
             http: http_limits::builder(&limits),
             certificate,
             proxies,
-            places: Mutex::new(Places::new(limits.connections, limits.connections_per_client)),
-            reserve: Mutex::new(Places::new(RESERVE, RESERVE)),
+            places: SharedPlaces::new(limits.connections, limits.connections_per_client),
+            reserve: SharedPlaces::new(RESERVE, RESERVE),
             refusals: LogRate::default(),
             evictions: LogRate::default(),
         })
@@ -85,37 +81,31 @@ impl ServerState {
         *self.stage.borrow()
     }
 
+    /// Waits while too many evicted connections are not closed yet.
+    pub(super) async fn room_to_evict(&self) {
+        self.places.room_to_evict().await;
+        self.reserve.room_to_evict().await;
+    }
+
     /// Finds a place for a connection: among all, or in the reserve. `None` if there is none.
-    pub(super) fn admit(self: &Arc<Self>, connection: &Arc<Connection>) -> Option<HeldPlace> {
+    pub(super) fn admit(&self, connection: &Arc<Connection>) -> Option<HeldPlace<Arc<Connection>>> {
         let client = self.client(connection.peer());
-        let held = |in_reserve, place| HeldPlace {
-            state: self.clone(),
-            in_reserve,
-            place,
+        let (place, evicted) = match self.places.admit(client, connection.clone()) {
+            Ok(admitted) => admitted,
+            Err(full) => {
+                self.refused(full, connection.peer());
+                connection.move_to_reserve();
+                let admitted = self.reserve.admit(client, connection.clone());
+                if admitted.is_err() {
+                    self.counters.refused_reserve_full.add();
+                }
+                admitted.ok()?
+            }
         };
-        let admission = lock(&self.places).admit(client, connection.clone());
-        let full = match admission {
-            Admission::Admitted(place) => return Some(held(false, place)),
-            Admission::Replaces(place, replaced) => {
-                self.evict(&replaced);
-                return Some(held(false, place));
-            }
-            Admission::Refused(full) => full,
-        };
-        self.refused(full, connection.peer());
-        connection.move_to_reserve();
-        let admission = lock(&self.reserve).admit(client, connection.clone());
-        match admission {
-            Admission::Admitted(place) => Some(held(true, place)),
-            Admission::Replaces(place, replaced) => {
-                self.evict(&replaced);
-                Some(held(true, place))
-            }
-            Admission::Refused(_) => {
-                self.counters.refused_reserve_full.add();
-                None
-            }
+        if let Some(evicted) = evicted {
+            self.evict(&evicted);
         }
+        Some(place)
     }
 
     fn refused(&self, full: Full, peer: Peer) {
@@ -130,15 +120,28 @@ impl ServerState {
     }
 
     /// Ends a connection that has lost its place to another one.
-    fn evict(&self, connection: &Connection) {
-        self.counters.evicted.add();
-        connection.end();
+    fn evict(
+        &self,
+        Evicted {
+            connection,
+            has_grace,
+        }: &Evicted<Arc<Connection>>,
+    ) {
+        connection.end(Closed::Evicted, *has_grace);
         if let Some(evicted) = self.evictions.count() {
             tracing::warn!(
                 evicted,
                 peer = %connection.peer(),
                 "a limit of connections is reached: the longest idle ones are evicted"
             );
+        }
+    }
+
+    /// The certificate for connections of this peer. A Unix socket has no TLS.
+    pub(super) const fn certificate_for(&self, peer: Peer) -> Option<&CurrentCertificate> {
+        match peer {
+            Peer::Tcp(_) => self.certificate.as_ref(),
+            Peer::Unix => None,
         }
     }
 
@@ -158,28 +161,6 @@ impl ServerState {
             ..self.limits
         }
     }
-}
-
-/// A place of a connection. It is free again when this is dropped.
-pub(super) struct HeldPlace {
-    state: Arc<ServerState>,
-    in_reserve: bool,
-    place: Place,
-}
-
-impl Drop for HeldPlace {
-    fn drop(&mut self) {
-        let places = if self.in_reserve {
-            &self.state.reserve
-        } else {
-            &self.state.places
-        };
-        lock(places).release(self.place);
-    }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl fmt::Debug for ServerState {

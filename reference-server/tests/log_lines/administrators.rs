@@ -1,7 +1,7 @@
 //! The reasons of refused administrators with admin keys.
 
 use http::{Request, request::Builder};
-use session_auth_tests::server::PASSWORD;
+use session_auth_tests::{folder::Folder, server::PASSWORD};
 use tower_session_auth::master_auth::AdminSecret;
 
 use super::{Server, get};
@@ -29,11 +29,10 @@ async fn each_refused_admin_key_has_one_line_with_its_precise_reason() {
         table("expired", &expired, "expires_at = '2020-01-31'".to_owned()),
         table("restricted", &restricted, format!("agents = ['{AGENT}']")),
     ];
-    let file = std::env::temp_dir().join(format!("session-auth-refused-keys-{}", std::process::id()));
-    std::fs::write(&file, keys.concat()).expect("a file");
-    let arguments = ["--admin-keys-file", file.to_str().expect("a path")];
+    let folder = Folder::new("refused-keys");
+    let file = folder.write("keys", &keys.concat());
+    let arguments = ["--admin-keys-file", file.as_str()];
     let server = Server::start("refused-admin-keys", &arguments).await;
-    std::fs::remove_file(&file).expect("a file");
 
     let list = "/v1/sessions";
     let of_agent = |agent| get(&format!("{list}?agentId={agent}"));

@@ -6,7 +6,6 @@ mod administrators;
 
 use std::{
     fs::{self, File},
-    path::PathBuf,
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
@@ -16,6 +15,8 @@ use http_body_util::Full;
 use serde_json::Value;
 use session_auth_tests::{
     api::{Api, Issued, Reply},
+    folder::Folder,
+    free_address::free_address,
     server::{PASSWORD, cheap_hash},
 };
 use tower_session_auth::{
@@ -27,21 +28,18 @@ use tower_session_auth::{
 /// A server process whose log goes to a file. Both end on drop.
 struct Server {
     process: Child,
-    folder: PathBuf,
+    folder: Folder,
     api: Api,
     key: SigningKey,
 }
 
 impl Server {
     async fn start(name: &str, arguments: &[&str]) -> Self {
-        let folder = std::env::temp_dir().join(format!("session-auth-{name}-{}", std::process::id()));
-        fs::create_dir_all(&folder).expect("a folder");
+        let folder = Folder::new(name);
         let key = SigningKey::generate().expect("a key");
         let key_file = folder.join("keys");
         fs::write(&key_file, key.to_paserk()).expect("a key file");
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
-        let address = listener.local_addr().expect("an address");
-        drop(listener);
+        let address = free_address();
         let log = File::create(folder.join("log")).expect("a log file");
         let process = Command::new(env!("CARGO_BIN_EXE_session-auth-server"))
             .env_clear()
@@ -141,7 +139,6 @@ impl Drop for Server {
     fn drop(&mut self) {
         let _ = self.process.kill();
         let _ = self.process.wait();
-        let _ = fs::remove_dir_all(&self.folder);
     }
 }
 

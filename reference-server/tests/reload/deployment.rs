@@ -1,15 +1,12 @@
 //! A running server whose configuration is in files.
 
-use std::{
-    net::{SocketAddr, TcpListener},
-    sync::atomic::{AtomicU8, Ordering},
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 use session_auth_tests::{
     api::Api,
+    free_address::free_address,
     server::{PASSWORD, cheap_hash},
 };
 use tower_session_auth::SigningKey;
@@ -113,14 +110,6 @@ impl Deployment {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }
-}
-
-/// A free address. Each call has its own IP address: tests that run at the same time cannot get the same one.
-pub(crate) fn free_address() -> SocketAddr {
-    static LAST: AtomicU8 = AtomicU8::new(1);
-    let ip = [127, 0, 1, LAST.fetch_add(1, Ordering::Relaxed)];
-    let listener = TcpListener::bind(SocketAddr::from((ip, 0))).expect("a free port");
-    listener.local_addr().expect("an address")
 }
 
 /// Makes a server reload its configuration. Returns when the new one applies.

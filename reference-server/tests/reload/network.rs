@@ -9,12 +9,15 @@ use rustls::{
     crypto::ring,
     pki_types::{CertificateDer, ServerName},
 };
-use session_auth_tests::raw_http::{HEALTH, RawClient};
+use session_auth_tests::{
+    free_address::free_address,
+    raw_http::{HEALTH, RawClient},
+};
 use tokio::net::TcpStream;
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
 use crate::{
-    deployment::{Deployment, free_address, reload},
+    deployment::{Deployment, reload},
     support::{Folder, RunningServer, command},
 };
 

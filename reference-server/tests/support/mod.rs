@@ -5,7 +5,6 @@
 
 use std::{
     io::{BufRead, BufReader, Write},
-    path::PathBuf,
     process::{Child, ChildStderr, ChildStdin, Command, Output, Stdio},
     sync::{Arc, Mutex},
     time::{Duration, Instant},
@@ -13,6 +12,9 @@ use std::{
 
 use http::Method;
 use session_auth_tests::api::Api;
+// Each test binary uses a part of these.
+#[allow(unused_imports)]
+pub(crate) use session_auth_tests::{folder::Folder, free_address::free_port};
 
 /// The server's command, without the environment variables of this machine.
 pub(crate) fn command(arguments: &[&str]) -> Command {
@@ -35,29 +37,6 @@ pub(crate) fn run(command: &mut Command, input: &str) -> Output {
 
 pub(crate) fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
-}
-
-/// A temporary folder, removed on drop.
-pub(crate) struct Folder(pub(crate) PathBuf);
-
-impl Folder {
-    pub(crate) fn new(name: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("session-auth-{name}-{}", std::process::id()));
-        std::fs::create_dir_all(&path).expect("a folder");
-        Self(path)
-    }
-
-    pub(crate) fn write(&self, name: &str, content: &str) -> String {
-        let path = self.0.join(name);
-        std::fs::write(&path, content).expect("a file");
-        path.to_str().expect("a path").to_owned()
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
 }
 
 /// A running server process, killed on drop.
@@ -136,11 +115,6 @@ impl Drop for RunningServer {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
-}
-
-pub(crate) fn free_port() -> u16 {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
-    listener.local_addr().expect("an address").port()
 }
 
 pub(crate) async fn wait_until_ready(api: &Api) {

@@ -14,7 +14,7 @@ mod server;
 
 use std::{
     io,
-    net::{Ipv4Addr, TcpListener, TcpStream},
+    net::{Ipv4Addr, TcpStream},
     sync::{
         Arc, Mutex, PoisonError, Weak,
         atomic::{AtomicU32, Ordering},
@@ -28,6 +28,7 @@ use tokio::net::TcpSocket;
 
 pub use self::monitor::Monitor;
 use self::{backend::Backend, server::Server};
+use crate::free_address::free_port;
 
 /// Another process may take the free port first. An invalid option fails each time.
 const ATTEMPTS: u32 = 4;
@@ -77,7 +78,7 @@ impl TestRedis {
         let options: Vec<String> = options.iter().map(|&option| option.to_owned()).collect();
         let mut failure = String::new();
         for _ in 0..ATTEMPTS {
-            let port = free_port().expect("127.0.0.1 has a free port");
+            let port = free_port();
             let mut redis = Self {
                 server: backend.server(port, &options),
                 port,
@@ -212,11 +213,6 @@ fn connect(url: &str, limit: Duration) -> RedisResult<Connection> {
     connection.set_read_timeout(Some(limit))?;
     connection.set_write_timeout(Some(limit))?;
     Ok(connection)
-}
-
-fn free_port() -> io::Result<u16> {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-    Ok(listener.local_addr()?.port())
 }
 
 fn hold(port: u16) -> io::Result<TcpSocket> {

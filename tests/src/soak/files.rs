@@ -1,16 +1,16 @@
 //! The files of the deployment: settings, signing keys, admin keys.
 
 use std::{
-    env, fs,
-    net::{Ipv4Addr, SocketAddr, TcpListener},
+    fs,
+    net::SocketAddr,
     path::{Path, PathBuf},
-    sync::atomic::{AtomicU32, Ordering},
 };
 
 use tokio::sync::{Mutex, MutexGuard};
 use tower_session_auth::{SigningKey, master_auth::AdminSecret};
 
 use super::{Options, RETRY_WINDOW};
+use crate::{folder::Folder, free_address::free_address};
 
 /// Longer than several health checks of the balancer.
 pub(super) const SHUTDOWN_DELAY_MS: u64 = 1_500;
@@ -18,7 +18,7 @@ const RIGHTS: &str = r#"["open", "list", "revoke", "rotate", "agents", "metrics"
 
 /// A folder with the files. It is removed on drop.
 pub(super) struct Files {
-    folder: PathBuf,
+    folder: Folder,
     servers: Vec<ServerFiles>,
     /// The admin key at the start.
     pub(super) first_admin: AdminSecret,
@@ -36,12 +36,8 @@ pub(super) struct ServerFiles {
 
 impl Files {
     pub(super) fn create(options: &Options, redis_url: &str) -> Self {
-        static NUMBER: AtomicU32 = AtomicU32::new(0);
-        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let folder = env::temp_dir().join(format!("session-auth-soak-{}-{number}", std::process::id()));
-        fs::create_dir_all(&folder).expect("a folder");
         let mut files = Self {
-            folder,
+            folder: Folder::new("soak"),
             servers: Vec::new(),
             first_admin: new_admin(),
             changing: Mutex::default(),
@@ -108,12 +104,6 @@ impl Files {
     }
 }
 
-impl Drop for Files {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.folder);
-    }
-}
-
 /// Replaces a file as an operator does: a reader never finds half of it.
 pub(super) fn replace(path: &Path, text: &str) {
     let new = path.with_extension("new");
@@ -130,9 +120,4 @@ fn admin_table(secret: &AdminSecret) -> String {
     let hash = secret.hash_hex();
     let name = &hash[..16];
     format!("[[admin_key]]\nname = \"{name}\"\nhash = \"{hash}\"\nrights = {RIGHTS}\n")
-}
-
-fn free_address() -> SocketAddr {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
-    listener.local_addr().expect("an address")
 }

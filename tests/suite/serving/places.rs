@@ -17,7 +17,7 @@ use tower_session_auth::{
     master_auth::TrustedProxies,
 };
 
-use super::{Http2Client, metric_reaches};
+use super::{Http2Client, closed_connections, metric_reaches, silent_http2_client};
 
 const ATTACKER: &str = "127.0.0.2";
 const CLIENT: &str = "127.0.0.3";
@@ -75,6 +75,32 @@ async fn longest_idle_connection_of_the_largest_client_gives_way() {
     for client in new.iter_mut().chain(&mut others[1..]) {
         serve(client, &request).await;
     }
+}
+
+#[tokio::test]
+async fn evicted_connections_that_do_not_end_stay_within_a_bound() {
+    let server = TestServer::configured(|config| config.limits.connections = 4).await;
+    let mut silent = Vec::new();
+    let mut most: f64 = 0.0;
+    for number in 0..300 {
+        silent.push(silent_http2_client(server.address, 1024).await);
+        if number % 20 == 19 {
+            let open = server.api.metric("session_auth_connections_in_use").await;
+            most = most.max(open.expect("a gauge"));
+        }
+    }
+    // The places, half of the bound for connections that end, and those that the runtime has not closed yet.
+    assert!(most <= 4.0 + 64.0, "{most} open connections");
+}
+
+#[tokio::test]
+async fn evicted_connection_that_does_not_end_in_time_is_counted_once() {
+    let server = TestServer::configured(|config| config.limits.connections = 1).await;
+    let mut silent = silent_http2_client(server.address, 1024).await;
+    // This connection takes the place.
+    server.api.anonymous(Method::GET, "/healthz").await.expect(200);
+    silent.rest().await;
+    assert!((closed_connections(&server.api).await - 1.0).abs() < 0.5);
 }
 
 #[tokio::test]
@@ -228,17 +254,19 @@ async fn slow_bodies_do_not_take_the_capacity_of_requests() {
     let server = TestServer::configured(|config| config.limits.requests = 2).await;
     let head = format!(
         "POST /v1/agents HTTP/1.1\r\nhost: x\r\nx-master-password: {PASSWORD}\r\n\
-         content-type: application/json\r\ncontent-length: 2\r\n\r\n{{"
+         content-type: application/json\r\nexpect: 100-continue\r\ncontent-length: 2\r\n\r\n"
     );
     // The password is verified once. A request that waits for Argon2 is in flight.
     server.api.agent().await;
     let mut slow = Vec::new();
     for _ in 0..5 {
         let mut client = RawClient::connect(server.address).await;
-        client.send(&head).await;
+        // The server reads the body from now on.
+        let response = client.request(&head).await;
+        assert!(response.starts_with("HTTP/1.1 100 Continue"), "{response}");
+        client.send("{").await;
         slow.push(client);
     }
-    sleep(Duration::from_millis(50)).await;
     server.api.agent().await;
     for client in &mut slow {
         let response = client.request("}").await;

@@ -12,6 +12,7 @@ use session_auth_server::{
     tls::Certificate,
 };
 use session_auth_tests::{
+    folder::Folder,
     raw_http::{HEALTH, RawClient},
     server::{TestServer, cheap_hash},
 };
@@ -22,14 +23,13 @@ use super::Http2Client;
 
 /// PEM files of a certificate for localhost, removed on drop.
 struct Files {
-    folder: PathBuf,
+    folder: Folder,
     der: CertificateDer<'static>,
 }
 
 impl Files {
     fn new(name: &str) -> Self {
-        let folder = std::env::temp_dir().join(format!("session-auth-{name}-{}", std::process::id()));
-        fs::create_dir_all(&folder).expect("a folder");
+        let folder = Folder::new(name);
         let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
         fs::write(folder.join("cert.pem"), made.cert.pem()).expect("a file");
         fs::write(folder.join("key.pem"), made.signing_key.serialize_pem()).expect("a file");
@@ -70,12 +70,6 @@ impl Files {
         let name = ServerName::try_from("localhost").expect("a name");
         let connector = TlsConnector::from(Arc::new(config));
         connector.connect(name, stream).await.expect("a handshake")
-    }
-}
-
-impl Drop for Files {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.folder);
     }
 }
 
@@ -122,6 +116,19 @@ async fn handshake_has_the_time_of_a_head_and_plain_text_is_rejected() {
     let mut plain = RawClient::connect(server.address).await;
     plain.send(HEALTH).await;
     assert!(!plain.rest().await.0.contains("HTTP"));
+}
+
+#[tokio::test]
+async fn head_that_takes_too_long_is_answered_over_tls() {
+    let files = Files::new("tls-head");
+    let server = files
+        .server(|config| config.limits.head = Duration::from_millis(300))
+        .await;
+    let mut client = RawClient::new(files.connect(&server, &[]).await);
+    client.send("GET /healthz HT").await;
+    let response = client.response().await.expect("a response");
+    assert!(response.starts_with("HTTP/1.1 408 "), "{response}");
+    assert_eq!(client.rest().await, (String::new(), true), "close_notify");
 }
 
 #[test]

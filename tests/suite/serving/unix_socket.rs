@@ -2,7 +2,10 @@
 
 use std::{
     fs,
-    os::unix::{fs::PermissionsExt as _, net::UnixListener as StdListener},
+    os::unix::{
+        fs::PermissionsExt as _,
+        net::{UnixListener as StdListener, UnixStream as StdStream},
+    },
     path::PathBuf,
     sync::Arc,
 };
@@ -12,31 +15,16 @@ use session_auth_server::{
     serve::Listener,
 };
 use session_auth_tests::{
+    folder::Folder,
     raw_http::{HEALTH, RawClient},
     server::cheap_hash,
 };
 use tokio::{net::UnixStream, sync::oneshot};
 use tower_session_auth::clock::SystemClock;
 
-/// A folder of this test, removed on drop.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new(name: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("session-auth-{name}-{}", std::process::id()));
-        fs::create_dir_all(&path).expect("a folder");
-        Self(path)
-    }
-
-    fn socket(&self) -> PathBuf {
-        self.0.join("socket")
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
+/// The path of the socket in a folder.
+fn socket(folder: &Folder) -> PathBuf {
+    folder.join("socket")
 }
 
 async fn bind(path: PathBuf) -> std::io::Result<Vec<Listener>> {
@@ -51,8 +39,8 @@ async fn unix_socket_serves_its_owner_and_group_and_is_removed_at_the_end() {
         ..Settings::default()
     };
     let config = Config::resolve(settings).expect("a configuration");
-    let listeners = bind(folder.socket()).await.expect("a listener");
-    let mode = fs::metadata(folder.socket())
+    let listeners = bind(socket(&folder)).await.expect("a listener");
+    let mode = fs::metadata(socket(&folder))
         .expect("a file")
         .permissions()
         .mode();
@@ -66,24 +54,70 @@ async fn unix_socket_serves_its_owner_and_group_and_is_removed_at_the_end() {
         stopped,
         tokio::sync::mpsc::channel(1).1,
     ));
-    let stream = UnixStream::connect(folder.socket()).await.expect("a connection");
+    let stream = UnixStream::connect(socket(&folder)).await.expect("a connection");
     let mut client = RawClient::new(stream);
     assert!(client.request(HEALTH).await.contains("200 OK"));
     drop(stop);
     assert_eq!(client.rest().await, (String::new(), true));
     server.await.expect("no panic").expect("a clean stop");
-    assert!(!folder.socket().exists());
+    assert!(!socket(&folder).exists());
 }
 
 #[tokio::test]
 async fn socket_file_without_a_server_is_replaced_and_any_other_file_stays() {
     let folder = Folder::new("unix-stale");
-    drop(StdListener::bind(folder.socket()).expect("a socket"));
-    let listeners = bind(folder.socket()).await.expect("a listener");
-    let taken = bind(folder.socket()).await.expect_err("a running server");
+    drop(StdListener::bind(socket(&folder)).expect("a socket"));
+    let listeners = bind(socket(&folder)).await.expect("a listener");
+    let taken = bind(socket(&folder)).await.expect_err("a running server");
     assert_eq!(taken.kind(), std::io::ErrorKind::AddrInUse);
     drop(listeners);
-    fs::write(folder.socket(), "precious").expect("a file");
-    bind(folder.socket()).await.expect_err("a file");
-    assert_eq!(fs::read_to_string(folder.socket()).expect("the file"), "precious");
+    fs::write(socket(&folder), "precious").expect("a file");
+    bind(socket(&folder)).await.expect_err("a file");
+    assert_eq!(fs::read_to_string(socket(&folder)).expect("the file"), "precious");
+}
+
+#[tokio::test]
+async fn file_of_another_server_stays_at_the_end() {
+    let folder = Folder::new("unix-other");
+    let listeners = bind(socket(&folder)).await.expect("a listener");
+    fs::remove_file(socket(&folder)).expect("the file");
+    let _other = StdListener::bind(socket(&folder)).expect("a socket");
+    drop(listeners);
+    assert!(socket(&folder).exists());
+}
+
+#[test]
+fn of_many_starts_at_once_one_gets_the_socket() {
+    let folder = Folder::new("unix-starts");
+    let start = || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.expect("a runtime");
+        // The listener must be dropped before its runtime.
+        (runtime.block_on(bind(socket(&folder))), runtime)
+    };
+    for _ in 0..20 {
+        drop(StdListener::bind(socket(&folder)).expect("a socket"));
+        let starts: Vec<_> = std::thread::scope(|scope| {
+            let starts = [(); 8].map(|()| scope.spawn(start));
+            starts
+                .into_iter()
+                .map(|start| start.join().expect("no panic"))
+                .collect()
+        });
+        let bound = starts.iter().filter(|(bound, _)| bound.is_ok()).count();
+        assert_eq!(bound, 1);
+        StdStream::connect(socket(&folder)).expect("the listener that was bound");
+        drop(starts);
+        assert_eq!(fs::read_dir(&folder.0).expect("the folder").count(), 0);
+    }
+}
+
+#[tokio::test]
+async fn listener_shows_its_configured_address() {
+    let folder = Folder::new("unix-name");
+    let listeners = bind(socket(&folder)).await.expect("a listener");
+    assert_eq!(
+        listeners[0].to_string(),
+        format!("unix:{}", socket(&folder).display())
+    );
 }

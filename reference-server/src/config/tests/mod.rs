@@ -3,31 +3,9 @@
 use std::{ffi::OsString, path::PathBuf};
 
 use clap::{Args, Command, FromArgMatches};
+use session_auth_tests::folder::Folder;
 
 use super::*;
-
-/// A temporary folder, removed on drop.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new(name: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("session-auth-config-{name}-{}", std::process::id()));
-        std::fs::create_dir_all(&path).unwrap();
-        Self(path)
-    }
-
-    fn write(&self, name: &str, content: impl AsRef<[u8]>) -> String {
-        let path = self.0.join(name);
-        std::fs::write(&path, content).unwrap();
-        path.to_str().unwrap().to_owned()
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
 
 fn sources(flags: &[&str], variables: &[(&str, &str)]) -> Sources {
     let command = Flags::augment_args(Command::new("session-auth-server").no_binary_name(true));
@@ -92,12 +70,12 @@ fn secrets_and_urls_are_read_from_files_without_mark_and_newline() {
     let url = folder.write("url", "\u{feff}redis://:hunter2@127.0.0.1:6380/1\r\n");
     let hash =
         "$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$WFXMnDdAUAWzKxjo4CUJEHe8hdlxZHJGIjAqAQFSRrE";
-    let hash_file = folder.write("hash", format!("{hash}\n"));
+    let hash_file = folder.write("hash", &format!("{hash}\n"));
     let key = tower_session_auth::SigningKey::generate().unwrap().to_paserk();
-    let keys = folder.write("keys", format!("\u{feff}{key}\r\n"));
+    let keys = folder.write("keys", &format!("\u{feff}{key}\r\n"));
     let toml = folder.write(
         "config.toml",
-        format!("\u{feff}master_password_hash_file = '{hash_file}'\n"),
+        &format!("\u{feff}master_password_hash_file = '{hash_file}'\n"),
     );
     let loaded = load(
         &["--config", &toml, "--key-file", &keys],
@@ -251,7 +229,7 @@ fn tokens_cannot_look_like_admin_keys() {
 fn reload_generates_nothing() {
     let folder = Folder::new("generate");
     let key = tower_session_auth::SigningKey::generate().unwrap().to_paserk();
-    let keys = folder.write("keys", key);
+    let keys = folder.write("keys", &key);
     let hash =
         "$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$WFXMnDdAUAWzKxjo4CUJEHe8hdlxZHJGIjAqAQFSRrE";
     let complete = format!("key_file = '{keys}'\nmaster_password_hash = '{hash}'\n");
@@ -263,7 +241,7 @@ fn reload_generates_nothing() {
     assert_eq!(emptied.0.len(), 2, "{emptied}");
     folder.write(
         "config.toml",
-        format!("{complete}redis_url = 'redis://127.0.0.1'\n"),
+        &format!("{complete}redis_url = 'redis://127.0.0.1'\n"),
     );
     let other_store = sources.load().unwrap().config.continue_from(&before).unwrap_err();
     assert!(other_store.0[0].starts_with("redis_url: "), "{other_store}");

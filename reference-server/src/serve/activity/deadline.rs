@@ -44,7 +44,7 @@ impl Activity {
             }
             _ if self.in_flight > 0 => Standing::Busy,
             Between::Idle(since) => Standing::Idle(since),
-            Between::ReadingHead(since) => Standing::ReadingHead(since),
+            Between::New(since) | Between::ReadingHead(since) => Standing::ReadingHead(since),
         }
     }
 
@@ -66,14 +66,22 @@ impl Activity {
                 // The connection is ending already.
                 Between::Idle(_) if self.end.is_some() => {}
                 Between::Idle(since) => add(since + limits.idle, Timeout::Idle),
-                Between::ReadingHead(since) => add(since + limits.head, Timeout::Header),
+                Between::New(since) | Between::ReadingHead(since) => {
+                    add(since + limits.head, Timeout::Header);
+                }
             }
         }
         if let Some(since) = self.write_blocked {
             add(since + limits.write, Timeout::Write);
         }
-        if self.outgoing > 0 {
-            add(self.last_write + limits.write, Timeout::Write);
+        if let Some(since) = self.outgoing.values().min() {
+            // Writes of HTTP/2 can be control frames. They are no progress of a response.
+            let since = if self.http2 {
+                *since
+            } else {
+                self.last_write.max(*since)
+            };
+            add(since + limits.write, Timeout::Write);
         }
         match self.end {
             Some(End::AtOnce(at)) => add(at, Timeout::End),

@@ -4,12 +4,17 @@
 //! report events to it. The [driver](super::driver) acts on its deadlines.
 
 mod deadline;
+mod preface;
 #[cfg(test)]
 mod tests;
 
 pub(super) use deadline::Timeout;
 
+use std::collections::BTreeMap;
+
 use tokio::time::Instant;
+
+use self::preface::Preface;
 
 /// The number of abandoned requests that a client is always allowed. See [`Activity::resets_rapidly`].
 const ABANDONED_REQUESTS: u64 = 100;
@@ -22,6 +27,7 @@ pub(super) struct Activity {
     opened: Instant,
     /// True after the first HTTP/2 request. Heads of later requests cannot be told from other frames.
     http2: bool,
+    preface: Preface,
     /// The state between requests.
     between: Between,
     /// Requests whose response is not complete.
@@ -29,9 +35,10 @@ pub(super) struct Activity {
     /// The number of them that wait for their client, and the time at which the last one began to.
     waiting: usize,
     waiting_since: Instant,
-    /// Responses that have data for the client.
-    outgoing: usize,
-    /// The last write, or the begin of the first outgoing response.
+    next_request: u64,
+    /// Responses that have data for the client, by request, and the time at which data of them was last sent.
+    outgoing: BTreeMap<u64, Instant>,
+    /// The last write. With HTTP/2, it can be that of a control frame.
     last_write: Instant,
     /// Since when the socket takes no data.
     write_blocked: Option<Instant>,
@@ -46,9 +53,11 @@ pub(super) struct Activity {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Between {
+    /// The connection is new, and nothing was read.
+    New(Instant),
     /// Nothing of the next request was read.
     Idle(Instant),
-    /// A part of a head was read. A new connection is in this state too.
+    /// A part of a head was read. The time of the first head begins with the connection.
     ReadingHead(Instant),
 }
 
@@ -73,11 +82,13 @@ impl Activity {
         Self {
             opened: now,
             http2: false,
-            between: Between::ReadingHead(now),
+            preface: Preface::new(),
+            between: Between::New(now),
             in_flight: 0,
             waiting: 0,
             waiting_since: now,
-            outgoing: 0,
+            next_request: 0,
+            outgoing: BTreeMap::new(),
             last_write: now,
             write_blocked: None,
             unread_body: false,
@@ -91,17 +102,25 @@ impl Activity {
 
     /// The TLS handshake is complete: the time for the first head begins.
     pub(super) const fn handshake_done(&mut self, now: Instant) {
-        self.between = Between::ReadingHead(now);
+        self.between = Between::New(now);
     }
 
     /// Bytes were read from the client.
-    pub(super) const fn read(&mut self, now: Instant) {
-        if let Between::Idle(_) = self.between
-            && self.in_flight == 0
-            && !self.http2
-        {
-            self.between = Between::ReadingHead(now);
+    pub(super) fn read(&mut self, bytes: &[u8], now: Instant) {
+        self.preface.read(bytes);
+        match self.between {
+            Between::New(since) => self.between = Between::ReadingHead(since),
+            Between::Idle(_) if self.in_flight == 0 && !self.http2 => {
+                self.between = Between::ReadingHead(now);
+            }
+            _ => {}
         }
+    }
+
+    /// True if a part of the head of an HTTP/1.1 request was read, and no response is being sent. A response can be sent then.
+    pub(super) fn has_part_of_head(&self) -> bool {
+        let is_http2 = self.http2 || self.preface.is_http2();
+        matches!(self.between, Between::ReadingHead(_)) && self.in_flight == 0 && !is_http2
     }
 
     /// Bytes were written to the client.
@@ -115,11 +134,13 @@ impl Activity {
         self.write_blocked.get_or_insert(now);
     }
 
-    /// The head of a request is complete.
-    pub(super) const fn request_started(&mut self, http2: bool) {
+    /// The head of a request is complete. Returns the number of the request.
+    pub(super) const fn request_started(&mut self, http2: bool) -> u64 {
         self.http2 |= http2;
         self.in_flight += 1;
         self.unread_body = false;
+        self.next_request += 1;
+        self.next_request
     }
 
     /// A response is complete, or its request was abandoned.
@@ -157,19 +178,26 @@ impl Activity {
         self.unread_body = true;
     }
 
-    /// A response has data for the client.
-    pub(super) fn response_ready(&mut self, now: Instant) {
-        if self.outgoing == 0 {
-            self.last_write = self.last_write.max(now);
+    /// The response to a request has data for the client.
+    pub(super) fn response_ready(&mut self, request: u64, now: Instant) {
+        if self.outgoing.insert(request, now).is_none() {
+            self.body_awaited(now);
         }
-        self.outgoing += 1;
-        self.body_awaited(now);
     }
 
-    /// The client has taken all data of a response that was ready.
-    pub(super) const fn response_taken(&mut self) {
-        self.outgoing = self.outgoing.saturating_sub(1);
-        self.body_arrived();
+    /// A part of that data was sent.
+    pub(super) fn response_progressed(&mut self, request: u64, now: Instant) {
+        if let Some(last) = self.outgoing.get_mut(&request) {
+            *last = now;
+            self.waiting_since = now;
+        }
+    }
+
+    /// All data of the response that was ready has been sent.
+    pub(super) fn response_sent(&mut self, request: u64) {
+        if self.outgoing.remove(&request).is_some() {
+            self.body_arrived();
+        }
     }
 
     /// The write side is closed. The rest of the client's request is read and discarded.
@@ -198,8 +226,8 @@ impl Activity {
             Some(linger) => linger.bytes > 0,
             None => false,
         };
-        let inside_head = matches!(self.between, Between::ReadingHead(_)) && self.in_flight == 0;
-        discards || self.unread_body || inside_head
+        let expects_head = !matches!(self.between, Between::Idle(_)) && self.in_flight == 0;
+        discards || self.unread_body || expects_head
     }
 
     /// The connection must end until `at`. A request that is in flight then is answered before.

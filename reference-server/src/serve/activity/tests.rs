@@ -43,12 +43,38 @@ fn new_connection_has_the_time_of_a_head() {
         activity.deadline(&limits()),
         (start + seconds(10), Timeout::Header)
     );
-    activity.read(start + seconds(9));
+    activity.read(b"x", start + seconds(9));
     assert_eq!(
         activity.deadline(&limits()),
         (start + seconds(10), Timeout::Header)
     );
     assert_eq!(activity.standing(), Standing::ReadingHead(start));
+}
+
+#[test]
+fn only_a_part_of_a_head_of_http1_can_be_answered() {
+    for (parts, expected) in [
+        (&[][..], false),
+        (&["G"], true),
+        (&["P"], true),
+        (&["POST /"], true),
+        (&["PRI * HTTP/2.0"], false),
+        (&["P", "R", "I"], false),
+        (&["P", "R", "OPFIND"], true),
+        (&["GET /?PRI", "PRI"], true),
+    ] {
+        let (mut activity, start) = opened();
+        for part in parts {
+            activity.read(part.as_bytes(), start);
+        }
+        assert_eq!(activity.has_part_of_head(), expected, "{parts:?}");
+    }
+    let (mut activity, start) = idle();
+    assert!(!activity.has_part_of_head());
+    activity.read(b"x", start);
+    assert!(activity.has_part_of_head());
+    activity.request_started(false);
+    assert!(!activity.has_part_of_head());
 }
 
 #[test]
@@ -66,8 +92,8 @@ fn idle_time_ends_with_the_first_byte_and_the_time_of_the_head_begins() {
     let (mut activity, start) = idle();
     assert_eq!(activity.deadline(&limits()), (start + seconds(75), Timeout::Idle));
     let byte = start + seconds(75) - MILLI;
-    activity.read(byte);
-    activity.read(byte + seconds(9));
+    activity.read(b"x", byte);
+    activity.read(b"x", byte + seconds(9));
     assert_eq!(
         activity.deadline(&limits()),
         (byte + seconds(10), Timeout::Header)
@@ -90,7 +116,7 @@ fn frames_of_http2_do_not_end_the_idle_time() {
     let (mut activity, start) = opened();
     activity.request_started(true);
     activity.request_ended(true, start);
-    activity.read(start + seconds(70));
+    activity.read(b"x", start + seconds(70));
     assert_eq!(activity.deadline(&limits()), (start + seconds(75), Timeout::Idle));
 }
 
@@ -118,8 +144,8 @@ fn write_timeout_counts_from_the_last_progress() {
 #[test]
 fn response_that_the_client_takes_no_data_of_times_out_although_the_socket_does_not_block() {
     let (mut activity, start) = opened();
-    activity.request_started(true);
-    activity.response_ready(start + seconds(1));
+    let request = activity.request_started(true);
+    activity.response_ready(request, start + seconds(1));
     assert_eq!(
         activity.standing(),
         Standing::WaitingForClient(start + seconds(1))
@@ -128,11 +154,45 @@ fn response_that_the_client_takes_no_data_of_times_out_although_the_socket_does_
         activity.deadline(&limits()),
         (start + seconds(21), Timeout::Write)
     );
-    activity.response_taken();
+    activity.response_sent(request);
     assert_eq!(
         activity.deadline(&limits()).1,
         Timeout::Age,
         "the source of the body is slow"
+    );
+}
+
+#[test]
+fn only_data_of_a_response_extends_the_write_timeout_of_http2() {
+    let (mut activity, start) = opened();
+    let stuck = activity.request_started(true);
+    let read = activity.request_started(true);
+    for request in [stuck, read] {
+        activity.response_ready(request, start);
+    }
+    // A control frame.
+    activity.wrote(start + seconds(9));
+    activity.response_progressed(read, start + seconds(9));
+    assert_eq!(
+        activity.deadline(&limits()),
+        (start + seconds(20), Timeout::Write)
+    );
+    activity.response_sent(stuck);
+    assert_eq!(
+        activity.deadline(&limits()),
+        (start + seconds(29), Timeout::Write)
+    );
+}
+
+#[test]
+fn each_write_extends_the_write_timeout_of_http1() {
+    let (mut activity, start) = opened();
+    let request = activity.request_started(false);
+    activity.response_ready(request, start);
+    activity.wrote(start + seconds(9));
+    assert_eq!(
+        activity.deadline(&limits()),
+        (start + seconds(29), Timeout::Write)
     );
 }
 

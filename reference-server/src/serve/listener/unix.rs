@@ -1,36 +1,58 @@
 //! Listening Unix domain sockets.
 
 use std::{
-    fmt, fs,
+    fmt,
+    fs::{self, File, TryLockError},
     io::{self, ErrorKind},
     os::unix::{
-        fs::{FileTypeExt as _, PermissionsExt as _},
+        fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _},
         net,
     },
     path::{Path, PathBuf},
+    time::Duration,
 };
 
-use tokio::net::{UnixListener, UnixStream};
+use tokio::{
+    net::{UnixListener, UnixStream},
+    time::sleep,
+};
 
 /// The mode of the socket file: its owner and its group can connect.
 const MODE: u32 = 0o660;
+/// How often, and with which pause, a start tries to lock the folder while another one holds the lock.
+const LOCK_TRIES: u32 = 40;
+const LOCK_PAUSE: Duration = Duration::from_millis(50);
 
 pub(super) struct UnixSocket {
     listener: UnixListener,
-    /// The file that this process has made, removed on drop.
-    file: Option<PathBuf>,
+    /// The file that this process has made.
+    file: Option<SocketFile>,
 }
 
 impl UnixSocket {
-    pub(super) fn bind(path: &Path) -> io::Result<Self> {
-        remove_stale(path)?;
-        let listener = UnixListener::bind(path)?;
-        let socket = Self {
-            listener,
-            file: Some(path.to_owned()),
-        };
-        fs::set_permissions(path, fs::Permissions::from_mode(MODE))?;
-        Ok(socket)
+    /// Listens on a path. The socket of a running server stays, and so does a file of another type.
+    ///
+    /// The socket gets its mode under another name, and is then renamed. So a client finds it with its final mode, or not at all. A
+    /// lock on the folder keeps two starts from replacing each other's socket.
+    pub(super) async fn bind(path: &Path) -> io::Result<Self> {
+        let _lock = lock_folder_of(path).await?;
+        check_unused(path).await?;
+        let new = new_name(path);
+        if fs::symlink_metadata(&new).is_ok_and(|found| found.file_type().is_socket()) {
+            // A process that ended in the middle of a start has left it.
+            fs::remove_file(&new)?;
+        }
+        let listener = UnixListener::bind(&new)?;
+        match publish(&new, path) {
+            Ok(file) => Ok(Self {
+                listener,
+                file: Some(file),
+            }),
+            Err(error) => {
+                let _ = fs::remove_file(&new);
+                Err(error)
+            }
+        }
     }
 
     pub(super) fn from_std(listener: net::UnixListener) -> io::Result<Self> {
@@ -46,12 +68,74 @@ impl UnixSocket {
     }
 }
 
-/// Removes the socket file of a server that has ended. A file of another type, and the socket of a running server, stay.
-fn remove_stale(path: &Path) -> io::Result<()> {
+/// The file of a socket, removed on drop if it is still the same one.
+struct SocketFile {
+    path: PathBuf,
+    /// Its device and inode.
+    identity: (u64, u64),
+}
+
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        // During a start of another server, the file stays. A stale file does no harm.
+        if let Ok(folder) = folder_of(&self.path)
+            && folder.try_lock().is_ok()
+            && identity(&self.path).is_ok_and(|found| found == self.identity)
+        {
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+fn identity(path: &Path) -> io::Result<(u64, u64)> {
+    let found = fs::symlink_metadata(path)?;
+    Ok((found.dev(), found.ino()))
+}
+
+/// The name of a socket that is not renamed yet.
+fn new_name(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".new");
+    name.into()
+}
+
+/// Sets the mode of the socket, and renames it.
+fn publish(new: &Path, path: &Path) -> io::Result<SocketFile> {
+    fs::set_permissions(new, fs::Permissions::from_mode(MODE))?;
+    let identity = identity(new)?;
+    fs::rename(new, path)?;
+    Ok(SocketFile {
+        path: path.to_owned(),
+        identity,
+    })
+}
+
+fn folder_of(path: &Path) -> io::Result<File> {
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    File::open(parent.unwrap_or(Path::new(".")))
+}
+
+/// Locks the folder of a socket until the file is dropped.
+async fn lock_folder_of(path: &Path) -> io::Result<File> {
+    let folder = folder_of(path)?;
+    for _ in 0..LOCK_TRIES {
+        match folder.try_lock() {
+            Ok(()) => return Ok(folder),
+            Err(TryLockError::Error(error)) => return Err(error),
+            Err(TryLockError::WouldBlock) => sleep(LOCK_PAUSE).await,
+        }
+    }
+    Err(in_use("another process holds the lock of its folder"))
+}
+
+/// Fails if a server listens on the path, or if it has a file of another type.
+async fn check_unused(path: &Path) -> io::Result<()> {
     match fs::symlink_metadata(path) {
-        Ok(found) if found.file_type().is_socket() => match net::UnixStream::connect(path) {
-            Err(error) if error.kind() == ErrorKind::ConnectionRefused => fs::remove_file(path),
-            _ => Err(ErrorKind::AddrInUse.into()),
+        Ok(found) if found.file_type().is_socket() => match UnixStream::connect(path).await {
+            Err(error) if error.kind() == ErrorKind::ConnectionRefused => Ok(()),
+            // `WouldBlock`: the queue of the listener is full.
+            Err(error) if error.kind() != ErrorKind::WouldBlock => Err(error),
+            Ok(_) | Err(_) => Err(in_use("another process listens on this socket")),
         },
         Ok(_) => Err(io::Error::new(
             ErrorKind::AlreadyExists,
@@ -62,16 +146,16 @@ fn remove_stale(path: &Path) -> io::Result<()> {
     }
 }
 
-impl Drop for UnixSocket {
-    fn drop(&mut self) {
-        if let Some(file) = &self.file {
-            let _ = fs::remove_file(file);
-        }
-    }
+fn in_use(reason: &str) -> io::Error {
+    io::Error::new(ErrorKind::AddrInUse, reason)
 }
 
 impl fmt::Display for UnixSocket {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The address of a renamed socket is its first name.
+        if let Some(file) = &self.file {
+            return write!(f, "unix:{}", file.path.display());
+        }
         let address = self.listener.local_addr().ok();
         match address.as_ref().and_then(|address| address.as_pathname()) {
             Some(path) => write!(f, "unix:{}", path.display()),

@@ -2,52 +2,60 @@
 //!
 //! # Rules
 //!
+//! When all places are taken, the longest idle connection of the client with the most connections gives way. In detail:
+//!
 //! 1. Each connection belongs to a client: an IPv4 address, or the /64 network of an IPv6 address. Unix sockets and trusted
 //!    proxies carry the connections of many clients. They form one group, which has no limit of its own.
 //! 2. A client that has its maximum of connections gets another one only in exchange for one of its own.
-//! 3. When all places are taken, a connection of the client with the most connections is evicted. A connection of another client
-//!    is evicted only if that client has more connections than the new one's client. The group of rule 1 comes last.
-//! 4. Among the connections of a client, the one that has been idle longest is evicted. If none is idle, it is the one that has
+//! 3. When all places are taken, a connection of the client with the most connections is evicted, if that client has more than its
+//!    share, and more than the new one's client. The share is a 64th of all places, between 1 and 16.
+//! 4. If there is none, a connection of the network with the most connections (IPv4 /24, IPv6 /48) is evicted, if that network has
+//!    more than four shares, and more than the new one's network.
+//! 5. If there is none, and if the new one's client and network have less than that, the connection whose client has been silent
+//!    longest is evicted, of all clients. Otherwise it is one of the same client, or of the same network.
+//! 6. The group of rule 1 comes last.
+//! 7. Among the connections of a client, the one that has been idle longest is evicted. If none is idle, it is the one that has
 //!    been reading a request head longest. If there is none either, it is the one that has been waiting for its client longest.
-//! 5. A connection whose request is being processed is never evicted. If no connection can be evicted, the new one is refused.
+//! 8. Among several clients (rules 4 and 5), the time alone decides, so that an idle connection is not evicted before one that has
+//!    been sending a head for longer. Connections that wait for a head or for their client for less than a second come last.
+//! 9. A connection whose request is being processed is never evicted. If no connection can be evicted, the new one is refused.
+//! 10. An evicted connection counts as an ending one until it is closed. Above [`MAX_GRACEFUL`] of them, the next one is closed
+//!     at once. At [`MAX_ENDING`], no connection is accepted until one of them is closed. So the number of open connections is
+//!     bounded.
 //!
-//! The rules have no clock and no I/O.
+//! The rules have no I/O, and their clock is an argument.
 
 mod client;
+mod counts;
+mod eviction;
+mod shared;
 #[cfg(test)]
 mod tests;
 
-pub(super) use client::Client;
+pub(crate) use client::Client;
+pub(crate) use eviction::Standing;
+pub(crate) use shared::{HeldPlace, SharedPlaces};
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use tokio::time::Instant;
 
-/// The number of connections that one admission examines at most. It bounds the cost of an admission when all places are taken.
-const MAX_EXAMINED: usize = 4096;
+use self::{client::Network, counts::Counts};
 
-/// The current activity of a connection. The order is that of eviction.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Standing {
-    /// No request, since this time.
-    Idle(Instant),
-    /// A part of a request head was read, or a new connection has sent nothing yet.
-    ReadingHead(Instant),
-    /// The client does not send its body, or does not read the response.
-    WaitingForClient(Instant),
-    /// A request is being processed.
-    Busy,
-}
+/// The number of evicted connections that have time to end.
+const MAX_GRACEFUL: usize = 32;
+/// The number of evicted connections at which no other one is accepted.
+pub(crate) const MAX_ENDING: usize = 64;
 
 /// A connection that holds a place.
-pub(super) trait Holder: Clone {
+pub(crate) trait Holder: Clone {
     /// The current activity of the connection.
     fn standing(&self) -> Standing;
 }
 
 /// A held place. It must be [released](Places::release).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Place {
+pub(crate) struct Place {
     client: Client,
     number: u64,
 }
@@ -57,15 +65,23 @@ pub(super) struct Place {
 pub(super) enum Admission<C> {
     /// The connection has a place.
     Admitted(Place),
-    /// The connection takes the place of this one, which must end.
-    Replaces(Place, C),
+    /// The connection takes the place of another one, which must end.
+    Replaces(Place, Evicted<C>),
     /// No connection can be evicted.
     Refused(Full),
 }
 
+/// A connection that has lost its place.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Evicted<C> {
+    pub(crate) connection: C,
+    /// False if it must be closed at once: rule 10.
+    pub(crate) has_grace: bool,
+}
+
 /// The limit that refused a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Full {
+pub(crate) enum Full {
     /// All places are taken.
     Server,
     /// The client has its maximum of connections.
@@ -78,10 +94,13 @@ pub(super) struct Places<C> {
     max: usize,
     max_per_client: usize,
     held: usize,
+    /// Connections that have lost their place and are not closed yet.
+    ending: usize,
     next_number: u64,
     clients: BTreeMap<Client, BTreeMap<u64, C>>,
-    /// The clients by their number of connections, without the group of trusted peers.
-    by_count: BTreeMap<usize, BTreeSet<Client>>,
+    /// The number of connections of each client and network, without the group of trusted peers.
+    by_client: Counts<Client>,
+    by_network: Counts<Network>,
 }
 
 impl<C: Holder> Places<C> {
@@ -90,27 +109,34 @@ impl<C: Holder> Places<C> {
             max,
             max_per_client,
             held: 0,
+            ending: 0,
             next_number: 0,
             clients: BTreeMap::new(),
-            by_count: BTreeMap::new(),
+            by_client: Counts::new(),
+            by_network: Counts::new(),
         }
     }
 
     /// The number of held places.
     #[cfg(test)]
-    pub(super) const fn held(&self) -> usize {
+    const fn held(&self) -> usize {
         self.held
     }
 
+    /// True if another connection can be accepted: rule 10.
+    pub(super) const fn has_room_to_evict(&self) -> bool {
+        self.ending < MAX_ENDING
+    }
+
     /// Admits a connection if there is a place for it, or if another one can be evicted.
-    pub(super) fn admit(&mut self, client: Client, connection: C) -> Admission<C> {
-        let chosen = if client != Client::Trusted && self.count(client) >= self.max_per_client {
-            match self.first_to_evict([client]) {
+    pub(super) fn admit(&mut self, client: Client, connection: C, now: Instant) -> Admission<C> {
+        let chosen = if client != Client::Trusted && self.by_client.of(client) >= self.max_per_client {
+            match self.first_of_clients([client]) {
                 Some(chosen) => Some(chosen),
                 None => return Admission::Refused(Full::Client),
             }
         } else if self.held >= self.max {
-            match self.evicted_for(client) {
+            match self.evicted_for(client, now) {
                 Some(chosen) => Some(chosen),
                 None => return Admission::Refused(Full::Server),
             }
@@ -119,85 +145,48 @@ impl<C: Holder> Places<C> {
         };
         let replaced = chosen.and_then(|place| self.remove(place));
         let place = self.insert(client, connection);
-        match replaced {
-            Some(replaced) => Admission::Replaces(place, replaced),
-            None => Admission::Admitted(place),
-        }
-    }
-
-    /// Frees a place. A connection that was replaced has none: then this has no effect.
-    pub(super) fn release(&mut self, place: Place) {
-        self.remove(place);
-    }
-
-    /// The connection that is evicted for a new one of this client, when all places are taken.
-    fn evicted_for(&self, client: Client) -> Option<Place> {
-        let own = if client == Client::Trusted {
-            0
-        } else {
-            self.count(client)
+        let Some(connection) = replaced else {
+            return Admission::Admitted(place);
         };
-        let larger = self.by_count.range(own + 1..).rev();
-        let mut candidates = larger.map(|(_, clients)| clients.iter().copied());
-        candidates
-            .find_map(|clients| self.first_to_evict(clients))
-            .or_else(|| self.first_to_evict([client]))
-            .or_else(|| self.first_to_evict([Client::Trusted]))
+        self.ending += 1;
+        let has_grace = self.ending <= MAX_GRACEFUL;
+        let evicted = Evicted {
+            connection,
+            has_grace,
+        };
+        Admission::Replaces(place, evicted)
     }
 
-    /// The connection of these clients that is evicted before all others of them.
-    fn first_to_evict(&self, clients: impl IntoIterator<Item = Client>) -> Option<Place> {
-        let connections = clients.into_iter().flat_map(|client| {
-            let connections = self.clients.get(&client).into_iter().flatten();
-            connections.map(move |(number, connection)| (client, *number, connection))
-        });
-        connections
-            .take(MAX_EXAMINED)
-            .map(|(client, number, connection)| (connection.standing(), Place { client, number }))
-            .filter(|(standing, _)| *standing != Standing::Busy)
-            .min_by_key(|(standing, _)| *standing)
-            .map(|(_, place)| place)
-    }
-
-    fn count(&self, client: Client) -> usize {
-        self.clients.get(&client).map_or(0, BTreeMap::len)
+    /// The connection is closed: frees its place, if it has not lost it before. Every place is released once.
+    pub(super) fn release(&mut self, place: Place) {
+        if self.remove(place).is_none() {
+            self.ending = self.ending.saturating_sub(1);
+        }
     }
 
     fn insert(&mut self, client: Client, connection: C) -> Place {
         let number = self.next_number;
         self.next_number += 1;
-        let before = self.count(client);
         self.clients.entry(client).or_default().insert(number, connection);
         self.held += 1;
-        self.recount(client, before, before + 1);
+        if let Some(network) = client.network() {
+            self.by_client.add(client);
+            self.by_network.add(network);
+        }
         Place { client, number }
     }
 
     fn remove(&mut self, place: Place) -> Option<C> {
         let connections = self.clients.get_mut(&place.client)?;
-        let before = connections.len();
         let removed = connections.remove(&place.number)?;
         if connections.is_empty() {
             self.clients.remove(&place.client);
         }
         self.held -= 1;
-        self.recount(place.client, before, before - 1);
+        if let Some(network) = place.client.network() {
+            self.by_client.subtract(place.client);
+            self.by_network.subtract(network);
+        }
         Some(removed)
-    }
-
-    /// Updates the index by count.
-    fn recount(&mut self, client: Client, before: usize, now: usize) {
-        if client == Client::Trusted {
-            return;
-        }
-        if let Some(clients) = self.by_count.get_mut(&before) {
-            clients.remove(&client);
-            if clients.is_empty() {
-                self.by_count.remove(&before);
-            }
-        }
-        if now > 0 {
-            self.by_count.entry(now).or_default().insert(client);
-        }
     }
 }

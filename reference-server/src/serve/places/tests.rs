@@ -2,6 +2,8 @@ use std::time::Duration;
 
 use super::*;
 
+mod shares;
+
 /// A connection with a name and a fixed standing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Fixed(&'static str, Standing);
@@ -17,6 +19,9 @@ fn at(seconds: u64) -> Instant {
     static START: LazyLock<Instant> = LazyLock::new(Instant::now);
     *START + Duration::from_secs(seconds)
 }
+
+/// The time of the admission under test.
+const NOW: u64 = 100;
 
 fn idle(name: &'static str, since: u64) -> Fixed {
     Fixed(name, Standing::Idle(at(since)))
@@ -49,13 +54,13 @@ const C: &str = "192.0.2.3";
 fn gives_way(held: &[(&str, Fixed)], newcomer: &str) -> Result<&'static str, Full> {
     let mut places = Places::new(held.len(), usize::MAX);
     for (owner, connection) in held {
-        let admitted = places.admit(client(owner), connection.clone());
+        let admitted = places.admit(client(owner), connection.clone(), at(NOW));
         assert!(matches!(admitted, Admission::Admitted(_)));
     }
-    match places.admit(client(newcomer), busy("new")) {
+    match places.admit(client(newcomer), busy("new"), at(NOW)) {
         Admission::Replaces(_, replaced) => {
             assert_eq!(places.held(), held.len());
-            Ok(replaced.0)
+            Ok(replaced.connection.0)
         }
         Admission::Refused(full) => Err(full),
         Admission::Admitted(_) => panic!("all places are taken"),
@@ -107,13 +112,40 @@ fn next_client_gives_way_when_all_connections_of_the_largest_are_busy() {
 
 #[test]
 fn clients_with_equal_counts_are_compared_by_their_connections() {
-    let held = [(A, head("a", 0)), (B, idle("b", 1)), (C, idle("c", 2))];
+    let held = [(A, head("a", NOW)), (B, idle("b", 1)), (C, idle("c", 2))];
     assert_eq!(gives_way(&held, "192.0.2.4"), Ok("b"));
     assert_eq!(
         gives_way(&held, A),
         Ok("a"),
         "only its own: the others have as many"
     );
+}
+
+#[test]
+fn evicted_connections_count_until_they_are_closed() {
+    let mut places = Places::new(1, 1);
+    let mut held = Vec::new();
+    for number in 0..=MAX_ENDING {
+        assert!(places.has_room_to_evict());
+        match places.admit(client("proxy"), idle("p", 0), at(NOW)) {
+            Admission::Admitted(place) => held.push(place),
+            Admission::Replaces(place, evicted) => {
+                assert_eq!(evicted.has_grace, number <= MAX_GRACEFUL, "{number}");
+                held.push(place);
+            }
+            Admission::Refused(_) => panic!("an idle one can be evicted"),
+        }
+    }
+    assert!(!places.has_room_to_evict());
+    let last = held.pop().expect("a place");
+    places.release(last);
+    assert!(!places.has_room_to_evict(), "it had a place");
+    places.release(held.remove(0));
+    assert!(places.has_room_to_evict());
+    for place in held {
+        places.release(place);
+    }
+    assert_eq!((places.held(), places.ending), (0, 0));
 }
 
 #[test]
@@ -134,28 +166,28 @@ fn trusted_peers_give_way_last() {
 fn client_at_its_maximum_gets_a_place_only_for_one_of_its_own() {
     let mut places = Places::new(100, 2);
     assert!(matches!(
-        places.admit(client(A), idle("1", 0)),
+        places.admit(client(A), idle("1", 0), at(NOW)),
         Admission::Admitted(_)
     ));
     assert!(matches!(
-        places.admit(client(A), busy("2")),
+        places.admit(client(A), busy("2"), at(NOW)),
         Admission::Admitted(_)
     ));
-    let Admission::Replaces(_, replaced) = places.admit(client(A), busy("3")) else {
+    let Admission::Replaces(_, replaced) = places.admit(client(A), busy("3"), at(NOW)) else {
         panic!("the idle one can be evicted");
     };
-    assert_eq!(replaced.0, "1");
+    assert_eq!(replaced.connection.0, "1");
     assert_eq!(
-        places.admit(client(A), busy("4")),
+        places.admit(client(A), busy("4"), at(NOW)),
         Admission::Refused(Full::Client)
     );
     assert!(matches!(
-        places.admit(client(B), busy("5")),
+        places.admit(client(B), busy("5"), at(NOW)),
         Admission::Admitted(_)
     ));
     for _ in 0..5 {
         assert!(matches!(
-            places.admit(client("proxy"), busy("p")),
+            places.admit(client("proxy"), busy("p"), at(NOW)),
             Admission::Admitted(_)
         ));
     }
@@ -164,21 +196,21 @@ fn client_at_its_maximum_gets_a_place_only_for_one_of_its_own() {
 #[test]
 fn released_place_is_free_and_a_replaced_connection_frees_nothing() {
     let mut places = Places::new(1, 1);
-    let Admission::Admitted(first) = places.admit(client(A), idle("1", 0)) else {
+    let Admission::Admitted(first) = places.admit(client(A), idle("1", 0), at(NOW)) else {
         panic!("a free place");
     };
-    let Admission::Replaces(second, _) = places.admit(client(B), busy("2")) else {
+    let Admission::Replaces(second, _) = places.admit(client(B), busy("2"), at(NOW)) else {
         panic!("an idle connection");
     };
     places.release(first);
     assert_eq!(
-        places.admit(client(A), busy("3")),
+        places.admit(client(A), busy("3"), at(NOW)),
         Admission::Refused(Full::Server)
     );
     places.release(second);
     assert_eq!(places.held(), 0);
     assert!(matches!(
-        places.admit(client(A), busy("3")),
+        places.admit(client(A), busy("3"), at(NOW)),
         Admission::Admitted(_)
     ));
 }
