@@ -20,7 +20,7 @@ use tower_session_auth::{
 use super::{
     connection::Connection,
     in_flight::{CountedBody, InFlight, Permit},
-    state::{ServerState, Stage},
+    state::{RESERVE, ServerState, Stage},
 };
 
 /// Serves a request, or refuses it.
@@ -33,6 +33,7 @@ use super::{
 /// 4. Above the limit of requests in flight, a request is refused. A request that waits for its body does not count. Requests
 ///    with a master password and requests with an admin key have the same limit each: guesses of passwords, which wait for
 ///    Argon2, must not take the capacity from sessions or from admin keys.
+/// 5. Requests with a master password take at most half of the reserve: the rest remains for health checks and admin keys.
 ///
 /// A refused request does not reach the other layers: under overload, a refusal must cost much less than an answer.
 #[derive(Clone)]
@@ -43,6 +44,7 @@ pub(crate) struct Admit<S, R> {
     in_flight: Arc<InFlight>,
     in_flight_password: Arc<InFlight>,
     in_flight_key: Arc<InFlight>,
+    in_flight_reserve_password: Arc<InFlight>,
 }
 
 /// Answers a refused request.
@@ -59,6 +61,7 @@ impl<S, R> Admit<S, R> {
             in_flight: Arc::default(),
             in_flight_password: Arc::default(),
             in_flight_key: Arc::default(),
+            in_flight_reserve_password: Arc::default(),
         }
     }
 
@@ -72,26 +75,26 @@ impl<S, R> Admit<S, R> {
             return Ok(None);
         }
         let connection = request.extensions().get::<Arc<Connection>>();
+        let in_reserve = connection.is_some_and(|connection| connection.is_in_reserve());
         let is_admin = is_of_administrator(path, request.headers());
-        if connection.is_some_and(|connection| connection.is_in_reserve()) && !is_admin {
+        if in_reserve && !is_admin {
             self.state.counters.requests_refused_reserve.add();
             return Err(
                 AuthError::new(ErrorKind::Overloaded).with_detail("The server has too many connections.")
             );
         }
-        let in_flight = if !is_admin {
-            &self.in_flight
-        } else if request.headers().contains_key(X_MASTER_PASSWORD) {
-            &self.in_flight_password
-        } else {
-            &self.in_flight_key
+        let has_password = request.headers().contains_key(X_MASTER_PASSWORD);
+        let requests = self.state.limits.requests;
+        let (in_flight, max) = match (is_admin, has_password) {
+            (false, _) => (&self.in_flight, requests),
+            (true, true) if in_reserve => (&self.in_flight_reserve_password, RESERVE / 2),
+            (true, true) => (&self.in_flight_password, requests),
+            (true, false) => (&self.in_flight_key, requests),
         };
-        InFlight::enter(in_flight, self.state.limits.requests)
-            .map(Some)
-            .ok_or_else(|| {
-                self.state.counters.requests_refused_overload.add();
-                AuthError::new(ErrorKind::Overloaded)
-            })
+        InFlight::enter(in_flight, max).map(Some).ok_or_else(|| {
+            self.state.counters.requests_refused_overload.add();
+            AuthError::new(ErrorKind::Overloaded)
+        })
     }
 }
 

@@ -227,6 +227,34 @@ async fn silent_connections_cannot_hold_the_reserve() {
 }
 
 #[tokio::test]
+async fn requests_with_a_password_cannot_take_the_whole_reserve() {
+    let mut stuck = Stuck::start(|settings| {
+        settings.max_connections = Some(1);
+        settings.max_connections_per_client = Some(1);
+    })
+    .await;
+    let address = stuck.server.address;
+    stuck.redis.pause();
+    let _busy = stuck.busy(1).await;
+    let request = format!("GET /v1/agents HTTP/1.1\r\nhost: x\r\nx-master-password: {PASSWORD}\r\n\r\n");
+    let mut waiting = Vec::new();
+    let mut refused = 0;
+    while refused < 40 {
+        let mut client = RawClient::connect_from(ATTACKER, address).await;
+        client.send(&request).await;
+        match timeout(Duration::from_millis(50), client.response()).await {
+            Ok(_) => refused += 1,
+            Err(_) => waiting.push(client),
+        }
+        assert!(waiting.len() <= 32, "{} wait", waiting.len());
+    }
+    assert_eq!(waiting.len(), 32);
+    let mut probe = RawClient::connect_from(CLIENT, address).await;
+    assert!(probe.request(HEALTH).await.contains("200 OK"));
+    stuck.redis.resume();
+}
+
+#[tokio::test]
 async fn request_above_the_limit_is_refused_at_once() {
     let mut stuck = Stuck::start(|settings| settings.max_requests = Some(2)).await;
     stuck.redis.pause();
