@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use http::{HeaderMap, HeaderName, Request, header};
+use http::Request;
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -84,23 +84,7 @@ impl<St: SessionStore> SessionAuthConfig<St> {
     pub(super) fn verify<B>(&self, request: Request<B>) -> (Request<B>, Result<VerifiedToken, AuthError>) {
         let (mut parts, body) = request.into_parts();
         let verified = self.verifier.verify_request(&parts);
-        redact_token(&mut parts.headers, &self.verifier);
+        self.verifier.redact(&mut parts.headers);
         (Request::from_parts(parts, body), verified)
-    }
-}
-
-/// Marks every value that can hold a token as sensitive, so that a log line of an inner service does not show it.
-pub(crate) fn redact_token(headers: &mut HeaderMap, verifier: &TokenVerifier) {
-    redact(headers, &header::AUTHORIZATION);
-    if *verifier.header_name() != header::AUTHORIZATION {
-        redact(headers, verifier.header_name());
-    }
-}
-
-fn redact(headers: &mut HeaderMap, name: &HeaderName) {
-    if headers.contains_key(name)
-        && let header::Entry::Occupied(mut values) = headers.entry(name)
-    {
-        values.iter_mut().for_each(|value| value.set_sensitive(true));
     }
 }

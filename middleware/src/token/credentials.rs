@@ -1,6 +1,6 @@
 //! Finding the token of a request and verifying it.
 
-use http::{HeaderMap, HeaderValue, header, request::Parts};
+use http::{HeaderMap, HeaderName, HeaderValue, header, request::Parts};
 
 use super::{MAX_HEADER_LEN, TokenVerifier, VerifiedToken, key_source::Refreshing};
 use crate::error::{AuthError, Diagnosis, ErrorKind, RejectionReason};
@@ -64,6 +64,14 @@ impl TokenVerifier {
         match self.key_id_in(token) {
             Some(key_id) => error.with_key_id(&key_id),
             None => error,
+        }
+    }
+
+    /// Marks every value that can hold a token as sensitive, so that a log line of an inner service does not show it.
+    pub(crate) fn redact(&self, headers: &mut HeaderMap) {
+        redact(headers, &header::AUTHORIZATION);
+        if self.header != header::AUTHORIZATION {
+            redact(headers, &self.header);
         }
     }
 
@@ -182,6 +190,14 @@ impl TokenVerifier {
         } else {
             self.header.as_str()
         }
+    }
+}
+
+fn redact(headers: &mut HeaderMap, name: &HeaderName) {
+    if headers.contains_key(name)
+        && let header::Entry::Occupied(mut values) = headers.entry(name)
+    {
+        values.iter_mut().for_each(|value| value.set_sensitive(true));
     }
 }
 

@@ -15,7 +15,6 @@ use crate::{
     auth_future::{AuthFuture, Authorize},
     error::{AuthError, ErrorKind, RejectionReason},
     response::{Rejections, ResponseBody},
-    session_auth::redact_token,
     token::{KeyRefresh, Refreshing, RejectedToken, VerifiedToken},
 };
 
@@ -50,7 +49,7 @@ where
         let config = &self.config;
         let (mut parts, body) = request.into_parts();
         let checked = config.verifier.check_request(&parts);
-        redact_token(&mut parts.headers, &config.verifier);
+        config.verifier.redact(&mut parts.headers);
         let future = match checked {
             Ok(token) => match config.unexpired(token, &parts.headers) {
                 Ok(token) => {

@@ -9,7 +9,7 @@ use http_body::Body;
 use tower::Service;
 
 use super::{RenewalFuture, check::RenewalCheck, layer::RenewalConfig};
-use crate::{response::ResponseBody, session_auth::config::redact_token, store::SessionStore};
+use crate::{response::ResponseBody, store::SessionStore};
 
 /// The service of [`RenewalLayer`](super::RenewalLayer).
 #[derive(Clone)]
@@ -42,7 +42,7 @@ where
     fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
         let (mut parts, body) = request.into_parts();
         let verified = self.config.verifier.verify_request(&parts);
-        redact_token(&mut parts.headers, &self.config.verifier);
+        self.config.verifier.redact(&mut parts.headers);
         match verified {
             Ok(token) => {
                 let check = RenewalCheck {
