@@ -12,8 +12,7 @@ use tokio::sync::oneshot;
 use tower::Service;
 
 use super::{
-    Administrator, MasterAuthLayer, X_MASTER_PASSWORD, argon2_threads::Verdict, demand::Demand,
-    presented::Presented,
+    Administrator, MasterAuthLayer, X_MASTER_PASSWORD, demand::Demand, job::Verdict, presented::Presented,
 };
 use crate::{
     auth_future::{AuthFuture, Authorize},
