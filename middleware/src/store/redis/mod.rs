@@ -7,6 +7,7 @@ mod connection;
 mod creation;
 mod endpoint;
 mod keys;
+mod late_creation;
 mod list;
 mod near;
 mod observer;
