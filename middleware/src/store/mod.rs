@@ -83,8 +83,8 @@ pub trait SessionStore: Clone + Send + Sync + 'static {
         page: PageRequest<SessionCursor>,
     ) -> impl Future<Output = Result<Page<SessionRecord, SessionCursor>, StoreError>> + Send;
 
-    /// The latest difference between the clocks of this process and of the store's server. `None` if it is unknown, or if the store
-    /// has no server. A store that wraps another one forwards the call.
+    /// The latest difference between the clocks of this process and of the store's server. `None` if it is unknown, as without a
+    /// connection, or if the store has no server. A store that wraps another one forwards the call.
     fn clock_skew(&self) -> Option<ClockSkew> {
         None
     }

@@ -142,7 +142,7 @@ pub const METRICS: &[Metric] = &[
     Metric::counter(redis_names::STORE_ERRORS, "Failed calls of the store"),
     Metric::gauge(
         redis_names::CLOCK_SKEW,
-        "How far the clock of this process is ahead of the clock of Redis; NaN while unknown",
+        "How far the clock of this process is ahead of the clock of Redis; NaN while unknown, as without a connection",
     ),
     Metric::gauge(redis_names::COHERENT, "1 while cached records are used, else 0"),
     Metric::gauge(
