@@ -13,6 +13,8 @@
 mod argon2;
 #[cfg(feature = "redis")]
 mod clock_skew;
+#[cfg(feature = "key-follower")]
+mod key_follower;
 #[cfg(feature = "redis")]
 mod near_cache;
 mod renewals;
@@ -25,6 +27,8 @@ mod store;
 pub(crate) use self::argon2::Argon2Metrics;
 #[cfg(feature = "redis")]
 pub(crate) use self::clock_skew::ClockSkewMetrics;
+#[cfg(feature = "key-follower")]
+pub(crate) use self::key_follower::KeyFollowerMetrics;
 #[cfg(feature = "redis")]
 pub(crate) use self::near_cache::{NearCacheMetrics, NearCacheValues};
 pub(crate) use self::renewals::{RenewalMetrics, RenewalOutcome};
@@ -103,6 +107,11 @@ mod argon2_names {
     pub(super) const QUEUE_LENGTH: &str = "session_auth_argon2_queue_length";
     pub(super) const RUNS: &str = "session_auth_argon2_runs_total";
 }
+#[cfg_attr(not(feature = "key-follower"), allow(dead_code))]
+mod key_follower_names {
+    pub(super) const FETCHES: &str = "session_auth_key_fetches_total";
+    pub(super) const STALE: &str = "session_auth_keys_stale";
+}
 mod redis_names {
     pub(super) const STORE_DURATION: &str = "session_auth_store_duration_seconds";
     pub(super) const STORE_ERRORS: &str = "session_auth_store_errors_total";
@@ -135,6 +144,14 @@ pub const METRICS: &[Metric] = &[
     ),
     Metric::gauge(argon2_names::QUEUE_LENGTH, "Requests that wait for Argon2"),
     Metric::counter(argon2_names::RUNS, "Argon2 computations for the master password"),
+    Metric::counter(
+        key_follower_names::FETCHES,
+        "Fetches of the keys that a verifier follows",
+    ),
+    Metric::gauge(
+        key_follower_names::STALE,
+        "1 while the followed keys are not trusted, because the server has not confirmed them for too long, else 0",
+    ),
     Metric::histogram(
         redis_names::STORE_DURATION,
         "Time from a call of the store to its answer or its deadline",

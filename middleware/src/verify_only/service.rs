@@ -13,9 +13,9 @@ use tower::Service;
 use super::layer::VerifyOnlyConfig;
 use crate::{
     auth_future::{AuthFuture, Authorize},
-    error::{AuthError, ErrorKind, RejectionReason},
+    error::AuthError,
     response::{Rejections, ResponseBody},
-    token::{KeyRefresh, Refreshing, RejectedToken, VerifiedToken},
+    token::{Refreshing, RejectedToken, VerifiedToken},
 };
 
 /// The service of [`VerifyOnlyLayer`](super::VerifyOnlyLayer).
@@ -70,7 +70,9 @@ where
                 };
                 AuthFuture::authorizing(check, Request::from_parts(parts, body), self.inner.clone())
             }
-            Err(rejected) => AuthFuture::rejected(config.rejections.respond(&rejected.error, &parts)),
+            Err(rejected) => {
+                AuthFuture::rejected(config.rejections.respond(&rejected.error, &parts))
+            }
         };
         VerifyOnlyFuture { future }
     }
@@ -88,22 +90,12 @@ impl VerifyOnlyConfig {
     }
 
     /// Checks a request again after a refresh of the keys.
-    fn check_again(&self, parts: &Parts, refresh: KeyRefresh) -> Result<VerifiedToken, AuthError> {
-        let unknown = match self.verifier.check_request(parts) {
-            Ok(token) => return self.unexpired(token, &parts.headers),
-            Err(rejected) if rejected.refreshing.is_some() => rejected.error,
-            Err(rejected) => return Err(rejected.error),
-        };
-        Err(match refresh {
-            KeyRefresh::UpToDate => unknown,
-            KeyRefresh::Unavailable => {
-                let error = AuthError::for_token(ErrorKind::StoreUnavailable)
-                    .with_detail("The key of this token is unknown, and the session server does not answer.")
-                    .with_retry_after(1)
-                    .with_reason(RejectionReason::KeysUnavailable);
-                self.verifier.with_key_id_of(error, &parts.headers)
-            }
-        })
+    fn check_again(&self, parts: &Parts) -> Result<VerifiedToken, AuthError> {
+        let token = self
+            .verifier
+            .check_request(parts)
+            .map_err(|rejected| rejected.error)?;
+        self.unexpired(token, &parts.headers)
     }
 }
 
@@ -120,8 +112,8 @@ impl Authorize for RefreshCheck {
         cx: &mut Context<'_>,
         request: &mut Request<B>,
     ) -> Poll<Result<(), AuthError>> {
-        let refresh = ready!(self.refreshing.as_mut().poll(cx));
-        let token = self.config.check_again(&self.parts, refresh)?;
+        ready!(self.refreshing.as_mut().poll(cx));
+        let token = self.config.check_again(&self.parts)?;
         request.extensions_mut().insert(token);
         Poll::Ready(Ok(()))
     }
