@@ -195,7 +195,11 @@ where
                 Ok(response) => response,
                 Err(error) => {
                     let error = match session {
-                        Some(SessionIds { session_id, agent_id }) => error.with_session(session_id, agent_id),
+                        // A layer has verified the token of this request.
+                        Some(SessionIds { session_id, agent_id }) => {
+                            let error = error.with_session(session_id, agent_id);
+                            state.verifier.with_key_id_of(error, &parts.headers)
+                        }
                         None => error,
                     };
                     error.log();

@@ -33,6 +33,8 @@ pin_project! {
         pub(super) token: VerifiedToken,
         // The session in the path of the request, if it has one.
         pub(super) named: Option<String>,
+        // The key that signed the token, for the log.
+        pub(super) key_id: Option<String>,
     }
 }
 
@@ -74,7 +76,9 @@ impl<St: SessionStore> Authorize for RenewalCheck<St> {
         let this = self.project();
         let record = ready!(this.read.poll(cx))?;
         let presented = this.config.check(record, this.token, this.named.as_deref())?;
-        request.extensions_mut().insert(presented);
+        request
+            .extensions_mut()
+            .insert(presented.with_key_id(this.key_id.take()));
         Poll::Ready(Ok(()))
     }
 
@@ -84,8 +88,10 @@ impl<St: SessionStore> Authorize for RenewalCheck<St> {
 
     fn reject(&self, error: &AuthError, request: RequestHead<'_>) -> Response<Full<Bytes>> {
         let claims = self.token.claims();
-        let error = error.clone().with_session(claims.session_id, claims.agent_id);
-        let error = self.config.verifier.with_key_id_of(error, request.headers());
+        let mut error = error.clone().with_session(claims.session_id, claims.agent_id);
+        if let Some(key_id) = &self.key_id {
+            error = error.with_key_id(key_id);
+        }
         self.config.rejections.respond(&error, request)
     }
 }

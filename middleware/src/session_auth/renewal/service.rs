@@ -49,6 +49,7 @@ where
                     read: self.config.store.read(token.claims().session_id),
                     config: self.config.clone(),
                     token,
+                    key_id: self.config.verifier.key_id_of(&parts.headers),
                     named: (self.config.session_id)(&parts),
                 };
                 RenewalFuture::checking(check, Request::from_parts(parts, body), self.inner.clone())
