@@ -84,6 +84,13 @@ impl AgentStore for RedisStore {
             .await
     }
 
+    async fn agents_of(&self, ids: &[AgentId]) -> Result<Vec<Agent>, StoreError> {
+        self.shared
+            .connection
+            .within(StoreOperation::ListAgents, self.find_agents(ids))
+            .await
+    }
+
     async fn agents(&self, page: PageRequest<AgentId>) -> Result<Page<Agent, AgentId>, StoreError> {
         self.shared
             .connection
