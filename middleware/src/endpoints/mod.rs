@@ -133,7 +133,7 @@ where
 {
     let matched = match routes::find(request.method(), request.uri().path()) {
         Ok(matched) => matched,
-        Err(none) => return Ok(no_route(&none, &request, &state.realm).map(ResponseBody::inner)),
+        Err(none) => return Ok(no_route(&none, &request, &state).map(ResponseBody::inner)),
     };
     let access = matched.access;
     request.extensions_mut().insert(matched);
@@ -150,12 +150,18 @@ where
     }
 }
 
-fn no_route<B>(none: &NoRoute, request: &Request<B>, realm: &str) -> Response<Full<Bytes>> {
+fn no_route<S: SessionStore, B>(
+    none: &NoRoute,
+    request: &Request<B>,
+    state: &State<S>,
+) -> Response<Full<Bytes>> {
     let kind = match none {
         NoRoute::NotFound => ErrorKind::NotFound,
         NoRoute::MethodNotAllowed(_) => ErrorKind::MethodNotAllowed,
     };
-    let mut response = problem_response(&AuthError::new(kind), realm, request.headers());
+    let error = AuthError::new(kind);
+    state.rejections.count(&error);
+    let mut response = problem_response(&error, &state.realm, request.headers());
     if let NoRoute::MethodNotAllowed(allowed) = none
         && let Ok(allowed) = HeaderValue::try_from(allowed)
     {
@@ -202,6 +208,7 @@ where
                         }
                         None => error,
                     };
+                    state.rejections.count(&error);
                     error.log();
                     problem_response(&error, &state.realm, &parts.headers)
                 }

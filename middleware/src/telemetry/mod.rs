@@ -32,6 +32,8 @@ pub(crate) use self::key_follower::KeyFollowerMetrics;
 #[cfg(feature = "redis")]
 pub(crate) use self::near_cache::{NearCacheMetrics, NearCacheValues};
 pub(crate) use self::renewals::{RenewalMetrics, RenewalOutcome};
+#[cfg(feature = "endpoints")]
+pub(crate) use self::requests::RejectionMetrics;
 pub(crate) use self::requests::{ProtectedBy, RequestMetrics};
 pub(crate) use self::security::SecurityMetrics;
 #[cfg(feature = "redis")]
@@ -131,7 +133,7 @@ pub const METRICS: &[Metric] = &[
     Metric::counter(REQUESTS, "Requests that a layer admitted or rejected"),
     Metric::counter(
         REJECTIONS,
-        "Requests that a layer rejected, by their precise reason",
+        "Requests that a layer or an endpoint rejected, by their precise reason",
     ),
     Metric::counter(RENEWALS, "Renewals of sessions"),
     Metric::counter(
