@@ -129,7 +129,7 @@ async fn server_needs_no_master_password_beside_admin_keys() {
     let mut settings = Settings::default();
     file.set(&mut settings);
     let config = session_auth_server::Config::resolve(settings).expect("a configuration");
-    assert!(config.master_password_hash.is_none());
+    assert!(config.master_password.is_none());
     let clock =
         tower_session_auth::clock::ManualClock::new(tower_session_auth::clock::Timestamp(1_800_000_000));
     let server = TestServer::run(config, None, clock).await;
