@@ -6,6 +6,7 @@ mod effective;
 mod errors;
 mod example;
 mod file;
+mod file_modes;
 mod flags;
 mod generate;
 mod listen_address;
