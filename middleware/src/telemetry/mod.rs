@@ -58,6 +58,7 @@ pub struct Metric {
 
 /// The type of a metric.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum MetricKind {
     /// A number that only increases.
     Counter,
