@@ -4,13 +4,13 @@ use http::Request;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    clock::{Clock, SystemClock},
     error::AuthError,
     id::SessionId,
-    response::Rejections,
+    response::LayerSettings,
     security::SecurityEvents,
     session::SessionRecord,
     store::{CachedStore, SessionStore},
+    telemetry::ProtectedBy,
     token::{TokenVerifier, VerifiedToken},
 };
 
@@ -22,9 +22,8 @@ pub(super) struct SessionAuthConfig<St: SessionStore> {
     /// The near cache of a bounded layer. A strict layer has none.
     pub(super) cache: Option<Cache<St>>,
     pub(super) optional: bool,
-    pub(super) clock: Arc<dyn Clock>,
     pub(super) events: SecurityEvents,
-    pub(super) rejections: Rejections,
+    pub(super) settings: LayerSettings,
 }
 
 /// An alias, since `derive(Clone)` would require `St::Read: Clone` for the type itself.
@@ -74,9 +73,8 @@ impl<St: SessionStore> SessionAuthConfig<St> {
             store,
             cache: None,
             optional: false,
-            clock: Arc::new(SystemClock),
             events: SecurityEvents::default(),
-            rejections: Rejections::default(),
+            settings: LayerSettings::of(ProtectedBy::Session),
         }
     }
 

@@ -83,7 +83,7 @@ impl<St: SessionStore> SessionAuthLayer<St> {
     /// Sets the clock: the system's by default.
     #[must_use]
     pub fn clock(mut self, clock: impl Clock) -> Self {
-        Arc::make_mut(&mut self.config).clock = Arc::new(clock);
+        Arc::make_mut(&mut self.config).settings.set_clock(clock);
         self
     }
 
@@ -99,6 +99,7 @@ impl<St: SessionStore> SessionAuthLayer<St> {
     #[must_use]
     pub fn realm(mut self, realm: &str) -> Self {
         Arc::make_mut(&mut self.config)
+            .settings
             .rejections
             .set_realm(realm);
         self
@@ -109,6 +110,7 @@ impl<St: SessionStore> SessionAuthLayer<St> {
     #[must_use]
     pub fn only_problem_documents(mut self) -> Self {
         Arc::make_mut(&mut self.config)
+            .settings
             .rejections
             .set_only_problems();
         self
@@ -123,6 +125,7 @@ impl<St: SessionStore> SessionAuthLayer<St> {
         respond: impl Fn(&AuthError, &HeaderMap) -> Response<Full<Bytes>> + Send + Sync + 'static,
     ) -> Self {
         Arc::make_mut(&mut self.config)
+            .settings
             .rejections
             .replace(respond);
         self
@@ -133,7 +136,7 @@ impl<St: SessionStore> SessionAuthLayer<St> {
 impl<St: SessionStore> SessionAuthLayer<St> {
     /// The counters of rejections, for endpoints behind the layer.
     pub(crate) fn rejection_metrics(&self) -> RejectionMetrics {
-        self.config.rejections.requests().rejections().clone()
+        self.config.settings.rejections.requests().rejections().clone()
     }
 }
 

@@ -54,10 +54,10 @@ where
             Ok(token) => match config.unexpired(token, &parts.headers) {
                 Ok(token) => {
                     parts.extensions.insert(token);
-                    config.rejections.requests().admitted();
+                    config.settings.rejections.requests().admitted();
                     AuthFuture::admitted(Request::from_parts(parts, body), self.inner.clone())
                 }
-                Err(error) => AuthFuture::rejected(config.rejections.respond(&error, &parts)),
+                Err(error) => AuthFuture::rejected(config.settings.rejections.respond(&error, &parts)),
             },
             Err(RejectedToken {
                 refreshing: Some(refreshing),
@@ -71,7 +71,7 @@ where
                 AuthFuture::authorizing(check, Request::from_parts(parts, body), self.inner.clone())
             }
             Err(rejected) => {
-                AuthFuture::rejected(config.rejections.respond(&rejected.error, &parts))
+                AuthFuture::rejected(config.settings.rejections.respond(&rejected.error, &parts))
             }
         };
         VerifyOnlyFuture { future }
@@ -81,7 +81,7 @@ where
 impl VerifyOnlyConfig {
     /// Rule 3.
     fn unexpired(&self, token: VerifiedToken, headers: &HeaderMap) -> Result<VerifiedToken, AuthError> {
-        let Err(kind) = token.check_expiry(self.clock.now()) else {
+        let Err(kind) = token.check_expiry(self.settings.clock.now()) else {
             return Ok(token);
         };
         let claims = token.claims();
@@ -119,7 +119,7 @@ impl Authorize for RefreshCheck {
     }
 
     fn rejections(&self) -> &Rejections {
-        &self.config.rejections
+        &self.config.settings.rejections
     }
 }
 

@@ -48,7 +48,7 @@ impl<St: SessionStore> RenewalConfig<St> {
         let Some(record) = record else {
             // A store removes a session some time after its expiry.
             token
-                .check_expiry(self.clock.now())
+                .check_expiry(self.settings.clock.now())
                 .map_err(|kind| Rejection::by_expiry(kind).to_error())?;
             return Err(AuthError::for_token(ErrorKind::SessionNotFound));
         };
@@ -83,7 +83,7 @@ impl<St: SessionStore> Authorize for RenewalCheck<St> {
     }
 
     fn rejections(&self) -> &Rejections {
-        &self.config.rejections
+        &self.config.settings.rejections
     }
 
     fn reject(&self, error: &AuthError, request: RequestHead<'_>) -> Response<Full<Bytes>> {
@@ -92,6 +92,6 @@ impl<St: SessionStore> Authorize for RenewalCheck<St> {
         if let Some(key_id) = &self.key_id {
             error = error.with_key_id(key_id);
         }
-        self.config.rejections.respond(&error, request)
+        self.config.settings.rejections.respond(&error, request)
     }
 }

@@ -54,7 +54,7 @@ where
                 };
                 RenewalFuture::checking(check, Request::from_parts(parts, body), self.inner.clone())
             }
-            Err(error) => RenewalFuture::rejected(self.config.rejections.respond(&error, &parts)),
+            Err(error) => RenewalFuture::rejected(self.config.settings.rejections.respond(&error, &parts)),
         }
     }
 }
