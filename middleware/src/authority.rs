@@ -182,6 +182,8 @@ impl<S: SessionStore + crate::store::AgentStore> SessionAuthority<S> {
             clock: self.clock.clone(),
             readiness: crate::endpoints::Readiness::default(),
             realm: self.realm.clone(),
+            // Those of the layer, since this method may be called outside the scope of the recorder.
+            rejections: self.layer.rejection_metrics(),
         })
     }
 }

@@ -130,7 +130,7 @@ async fn server_needs_no_master_password_beside_admin_keys() {
     let mut settings = Settings::default();
     file.set(&mut settings);
     let config = session_auth_server::Config::resolve(settings).expect("a configuration");
-    assert!(config.master_password_hash.is_none());
+    assert!(config.master_password.is_none());
     let clock =
         tower_session_auth::clock::ManualClock::new(tower_session_auth::clock::Timestamp(1_800_000_000));
     let server = TestServer::run(config, None, clock).await;
@@ -157,6 +157,41 @@ async fn a_key_restricted_to_agents_acts_on_these_and_their_sessions_only_with_r
         TestServer::redis_with(|settings| file.set(settings)).await
     })
     .await;
+}
+
+#[tokio::test]
+async fn list_of_a_restricted_key_is_one_call_of_the_store() {
+    let own: Vec<_> = (0..10).map(|_| new_agent()).collect();
+    let all = rights(&["open", "list", "agents"]);
+    let (file, [secret]) = KeyFile::new([("tenant", format!("{all}\nagents = {own:?}"))]);
+    let server = TestServer::redis_with(|settings| file.set(settings)).await;
+    let bearer = format!("Bearer {secret}");
+    for agent in &own {
+        let body = Some(json!({ "id": agent }));
+        send(&server, &bearer, Method::POST, "/v1/agents", body)
+            .await
+            .expect(201);
+        let body = Some(json!({ "agentId": agent }));
+        send(&server, &bearer, Method::POST, "/v1/sessions", body)
+            .await
+            .expect(201);
+    }
+    let calls = async || {
+        let text = server.api.master(Method::GET, "/metrics", None).await.expect(200);
+        let text = text.body.as_str().unwrap().to_owned();
+        ["list", "list_agents", "read_agent"].map(|operation| {
+            let series = format!("session_auth_store_duration_seconds_count{{operation=\"{operation}\"}} ");
+            let line = text.lines().find_map(|line| line.strip_prefix(&series));
+            line.map_or(0, |count| count.parse::<u64>().unwrap())
+        })
+    };
+    let before = calls().await;
+    for path in ["/v1/sessions", "/v1/agents"] {
+        let reply = send(&server, &bearer, Method::GET, path, None).await.expect(200);
+        assert_eq!(reply.body.as_array().map(Vec::len), Some(10), "{path}");
+    }
+    let after = calls().await;
+    assert_eq!(after, [before[0] + 1, before[1] + 1, before[2]]);
 }
 
 async fn restricted_key_acts_on_its_agents_only(start: impl AsyncFnOnce(&KeyFile) -> TestServer) {

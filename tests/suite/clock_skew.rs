@@ -96,3 +96,26 @@ async fn skew_is_unknown_if_the_user_may_not_call_time() {
     store.ping().await.unwrap();
     assert!(store.clock_skew().unwrap().is_tolerated());
 }
+
+#[tokio::test]
+async fn skew_is_unknown_while_redis_cannot_be_reached() {
+    let mut redis = TestRedis::start();
+    let settings = Settings {
+        redis_url: Some(redis.url()),
+        ..Settings::default()
+    };
+    let clock = ManualClock::new(SystemClock.now());
+    let server = TestServer::start(settings, None, clock).await;
+    let reaches = async |known: bool| {
+        let began = Instant::now();
+        while skew_metric(&server).await.is_nan() == known {
+            assert!(began.elapsed() < LIMIT, "known: {known}");
+            sleep(Duration::from_millis(20)).await;
+        }
+    };
+    reaches(true).await;
+    redis.kill();
+    reaches(false).await;
+    redis.restart();
+    reaches(true).await;
+}

@@ -165,6 +165,13 @@ async fn requests_renewals_store_calls_and_argon2_are_counted() {
         &[("reason", "malformed_token")],
     );
     exactly(reason, 1.0, "reason");
+    // An endpoint behind a layer rejects it.
+    let reason = value(
+        &text,
+        "session_auth_rejections_total",
+        &[("reason", "renewal_too_early")],
+    );
+    exactly(reason, 1.0, "reason of an endpoint");
     for (outcome, code) in [
         ("renewed", "OK"),
         ("repeated", "OK"),

@@ -133,7 +133,7 @@ where
 {
     let matched = match routes::find(request.method(), request.uri().path()) {
         Ok(matched) => matched,
-        Err(none) => return Ok(no_route(&none, &request, &state.realm).map(ResponseBody::inner)),
+        Err(none) => return Ok(no_route(&none, &request, &state).map(ResponseBody::inner)),
     };
     let access = matched.access;
     request.extensions_mut().insert(matched);
@@ -150,12 +150,18 @@ where
     }
 }
 
-fn no_route<B>(none: &NoRoute, request: &Request<B>, realm: &str) -> Response<Full<Bytes>> {
+fn no_route<S: SessionStore, B>(
+    none: &NoRoute,
+    request: &Request<B>,
+    state: &State<S>,
+) -> Response<Full<Bytes>> {
     let kind = match none {
         NoRoute::NotFound => ErrorKind::NotFound,
         NoRoute::MethodNotAllowed(_) => ErrorKind::MethodNotAllowed,
     };
-    let mut response = problem_response(&AuthError::new(kind), realm, request.headers());
+    let error = AuthError::new(kind);
+    state.rejections.count(&error);
+    let mut response = problem_response(&error, &state.realm, request.headers());
     if let NoRoute::MethodNotAllowed(allowed) = none
         && let Ok(allowed) = HeaderValue::try_from(allowed)
     {
@@ -195,9 +201,14 @@ where
                 Ok(response) => response,
                 Err(error) => {
                     let error = match session {
-                        Some(SessionIds { session_id, agent_id }) => error.with_session(session_id, agent_id),
+                        // A layer has verified the token of this request.
+                        Some(SessionIds { session_id, agent_id }) => {
+                            let error = error.with_session(session_id, agent_id);
+                            state.verifier.with_key_id_of(error, &parts.headers)
+                        }
                         None => error,
                     };
+                    state.rejections.count(&error);
                     error.log();
                     problem_response(&error, &state.realm, &parts.headers)
                 }

@@ -1,14 +1,13 @@
 //! Admin keys that are restricted to agents: the sessions and agents that they may act on.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, ops::Bound};
 
 use crate::{
     error::AuthError,
     id::{AgentId, SessionId},
     manager::SessionManager,
     master_auth::Administrator,
-    session::SessionRecord,
-    store::{Agent, AgentDirectory, AgentStore, Page, PageRequest, SessionCursor, SessionStore},
+    store::{Agent, AgentDirectory, AgentStore, Page, PageRequest, SessionStore},
 };
 
 /// The maximum number of agents that one request for a list reads.
@@ -37,58 +36,20 @@ pub(super) fn require_bucket(admin: &Administrator, id: SessionId) -> Result<(),
     }
 }
 
-/// A page of the permitted agents that are registered.
+/// A page of the permitted agents that are registered, by one call of the store.
 pub(super) async fn agents<S: AgentStore>(
     store: &S,
     permitted: &BTreeSet<AgentId>,
     page: PageRequest<AgentId>,
 ) -> Result<Page<Agent, AgentId>, AuthError> {
-    let after = |agent: &&AgentId| page.after.is_none_or(|after| **agent > after);
-    let mut rest = permitted.iter().filter(after).peekable();
-    let mut items = Vec::new();
-    let mut last = None;
-    for agent in rest.by_ref().take(MAX_AGENTS_PER_PAGE) {
-        items.extend(store.agent(*agent).await?);
-        last = Some(*agent);
-        if items.len() >= page.limit {
-            break;
-        }
+    let after = page.after.map_or(Bound::Unbounded, Bound::Excluded);
+    let mut rest = permitted.range((after, Bound::Unbounded)).copied();
+    let ids: Vec<_> = rest.by_ref().take(MAX_AGENTS_PER_PAGE).collect();
+    let mut items = store.agents_of(&ids).await?;
+    let mut next = ids.last().copied().filter(|_| rest.next().is_some());
+    if items.len() > page.limit {
+        items.truncate(page.limit);
+        next = items.last().map(|agent| agent.id);
     }
-    let next = last.filter(|_| rest.peek().is_some());
-    Ok(Page { items, next })
-}
-
-/// A page of the sessions of the permitted agents.
-pub(super) async fn sessions<S: SessionStore, D: AgentDirectory>(
-    sessions: &SessionManager<S, D>,
-    permitted: &BTreeSet<AgentId>,
-    page: PageRequest<SessionCursor>,
-) -> Result<Page<SessionRecord, SessionCursor>, AuthError> {
-    let first = page.after.map(|cursor| cursor.agent);
-    let not_before = |agent: &&AgentId| first.is_none_or(|first| **agent >= first);
-    let mut rest = permitted.iter().filter(not_before).peekable();
-    let mut items = Vec::new();
-    for agent in rest.by_ref().take(MAX_AGENTS_PER_PAGE) {
-        let request = PageRequest {
-            after: page.after.filter(|cursor| cursor.agent == *agent),
-            limit: page.limit - items.len(),
-        };
-        let mut found = sessions.list(Some(*agent), request).await?;
-        items.append(&mut found.items);
-        if found.next.is_some() {
-            return Ok(Page {
-                items,
-                next: found.next,
-            });
-        }
-        if items.len() >= page.limit {
-            break;
-        }
-    }
-    // The next page begins with the first session of the next agent.
-    let next = rest.peek().map(|agent| SessionCursor {
-        agent: **agent,
-        session: None,
-    });
     Ok(Page { items, next })
 }

@@ -72,7 +72,8 @@ pub(super) async fn list<S: SessionStore + AgentStore>(
     }
     let page = match admin.agents() {
         Some(permitted) if agent.is_none() => {
-            permitted::sessions(&state.sessions, permitted, paging.request).await?
+            let read = |request| state.sessions.list_of(permitted, request);
+            paging::first_filled(paging.request, read).await?
         }
         _ => paging::first_filled(paging.request, |request| state.sessions.list(agent, request)).await?,
     };

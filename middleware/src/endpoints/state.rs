@@ -7,6 +7,7 @@ use crate::{
     master_auth::MasterAuthLayer,
     session_auth::{RenewalLayer, SessionAuthLayer},
     store::SessionStore,
+    telemetry::RejectionMetrics,
     token::TokenVerifier,
 };
 
@@ -23,4 +24,5 @@ pub(crate) struct State<S: SessionStore> {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) readiness: Readiness,
     pub(crate) realm: String,
+    pub(crate) rejections: RejectionMetrics,
 }

@@ -18,6 +18,7 @@ pub struct KeyFollowerBuilder {
     url: KeysUrl,
     verifier: TokenVerifier,
     limits: Limits,
+    allow_plaintext: bool,
 }
 
 /// The times of a follower.
@@ -34,7 +35,8 @@ pub(super) struct Limits {
 impl KeyFollower {
     /// Starts with an HTTP client and the URL of the keys, such as `https://sessions.example/v1/keys`.
     ///
-    /// The client must not follow redirects, and must check the certificate of the server.
+    /// The client must not follow redirects, and must check the certificate of the server. An `http` URL is accepted only for this
+    /// machine: see [`allow_plaintext`](KeyFollowerBuilder::allow_plaintext).
     pub fn builder<S, B>(http: S, url: Uri) -> KeyFollowerBuilder
     where
         S: Service<Request<Full<Bytes>>, Response = Response<B>, Error: Into<BoxError>, Future: Send>
@@ -54,11 +56,19 @@ impl KeyFollower {
                 timeout: Duration::from_secs(5),
                 max_wait: Duration::from_secs(2),
             },
+            allow_plaintext: false,
         }
     }
 }
 
 impl KeyFollowerBuilder {
+    /// Also accepts an `http` URL whose host is not this machine. An attacker on the network can then replace the keys, and sign tokens
+    /// that are accepted. Call it only if something else protects the connection, such as a service mesh.
+    pub fn allow_plaintext(mut self) -> Self {
+        self.allow_plaintext = true;
+        self
+    }
+
     /// Sets the verifier whose keys follow: its prefix, issuer, audience, header and cache. Its own keys are replaced. Its clones
     /// follow too, but do not keep the follower running.
     pub fn verifier(mut self, verifier: TokenVerifier) -> Self {
@@ -104,9 +114,9 @@ impl KeyFollowerBuilder {
     /// Fetches the keys once, and starts to follow them. Requires a Tokio runtime.
     ///
     /// # Errors
-    /// If the first fetch fails. Call it again, or let the process restart.
+    /// If the URL cannot be used, or the first fetch fails. Call it again, or let the process restart.
     pub async fn start(self) -> Result<KeyFollower, KeyFetchError> {
-        self.url.check()?;
+        self.url.check(self.allow_plaintext)?;
         let started = tokio::time::Instant::now();
         let fetched = self.url.fetch(self.limits.timeout).await?;
         self.verifier.set_keys(fetched.keys);
@@ -124,12 +134,12 @@ impl KeyFollowerBuilder {
     /// [`max_staleness`](Self::max_staleness). For a service that must start while the session server is down. Requires a Tokio runtime.
     ///
     /// # Errors
-    /// [`KeyFetchError::Url`].
+    /// [`KeyFetchError::Url`], [`KeyFetchError::Plaintext`].
     pub fn start_with(
         self,
         keys: impl IntoIterator<Item = VerifyingKey>,
     ) -> Result<KeyFollower, KeyFetchError> {
-        self.url.check()?;
+        self.url.check(self.allow_plaintext)?;
         self.verifier.set_keys(keys);
         let started = tokio::time::Instant::now();
         Ok(KeyFollower::new(

@@ -10,6 +10,9 @@ pub enum KeyFetchError {
     /// Not an absolute `http` or `https` URL.
     #[error("the URL of the keys must be absolute, with http or https")]
     Url,
+    /// An `http` URL of another machine.
+    #[error("the keys of another machine must be fetched with https: they decide which tokens are accepted")]
+    Plaintext,
     /// The HTTP client has failed.
     #[error("the server of the keys cannot be reached: {}", with_causes(&**.0))]
     Unreachable(#[source] BoxError),

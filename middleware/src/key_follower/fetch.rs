@@ -1,6 +1,6 @@
 //! One fetch of the published keys.
 
-use std::time::Duration;
+use std::{net::IpAddr, time::Duration};
 
 use bytes::Bytes;
 use http::{HeaderValue, Request, Response, StatusCode, Uri, header};
@@ -58,12 +58,12 @@ impl KeysUrl {
         Self { http, url }
     }
 
-    pub(super) fn check(&self) -> Result<(), KeyFetchError> {
-        let is_http = matches!(self.url.scheme_str(), Some("http" | "https"));
-        if is_http && self.url.host().is_some() {
-            Ok(())
-        } else {
-            Err(KeyFetchError::Url)
+    pub(super) fn check(&self, allow_plaintext: bool) -> Result<(), KeyFetchError> {
+        match (self.url.scheme_str(), self.url.host()) {
+            (Some("https"), Some(_)) => Ok(()),
+            (Some("http"), Some(host)) if allow_plaintext || is_loopback(host) => Ok(()),
+            (Some("http"), Some(_)) => Err(KeyFetchError::Plaintext),
+            _ => Err(KeyFetchError::Url),
         }
     }
 
@@ -97,5 +97,45 @@ impl KeysUrl {
             keys: PublishedKeys::parse(response.body())?,
             freshness: lifetime::freshness(response.headers()),
         })
+    }
+}
+
+/// True if the host of a URL is this machine: an address, or a name that never leaves it (RFC 6761, section 6.3).
+fn is_loopback(host: &str) -> bool {
+    let address = host.trim_start_matches('[').trim_end_matches(']');
+    match address.parse::<IpAddr>() {
+        Ok(address) => address.to_canonical().is_loopback(),
+        Err(_) => host.eq_ignore_ascii_case("localhost"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_of_another_machine_are_not_fetched_in_plain_text() {
+        let http = service_fn(async |_| Ok::<_, BoxError>(Response::new(Full::<Bytes>::default())));
+        for (url, allowed) in [
+            ("https://sessions.example/v1/keys", true),
+            ("http://127.0.0.1:3100/v1/keys", true),
+            ("http://127.8.9.10/v1/keys", true),
+            ("http://[::1]:3100/v1/keys", true),
+            ("http://[::ffff:127.0.0.1]/v1/keys", true),
+            ("http://LocalHost:3100/v1/keys", true),
+            ("http://sessions.example/v1/keys", false),
+            ("http://localhost.sessions.example/v1/keys", false),
+            ("http://127.0.0.1.sessions.example/v1/keys", false),
+            ("http://10.0.0.1/v1/keys", false),
+            ("http://[2001:db8::1]/v1/keys", false),
+        ] {
+            let keys = KeysUrl::new(http, url.parse().unwrap());
+            match keys.check(false) {
+                Ok(()) => assert!(allowed, "{url}"),
+                Err(KeyFetchError::Plaintext) => assert!(!allowed, "{url}"),
+                Err(other) => panic!("{url}: {other}"),
+            }
+            assert!(keys.check(true).is_ok(), "{url}");
+        }
     }
 }

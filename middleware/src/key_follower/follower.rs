@@ -12,8 +12,11 @@ use tokio::{
     time::{Instant, timeout},
 };
 
-use super::{builder::Limits, fetch::KeysUrl, lifetime, task};
-use crate::token::{KeyRefresh, KeySource, Refreshing, TokenVerifier};
+use super::{builder::Limits, fetch::KeysUrl, lifetime, task, unknown_keys::UnknownKeys};
+use crate::{
+    telemetry::KeyFollowerMetrics,
+    token::{KeySource, TokenVerifier, Unknown},
+};
 
 /// The maximum number of requests that wait for a fetch.
 const MAX_WAITING: usize = 1024;
@@ -46,6 +49,7 @@ struct Running {
 pub(super) struct Shared {
     pub(super) limits: Limits,
     pub(super) verifier: TokenVerifier,
+    pub(super) metrics: KeyFollowerMetrics,
     state: Mutex<State>,
     /// Wakes the task for an early fetch.
     pub(super) early: Notify,
@@ -62,6 +66,7 @@ pub(super) struct State {
     pub(super) confirmed: Instant,
     pub(super) failures: u32,
     pub(super) stale: bool,
+    pub(super) unknown: UnknownKeys,
     waiting: usize,
 }
 
@@ -77,17 +82,22 @@ impl KeyFollower {
         let shared = Arc::new(Shared {
             limits,
             verifier,
+            metrics: KeyFollowerMetrics::new(),
             state: Mutex::new(State {
                 fetching: freshness.is_none(),
                 started,
                 confirmed: started,
                 failures: 0,
                 stale: false,
+                unknown: UnknownKeys::default(),
                 waiting: 0,
             }),
             early: Notify::new(),
             finished: watch::Sender::new(0),
         });
+        if freshness.is_some() {
+            shared.metrics.fetched(true);
+        }
         let pause = freshness
             .map(|freshness| lifetime::refresh_after(freshness, limits.refresh, lifetime::random_part()));
         let first = started + pause.unwrap_or_default();
@@ -123,43 +133,56 @@ impl Shared {
 }
 
 impl State {
-    const fn outcome(&self) -> KeyRefresh {
-        if self.failures == 0 && !self.stale {
-            KeyRefresh::UpToDate
-        } else {
-            KeyRefresh::Unavailable
-        }
+    /// True if the server has confirmed the keys at the last fetch, and has no key with this id.
+    fn is_confirmed(&self, key_id: &str) -> bool {
+        self.failures == 0 && !self.stale && self.unknown.is_confirmed(key_id)
     }
 }
 
 impl KeySource for Running {
-    fn refresh(&self) -> Refreshing {
+    fn find(&self, key_id: &str) -> Unknown {
         // Before the state is read, so that the end of a running fetch is not missed.
         let mut finished = self.shared.finished.subscribe();
         let mut state = self.shared.state();
+        let confirmed = state.is_confirmed(key_id);
         if !state.fetching {
-            if state.started.elapsed() < self.shared.limits.early_refresh_interval {
-                return Box::pin(std::future::ready(state.outcome()));
+            let wait = self.shared.limits.early_refresh_interval;
+            let wait = wait.saturating_sub(state.started.elapsed());
+            if !wait.is_zero() {
+                // A server that failed is asked again with back-off, often earlier than that.
+                let is_next_early = state.failures == 0 && !state.stale;
+                let retry_after = if is_next_early { seconds_until(wait) } else { 1 };
+                return if confirmed {
+                    Unknown::Confirmed
+                } else {
+                    Unknown::Unavailable { retry_after }
+                };
             }
             tracing::debug!("a token has an unknown key: the keys are fetched");
             state.fetching = true;
             state.started = Instant::now();
             self.shared.early.notify_one();
         }
+        state.unknown.ask(key_id);
         if state.waiting >= MAX_WAITING {
-            return Box::pin(std::future::ready(KeyRefresh::Unavailable));
+            return Unknown::Unavailable { retry_after: 1 };
         }
         state.waiting += 1;
         drop(state);
         let waiting = Waiting(self.shared.clone());
-        Box::pin(async move {
-            let shared = &waiting.0;
-            match timeout(shared.limits.max_wait, finished.changed()).await {
-                Ok(_) => shared.state().outcome(),
-                Err(_) => KeyRefresh::Unavailable,
-            }
-        })
+        let refreshing = Box::pin(async move {
+            let _ = timeout(waiting.0.limits.max_wait, finished.changed()).await;
+        });
+        Unknown::Asked {
+            refreshing,
+            confirmed,
+        }
     }
+}
+
+/// Whole seconds, rounded up.
+const fn seconds_until(wait: Duration) -> u64 {
+    wait.as_secs() + (wait.subsec_nanos() > 0) as u64
 }
 
 /// One waiting request, counted until it is dropped.

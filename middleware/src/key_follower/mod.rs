@@ -33,22 +33,26 @@
 //!    without keys, a key that cannot be parsed. The last good keys stay in use, and the fetch is repeated with back-off.
 //! 4. A token of an unknown key starts a fetch at once, if none has started in the last 10 s
 //!    ([`early_refresh_interval`](KeyFollowerBuilder::early_refresh_interval)). So forged tokens cause at most one fetch in that time.
-//! 5. A request with such a token waits for this fetch, or for one that runs already, for at most 2 s
-//!    ([`max_wait`](KeyFollowerBuilder::max_wait)). At most 1,024 requests wait. This needs a
-//!    [`VerifyOnlyLayer`](crate::verify_only::VerifyOnlyLayer). Other layers reject the request, and the fetch runs.
-//! 6. Keys that the server has not confirmed for 24 h ([`max_staleness`](KeyFollowerBuilder::max_staleness)) are dropped. All
-//!    tokens are rejected until a fetch succeeds: by a `VerifyOnlyLayer` with 503, by other layers with 401.
-//! 7. The background task ends when the follower and all verifiers from [`KeyFollower::verifier`] are dropped.
+//! 5. An unknown key is rejected with 401 only after the server was asked for it. Until then the response is 503 with `Retry-After`: a
+//!    key that was published after the last fetch must not cost a client its session. So strangers cannot keep a new key out by
+//!    tokens that spend the early fetches.
+//! 6. Behind a [`VerifyOnlyLayer`](crate::verify_only::VerifyOnlyLayer), the request waits for the fetch, or for one that runs already,
+//!    for at most 2 s ([`max_wait`](KeyFollowerBuilder::max_wait)). At most 1,024 requests wait. Other layers do not wait: the response
+//!    is 503, and the fetch runs.
+//! 7. Keys that the server has not confirmed for 24 h ([`max_staleness`](KeyFollowerBuilder::max_staleness)) are dropped. All
+//!    tokens are rejected with 503 until a fetch succeeds. The log has an error, and the metric `session_auth_keys_stale` is 1.
+//! 8. The keys are fetched with https, or from this machine, unless
+//!    [`allow_plaintext`](KeyFollowerBuilder::allow_plaintext) permits another http URL.
+//! 9. The background task ends when the follower and all verifiers from [`KeyFollower::verifier`] are dropped.
 //!
 //! # Removed keys
 //!
 //! A stolen signing key is revoked by its removal from the key file of the servers. A service that reaches its server rejects the
 //! tokens of a removed key after the next fetch: within `max-age`, 5 minutes. A service that is cut off from its server accepts
-//! them until rule 6 applies. A shorter `max_staleness` closes that gap earlier. It also shortens the outage of the session server that
+//! them until rule 7 applies. A shorter `max_staleness` closes that gap earlier. It also shortens the outage of the session server that
 //! the service survives.
 //!
-//! Fetch the keys over TLS, or over a network that you trust. An attacker who can change the response can sign tokens that are
-//! accepted.
+//! An attacker who can change the response can sign tokens that are accepted: hence rule 8.
 
 mod builder;
 mod error;
@@ -58,6 +62,7 @@ mod lifetime;
 mod task;
 #[cfg(test)]
 mod tests;
+mod unknown_keys;
 
 pub use builder::KeyFollowerBuilder;
 pub use error::KeyFetchError;

@@ -57,6 +57,7 @@ impl Shared {
     fn drop_keys(&self) {
         tracing::error!("the server has not confirmed the keys for too long: every token is rejected");
         self.state().stale = true;
+        self.metrics.stale(true);
         self.verifier.set_keys([]);
     }
 
@@ -70,8 +71,12 @@ impl Shared {
         });
         let mut state = self.state();
         state.fetching = false;
+        self.metrics.fetched(fetched.is_ok());
         let pause = match fetched {
             Ok(freshness) => {
+                let keys = self.verifier.verifying_keys();
+                state.unknown.fetched(keys.iter().map(VerifyingKey::id));
+                self.metrics.stale(false);
                 state.confirmed = state.started;
                 state.failures = 0;
                 state.stale = false;

@@ -20,8 +20,8 @@ impl<S: SessionStore, D: AgentDirectory> SessionManager<S, D> {
     /// `StoreUnavailable` the store may hold a session whose token was never delivered. The store revokes it as soon as it can, unless
     /// a repetition with the idempotency key has asked for it.
     ///
-    /// With an idempotency key also: `ValidationFailed` if the key was used with another request, and the errors of
-    /// [`decide::repeat_creation`].
+    /// With an idempotency key also: `ValidationFailed` if the key was used with another request, or if the first token of its
+    /// session is no longer valid (see [`decide::repeat_creation`]); `SessionNotFound`.
     pub async fn create(&self, request: CreateSession) -> Result<IssuedSession, AuthError> {
         let now_millis = self.clock.now_millis();
         let now = Timestamp::from_millis(now_millis);
@@ -56,7 +56,7 @@ impl<S: SessionStore, D: AgentDirectory> SessionManager<S, D> {
             }
             CreateOutcome::Repeated { id, evicted } => {
                 let record = self.get(id).await?;
-                let claims = decide::repeat_creation(&record, now)?;
+                let claims = decide::repeat_creation(&record, now).map_err(cannot_repeat)?;
                 Ok(IssuedSession {
                     evicted,
                     ..self.repeat(&record, &claims)?
@@ -67,4 +67,18 @@ impl<S: SessionStore, D: AgentDirectory> SessionManager<S, D> {
             CreateOutcome::AgentDeleted => Err(ErrorKind::AgentNotFound.into()),
         }
     }
+}
+
+/// The error of a repetition that cannot return the first token. The administrator's credential is valid, so it is no 401: another
+/// request needs another key.
+fn cannot_repeat(kind: ErrorKind) -> AuthError {
+    let session = match kind {
+        ErrorKind::SessionRevoked => "was revoked",
+        ErrorKind::SessionAbsoluteLifetimeExceeded | ErrorKind::TokenExpired => "has expired",
+        ErrorKind::TokenSuperseded => "was renewed or rotated since",
+        other => return other.into(),
+    };
+    let message = format!("belongs to a session that {session}");
+    AuthError::invalid_field("Idempotency-Key", message)
+        .with_detail("The session of this idempotency key cannot be returned again. Use another key.")
 }

@@ -1,3 +1,5 @@
+use std::collections::BTreeSet;
+
 use super::SessionManager;
 use crate::{
     error::{AuthError, ErrorKind},
@@ -26,5 +28,17 @@ impl<S: SessionStore, D: AgentDirectory> SessionManager<S, D> {
         page: PageRequest<SessionCursor>,
     ) -> Result<Page<SessionRecord, SessionCursor>, AuthError> {
         Ok(self.store.list(agent, page).await?)
+    }
+
+    /// Like [`list`](Self::list), of these agents only, in the order of their ids.
+    ///
+    /// # Errors
+    /// `StoreUnavailable`.
+    pub async fn list_of(
+        &self,
+        agents: &BTreeSet<AgentId>,
+        page: PageRequest<SessionCursor>,
+    ) -> Result<Page<SessionRecord, SessionCursor>, AuthError> {
+        Ok(self.store.list_of(agents, page).await?)
     }
 }

@@ -32,6 +32,7 @@ impl<S: SessionStore, D: AgentDirectory> SessionManager<S, D> {
         let (issued, outcome) = self
             .try_renew(presented, key)
             .await
+            .map_err(|error| presented.identify(error))
             .inspect_err(|error| self.renewals.count(Err(error)))?;
         self.renewals.count(Ok(outcome));
         Ok(issued)

@@ -1,4 +1,7 @@
-//! Threads for Argon2, at the lowest priority, so that requests with other credentials are served at their usual speed.
+//! The threads that take master passwords from the queue.
+//!
+//! A thread keeps its usual priority, since it holds locks that requests need. Only the hash is computed at the lowest priority: see
+//! [`lowest_priority`](super::lowest_priority).
 
 use std::{
     net::IpAddr,
@@ -6,13 +9,11 @@ use std::{
     thread,
 };
 
-use subtle::ConstantTimeEq;
-use tokio::sync::oneshot;
-use tracing::Span;
-
-use super::queue::{Entered, Queue};
+use super::{
+    job::{Job, Verdict},
+    queue::{Entered, Queue},
+};
 use crate::{
-    clock::Clock,
     error::{AuthError, ErrorKind, RejectionReason},
     telemetry::Argon2Metrics,
 };
@@ -20,24 +21,7 @@ use crate::{
 /// The maximum number of threads. Each uses one core and the memory of one computation.
 const MAX_THREADS: usize = 2;
 
-/// The maximum number of requests that share a computation. Each of them holds a connection of the server while it waits.
-pub(super) const MAX_SHARED: usize = 128;
-
-/// A password that waits for Argon2.
-pub(super) struct Job {
-    pub(super) password: Vec<u8>,
-    pub(super) client: Option<IpAddr>,
-    pub(super) clock: Arc<dyn Clock>,
-    /// The span of the first request, for log lines of the thread.
-    pub(super) span: Span,
-    /// The requests that wait for the result. More than one if a client sent the same password several times at once.
-    waiting: Vec<oneshot::Sender<Verdict>>,
-}
-
-/// The result of a computation.
-pub(super) type Verdict = Result<(), AuthError>;
-
-/// The queue and its threads. A thread ends when the queue is empty.
+/// The queue and its threads. A thread ends when the queue has no job for it.
 pub(super) struct Argon2Threads {
     state: Mutex<State>,
     pub(super) limit: usize,
@@ -49,37 +33,18 @@ pub(super) struct Argon2Threads {
 
 struct State {
     queue: Queue<Job>,
+    /// The threads for all jobs.
     running: usize,
+    /// True while the thread for clients that have proved the password runs.
+    running_for_proven: bool,
 }
 
-impl Job {
-    pub(super) fn new(
-        password: &[u8],
-        client: Option<IpAddr>,
-        clock: Arc<dyn Clock>,
-    ) -> (Self, oneshot::Receiver<Verdict>) {
-        let (sender, receiver) = oneshot::channel();
-        let job = Self {
-            password: password.to_vec(),
-            client,
-            clock,
-            span: Span::current(),
-            waiting: vec![sender],
-        };
-        (job, receiver)
-    }
-
-    pub(super) fn answer(self, verdict: &Verdict) {
-        for waiting in self.waiting {
-            // An error means that the request was cancelled.
-            let _ = waiting.send(verdict.clone());
-        }
-    }
-
-    /// True if all of its requests were cancelled.
-    fn is_abandoned(&self) -> bool {
-        self.waiting.iter().all(oneshot::Sender::is_closed)
-    }
+/// The jobs that a thread takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Takes {
+    All,
+    /// Only those of clients that have proved the password, so that they do not wait until a guess was computed.
+    Proven,
 }
 
 impl Argon2Threads {
@@ -89,6 +54,7 @@ impl Argon2Threads {
             state: Mutex::new(State {
                 queue: Queue::new(),
                 running: 0,
+                running_for_proven: false,
             }),
             // One core stays free for requests.
             limit: cores.saturating_sub(1).clamp(1, MAX_THREADS),
@@ -100,50 +66,58 @@ impl Argon2Threads {
 
     /// Queues a job, and starts a thread with `run` unless all are running. `network` is the unit of the queue's shares. A job with
     /// the same password and client as a waiting one shares its computation.
-    pub(super) fn submit<R>(self: &Arc<Self>, mut job: Job, network: Option<IpAddr>, failures: u32, run: R)
+    pub(super) fn submit<R>(self: &Arc<Self>, job: Job, network: Option<IpAddr>, run: R)
     where
         R: Fn(Job) + Send + 'static,
     {
+        let standing = job.standing;
+        let random = random();
         let mut state = self.lock();
         state.queue.retain(|waiting| !waiting.is_abandoned());
-        let same = state.queue.of_client(network);
-        let same = same.filter(|waiting| waiting.password.ct_eq(&job.password).into());
-        if let Some(waiting) = same.last() {
-            waiting.waiting.retain(|request| !request.is_closed());
-            if waiting.waiting.len() < MAX_SHARED {
-                waiting.waiting.append(&mut job.waiting);
-                return;
+        let mut same = state.queue.of_client(network);
+        if let Some(waiting) = same.find(|waiting| waiting.has_password_of(&job)) {
+            if let Some(job) = waiting.share(job) {
+                job.answer(&overloaded());
             }
-            return job.answer(&overloaded());
+            return;
         }
-        let overloaded = overloaded();
-        match state.queue.enter(network, failures, job) {
+        drop(same);
+        match state.queue.enter(network, standing, random, job) {
             Entered::Waits => {}
-            Entered::Displaced(job) => job.answer(&overloaded),
-            Entered::Refused(job) => return job.answer(&overloaded),
+            Entered::Displaced(job) => job.answer(&overloaded()),
+            Entered::Refused(job) => return job.answer(&overloaded()),
         }
         self.metrics.waiting(state.queue.len());
         if state.running < self.limit {
-            let threads = self.clone();
-            let thread = thread::Builder::new().name("argon2".to_owned());
-            match thread.spawn(move || threads.work(run)) {
-                Ok(_) => state.running += 1,
-                Err(error) => tracing::error!(%error, "cannot start a thread for Argon2"),
-            }
-            if state.running == 0 {
-                while let Some(job) = state.queue.next() {
-                    job.answer(&overloaded);
-                }
+            self.start(&mut state, Takes::All, run);
+        } else if standing.proven && !state.running_for_proven {
+            self.start(&mut state, Takes::Proven, run);
+        }
+    }
+
+    fn start<R>(self: &Arc<Self>, state: &mut State, takes: Takes, run: R)
+    where
+        R: Fn(Job) + Send + 'static,
+    {
+        let threads = self.clone();
+        let thread = thread::Builder::new().name("argon2".to_owned());
+        match thread.spawn(move || threads.work(takes, run)) {
+            Ok(_) => state.started(takes),
+            Err(error) => tracing::error!(%error, "cannot start a thread for Argon2"),
+        }
+        if state.running == 0 && !state.running_for_proven {
+            while let Some(job) = state.queue.next() {
+                job.answer(&overloaded());
             }
         }
     }
 
-    fn work(&self, run: impl Fn(Job)) {
+    fn work(&self, takes: Takes, run: impl Fn(Job)) {
         let mut running = Running {
             threads: self,
+            takes,
             counted: true,
         };
-        lower_priority();
         while let Some(job) = self.next(&mut running) {
             #[cfg(test)]
             drop(self.gate.blocking_lock());
@@ -155,10 +129,13 @@ impl Argon2Threads {
     fn next(&self, running: &mut Running<'_>) -> Option<Job> {
         let mut state = self.lock();
         state.queue.retain(|waiting| !waiting.is_abandoned());
-        let job = state.queue.next();
+        let job = match running.takes {
+            Takes::All => state.queue.next(),
+            Takes::Proven => state.queue.next_proven(),
+        };
         self.metrics.waiting(state.queue.len());
         if job.is_none() {
-            state.running -= 1;
+            state.ended(running.takes);
             running.counted = false;
         }
         job
@@ -168,7 +145,10 @@ impl Argon2Threads {
     #[cfg(test)]
     pub(super) fn counts(&self) -> (usize, usize) {
         let state = self.lock();
-        (state.queue.len(), state.running)
+        (
+            state.queue.len(),
+            state.running + usize::from(state.running_for_proven),
+        )
     }
 
     /// Ignores poisoning: no critical section can panic halfway through a change.
@@ -177,49 +157,45 @@ impl Argon2Threads {
     }
 }
 
-fn overloaded() -> Verdict {
+impl State {
+    const fn started(&mut self, takes: Takes) {
+        match takes {
+            Takes::All => self.running += 1,
+            Takes::Proven => self.running_for_proven = true,
+        }
+    }
+
+    const fn ended(&mut self, takes: Takes) {
+        match takes {
+            Takes::All => self.running -= 1,
+            Takes::Proven => self.running_for_proven = false,
+        }
+    }
+}
+
+/// The verdict for a request without a place in the queue.
+pub(super) fn overloaded() -> Verdict {
     Err(AuthError::new(ErrorKind::Overloaded).with_reason(RejectionReason::Argon2QueueFull))
+}
+
+/// A random number. Without randomness it is 0.
+fn random() -> usize {
+    let mut random = [0; 4];
+    let number = getrandom::fill(&mut random).map_or(0, |()| u32::from_ne_bytes(random));
+    usize::try_from(number).unwrap_or(0)
 }
 
 /// Counts a thread as running until it ends, also by a panic.
 struct Running<'a> {
     threads: &'a Argon2Threads,
+    takes: Takes,
     counted: bool,
 }
 
 impl Drop for Running<'_> {
     fn drop(&mut self) {
         if self.counted {
-            self.threads.lock().running -= 1;
+            self.threads.lock().ended(self.takes);
         }
-    }
-}
-
-/// Gives the current thread the lowest priority of normal scheduling. Elsewhere than on Linux, a priority belongs to the whole
-/// process and is not changed.
-fn lower_priority() {
-    #[cfg(target_os = "linux")]
-    {
-        // On Linux, `setpriority` for the process 0 changes the calling thread only (setpriority(2), section "C library/kernel
-        // differences"). If the call fails, the threads keep normal priority.
-        let _ = rustix::process::setpriority_process(None, 19);
-    }
-}
-
-#[cfg(all(test, target_os = "linux"))]
-mod tests {
-    use rustix::process::getpriority_process;
-
-    use super::*;
-
-    #[test]
-    fn only_the_calling_thread_gets_the_lowest_priority() {
-        let before = getpriority_process(None).unwrap();
-        let lowered = thread::spawn(|| {
-            lower_priority();
-            getpriority_process(None).unwrap()
-        });
-        assert_eq!(lowered.join().unwrap(), 19);
-        assert_eq!(getpriority_process(None).unwrap(), before);
     }
 }

@@ -12,13 +12,12 @@ use tokio::sync::oneshot;
 use tower::Service;
 
 use super::{
-    Administrator, MasterAuthLayer, X_MASTER_PASSWORD, argon2_threads::Verdict, demand::Demand,
-    presented::Presented,
+    Administrator, MasterAuthLayer, X_MASTER_PASSWORD, demand::Demand, job::Verdict, presented::Presented,
 };
 use crate::{
     auth_future::{AuthFuture, Authorize},
     error::{AdminSchemes, AuthError, ErrorKind},
-    response::{Rejections, ResponseBody},
+    response::{LayerSettings, Rejections, ResponseBody},
 };
 
 pin_project! {
@@ -44,7 +43,7 @@ pub(super) struct Verifying {
     verification: Verification,
     demand: Demand,
     schemes: AdminSchemes,
-    rejections: Arc<Rejections>,
+    settings: Arc<LayerSettings>,
 }
 
 impl Verifying {
@@ -53,7 +52,7 @@ impl Verifying {
             verification: verification.unwrap_or_else(Verification::Failed),
             demand: layer.demand,
             schemes: layer.shared.credentials.load().schemes(layer.basic),
-            rejections: layer.rejections.clone(),
+            settings: layer.settings.clone(),
         }
     }
 
@@ -106,7 +105,7 @@ impl Authorize for Verifying {
     }
 
     fn rejections(&self) -> &Rejections {
-        &self.rejections
+        &self.settings.rejections
     }
 }
 

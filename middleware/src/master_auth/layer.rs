@@ -6,12 +6,7 @@ use http_body_util::Full;
 use tower::Layer;
 
 use super::{Credentials, MasterAuth, Right, demand::Demand, password::InvalidPasswordHash, state::Shared};
-use crate::{
-    clock::{Clock, SystemClock},
-    error::AuthError,
-    response::Rejections,
-    telemetry::ProtectedBy,
-};
+use crate::{clock::Clock, error::AuthError, response::LayerSettings, telemetry::ProtectedBy};
 
 /// Admits requests that carry the credential of an administrator: the master password or an admin key. See
 /// [`master_auth`](crate::master_auth) for the rules.
@@ -37,10 +32,9 @@ use crate::{
 #[derive(Clone)]
 pub struct MasterAuthLayer {
     pub(super) shared: Arc<Shared>,
-    pub(super) clock: Arc<dyn Clock>,
     pub(super) demand: Demand,
     pub(super) basic: bool,
-    pub(super) rejections: Arc<Rejections>,
+    pub(super) settings: Arc<LayerSettings>,
 }
 
 impl MasterAuthLayer {
@@ -60,10 +54,9 @@ impl MasterAuthLayer {
     pub fn from_credentials(credentials: Credentials) -> Self {
         Self {
             shared: Arc::new(Shared::new(credentials)),
-            clock: Arc::new(SystemClock),
             demand: Demand::Everything,
             basic: false,
-            rejections: Arc::new(Rejections::of(ProtectedBy::Admin)),
+            settings: Arc::new(LayerSettings::of(ProtectedBy::Admin)),
         }
     }
 
@@ -101,7 +94,7 @@ impl MasterAuthLayer {
     /// Sets the clock. Default: the system's clock.
     #[must_use]
     pub fn clock(mut self, clock: impl Clock) -> Self {
-        self.clock = Arc::new(clock);
+        Arc::make_mut(&mut self.settings).set_clock(clock);
         self
     }
 
@@ -110,7 +103,7 @@ impl MasterAuthLayer {
     /// Quotes, backslashes and characters other than visible ASCII are removed.
     #[must_use]
     pub fn realm(mut self, realm: &str) -> Self {
-        Arc::make_mut(&mut self.rejections).set_realm(realm);
+        Arc::make_mut(&mut self.settings).rejections.set_realm(realm);
         self
     }
 
@@ -118,7 +111,7 @@ impl MasterAuthLayer {
     /// auth service behind a proxy.
     #[must_use]
     pub fn only_problem_documents(mut self) -> Self {
-        Arc::make_mut(&mut self.rejections).set_only_problems();
+        Arc::make_mut(&mut self.settings).rejections.set_only_problems();
         self
     }
 
@@ -130,7 +123,7 @@ impl MasterAuthLayer {
         mut self,
         respond: impl Fn(&AuthError, &HeaderMap) -> Response<Full<Bytes>> + Send + Sync + 'static,
     ) -> Self {
-        Arc::make_mut(&mut self.rejections).replace(respond);
+        Arc::make_mut(&mut self.settings).rejections.replace(respond);
         self
     }
 }

@@ -63,26 +63,26 @@ impl MasterPassword {
         self.phc == other.phc
     }
 
-    /// Runs Argon2id in reused memory. Caches a right password.
-    pub(super) fn verify(&self, password: &[u8], now: Timestamp) -> bool {
-        let verified = self.matches(password);
-        if verified {
-            self.cache(password, now);
-        }
-        verified
+    /// Takes memory for a computation, or an empty vector.
+    pub(super) fn take_memory(&self) -> Vec<Block> {
+        lock(&self.blocks).pop().unwrap_or_default()
     }
 
-    fn matches(&self, password: &[u8]) -> bool {
+    /// Keeps the memory of a computation for the next one.
+    pub(super) fn return_memory(&self, blocks: Vec<Block>) {
+        lock(&self.blocks).push(blocks);
+    }
+
+    /// Runs Argon2id. It takes no lock, since it may run at the lowest priority.
+    pub(super) fn matches(&self, password: &[u8], blocks: &mut Vec<Block>) -> bool {
         let (Some(salt), Some(expected)) = (&self.hash.salt, &self.hash.hash) else {
             return false;
         };
-        let mut blocks = lock(&self.blocks).pop().unwrap_or_default();
         blocks.resize(self.argon2.params().block_count(), Block::default());
         let mut output = vec![0; expected.len()];
-        let hashed =
-            self.argon2
-                .hash_password_into_with_memory(password, salt.as_ref(), &mut output, &mut blocks);
-        lock(&self.blocks).push(blocks);
+        let hashed = self
+            .argon2
+            .hash_password_into_with_memory(password, salt.as_ref(), &mut output, blocks);
         hashed.is_ok() && output.ct_eq(expected.as_bytes()).into()
     }
 
@@ -98,7 +98,8 @@ impl MasterPassword {
         now < *until && given.verify(&tag.clone().finalize().into_bytes()).is_ok()
     }
 
-    fn cache(&self, password: &[u8], now: Timestamp) {
+    /// Caches the right password.
+    pub(super) fn cache(&self, password: &[u8], now: Timestamp) {
         *lock(&self.cached) = self.tag(password).map(|tag| CachedPassword {
             tag,
             until: now.plus(CACHE_SECONDS),

@@ -44,7 +44,11 @@ impl<S> MasterAuth<S> {
                     self.layer.shared.warn_once_without_client_addr();
                 }
                 Ok(
-                    match self.layer.shared.begin(password, client, &self.layer.clock)? {
+                    match self
+                        .layer
+                        .shared
+                        .begin(password, client, &self.layer.settings.clock)?
+                    {
                         Precheck::Verified => Verification::Done(Administrator::master()),
                         Precheck::Waiting(verdict) => Verification::Argon2(verdict),
                     },
@@ -56,7 +60,7 @@ impl<S> MasterAuth<S> {
     /// Rule 3.
     fn find_key(&self, key: &PresentedKey) -> Result<Administrator, AuthError> {
         let credentials = self.layer.shared.credentials.load();
-        let now = self.layer.clock.now();
+        let now = self.layer.settings.clock.now();
         match credentials.keys.find(&key.secret, key.name.as_deref(), now) {
             Lookup::Valid(administrator) => Ok(administrator),
             Lookup::Expired => {

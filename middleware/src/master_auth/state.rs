@@ -13,8 +13,12 @@ use tokio::sync::oneshot;
 
 use super::{
     ClientAddr, Credentials,
-    argon2_threads::{Argon2Threads, Job, Verdict},
-    lockout::Lockout,
+    argon2_threads::{Argon2Threads, overloaded},
+    clients::Clients,
+    job::{Job, Verdict},
+    lowest_priority,
+    password::MasterPassword,
+    queue::Standing,
 };
 use crate::{
     clock::{Clock, Timestamp},
@@ -27,7 +31,7 @@ pub(super) const SECURITY: &str = "tower_session_auth::security";
 pub(super) struct Shared {
     pub(super) credentials: ArcSwap<Credentials>,
     pub(super) threads: Arc<Argon2Threads>,
-    lockout: Mutex<Lockout>,
+    clients: Mutex<Clients>,
     warned_without_client_addr: AtomicBool,
 }
 
@@ -42,14 +46,18 @@ impl Shared {
         Self {
             credentials: ArcSwap::from_pointee(credentials),
             threads: Arc::new(Argon2Threads::new()),
-            lockout: Mutex::default(),
+            clients: Mutex::default(),
             warned_without_client_addr: AtomicBool::new(false),
         }
     }
 
     pub(super) fn replace_credentials(&self, credentials: Credentials) {
-        self.credentials
+        let before = self
+            .credentials
             .rcu(|before| credentials.clone().keep_password_of(before));
+        if !before.has_password_of(&self.credentials.load()) {
+            self.clients().forget_proofs();
+        }
     }
 
     /// Rules 4 to 6 for a master password. The result of rule 7 arrives through the channel.
@@ -67,15 +75,15 @@ impl Shared {
             return Err(error.with_reason(RejectionReason::NoMasterPassword));
         };
         if master.is_cached(password, now) {
+            self.proved(client, now);
             return Ok(Precheck::Verified);
         }
-        let failures = client.map_or(0, |client| self.lockout().failures(client, now));
-        let (job, verdict) = Job::new(password, client, clock.clone());
+        let standing = client.map_or_else(Standing::default, |client| self.clients().standing(client, now));
+        let (job, verdict) = Job::new(password, client, standing, clock.clone());
         let shared = self.clone();
         self.threads.submit(
             job,
             client.map(|client| ClientAddr(client).network()),
-            failures,
             move |job| {
                 let verdict = shared.verify(&job);
                 job.answer(&verdict);
@@ -88,11 +96,12 @@ impl Shared {
     fn verify(&self, job: &Job) -> Verdict {
         // During the wait, another request may have locked the address or verified the password.
         self.check_lock(job.client, job.clock.now())?;
-        if self.matches(job) {
+        if self.matches(job)? {
+            self.proved(job.client, job.clock.now());
             return Ok(());
         }
         if let Some(client) = job.client {
-            self.lockout().failed(client, job.clock.now());
+            self.clients().lockout.failed(client, job.clock.now());
         }
         let client = job.client.map(tracing::field::display);
         // The rejection is logged where it is answered. This line is for a client that did not wait for the answer.
@@ -102,20 +111,43 @@ impl Shared {
     }
 
     /// Verifies against the hash that is configured when the computation ends.
-    fn matches(&self, job: &Job) -> bool {
+    fn matches(&self, job: &Job) -> Result<bool, AuthError> {
         loop {
             let credentials = self.credentials.load_full();
-            let now = job.clock.now();
-            let matches = credentials.password.as_ref().is_some_and(|master| {
-                master.is_cached(&job.password, now) || {
-                    let right = master.verify(&job.password, now);
-                    self.threads.metrics.ran(right);
-                    right
-                }
-            });
+            let matches = match &credentials.password {
+                Some(master) => master.is_cached(&job.password, job.clock.now()) || self.hash(master, job)?,
+                None => false,
+            };
             if credentials.has_password_of(&self.credentials.load()) {
-                return matches;
+                return Ok(matches);
             }
+        }
+    }
+
+    /// Runs Argon2. A client that has proved the password is not slowed down by the load of the machine.
+    fn hash(&self, master: &MasterPassword, job: &Job) -> Result<bool, AuthError> {
+        let now = job.clock.now();
+        let mut memory = master.take_memory();
+        let right = if job.standing.proven {
+            master.matches(&job.password, &mut memory)
+        } else {
+            let hash = || master.matches(&job.password, &mut memory);
+            lowest_priority::compute(hash).or_else(|error| {
+                tracing::error!(%error, "cannot start a thread for Argon2");
+                overloaded().map(|()| false)
+            })?
+        };
+        master.return_memory(memory);
+        if right {
+            master.cache(&job.password, now);
+        }
+        self.threads.metrics.ran(right);
+        Ok(right)
+    }
+
+    fn proved(&self, client: Option<IpAddr>, now: Timestamp) {
+        if let Some(client) = client {
+            self.clients().proved(client, now);
         }
     }
 
@@ -123,13 +155,13 @@ impl Shared {
         let Some(client) = client else {
             return Ok(());
         };
-        let locked = self.lockout().check(client, now);
+        let locked = self.clients().lockout.check(client, now);
         locked.map_err(|seconds| AuthError::new(ErrorKind::MasterPasswordLocked).with_retry_after(seconds))
     }
 
     /// Ignores poisoning: no critical section can panic halfway through a change.
-    fn lockout(&self) -> MutexGuard<'_, Lockout> {
-        self.lockout.lock().unwrap_or_else(PoisonError::into_inner)
+    fn clients(&self) -> MutexGuard<'_, Clients> {
+        self.clients.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Logs the missing address of a client, once per layer and its clones.

@@ -77,7 +77,7 @@ impl<St: SessionStore> SessionAuthConfig<St> {
         record: &SessionRecord,
         token: &VerifiedToken,
     ) -> Result<AuthenticatedSession, Rejection> {
-        let matched = decide::admit(record, token, self.clock.now())?;
+        let matched = decide::admit(record, token, self.settings.clock.now())?;
         let mut session = AuthenticatedSession::new(record, token.claims());
         session.previous_token = matched == MatchedToken::Previous;
         Ok(session)
@@ -96,7 +96,7 @@ impl<St: SessionStore> Authorize for SessionCheck<St> {
         }
         let Some(record) = ready!(this.read.poll(cx))? else {
             // A store removes a session some time after its expiry.
-            let expiry = this.token.check_expiry(this.config.clock.now());
+            let expiry = this.token.check_expiry(this.config.settings.clock.now());
             let rejection = expiry.map_or_else(Rejection::by_expiry, |()| ErrorKind::SessionNotFound.into());
             return Poll::Ready(Err(rejection.to_error()));
         };
@@ -118,14 +118,14 @@ impl<St: SessionStore> Authorize for SessionCheck<St> {
     }
 
     fn rejections(&self) -> &Rejections {
-        &self.config.rejections
+        &self.config.settings.rejections
     }
 
     fn reject(&self, error: &AuthError, request: RequestHead<'_>) -> Response<Full<Bytes>> {
         let claims = self.token.claims();
         let error = error.clone().with_session(claims.session_id, claims.agent_id);
         let error = self.config.verifier.with_key_id_of(error, request.headers());
-        self.config.rejections.respond(&error, request)
+        self.config.settings.rejections.respond(&error, request)
     }
 }
 
@@ -135,7 +135,7 @@ async fn handle<St: SessionStore>(
     record: SessionRecord,
     token: VerifiedToken,
 ) -> AuthError {
-    let now = config.clock.now();
+    let now = config.settings.clock.now();
     config
         .events
         .handle(rejection, &record, &token, &config.store, now)

@@ -1,16 +1,16 @@
 use std::sync::Arc;
 
-use http::{HeaderMap, HeaderName, Request, header};
+use http::Request;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    clock::{Clock, SystemClock},
     error::AuthError,
     id::SessionId,
-    response::Rejections,
+    response::LayerSettings,
     security::SecurityEvents,
     session::SessionRecord,
     store::{CachedStore, SessionStore},
+    telemetry::ProtectedBy,
     token::{TokenVerifier, VerifiedToken},
 };
 
@@ -22,9 +22,8 @@ pub(super) struct SessionAuthConfig<St: SessionStore> {
     /// The near cache of a bounded layer. A strict layer has none.
     pub(super) cache: Option<Cache<St>>,
     pub(super) optional: bool,
-    pub(super) clock: Arc<dyn Clock>,
     pub(super) events: SecurityEvents,
-    pub(super) rejections: Rejections,
+    pub(super) settings: LayerSettings,
 }
 
 /// An alias, since `derive(Clone)` would require `St::Read: Clone` for the type itself.
@@ -74,9 +73,8 @@ impl<St: SessionStore> SessionAuthConfig<St> {
             store,
             cache: None,
             optional: false,
-            clock: Arc::new(SystemClock),
             events: SecurityEvents::default(),
-            rejections: Rejections::default(),
+            settings: LayerSettings::of(ProtectedBy::Session),
         }
     }
 
@@ -84,23 +82,7 @@ impl<St: SessionStore> SessionAuthConfig<St> {
     pub(super) fn verify<B>(&self, request: Request<B>) -> (Request<B>, Result<VerifiedToken, AuthError>) {
         let (mut parts, body) = request.into_parts();
         let verified = self.verifier.verify_request(&parts);
-        redact_token(&mut parts.headers, &self.verifier);
+        self.verifier.redact(&mut parts.headers);
         (Request::from_parts(parts, body), verified)
-    }
-}
-
-/// Marks every value that can hold a token as sensitive, so that a log line of an inner service does not show it.
-pub(crate) fn redact_token(headers: &mut HeaderMap, verifier: &TokenVerifier) {
-    redact(headers, &header::AUTHORIZATION);
-    if *verifier.header_name() != header::AUTHORIZATION {
-        redact(headers, verifier.header_name());
-    }
-}
-
-fn redact(headers: &mut HeaderMap, name: &HeaderName) {
-    if headers.contains_key(name)
-        && let header::Entry::Occupied(mut values) = headers.entry(name)
-    {
-        values.iter_mut().for_each(|value| value.set_sensitive(true));
     }
 }

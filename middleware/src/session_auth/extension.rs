@@ -45,7 +45,15 @@ pub struct AuthenticatedSession {
 /// A [`RenewalLayer`](super::RenewalLayer) makes it for [`SessionManager::renew`](crate::SessionManager::renew). It does not authorize
 /// any other use.
 #[derive(Debug, Clone)]
-pub struct PresentedSession(Arc<(SessionRecord, VerifiedToken)>);
+pub struct PresentedSession(Arc<Presented>);
+
+#[derive(Debug, Clone)]
+struct Presented {
+    record: SessionRecord,
+    token: VerifiedToken,
+    /// The key that signed the token, for the log.
+    key_id: Option<String>,
+}
 
 /// Marks a request without a token that an [optional](super::SessionAuthLayer::optional) layer admitted.
 #[derive(Clone)]
@@ -84,20 +92,42 @@ impl PresentedSession {
     /// `SessionRevoked`, `InvalidToken`: see [`decide::check_session`].
     pub fn new(record: SessionRecord, token: VerifiedToken) -> Result<Self, ErrorKind> {
         decide::check_session(&record, &token)?;
-        Ok(Self(Arc::new((record, token))))
+        Ok(Self(Arc::new(Presented {
+            record,
+            token,
+            key_id: None,
+        })))
+    }
+
+    /// Adds the key that signed the token.
+    pub(crate) fn with_key_id(self, key_id: Option<String>) -> Self {
+        Self(Arc::new(Presented {
+            key_id,
+            ..Arc::unwrap_or_clone(self.0)
+        }))
     }
 
     /// The session that the token belongs to.
     #[must_use]
     pub fn session_id(&self) -> SessionId {
-        self.0.0.id
+        self.0.record.id
     }
 
     pub(crate) fn record(&self) -> &SessionRecord {
-        &self.0.0
+        &self.0.record
     }
 
     pub(crate) fn token(&self) -> &VerifiedToken {
-        &self.0.1
+        &self.0.token
+    }
+
+    /// Adds the session, its agent and the key to the error of a rejected renewal, for the log.
+    pub(crate) fn identify(&self, error: AuthError) -> AuthError {
+        let Presented { record, key_id, .. } = &*self.0;
+        let error = error.with_session(record.id, record.agent_id);
+        match key_id {
+            Some(key_id) => error.with_key_id(key_id),
+            None => error,
+        }
     }
 }

@@ -6,6 +6,8 @@ use http_body_util::Full;
 use tower::Layer;
 
 use super::{SessionAuth, config::SessionAuthConfig};
+#[cfg(feature = "endpoints")]
+use crate::telemetry::RejectionMetrics;
 use crate::{
     clock::Clock,
     error::AuthError,
@@ -81,7 +83,7 @@ impl<St: SessionStore> SessionAuthLayer<St> {
     /// Sets the clock: the system's by default.
     #[must_use]
     pub fn clock(mut self, clock: impl Clock) -> Self {
-        Arc::make_mut(&mut self.config).clock = Arc::new(clock);
+        Arc::make_mut(&mut self.config).settings.set_clock(clock);
         self
     }
 
@@ -96,7 +98,10 @@ impl<St: SessionStore> SessionAuthLayer<St> {
     /// visible ASCII are left out.
     #[must_use]
     pub fn realm(mut self, realm: &str) -> Self {
-        Arc::make_mut(&mut self.config).rejections.set_realm(realm);
+        Arc::make_mut(&mut self.config)
+            .settings
+            .rejections
+            .set_realm(realm);
         self
     }
 
@@ -104,7 +109,10 @@ impl<St: SessionStore> SessionAuthLayer<St> {
     /// auth service behind a proxy.
     #[must_use]
     pub fn only_problem_documents(mut self) -> Self {
-        Arc::make_mut(&mut self.config).rejections.set_only_problems();
+        Arc::make_mut(&mut self.config)
+            .settings
+            .rejections
+            .set_only_problems();
         self
     }
 
@@ -116,8 +124,19 @@ impl<St: SessionStore> SessionAuthLayer<St> {
         mut self,
         respond: impl Fn(&AuthError, &HeaderMap) -> Response<Full<Bytes>> + Send + Sync + 'static,
     ) -> Self {
-        Arc::make_mut(&mut self.config).rejections.replace(respond);
+        Arc::make_mut(&mut self.config)
+            .settings
+            .rejections
+            .replace(respond);
         self
+    }
+}
+
+#[cfg(feature = "endpoints")]
+impl<St: SessionStore> SessionAuthLayer<St> {
+    /// The counters of rejections, for endpoints behind the layer.
+    pub(crate) fn rejection_metrics(&self) -> RejectionMetrics {
+        self.config.settings.rejections.requests().rejections().clone()
     }
 }
 

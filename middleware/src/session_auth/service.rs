@@ -48,21 +48,21 @@ where
         match verified {
             Ok(token) => match config.first_step(token) {
                 FirstStep::Admitted(session) => {
-                    config.rejections.requests().admitted();
+                    config.settings.rejections.requests().admitted();
                     request.extensions_mut().insert(session);
                     ResponseFuture::admitted(request, self.inner.clone())
                 }
                 FirstStep::Read(check) => ResponseFuture::checking(check, request, self.inner.clone()),
             },
             Err(error) if config.optional && error.is_missing_token() => {
-                config.rejections.requests().anonymous();
-                let rejections = config.rejections.clone();
+                config.settings.rejections.requests().anonymous();
+                let rejections = config.settings.rejections.clone();
                 // An outer layer may have set another session.
                 request.extensions_mut().remove::<AuthenticatedSession>();
                 request.extensions_mut().insert(NoSession { error, rejections });
                 ResponseFuture::admitted(request, self.inner.clone())
             }
-            Err(error) => ResponseFuture::rejected(config.rejections.respond(&error, &request)),
+            Err(error) => ResponseFuture::rejected(config.settings.rejections.respond(&error, &request)),
         }
     }
 }

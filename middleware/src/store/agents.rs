@@ -86,6 +86,20 @@ pub trait AgentStore: Clone + Send + Sync + 'static {
     /// Returns an agent.
     fn agent(&self, id: AgentId) -> impl Future<Output = Result<Option<Agent>, StoreError>> + Send;
 
+    /// Returns those of these agents that exist, by id.
+    ///
+    /// The default calls [`agent`](Self::agent) for each of them. A store with round trips should read all of them at once. A store that
+    /// wraps another one forwards the call.
+    fn agents_of(&self, ids: &[AgentId]) -> impl Future<Output = Result<Vec<Agent>, StoreError>> + Send {
+        async move {
+            let mut agents = Vec::new();
+            for id in ids {
+                agents.extend(self.agent(*id).await?);
+            }
+            Ok(agents)
+        }
+    }
+
     /// Returns a page of the agents, by id.
     fn agents(
         &self,

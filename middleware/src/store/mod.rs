@@ -27,7 +27,7 @@ pub use redis::{
     InvalidRedisConfig, NearCacheConfig, RedisRead, RedisServerInfo, RedisStore, RedisStoreConfig,
 };
 
-use std::future::Future;
+use std::{collections::BTreeSet, future::Future};
 
 use crate::{
     clock::Timestamp,
@@ -83,8 +83,20 @@ pub trait SessionStore: Clone + Send + Sync + 'static {
         page: PageRequest<SessionCursor>,
     ) -> impl Future<Output = Result<Page<SessionRecord, SessionCursor>, StoreError>> + Send;
 
-    /// The latest difference between the clocks of this process and of the store's server. `None` if it is unknown, or if the store
-    /// has no server. A store that wraps another one forwards the call.
+    /// Like [`list`](Self::list), of these agents only, in the order of their ids.
+    ///
+    /// The default calls [`list`](Self::list) for each agent. A store with round trips should read all agents at once. A store that wraps
+    /// another one forwards the call.
+    fn list_of(
+        &self,
+        agents: &BTreeSet<AgentId>,
+        page: PageRequest<SessionCursor>,
+    ) -> impl Future<Output = Result<Page<SessionRecord, SessionCursor>, StoreError>> + Send {
+        page::list_each(self, agents, page)
+    }
+
+    /// The latest difference between the clocks of this process and of the store's server. `None` if it is unknown, as without a
+    /// connection, or if the store has no server. A store that wraps another one forwards the call.
     fn clock_skew(&self) -> Option<ClockSkew> {
         None
     }

@@ -1,9 +1,15 @@
 //! Pages of long lists.
 
+use std::collections::BTreeSet;
+
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use uuid::Uuid;
 
-use crate::id::{AgentId, SessionId};
+use super::{SessionStore, StoreError};
+use crate::{
+    id::{AgentId, SessionId},
+    session::SessionRecord,
+};
 
 /// A request for a page of a list.
 #[derive(Debug, Clone, Copy)]
@@ -97,6 +103,38 @@ fn decode_uuids(text: &str) -> Result<Vec<Uuid>, InvalidCursor> {
         return Err(InvalidCursor);
     }
     Ok(uuids.iter().copied().map(Uuid::from_bytes).collect())
+}
+
+/// A page of the sessions of some agents, by a call for each agent.
+pub(super) async fn list_each<S: SessionStore>(
+    store: &S,
+    agents: &BTreeSet<AgentId>,
+    page: PageRequest<SessionCursor>,
+) -> Result<Page<SessionRecord, SessionCursor>, StoreError> {
+    let first = page.after.map(|cursor| cursor.agent);
+    let not_before = |agent: &&AgentId| first.is_none_or(|first| **agent >= first);
+    let mut rest = agents.iter().filter(not_before).peekable();
+    let mut items = Vec::new();
+    while let Some(agent) = rest.next_if(|_| items.len() < page.limit) {
+        let request = PageRequest {
+            after: page.after.filter(|cursor| cursor.agent == *agent),
+            limit: page.limit - items.len(),
+        };
+        let mut found = store.list(Some(*agent), request).await?;
+        items.append(&mut found.items);
+        if found.next.is_some() {
+            return Ok(Page {
+                items,
+                next: found.next,
+            });
+        }
+    }
+    // The next page begins with the first session of the next agent.
+    let next = rest.peek().map(|agent| SessionCursor {
+        agent: **agent,
+        session: None,
+    });
+    Ok(Page { items, next })
 }
 
 #[cfg(test)]

@@ -13,6 +13,8 @@
 mod argon2;
 #[cfg(feature = "redis")]
 mod clock_skew;
+#[cfg(feature = "key-follower")]
+mod key_follower;
 #[cfg(feature = "redis")]
 mod near_cache;
 mod renewals;
@@ -25,9 +27,13 @@ mod store;
 pub(crate) use self::argon2::Argon2Metrics;
 #[cfg(feature = "redis")]
 pub(crate) use self::clock_skew::ClockSkewMetrics;
+#[cfg(feature = "key-follower")]
+pub(crate) use self::key_follower::KeyFollowerMetrics;
 #[cfg(feature = "redis")]
 pub(crate) use self::near_cache::{NearCacheMetrics, NearCacheValues};
 pub(crate) use self::renewals::{RenewalMetrics, RenewalOutcome};
+#[cfg(feature = "endpoints")]
+pub(crate) use self::requests::RejectionMetrics;
 pub(crate) use self::requests::{ProtectedBy, RequestMetrics};
 pub(crate) use self::security::SecurityMetrics;
 #[cfg(feature = "redis")]
@@ -52,6 +58,7 @@ pub struct Metric {
 
 /// The type of a metric.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum MetricKind {
     /// A number that only increases.
     Counter,
@@ -103,6 +110,11 @@ mod argon2_names {
     pub(super) const QUEUE_LENGTH: &str = "session_auth_argon2_queue_length";
     pub(super) const RUNS: &str = "session_auth_argon2_runs_total";
 }
+#[cfg_attr(not(feature = "key-follower"), allow(dead_code))]
+mod key_follower_names {
+    pub(super) const FETCHES: &str = "session_auth_key_fetches_total";
+    pub(super) const STALE: &str = "session_auth_keys_stale";
+}
 mod redis_names {
     pub(super) const STORE_DURATION: &str = "session_auth_store_duration_seconds";
     pub(super) const STORE_ERRORS: &str = "session_auth_store_errors_total";
@@ -122,7 +134,7 @@ pub const METRICS: &[Metric] = &[
     Metric::counter(REQUESTS, "Requests that a layer admitted or rejected"),
     Metric::counter(
         REJECTIONS,
-        "Requests that a layer rejected, by their precise reason",
+        "Requests that a layer or an endpoint rejected, by their precise reason",
     ),
     Metric::counter(RENEWALS, "Renewals of sessions"),
     Metric::counter(
@@ -135,6 +147,14 @@ pub const METRICS: &[Metric] = &[
     ),
     Metric::gauge(argon2_names::QUEUE_LENGTH, "Requests that wait for Argon2"),
     Metric::counter(argon2_names::RUNS, "Argon2 computations for the master password"),
+    Metric::counter(
+        key_follower_names::FETCHES,
+        "Fetches of the keys that a verifier follows",
+    ),
+    Metric::gauge(
+        key_follower_names::STALE,
+        "1 while the followed keys are not trusted, because the server has not confirmed them for too long, else 0",
+    ),
     Metric::histogram(
         redis_names::STORE_DURATION,
         "Time from a call of the store to its answer or its deadline",
@@ -142,7 +162,7 @@ pub const METRICS: &[Metric] = &[
     Metric::counter(redis_names::STORE_ERRORS, "Failed calls of the store"),
     Metric::gauge(
         redis_names::CLOCK_SKEW,
-        "How far the clock of this process is ahead of the clock of Redis; NaN while unknown",
+        "How far the clock of this process is ahead of the clock of Redis; NaN while unknown, as without a connection",
     ),
     Metric::gauge(redis_names::COHERENT, "1 while cached records are used, else 0"),
     Metric::gauge(

@@ -27,8 +27,30 @@ struct Counters {
     anonymous: Counter,
     /// In the order of [`ErrorKind::ALL`].
     rejected: Vec<Counter>,
+    rejections: RejectionMetrics,
+}
+
+/// Counts rejections by their reason: those of layers, and those of endpoints behind them.
+#[derive(Debug, Clone)]
+pub(crate) struct RejectionMetrics {
     /// In the order of [`RejectionReason::ALL`].
-    reasons: Vec<Counter>,
+    reasons: Arc<[Counter]>,
+}
+
+impl RejectionMetrics {
+    pub(crate) fn new() -> Self {
+        let reason = |reason: &RejectionReason| counter!(REJECTIONS, "reason" => reason.as_str());
+        Self {
+            reasons: RejectionReason::ALL.iter().map(reason).collect(),
+        }
+    }
+
+    pub(crate) fn count(&self, error: &AuthError) {
+        // The variants have the order of `ALL`, since one macro defines both.
+        if let Some(counter) = self.reasons.get(error.reason() as usize) {
+            counter.increment(1);
+        }
+    }
 }
 
 impl ProtectedBy {
@@ -49,13 +71,17 @@ impl RequestMetrics {
             let failed = kind.status().is_server_error();
             requests(if failed { "failed" } else { "rejected" }, kind.code())
         };
-        let reason = |reason: &RejectionReason| counter!(REJECTIONS, "reason" => reason.as_str());
         Self(Arc::new(Counters {
             admitted: requests("admitted", "OK"),
             anonymous: requests("anonymous", "OK"),
             rejected: ErrorKind::ALL.iter().map(rejected).collect(),
-            reasons: RejectionReason::ALL.iter().map(reason).collect(),
+            rejections: RejectionMetrics::new(),
         }))
+    }
+
+    #[cfg(feature = "endpoints")]
+    pub(crate) fn rejections(&self) -> &RejectionMetrics {
+        &self.0.rejections
     }
 
     pub(crate) fn admitted(&self) {
@@ -69,13 +95,9 @@ impl RequestMetrics {
 
     pub(crate) fn rejected(&self, error: &AuthError) {
         // The variants have the order of `ALL`, since one macro defines both.
-        for (counters, place) in [
-            (&self.0.rejected, error.kind() as usize),
-            (&self.0.reasons, error.reason() as usize),
-        ] {
-            if let Some(counter) = counters.get(place) {
-                counter.increment(1);
-            }
+        if let Some(counter) = self.0.rejected.get(error.kind() as usize) {
+            counter.increment(1);
         }
+        self.0.rejections.count(error);
     }
 }

@@ -1,14 +1,17 @@
 //! Finding the token of a request and verifying it.
 
-use http::{HeaderMap, HeaderValue, header, request::Parts};
+use http::{HeaderMap, HeaderName, HeaderValue, header, request::Parts};
 
-use super::{MAX_HEADER_LEN, TokenVerifier, VerifiedToken, key_source::Refreshing};
+use super::{
+    MAX_HEADER_LEN, TokenVerifier, VerifiedToken,
+    key_source::{Refreshing, Unknown},
+};
 use crate::error::{AuthError, Diagnosis, ErrorKind, RejectionReason};
 
 /// A request without a valid token.
 pub(crate) struct RejectedToken {
     pub(crate) error: AuthError,
-    /// The refresh of the keys, if the token's key is unknown and the verifier follows a source.
+    /// The refresh of the keys that this request waits for, if the token's key is unknown and the verifier follows a source.
     pub(crate) refreshing: Option<Refreshing>,
 }
 
@@ -27,7 +30,8 @@ impl TokenVerifier {
     /// Expiry is a separate check: [`VerifiedToken::check_expiry`].
     ///
     /// # Errors
-    /// `InvalidToken`. Its detail describes the mistake, for example a tab after `Bearer`.
+    /// `InvalidToken`. Its detail describes the mistake, for example a tab after `Bearer`. `StoreUnavailable` if the verifier follows
+    /// the keys of a server (feature `key-follower`), the token's key is unknown, and the server may have it.
     pub fn verify_request(&self, request: &Parts) -> Result<VerifiedToken, AuthError> {
         self.check_request(request).map_err(|rejected| rejected.error)
     }
@@ -45,25 +49,42 @@ impl TokenVerifier {
                 Err(diagnosis) => Some(diagnosis),
             },
         };
-        Err(RejectedToken {
-            refreshing: diagnosis
-                .as_ref()
-                .and_then(|diagnosis| self.refresh_after(diagnosis)),
-            error: self.explain(value, diagnosis),
-        })
+        let unknown = diagnosis.as_ref().and_then(|diagnosis| self.find_key(diagnosis));
+        let (refreshing, retry_after) = match unknown {
+            None | Some(Unknown::Confirmed) => (None, None),
+            Some(Unknown::Unavailable { retry_after }) => (None, Some(retry_after)),
+            Some(Unknown::Asked {
+                refreshing,
+                confirmed,
+            }) => (Some(refreshing), (!confirmed).then_some(1)),
+        };
+        let error = match retry_after {
+            None => self.explain(value, diagnosis),
+            // A 401 would make the client give up a session whose key is known a moment later.
+            Some(seconds) => self.with_key_id_of(keys_unavailable(seconds), &request.headers),
+        };
+        Err(RejectedToken { error, refreshing })
     }
 
-    /// Adds the id of the key that the token of a request names, for the log. It is called for rejected requests only.
+    /// The id of the key that the token of a request names, for the log. The token need not be valid.
+    pub(crate) fn key_id_of(&self, headers: &HeaderMap) -> Option<String> {
+        let value = headers.get(&self.header)?;
+        self.key_id_in(self.token_in(value.as_bytes())?)
+    }
+
+    /// Adds [`key_id_of`](Self::key_id_of) to the error of a rejected request.
     pub(crate) fn with_key_id_of(&self, error: AuthError, headers: &HeaderMap) -> AuthError {
-        let Some(token) = headers
-            .get(&self.header)
-            .and_then(|value| self.token_in(value.as_bytes()))
-        else {
-            return error;
-        };
-        match self.key_id_in(token) {
+        match self.key_id_of(headers) {
             Some(key_id) => error.with_key_id(&key_id),
             None => error,
+        }
+    }
+
+    /// Marks every value that can hold a token as sensitive, so that a log line of an inner service does not show it.
+    pub(crate) fn redact(&self, headers: &mut HeaderMap) {
+        redact(headers, &header::AUTHORIZATION);
+        if self.header != header::AUTHORIZATION {
+            redact(headers, &self.header);
         }
     }
 
@@ -183,6 +204,23 @@ impl TokenVerifier {
             self.header.as_str()
         }
     }
+}
+
+fn redact(headers: &mut HeaderMap, name: &HeaderName) {
+    if headers.contains_key(name)
+        && let header::Entry::Occupied(mut values) = headers.entry(name)
+    {
+        values.iter_mut().for_each(|value| value.set_sensitive(true));
+    }
+}
+
+fn keys_unavailable(retry_after: u64) -> AuthError {
+    AuthError::for_token(ErrorKind::StoreUnavailable)
+        .with_detail(
+            "The key of this token is unknown, and the session server has not been asked for it yet.",
+        )
+        .with_retry_after(retry_after)
+        .with_reason(RejectionReason::KeysUnavailable)
 }
 
 fn invalid(reason: RejectionReason, detail: String) -> AuthError {

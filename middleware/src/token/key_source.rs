@@ -4,24 +4,28 @@ use std::{fmt, pin::Pin, sync::Arc};
 
 /// The source of the keys of a verifier. A verifier keeps its source running.
 pub(crate) trait KeySource: Send + Sync {
-    /// Starts a refresh after a token of an unknown key, or joins the running one. The source bounds the number of refreshes.
+    /// Asks for an unknown key. Starts a refresh, or joins the running one. The source bounds the number of refreshes.
     ///
-    /// The refresh runs even if the future is dropped.
-    fn refresh(&self) -> Refreshing;
+    /// A refresh runs even if its future is dropped.
+    fn find(&self, key_id: &str) -> Unknown;
+}
+
+/// The state of an unknown key.
+#[cfg_attr(not(feature = "key-follower"), expect(dead_code, reason = "made by a source"))]
+pub(crate) enum Unknown {
+    /// The source has no such key.
+    Confirmed,
+    /// The source may have it, and cannot be asked now.
+    Unavailable {
+        /// Seconds until it can be asked.
+        retry_after: u64,
+    },
+    /// The source is asked now. `confirmed` is true if it did not have the key the last time.
+    Asked { refreshing: Refreshing, confirmed: bool },
 }
 
 /// Resolves after a refresh, within the time limit of the source.
-pub(crate) type Refreshing = Pin<Box<dyn Future<Output = KeyRefresh> + Send>>;
-
-/// The result of a refresh.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[cfg_attr(not(feature = "key-follower"), expect(dead_code, reason = "made by a source"))]
-pub(crate) enum KeyRefresh {
-    /// The keys are those of the source. A key that is still unknown does not exist.
-    UpToDate,
-    /// The source cannot be reached: a key that is still unknown may exist.
-    Unavailable,
-}
+pub(crate) type Refreshing = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// A handle of a source. `Debug` shows only its type.
 #[derive(Clone)]

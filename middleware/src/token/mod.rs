@@ -26,9 +26,9 @@ pub(crate) use credentials::RejectedToken;
 pub use hash::TokenHash;
 pub(crate) use hash::secret_hash;
 pub use key_file::{KeyFileError, KeyFileFault, KeySet, VerifyingKeys};
+pub(crate) use key_source::Refreshing;
 #[cfg(feature = "key-follower")]
-pub(crate) use key_source::KeySource;
-pub(crate) use key_source::{KeyRefresh, Refreshing};
+pub(crate) use key_source::{KeySource, Unknown};
 pub use keys::{KeyError, SigningKey, VerifyingKey};
 pub use published_keys::{
     InvalidPublishedKeys, KeyStatus, PUBLISHED_KEYS_MAX_AGE, PublishedKey, PublishedKeys,

@@ -28,6 +28,7 @@ const MAX_KEYS: usize = 64;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct PublishedKeys {
     /// The keys: the signing key first, then the others ordered by id.
     pub keys: Vec<PublishedKey>,
@@ -35,6 +36,7 @@ pub struct PublishedKeys {
 
 /// One published key.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct PublishedKey {
     /// The key's PASERK id, `k4.pid.…`.
     pub kid: String,

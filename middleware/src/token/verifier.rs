@@ -18,7 +18,7 @@ use super::{
     Claims, DEFAULT_ISSUER, DEFAULT_PREFIX, MAX_HEADER_LEN, SessionToken, TokenHash, TokenSigner,
     VerifiedToken, VerifyingKey,
     claims::Payload,
-    key_source::{Refreshing, SourceHandle},
+    key_source::{SourceHandle, Unknown},
     verified::VerifiedTokenCache,
 };
 use crate::error::{Diagnosis, ErrorKind, RejectionReason};
@@ -90,10 +90,10 @@ impl TokenVerifier {
     }
 
     /// Asks the source for the key of a token, if the token was rejected because its key is unknown.
-    pub(super) fn refresh_after(&self, rejection: &Diagnosis) -> Option<Refreshing> {
+    pub(super) fn find_key(&self, rejection: &Diagnosis) -> Option<Unknown> {
         let source = self.source.as_ref()?;
-        let is_unknown = rejection.reason == RejectionReason::UnknownKey && rejection.key_id.is_some();
-        is_unknown.then(|| source.0.refresh())
+        let key_id = rejection.key_id.as_deref()?;
+        (rejection.reason == RejectionReason::UnknownKey).then(|| source.0.find(key_id))
     }
 
     fn with_rules(self, change: impl FnOnce(&mut Rules)) -> Self {
@@ -166,13 +166,17 @@ impl TokenVerifier {
     /// Verifies a bearer string.
     ///
     /// # Errors
-    /// `InvalidToken`, for every failure.
+    /// `InvalidToken`. `StoreUnavailable` if the verifier follows the keys of a server (feature `key-follower`), the token's key is
+    /// unknown, and the server has not been asked for it yet.
     pub fn verify(&self, bearer: &str) -> Result<VerifiedToken, ErrorKind> {
-        self.verify_bytes(bearer.as_bytes()).map_err(|diagnosis| {
-            // The refresh runs without this future.
-            drop(self.refresh_after(&diagnosis));
-            ErrorKind::InvalidToken
-        })
+        self.verify_bytes(bearer.as_bytes())
+            .map_err(|diagnosis| match self.find_key(&diagnosis) {
+                None | Some(Unknown::Confirmed | Unknown::Asked { confirmed: true, .. }) => {
+                    ErrorKind::InvalidToken
+                }
+                // A refresh runs without its future.
+                Some(Unknown::Unavailable { .. } | Unknown::Asked { .. }) => ErrorKind::StoreUnavailable,
+            })
     }
 
     pub(super) fn verify_bytes(&self, bearer: &[u8]) -> Result<VerifiedToken, Box<Diagnosis>> {
@@ -200,9 +204,8 @@ impl TokenVerifier {
     pub(super) fn key_id_in(&self, bearer: &[u8]) -> Option<String> {
         let rules = self.rules.load();
         let paseto = bearer.strip_prefix(rules.prefix.as_bytes())?;
-        let footer = decode_footer(footer_of(std::str::from_utf8(paseto).ok()?)?)?;
-        let footer: Footer<'_> = serde_json::from_slice(&footer).ok()?;
-        Some(footer.kid.to_owned())
+        let footer = decode_footer(std::str::from_utf8(paseto).ok()?).ok()?;
+        key_id_of(&footer).map(str::to_owned)
     }
 
     /// Caches a token that was just signed, if these rules accept it.
@@ -265,11 +268,8 @@ impl Rules {
     }
 
     fn verify(&self, paseto: &str, hash: TokenHash) -> Result<VerifiedToken, Box<Diagnosis>> {
-        let footer = footer_of(paseto).ok_or_else(|| fault(RejectionReason::MalformedToken))?;
-        let footer = decode_footer(footer).ok_or_else(|| fault(RejectionReason::MalformedFooter))?;
-        let Ok(Footer { kid }) = serde_json::from_slice(&footer) else {
-            return Err(fault(RejectionReason::MalformedFooter));
-        };
+        let footer = decode_footer(paseto).map_err(fault)?;
+        let kid = key_id_of(&footer).ok_or_else(|| fault(RejectionReason::MalformedFooter))?;
         let with_key = |reason| Box::new(Diagnosis::new(reason).with_key_id(kid));
         let key = self
             .keys
@@ -324,9 +324,18 @@ fn footer_of(paseto: &str) -> Option<&str> {
     }
 }
 
-fn decode_footer(footer: &str) -> Option<Vec<u8>> {
+/// Decodes the footer of a token.
+fn decode_footer(paseto: &str) -> Result<Vec<u8>, RejectionReason> {
+    let footer = footer_of(paseto).ok_or(RejectionReason::MalformedToken)?;
     if footer.len() > MAX_FOOTER_LEN {
-        return None;
+        return Err(RejectionReason::MalformedFooter);
     }
-    URL_SAFE_NO_PAD.decode(footer).ok()
+    let decoded = URL_SAFE_NO_PAD.decode(footer);
+    decoded.map_err(|_| RejectionReason::MalformedFooter)
+}
+
+/// The key id in a decoded footer.
+fn key_id_of(footer: &[u8]) -> Option<&str> {
+    let footer: Footer<'_> = serde_json::from_slice(footer).ok()?;
+    Some(footer.kid)
 }

@@ -7,11 +7,7 @@ use tower::Layer;
 
 use super::VerifyOnly;
 use crate::{
-    clock::{Clock, SystemClock},
-    error::AuthError,
-    response::Rejections,
-    telemetry::ProtectedBy,
-    token::TokenVerifier,
+    clock::Clock, error::AuthError, response::LayerSettings, telemetry::ProtectedBy, token::TokenVerifier,
 };
 
 /// Admits requests with a valid token, without a store. See [`verify_only`](crate::verify_only) for the rules.
@@ -45,8 +41,7 @@ pub struct VerifyOnlyLayer {
 #[derive(Clone)]
 pub(super) struct VerifyOnlyConfig {
     pub(super) verifier: TokenVerifier,
-    pub(super) clock: Arc<dyn Clock>,
-    pub(super) rejections: Rejections,
+    pub(super) settings: LayerSettings,
 }
 
 impl VerifyOnlyLayer {
@@ -56,8 +51,7 @@ impl VerifyOnlyLayer {
         Self {
             config: Arc::new(VerifyOnlyConfig {
                 verifier,
-                clock: Arc::new(SystemClock),
-                rejections: Rejections::of(ProtectedBy::VerifyOnly),
+                settings: LayerSettings::of(ProtectedBy::VerifyOnly),
             }),
         }
     }
@@ -65,21 +59,27 @@ impl VerifyOnlyLayer {
     /// Sets the clock: the system's by default.
     #[must_use]
     pub fn clock(mut self, clock: impl Clock) -> Self {
-        Arc::make_mut(&mut self.config).clock = Arc::new(clock);
+        Arc::make_mut(&mut self.config).settings.set_clock(clock);
         self
     }
 
     /// Sets the realm of the `WWW-Authenticate` challenge: `session` by default.
     #[must_use]
     pub fn realm(mut self, realm: &str) -> Self {
-        Arc::make_mut(&mut self.config).rejections.set_realm(realm);
+        Arc::make_mut(&mut self.config)
+            .settings
+            .rejections
+            .set_realm(realm);
         self
     }
 
     /// Answers every rejected request with a problem document, gRPC calls too.
     #[must_use]
     pub fn only_problem_documents(mut self) -> Self {
-        Arc::make_mut(&mut self.config).rejections.set_only_problems();
+        Arc::make_mut(&mut self.config)
+            .settings
+            .rejections
+            .set_only_problems();
         self
     }
 
@@ -89,7 +89,10 @@ impl VerifyOnlyLayer {
         mut self,
         respond: impl Fn(&AuthError, &HeaderMap) -> Response<Full<Bytes>> + Send + Sync + 'static,
     ) -> Self {
-        Arc::make_mut(&mut self.config).rejections.replace(respond);
+        Arc::make_mut(&mut self.config)
+            .settings
+            .rejections
+            .replace(respond);
         self
     }
 }

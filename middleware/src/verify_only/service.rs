@@ -13,10 +13,9 @@ use tower::Service;
 use super::layer::VerifyOnlyConfig;
 use crate::{
     auth_future::{AuthFuture, Authorize},
-    error::{AuthError, ErrorKind, RejectionReason},
+    error::AuthError,
     response::{Rejections, ResponseBody},
-    session_auth::redact_token,
-    token::{KeyRefresh, Refreshing, RejectedToken, VerifiedToken},
+    token::{Refreshing, RejectedToken, VerifiedToken},
 };
 
 /// The service of [`VerifyOnlyLayer`](super::VerifyOnlyLayer).
@@ -50,15 +49,15 @@ where
         let config = &self.config;
         let (mut parts, body) = request.into_parts();
         let checked = config.verifier.check_request(&parts);
-        redact_token(&mut parts.headers, &config.verifier);
+        config.verifier.redact(&mut parts.headers);
         let future = match checked {
             Ok(token) => match config.unexpired(token, &parts.headers) {
                 Ok(token) => {
                     parts.extensions.insert(token);
-                    config.rejections.requests().admitted();
+                    config.settings.rejections.requests().admitted();
                     AuthFuture::admitted(Request::from_parts(parts, body), self.inner.clone())
                 }
-                Err(error) => AuthFuture::rejected(config.rejections.respond(&error, &parts)),
+                Err(error) => AuthFuture::rejected(config.settings.rejections.respond(&error, &parts)),
             },
             Err(RejectedToken {
                 refreshing: Some(refreshing),
@@ -71,7 +70,9 @@ where
                 };
                 AuthFuture::authorizing(check, Request::from_parts(parts, body), self.inner.clone())
             }
-            Err(rejected) => AuthFuture::rejected(config.rejections.respond(&rejected.error, &parts)),
+            Err(rejected) => {
+                AuthFuture::rejected(config.settings.rejections.respond(&rejected.error, &parts))
+            }
         };
         VerifyOnlyFuture { future }
     }
@@ -80,7 +81,7 @@ where
 impl VerifyOnlyConfig {
     /// Rule 3.
     fn unexpired(&self, token: VerifiedToken, headers: &HeaderMap) -> Result<VerifiedToken, AuthError> {
-        let Err(kind) = token.check_expiry(self.clock.now()) else {
+        let Err(kind) = token.check_expiry(self.settings.clock.now()) else {
             return Ok(token);
         };
         let claims = token.claims();
@@ -89,22 +90,12 @@ impl VerifyOnlyConfig {
     }
 
     /// Checks a request again after a refresh of the keys.
-    fn check_again(&self, parts: &Parts, refresh: KeyRefresh) -> Result<VerifiedToken, AuthError> {
-        let unknown = match self.verifier.check_request(parts) {
-            Ok(token) => return self.unexpired(token, &parts.headers),
-            Err(rejected) if rejected.refreshing.is_some() => rejected.error,
-            Err(rejected) => return Err(rejected.error),
-        };
-        Err(match refresh {
-            KeyRefresh::UpToDate => unknown,
-            KeyRefresh::Unavailable => {
-                let error = AuthError::for_token(ErrorKind::StoreUnavailable)
-                    .with_detail("The key of this token is unknown, and the session server does not answer.")
-                    .with_retry_after(1)
-                    .with_reason(RejectionReason::KeysUnavailable);
-                self.verifier.with_key_id_of(error, &parts.headers)
-            }
-        })
+    fn check_again(&self, parts: &Parts) -> Result<VerifiedToken, AuthError> {
+        let token = self
+            .verifier
+            .check_request(parts)
+            .map_err(|rejected| rejected.error)?;
+        self.unexpired(token, &parts.headers)
     }
 }
 
@@ -121,14 +112,14 @@ impl Authorize for RefreshCheck {
         cx: &mut Context<'_>,
         request: &mut Request<B>,
     ) -> Poll<Result<(), AuthError>> {
-        let refresh = ready!(self.refreshing.as_mut().poll(cx));
-        let token = self.config.check_again(&self.parts, refresh)?;
+        ready!(self.refreshing.as_mut().poll(cx));
+        let token = self.config.check_again(&self.parts)?;
         request.extensions_mut().insert(token);
         Poll::Ready(Ok(()))
     }
 
     fn rejections(&self) -> &Rejections {
-        &self.config.rejections
+        &self.config.settings.rejections
     }
 }
 

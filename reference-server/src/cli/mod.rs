@@ -20,10 +20,7 @@ use std::{
 use clap::{Parser, Subcommand};
 use tower_session_auth::SessionId;
 
-use crate::{
-    config::{self, ConfigErrors, Flags, Sources},
-    keys::KeysCommand,
-};
+use crate::config::{self, ConfigErrors, Flags, Sources};
 
 /// Sessions for agents and services: revocable, self-renewing, over HTTP.
 ///
@@ -55,7 +52,7 @@ enum Command {
     /// Replace the signing key without losing a request. Needs key_file, and uses max_ttl and renewal_retry_window.
     Keys {
         #[command(subcommand)]
-        command: KeysCommand,
+        command: keys::KeysCommand,
     },
     /// Check the configuration and print all mistakes in it.
     CheckConfig(check_config::Options),

@@ -1,7 +1,7 @@
 //! The key and the master password that a first run generates.
 
 use argon2::{Argon2, PasswordHasher};
-use tower_session_auth::{KeySet, SigningKey};
+use tower_session_auth::{KeySet, SigningKey, master_auth::Credentials};
 
 use super::{Config, ConfigErrors};
 
@@ -37,7 +37,7 @@ impl Config {
             lost.push("key_file: is missing now; a reload generates no key".to_owned());
         }
         if new.password && old.password {
-            self.master_password_hash.clone_from(&before.master_password_hash);
+            self.master_password.clone_from(&before.master_password);
         } else if new.password {
             let missing =
                 "master_password_hash and admin_keys_file: are missing now; a reload generates no password";
@@ -71,7 +71,7 @@ impl Parts {
 
 /// The result of [`generate`].
 pub(super) struct Fresh {
-    pub(super) hash: Option<String>,
+    pub(super) master_password: Option<Credentials>,
     pub(super) keys: Option<KeySet>,
     pub(super) generated: Generated,
 }
@@ -82,17 +82,18 @@ pub(super) fn generate(password: bool, key: bool) -> Result<Fresh, String> {
     let keys = keys.map_err(|_| no_randomness)?.map(KeySet::single);
     let password = password.then(random_password).transpose();
     let password = password.map_err(|_| no_randomness)?;
-    let hash = password
-        .as_ref()
-        .map(|password| Argon2::default().hash_password(password.as_bytes()))
-        .transpose()
-        .map_err(|error| error.to_string())?
-        .map(|hash| hash.to_string());
+    let master_password = password.as_deref().map(credentials).transpose()?;
     Ok(Fresh {
-        hash,
+        master_password,
         keys,
         generated: Generated { password, key },
     })
+}
+
+fn credentials(password: &str) -> Result<Credentials, String> {
+    let hash = Argon2::default().hash_password(password.as_bytes());
+    let hash = hash.map_err(|error| error.to_string())?.to_string();
+    Credentials::master_password(&hash).map_err(|error| error.to_string())
 }
 
 /// 128 random bits in hex, which no shell changes.

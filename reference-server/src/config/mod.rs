@@ -6,6 +6,7 @@ mod effective;
 mod errors;
 mod example;
 mod file;
+mod file_modes;
 mod flags;
 mod generate;
 mod listen_address;
@@ -34,12 +35,12 @@ pub use setting::Setting;
 pub use settings::{SETTINGS, Settings};
 pub use sources::{Loaded, Sources};
 
-use std::{fmt, net::SocketAddr, time::Duration};
+use std::{convert::Infallible, fmt, net::SocketAddr, time::Duration};
 
 use http::HeaderName;
 use tower_session_auth::{
     KeySet,
-    master_auth::{AdminKeys, Credentials, InvalidPasswordHash, TrustedProxies},
+    master_auth::{AdminKeys, Credentials, TrustedProxies},
     session::SessionPolicy,
     session_auth::Freshness,
     store::RedisStoreConfig,
@@ -59,8 +60,8 @@ pub struct Config {
     pub certificate: Option<Certificate>,
     /// The store of the sessions.
     pub store: Store,
-    /// The Argon2id PHC string of the master password. `None` if there are only admin keys.
-    pub master_password_hash: Option<String>,
+    /// The master password. `None` if there are only admin keys.
+    pub master_password: Option<Credentials>,
     /// The named keys of administrators.
     pub admin_keys: AdminKeys,
     /// The keys that sign and verify tokens.
@@ -131,11 +132,10 @@ impl Config {
     /// The credentials of administrators, for [`MasterAuthLayer`](tower_session_auth::MasterAuthLayer).
     ///
     /// # Errors
-    /// If the hash of the master password is not an Argon2id PHC string.
-    pub fn admin_credentials(&self) -> Result<Credentials, InvalidPasswordHash> {
-        let password = self.master_password_hash.as_deref();
-        let credentials = password.map(Credentials::master_password).transpose()?;
-        Ok(credentials.unwrap_or_default().with_keys(self.admin_keys.clone()))
+    /// None: the configuration was checked.
+    pub fn admin_credentials(&self) -> Result<Credentials, Infallible> {
+        let credentials = self.master_password.clone().unwrap_or_default();
+        Ok(credentials.with_keys(self.admin_keys.clone()))
     }
 }
 

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, ffi::OsString, path::PathBuf};
 use super::{
     Config, ConfigErrors, KeySettings, Settings, Store,
     errors::Errors,
-    file,
+    file, file_modes,
     flags::Flags,
     origin::{Given, Origin, Origins},
     setting::Setting,
@@ -113,8 +113,10 @@ impl Sources {
         }
         let settings = Settings::parse(texts, &mut errors);
         files.extend(settings.named_files());
+        let config = check(&settings, errors)?;
+        warnings.extend(file_modes::warnings(&settings));
         Ok(Loaded {
-            config: check(&settings, errors)?,
+            config,
             settings,
             warnings,
             files,

@@ -20,23 +20,9 @@ pub use rotation::{Rotated, RotationTimes};
 
 use std::{fs, path::Path};
 
-use clap::Subcommand;
 use tower_session_auth::{clock::Timestamp, token::KeyFileError};
 
 use self::{document::KeyDocument, replace_file::LockedFile, rotation::Step};
-
-/// Replace the signing key, or list the keys.
-#[derive(Debug, Clone, Copy, Subcommand)]
-pub enum KeysCommand {
-    /// Take the next step of a rotation: add a key, then sign with it, then remove the old key.
-    Rotate {
-        /// Do not wait for the time in which the step is safe. Requests may be rejected.
-        #[arg(long)]
-        force: bool,
-    },
-    /// Print the id, the status and the dates of each key.
-    List,
-}
 
 /// Takes the next step of a rotation, and replaces the file.
 ///

@@ -39,15 +39,9 @@ impl<S: SessionStore + AgentStore> Reloadable<S> {
         std::future::pending().await
     }
 
-    /// Replaces everything or nothing: the steps that can fail come first.
+    /// Replaces everything. No step can fail, since the configuration was checked.
     fn replace(&self, config: &Config) -> Reloaded {
-        let credentials = match config.admin_credentials() {
-            Ok(credentials) => credentials,
-            Err(error) => {
-                tracing::error!(%error, "configuration not reloaded: nothing was changed");
-                return Reloaded::Rejected;
-            }
-        };
+        let Ok(credentials) = config.admin_credentials();
         self.admin.replace_credentials(credentials);
         let change = self.authority.set_keys(&config.keys);
         if !change.keeps_all_requests() {

@@ -258,7 +258,7 @@ async fn each_refused_request_has_one_line_with_its_precise_reason() {
             403,
             "RENEWAL_TOO_EARLY",
             "renewal_too_early",
-            None,
+            Some(&kid),
             Some(&live),
         ),
         (

@@ -75,16 +75,30 @@ impl DelayedCalls {
         assert!(matches!(error, StoreError::Timeout), "{error:?}");
     }
 
+    /// Like [`abandon`](Self::abandon), and holds only this command: the store then uses another connection.
+    pub async fn abandon_one<T: Debug>(
+        &self,
+        last: &'static str,
+        call: impl Future<Output = Result<T, StoreError>>,
+    ) {
+        self.proxy.set(Mode::HoldOne(last));
+        let error = self.late.call(call).await.unwrap_err();
+        assert!(matches!(error, StoreError::Timeout), "{error:?}");
+    }
+
+    /// How often the server has run a command.
+    pub fn runs(&self, command: &str) -> u32 {
+        let info: InfoDict = self.redis.command(&["INFO", "commandstats"]).unwrap();
+        let stats = info.get::<String>(&format!("cmdstat_{}", command.to_lowercase()));
+        let runs = stats.and_then(|stats| stats.split(['=', ',']).nth(1)?.parse().ok());
+        runs.unwrap_or(0)
+    }
+
     /// Releases the held command, and waits until it has run.
     pub async fn release(&self, last: &str) {
-        let runs = || {
-            let info: InfoDict = self.redis.command(&["INFO", "commandstats"]).unwrap();
-            let stats = info.get::<String>(&format!("cmdstat_{}", last.to_lowercase()));
-            stats.and_then(|stats| stats.split(['=', ',']).nth(1)?.parse::<u32>().ok())
-        };
-        let before = runs();
+        let before = self.runs(last);
         self.proxy.set(Mode::Open);
-        self.wait_until(async || runs() != before).await;
+        self.wait_until(async || self.runs(last) != before).await;
     }
 
     pub async fn wait_until(&self, condition: impl AsyncFn() -> bool) {

@@ -1,6 +1,12 @@
 //! A TCP proxy that can hold back the bytes that a client sends.
 
-use std::net::Ipv4Addr;
+use std::{
+    net::Ipv4Addr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _, copy},
@@ -19,6 +25,9 @@ pub enum Mode {
     Open,
     /// Holds bytes that contain this text until the mode is `Open`, even if the client has disconnected by then.
     Hold(&'static str),
+    /// Holds the first bytes that contain this text, as `Hold` does, and forwards everything else. Later bytes of the held connection
+    /// are lost.
+    HoldOne(&'static str),
     /// Accepts connections and never answers on them.
     Silent,
 }
@@ -27,6 +36,8 @@ pub enum Mode {
 pub struct FaultProxy {
     port: u16,
     mode: watch::Sender<Mode>,
+    /// True once `HoldOne` has held bytes.
+    held: Arc<AtomicBool>,
 }
 
 impl FaultProxy {
@@ -34,8 +45,9 @@ impl FaultProxy {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let (mode, modes) = watch::channel(mode);
-        spawn(accept(listener, server, modes));
-        Self { port, mode }
+        let held = Arc::new(AtomicBool::new(false));
+        spawn(accept(listener, server, modes, held.clone()));
+        Self { port, mode, held }
     }
 
     pub fn url(&self) -> String {
@@ -43,11 +55,14 @@ impl FaultProxy {
     }
 
     pub fn set(&self, mode: Mode) {
+        if mode != Mode::Open {
+            self.held.store(false, Ordering::SeqCst);
+        }
         self.mode.send_replace(mode);
     }
 }
 
-async fn accept(listener: TcpListener, server: u16, modes: watch::Receiver<Mode>) {
+async fn accept(listener: TcpListener, server: u16, modes: watch::Receiver<Mode>, held: Arc<AtomicBool>) {
     let mut silent = Vec::new();
     while let Ok((client, _)) = listener.accept().await {
         if *modes.borrow() == Mode::Silent {
@@ -59,23 +74,33 @@ async fn accept(listener: TcpListener, server: u16, modes: watch::Receiver<Mode>
         };
         let (from_client, mut to_client) = client.into_split();
         let (mut from_server, to_server) = server.into_split();
-        spawn(forward(from_client, to_server, modes.clone()));
+        spawn(forward(from_client, to_server, modes.clone(), held.clone()));
         spawn(async move { copy(&mut from_server, &mut to_client).await });
     }
 }
 
-async fn forward(mut client: OwnedReadHalf, mut server: OwnedWriteHalf, mut modes: watch::Receiver<Mode>) {
+async fn forward(
+    mut client: OwnedReadHalf,
+    mut server: OwnedWriteHalf,
+    mut modes: watch::Receiver<Mode>,
+    held: Arc<AtomicBool>,
+) {
     let mut buffer = [0; 16_384];
     while let Ok(len @ 1..) = client.read(&mut buffer).await {
         let sent = &buffer[..len];
-        let hold = match *modes.borrow() {
-            Mode::Hold(text) => sent.windows(text.len()).any(|window| window == text.as_bytes()),
-            Mode::Open | Mode::Silent => false,
+        let contains = |text: &str| sent.windows(text.len()).any(|window| window == text.as_bytes());
+        let (hold, is_last) = match *modes.borrow() {
+            Mode::Hold(text) => (contains(text), false),
+            Mode::HoldOne(text) => {
+                let hold = contains(text) && !held.swap(true, Ordering::SeqCst);
+                (hold, hold)
+            }
+            Mode::Open | Mode::Silent => (false, false),
         };
         if hold && modes.wait_for(|mode| *mode == Mode::Open).await.is_err() {
             return;
         }
-        if server.write_all(sent).await.is_err() {
+        if server.write_all(sent).await.is_err() || is_last {
             return;
         }
     }

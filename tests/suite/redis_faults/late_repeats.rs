@@ -51,6 +51,32 @@ async fn late_creation_that_nobody_repeated_is_revoked_and_frees_its_key() {
     assert!(!calls.lists(&late.record).await);
 }
 
+/// The connection of the creation hangs. The revocation runs over another one, before the creation, and finds nothing.
+#[tokio::test]
+async fn late_creation_over_another_connection_than_its_revocation_is_revoked() {
+    for is_repeatable in [false, true] {
+        let calls = DelayedCalls::new("another connection").await;
+        let late = if is_repeatable {
+            repeatable(agent())
+        } else {
+            session(agent(), NOW)
+        };
+        let before = calls.runs("EVALSHA");
+        calls.abandon_one("EVALSHA", calls.late.store.create(&late)).await;
+        calls.wait_until(async || calls.runs("EVALSHA") > before).await;
+        assert_eq!(calls.read(&late.record).await, None, "the creation has not run");
+        calls.release("EVALSHA").await;
+        let revoked = async || {
+            calls
+                .read(&late.record)
+                .await
+                .is_some_and(|record| record.revoked_at == Some(NOW))
+        };
+        calls.wait_until(revoked).await;
+        assert!(!calls.lists(&late.record).await);
+    }
+}
+
 /// The creation has run, and its reply is lost. The repetition receives its session before the revocation runs.
 #[tokio::test]
 async fn session_that_a_repetition_received_is_not_revoked() {

@@ -1,12 +1,12 @@
 //! The commands that the store sends.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use session_auth_tests::fixtures::{NOW, agent, constraints, layout::LayoutStore, renewal, retry, session};
 use tower_session_auth::{
     AgentId,
     session::OnSessionLimit,
-    store::{CreateOutcome, NewSession, PageRequest, SessionStore as _},
+    store::{AgentStore as _, CreateOutcome, NewSession, PageRequest, SessionStore as _},
 };
 
 use super::commands::{commands, sent};
@@ -99,6 +99,34 @@ async fn each_call_sends_the_documented_commands() {
         layout.store.revoke(record.id, NOW).await.unwrap();
         assert_eq!(sent(&mut monitor), ["GETRANGE", "EVALSHA"], "revoking");
     }
+}
+
+/// A command after another one waits for its answer, unless both are of the same step.
+#[tokio::test]
+async fn lists_of_several_agents_take_a_constant_number_of_steps() {
+    const AGENTS: usize = 20;
+    let layout = LayoutStore::start();
+    let mut agents = BTreeSet::new();
+    for _ in 0..AGENTS {
+        let record = layout.add(session(agent(), NOW)).await;
+        layout.register(record.agent_id, "build-bot").await;
+        agents.insert(record.agent_id);
+    }
+    let mut monitor = layout.redis.monitor();
+    let page = PageRequest {
+        after: None,
+        limit: 100,
+    };
+    let listed = layout.store.list_of(&agents, page).await.unwrap();
+    assert_eq!((listed.items.len(), listed.next.is_some()), (AGENTS, false));
+    let mut steps = sent(&mut monitor);
+    assert_eq!(steps.len(), 3 * AGENTS);
+    steps.dedup();
+    assert_eq!(steps, ["ZCARD", "ZRANGE", "MGET"]);
+
+    let ids: Vec<_> = agents.iter().copied().collect();
+    assert_eq!(layout.store.agents_of(&ids).await.unwrap().len(), AGENTS);
+    assert_eq!(sent(&mut monitor), ["HMGET"; AGENTS]);
 }
 
 /// Counts the commands inside scripts too.

@@ -1,6 +1,7 @@
 //! Tokens of unknown keys.
 
 use super::*;
+use crate::{ErrorKind, MemoryStore, SessionAuthLayer, test_support::pass};
 
 #[tokio::test(start_paused = true)]
 async fn request_with_a_new_key_waits_for_one_shared_fetch_and_is_admitted() {
@@ -25,15 +26,44 @@ async fn forged_tokens_cause_at_most_one_fetch_in_the_interval() {
     let keys = server.follow().await;
     let service = service(&keys);
     let forged = request(&other_key());
-    for _ in 0..2_000 {
+    for number in 0..2_000 {
         let response = service.clone().oneshot(forged.clone()).await.unwrap();
-        assert_eq!(outcome(&response), (401, Some("INVALID_TOKEN")));
+        // The first 200 come within 10 s of the first fetch, which did not ask for their key.
+        let expected = if number < 200 {
+            (503, Some("STORE_UNAVAILABLE"))
+        } else {
+            (401, Some("INVALID_TOKEN"))
+        };
+        assert_eq!(outcome(&response), expected, "{number}");
         sleep(Duration::from_millis(50)).await;
     }
     let fetches = server.fetches();
     assert!((9..=11).contains(&fetches), "{fetches} in 100 s");
     let admitted = service.oneshot(request(&key())).await.unwrap();
     assert_eq!(outcome(&admitted), (200, None));
+}
+
+#[tokio::test(start_paused = true)]
+async fn strangers_that_spend_the_early_fetches_do_not_keep_a_new_key_out() {
+    let (old, new) = (key(), other_key());
+    let server = KeyServer::new(&[&old]);
+    let keys = server.follow().await;
+    let service = service(&keys);
+    sleep(seconds(10)).await;
+    let forged = service.clone().oneshot(request(&other_key())).await.unwrap();
+    assert_eq!(outcome(&forged), (401, Some("INVALID_TOKEN")));
+    // The early fetch is spent. The key is published only now.
+    server.publish(&[&new, &old]);
+    sleep(seconds(4)).await;
+    let early = service.clone().oneshot(request(&new)).await.unwrap();
+    assert_eq!(outcome(&early), (503, Some("STORE_UNAVAILABLE")));
+    assert_eq!(early.headers()[header::RETRY_AFTER], "6");
+    // A stranger is first again.
+    sleep(seconds(6)).await;
+    let forged = tokio::spawn(service.clone().oneshot(request(&other_key())));
+    let admitted = service.clone().oneshot(request(&new)).await.unwrap();
+    assert_eq!(outcome(&admitted), (200, None));
+    assert_eq!(outcome(&forged.await.unwrap().unwrap()).0, 401);
 }
 
 #[tokio::test(start_paused = true)]
@@ -90,14 +120,51 @@ async fn number_of_waiting_requests_is_bounded() {
 
 #[tokio::test(start_paused = true)]
 async fn verifier_of_another_layer_rejects_at_once_and_starts_the_fetch() {
-    let (old, new) = (key(), other_key());
+    let (old, new, removed) = (key(), other_key(), other_key());
     let server = KeyServer::new(&[&old]);
     let verifier = server.follow().await.verifier();
     server.publish(&[&new, &old]);
     sleep(seconds(10)).await;
-    assert!(!accepts(&verifier, &new));
+    let verify = |key: &SigningKey| verifier.verify(token_of(key).expose()).map(drop);
+    assert_eq!(
+        verify(&new),
+        Err(ErrorKind::StoreUnavailable),
+        "not asked for yet"
+    );
+    assert_eq!(verify(&removed), Err(ErrorKind::StoreUnavailable));
     sleep(Duration::from_millis(1)).await;
-    assert!(accepts(&verifier, &new));
+    assert_eq!(verify(&new), Ok(()));
+    assert_eq!(verify(&removed), Err(ErrorKind::InvalidToken));
+    // Also while the server is asked again.
+    sleep(seconds(10)).await;
+    assert_eq!(verify(&removed), Err(ErrorKind::InvalidToken));
+}
+
+#[tokio::test(start_paused = true)]
+async fn session_layer_answers_503_until_keys_were_loaded() {
+    let server = KeyServer::new(&[]);
+    server.answers(Answer::Error);
+    let keys = server.builder().start_with([]).unwrap();
+    let layer = SessionAuthLayer::new(keys.verifier(), MemoryStore::new()).clock(ManualClock::new(NOW));
+    for wait in [0, 1, 60] {
+        sleep(seconds(wait)).await;
+        let rejection = pass(&layer, request(&key())).await.unwrap_err();
+        assert_eq!(
+            outcome(&rejection),
+            (503, Some("STORE_UNAVAILABLE")),
+            "after {wait} s"
+        );
+        assert_eq!(rejection.headers()[header::RETRY_AFTER], "1");
+        assert!(!rejection.headers().contains_key(header::WWW_AUTHENTICATE));
+    }
+    server.publish(&[&key()]);
+    sleep(seconds(31)).await;
+    let rejection = pass(&layer, request(&key())).await.unwrap_err();
+    assert_eq!(
+        outcome(&rejection),
+        (401, Some("SESSION_NOT_FOUND")),
+        "the key is known"
+    );
 }
 
 #[tokio::test(start_paused = true)]

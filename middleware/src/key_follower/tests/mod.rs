@@ -89,7 +89,7 @@ impl KeyServer {
                 respond(answer).await
             }
         });
-        KeyFollower::builder(http, "http://sessions.example/v1/keys".parse().unwrap())
+        KeyFollower::builder(http, "https://sessions.example/v1/keys".parse().unwrap())
     }
 
     async fn follow(&self) -> KeyFollower {

@@ -78,6 +78,9 @@ async fn rejected_renewal_names_the_reason_and_the_wait() {
     setup.advance(TTL / 2 - 7);
     let early = setup.renew(token).await.unwrap_err();
     assert_eq!(early.kind(), ErrorKind::RenewalTooEarly);
+    assert_eq!(early.key_id(), Some(test_support::KID));
+    assert_eq!(early.session_id(), Some(issued.record.id));
+    assert_eq!(early.agent_id(), Some(issued.record.agent_id));
     assert_eq!((early.status().as_u16(), early.retry_after()), (403, Some(7)));
     setup.advance(TTL / 2 + 7);
     let expired = setup.renew(token).await.unwrap_err();

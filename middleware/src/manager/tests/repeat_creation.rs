@@ -3,6 +3,7 @@
 use super::*;
 use crate::{
     SigningKey,
+    error::Challenge,
     session::{CreationKey, OnSessionLimit},
     store::RegisterOutcome,
     token::TokenSigner,
@@ -126,16 +127,29 @@ async fn replaced_expired_or_revoked_token_is_not_issued_again() {
     setup.renew(&renewed.token).await.unwrap();
     setup.sessions.rotate(rotated.record.id).await.unwrap();
     setup.sessions.revoke(revoked.record.id).await.unwrap();
-    let superseded = ErrorKind::TokenSuperseded;
-    assert_kind(setup.create_with("key-number-1").await, superseded);
-    assert_kind(setup.create_with("key-number-2").await, superseded);
-    assert_kind(setup.create_with("key-number-3").await, ErrorKind::SessionRevoked);
+    let message = async |text: &str| {
+        let error = setup.create_with(text).await.unwrap_err();
+        assert_key_reused(Err::<(), _>(error.clone()));
+        assert_eq!(
+            (error.status().as_u16(), error.challenge()),
+            (400, Challenge::None)
+        );
+        error.issues()[0].message.clone()
+    };
+    let (superseded, over) = (
+        "belongs to a session that was renewed or rotated since",
+        "belongs to a session that was revoked",
+    );
+    assert_eq!(message("key-number-1").await, superseded);
+    assert_eq!(message("key-number-2").await, superseded);
+    assert_eq!(message("key-number-3").await, over);
     setup.advance(TTL / 2);
-    assert_kind(setup.create_with("key-number-1").await, superseded);
-    assert_kind(setup.create_with("key-number-2").await, ErrorKind::TokenExpired);
-    assert_kind(setup.create_with("key-number-3").await, ErrorKind::SessionRevoked);
-    let exceeded = setup.sessions.create(short).await;
-    assert_kind(exceeded, ErrorKind::SessionAbsoluteLifetimeExceeded);
+    let expired = "belongs to a session that has expired";
+    assert_eq!(message("key-number-1").await, superseded);
+    assert_eq!(message("key-number-2").await, expired);
+    assert_eq!(message("key-number-3").await, over);
+    let exceeded = setup.sessions.create(short).await.unwrap_err();
+    assert_eq!(exceeded.issues()[0].message, expired);
     // The record is removed a day after the expiry.
     setup.advance(TTL);
     assert_kind(

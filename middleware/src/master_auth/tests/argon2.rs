@@ -71,13 +71,12 @@ async fn a_cancelled_request_keeps_its_thread_until_argon2_ends() {
             .await;
         drop(cancelled);
     }
-    // If a thread were free, one of these requests would leave the queue, and one more would find a place.
+    // If a thread were free, one of these requests would leave the queue.
     let mut waiting = Vec::new();
     for _ in 0..MAX_WAITING {
         waiting.push(begin(&mut service, strangers.next().unwrap()).await.unwrap());
     }
-    let rejected = begin(&mut service, strangers.next().unwrap()).await;
-    assert_eq!(rejected.map(drop), Err(ErrorKind::Overloaded));
+    assert_eq!(threads.0.counts(), (MAX_WAITING, threads.0.limit));
 
     drop(hold);
     for future in waiting {
@@ -177,4 +176,42 @@ async fn an_admitted_request_waits_until_the_inner_service_is_ready() {
         send.send_response(Response::new(Body::default()));
     });
     assert_eq!(response.status(), 200);
+}
+
+/// A thread of the lowest priority may not run for seconds. If it held a lock then, requests would wait for it.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn state_is_changed_at_the_usual_priority_only() {
+    use std::sync::{Arc, Mutex};
+
+    use rustix::process::getpriority_process;
+
+    use crate::clock::{Clock, Timestamp};
+
+    /// Records the priorities of the threads that read it. Each change of the state reads it.
+    #[derive(Clone, Default)]
+    struct PriorityClock(Arc<Mutex<Vec<i32>>>);
+
+    impl Clock for PriorityClock {
+        fn now_millis(&self) -> u64 {
+            self.0.lock().unwrap().push(getpriority_process(None).unwrap());
+            NOW.0 * 1_000
+        }
+
+        fn now(&self) -> Timestamp {
+            Timestamp::from_millis(self.now_millis())
+        }
+    }
+
+    let clock = PriorityClock::default();
+    let usual = getpriority_process(None).unwrap();
+    let layer = MasterAuthLayer::new(&phc(RIGHT)).unwrap().clock(clock.clone());
+    pass(&layer, request_from("192.0.2.1", WRONG)).await.unwrap_err();
+    pass(&layer, request_from("192.0.2.1", RIGHT)).await.unwrap();
+    let priorities = clock.0.lock().unwrap().clone();
+    assert!(priorities.len() >= 8, "{priorities:?}");
+    assert!(
+        priorities.iter().all(|priority| *priority == usual),
+        "{priorities:?}"
+    );
 }

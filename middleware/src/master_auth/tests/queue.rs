@@ -1,46 +1,117 @@
 //! The queue for Argon2 is bounded and fair.
 
+use std::time::Duration;
+
 use http::Response;
 
 use super::{
-    threads::{Threads, begin, finish, guesses, pass_without_argon2, service, strangers},
+    threads::{Threads, Waiting, begin, finish, guesses, pass_without_argon2, service, strangers},
     *,
 };
 use crate::{
     ErrorKind, RejectionReason,
     master_auth::{
-        argon2_threads::MAX_SHARED,
+        job::MAX_SHARED,
         queue::{MAX_WAITING, MAX_WAITING_PER_CLIENT},
     },
-    test_support::{Body, kind, pass, reason},
+    test_support::{Body, Inner, kind, pass, reason},
 };
 
+/// Fills the threads and the queue with guesses of different addresses.
+async fn fill(
+    service: &mut MasterAuth<Inner>,
+    threads: &Threads,
+    guesses: &mut impl Iterator<Item = Request<()>>,
+) -> Vec<Waiting> {
+    let mut waiting = Vec::new();
+    for n in 1..=threads.0.limit + MAX_WAITING {
+        waiting.push(begin(service, guesses.next().unwrap()).await.unwrap());
+        if n <= threads.0.limit {
+            threads.have_taken(n).await;
+        }
+    }
+    assert_eq!(threads.0.counts().0, MAX_WAITING);
+    waiting
+}
+
 #[tokio::test]
-async fn a_full_queue_rejects_and_a_cancelled_request_frees_its_place() {
+async fn a_cancelled_request_frees_its_place() {
     let layer = layer();
     let (mut service, _handle) = service(&layer);
     let threads = Threads::of(&layer);
     let hold = threads.hold().await;
     let mut strangers = strangers();
-    let mut waiting = Vec::new();
-    for n in 1..=threads.0.limit + MAX_WAITING {
-        waiting.push(begin(&mut service, strangers.next().unwrap()).await.unwrap());
-        if n <= threads.0.limit {
-            threads.have_taken(n).await;
-        }
-    }
-    let rejected = begin(&mut service, request_from("192.0.2.1", RIGHT)).await;
-    assert_eq!(rejected.map(drop), Err(ErrorKind::Overloaded));
-
+    let mut waiting = fill(&mut service, &threads, &mut strangers).await;
     waiting.pop();
     waiting.push(begin(&mut service, strangers.next().unwrap()).await.unwrap());
-    let rejected = begin(&mut service, request_from("192.0.2.1", RIGHT)).await;
-    assert_eq!(rejected.map(drop), Err(ErrorKind::Overloaded));
-
     drop(hold);
     for future in waiting {
         assert_eq!(kind(&finish(future).await), ErrorKind::InvalidMasterPassword);
     }
+}
+
+#[tokio::test]
+async fn guesses_of_new_addresses_do_not_keep_another_new_address_out_of_a_full_queue() {
+    let layer = layer();
+    let (mut service, mut handle) = service(&layer);
+    let threads = Threads::of(&layer);
+    let hold = threads.hold().await;
+    let waiting = fill(&mut service, &threads, &mut strangers()).await;
+    let administrator = begin(&mut service, request_from("192.0.2.1", RIGHT))
+        .await
+        .expect("a random guess gives way");
+    drop(hold);
+    let (response, ()) = tokio::join!(finish(administrator), async {
+        let (_, send) = handle.next_request().await.unwrap();
+        send.send_response(Response::new(Body::default()));
+    });
+    assert_eq!(response.status(), 200);
+    let mut displaced = 0;
+    for future in waiting {
+        match kind(&finish(future).await) {
+            ErrorKind::Overloaded => displaced += 1,
+            other => assert_eq!(other, ErrorKind::InvalidMasterPassword),
+        }
+    }
+    assert_eq!(displaced, 1);
+}
+
+#[tokio::test]
+async fn an_address_that_has_proved_the_password_waits_for_no_guess() {
+    let clock = ManualClock::new(NOW);
+    let layer = layer_at(&clock);
+    pass(&layer, request_from("192.0.2.1", RIGHT)).await.unwrap();
+    // The password is no longer cached.
+    clock.advance(Duration::from_secs(3_600));
+    let (mut service, _handle) = service(&layer);
+    let threads = Threads::of(&layer);
+    threads.are_idle().await;
+    let _hold = threads.hold().await;
+    let _waiting = fill(&mut service, &threads, &mut strangers()).await;
+    let _administrator = begin(&mut service, request_from("192.0.2.1", RIGHT))
+        .await
+        .unwrap();
+    // It displaces a guess, and a thread of its own takes it although the others are busy.
+    threads
+        .reach(|waiting, running| (waiting, running) == (MAX_WAITING - 1, threads.0.limit + 1))
+        .await;
+}
+
+#[tokio::test]
+async fn a_replaced_password_ends_the_preference_of_an_address() {
+    let clock = ManualClock::new(NOW);
+    let layer = layer_at(&clock);
+    pass(&layer, request_from("192.0.2.1", RIGHT)).await.unwrap();
+    layer.replace_credentials(Credentials::master_password(&phc(b"new")).unwrap());
+    let (mut service, _handle) = service(&layer);
+    let threads = Threads::of(&layer);
+    threads.are_idle().await;
+    let _hold = threads.hold().await;
+    let _waiting = fill(&mut service, &threads, &mut strangers()).await;
+    let _former = begin(&mut service, request_from("192.0.2.1", WRONG))
+        .await
+        .unwrap();
+    assert_eq!(threads.0.counts(), (MAX_WAITING, threads.0.limit));
 }
 
 #[tokio::test]

@@ -33,6 +33,8 @@ pin_project! {
         pub(super) token: VerifiedToken,
         // The session in the path of the request, if it has one.
         pub(super) named: Option<String>,
+        // The key that signed the token, for the log.
+        pub(super) key_id: Option<String>,
     }
 }
 
@@ -46,7 +48,7 @@ impl<St: SessionStore> RenewalConfig<St> {
         let Some(record) = record else {
             // A store removes a session some time after its expiry.
             token
-                .check_expiry(self.clock.now())
+                .check_expiry(self.settings.clock.now())
                 .map_err(|kind| Rejection::by_expiry(kind).to_error())?;
             return Err(AuthError::for_token(ErrorKind::SessionNotFound));
         };
@@ -74,18 +76,22 @@ impl<St: SessionStore> Authorize for RenewalCheck<St> {
         let this = self.project();
         let record = ready!(this.read.poll(cx))?;
         let presented = this.config.check(record, this.token, this.named.as_deref())?;
-        request.extensions_mut().insert(presented);
+        request
+            .extensions_mut()
+            .insert(presented.with_key_id(this.key_id.take()));
         Poll::Ready(Ok(()))
     }
 
     fn rejections(&self) -> &Rejections {
-        &self.config.rejections
+        &self.config.settings.rejections
     }
 
     fn reject(&self, error: &AuthError, request: RequestHead<'_>) -> Response<Full<Bytes>> {
         let claims = self.token.claims();
-        let error = error.clone().with_session(claims.session_id, claims.agent_id);
-        let error = self.config.verifier.with_key_id_of(error, request.headers());
-        self.config.rejections.respond(&error, request)
+        let mut error = error.clone().with_session(claims.session_id, claims.agent_id);
+        if let Some(key_id) = &self.key_id {
+            error = error.with_key_id(key_id);
+        }
+        self.config.settings.rejections.respond(&error, request)
     }
 }

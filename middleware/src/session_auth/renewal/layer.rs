@@ -7,13 +7,8 @@ use tower::Layer;
 
 use super::RenewalAuth;
 use crate::{
-    clock::{Clock, SystemClock},
-    error::AuthError,
-    id::SessionId,
-    response::Rejections,
-    store::SessionStore,
-    telemetry::ProtectedBy,
-    token::TokenVerifier,
+    clock::Clock, error::AuthError, id::SessionId, response::LayerSettings, store::SessionStore,
+    telemetry::ProtectedBy, token::TokenVerifier,
 };
 
 /// Admits a renewal if its token belongs to a session that is not revoked, and puts a
@@ -34,9 +29,8 @@ pub struct RenewalLayer<St> {
 pub(super) struct RenewalConfig<St> {
     pub(super) verifier: TokenVerifier,
     pub(super) store: St,
-    pub(super) clock: Arc<dyn Clock>,
     pub(super) session_id: Arc<FindId>,
-    pub(super) rejections: Rejections,
+    pub(super) settings: LayerSettings,
 }
 
 type FindId = dyn Fn(&Parts) -> Option<String> + Send + Sync;
@@ -49,9 +43,8 @@ impl<St: SessionStore> RenewalLayer<St> {
             config: Arc::new(RenewalConfig {
                 verifier,
                 store,
-                clock: Arc::new(SystemClock),
                 session_id: Arc::new(|request| id_before_renew(request.uri.path()).map(str::to_owned)),
-                rejections: Rejections::of(ProtectedBy::Renewal),
+                settings: LayerSettings::of(ProtectedBy::Renewal),
             }),
         }
     }
@@ -74,14 +67,17 @@ impl<St: SessionStore> RenewalLayer<St> {
     /// Sets the clock: the system's by default.
     #[must_use]
     pub fn clock(mut self, clock: impl Clock) -> Self {
-        Arc::make_mut(&mut self.config).clock = Arc::new(clock);
+        Arc::make_mut(&mut self.config).settings.set_clock(clock);
         self
     }
 
     /// Sets the realm of the `WWW-Authenticate` challenge: `session` by default.
     #[must_use]
     pub fn realm(mut self, realm: &str) -> Self {
-        Arc::make_mut(&mut self.config).rejections.set_realm(realm);
+        Arc::make_mut(&mut self.config)
+            .settings
+            .rejections
+            .set_realm(realm);
         self
     }
 
@@ -89,7 +85,10 @@ impl<St: SessionStore> RenewalLayer<St> {
     /// auth service behind a proxy.
     #[must_use]
     pub fn only_problem_documents(mut self) -> Self {
-        Arc::make_mut(&mut self.config).rejections.set_only_problems();
+        Arc::make_mut(&mut self.config)
+            .settings
+            .rejections
+            .set_only_problems();
         self
     }
 
@@ -99,7 +98,10 @@ impl<St: SessionStore> RenewalLayer<St> {
         mut self,
         respond: impl Fn(&AuthError, &HeaderMap) -> Response<Full<Bytes>> + Send + Sync + 'static,
     ) -> Self {
-        Arc::make_mut(&mut self.config).rejections.replace(respond);
+        Arc::make_mut(&mut self.config)
+            .settings
+            .rejections
+            .replace(respond);
         self
     }
 }

@@ -9,7 +9,7 @@ use http_body::Body;
 use tower::Service;
 
 use super::{RenewalFuture, check::RenewalCheck, layer::RenewalConfig};
-use crate::{response::ResponseBody, session_auth::config::redact_token, store::SessionStore};
+use crate::{response::ResponseBody, store::SessionStore};
 
 /// The service of [`RenewalLayer`](super::RenewalLayer).
 #[derive(Clone)]
@@ -42,18 +42,19 @@ where
     fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
         let (mut parts, body) = request.into_parts();
         let verified = self.config.verifier.verify_request(&parts);
-        redact_token(&mut parts.headers, &self.config.verifier);
+        self.config.verifier.redact(&mut parts.headers);
         match verified {
             Ok(token) => {
                 let check = RenewalCheck {
                     read: self.config.store.read(token.claims().session_id),
                     config: self.config.clone(),
                     token,
+                    key_id: self.config.verifier.key_id_of(&parts.headers),
                     named: (self.config.session_id)(&parts),
                 };
                 RenewalFuture::checking(check, Request::from_parts(parts, body), self.inner.clone())
             }
-            Err(error) => RenewalFuture::rejected(self.config.rejections.respond(&error, &parts)),
+            Err(error) => RenewalFuture::rejected(self.config.settings.rejections.respond(&error, &parts)),
         }
     }
 }

@@ -67,7 +67,7 @@ impl AgentStore for RedisStore {
     }
 
     async fn reserve(&self, reservation: &AgentReservation) -> Result<AgentReservation, StoreError> {
-        let call = retry::reservation(reservation);
+        let call = retry::reservation(reservation, &self.revocation_times());
         let reply = self.shared.connection.script::<Vec<u8>>(&RESERVE_AGENT, &call);
         let entry = self
             .shared
@@ -81,6 +81,13 @@ impl AgentStore for RedisStore {
         self.shared
             .connection
             .within(StoreOperation::ReadAgent, self.find_agent(id))
+            .await
+    }
+
+    async fn agents_of(&self, ids: &[AgentId]) -> Result<Vec<Agent>, StoreError> {
+        self.shared
+            .connection
+            .within(StoreOperation::ListAgents, self.find_agents(ids))
             .await
     }
 

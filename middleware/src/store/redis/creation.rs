@@ -1,16 +1,13 @@
-//! Creating sessions: one script, which runs again if it has to evict sessions, and the revocation of a session whose creation failed.
-
-use std::time::Duration;
+//! Creating sessions: one script, which runs again if it has to evict sessions.
 
 use redis::{Value, cmd};
-use tokio::time::Instant;
 
 use super::{
     RedisStore,
     keys::{self, AgentKeys},
+    late_creation::{RevocationTimes, RevokeOnDrop},
     record, retry,
-    script::{CREATE, REVOKE, REVOKE_UNDELIVERED, ScriptCall, unknown_reply},
-    sessions::revocation,
+    script::{CREATE, ScriptCall, unknown_reply},
 };
 use crate::{
     id::SessionId,
@@ -22,10 +19,6 @@ use crate::{
 /// Maximum difference between the clocks of servers, in seconds. If it is exceeded, one server may remove another's session
 /// from an index too early.
 const CLOCK_MARGIN: u64 = 3600;
-
-/// The attempts to revoke a session whose creation failed, over half a minute.
-const REVOKE_ATTEMPTS: usize = 60;
-const REVOKE_PAUSE: Duration = Duration::from_millis(500);
 
 impl RedisStore {
     pub(super) async fn create_session(&self, session: &NewSession) -> Result<CreateOutcome, StoreError> {
@@ -61,7 +54,7 @@ impl RedisStore {
     async fn add(&self, session: &NewSession) -> Result<Option<CreateOutcome>, StoreError> {
         let mut evictable = Vec::new();
         loop {
-            let call = creation(session, &evictable);
+            let call = creation(session, &evictable, &self.revocation_times());
             let _invalidate = self.shared.near.invalidate_on_drop(evictable.clone());
             return match self.shared.connection.script(&CREATE, &call).await? {
                 Value::Int(1) => Ok(Some(CreateOutcome::Created { evicted: Vec::new() })),
@@ -90,65 +83,10 @@ impl RedisStore {
             };
         }
     }
-
-    /// Revokes a session in the background, because it may exist although its creation failed. Its token was never delivered,
-    /// but it counts against the agent's limit.
-    ///
-    /// With an idempotency key, a repetition may have delivered the token meanwhile. The script then leaves the session active.
-    fn revoke_in_background(&self, session: &NewSession) {
-        let id = session.record.id;
-        let mut call = revocation(id, session.record.agent_id, session.now);
-        let mut script = &REVOKE;
-        if let Some(retry) = &session.retry {
-            call = call.key(keys::session_retry_key(session.record.agent_id, retry.id));
-            script = &REVOKE_UNDELIVERED;
-        }
-        let store = self.clone();
-        // Without a runtime, no command can be sent.
-        let Ok(runtime) = tokio::runtime::Handle::try_current() else {
-            return;
-        };
-        runtime.spawn(async move {
-            let _invalidate = store.shared.near.invalidate_on_drop(vec![id]);
-            let connection = &store.shared.connection;
-            // Over another connection, the creation can arrive after its revocation, until it is too late to run.
-            let last_run = Instant::now() + connection.timely();
-            for _ in 0..REVOKE_ATTEMPTS {
-                let revoked = connection.script::<i64>(script, &call);
-                match connection.within(StoreOperation::Revoke, revoked).await {
-                    Ok(0) if Instant::now() <= last_run => {}
-                    Ok(_) => return,
-                    Err(_) => {}
-                }
-                tokio::time::sleep(REVOKE_PAUSE).await;
-            }
-        });
-    }
-}
-
-/// Revokes the session of a failed or cancelled creation when it is dropped, unless it is disarmed.
-struct RevokeOnDrop<'a>(Option<(&'a RedisStore, &'a NewSession)>);
-
-impl<'a> RevokeOnDrop<'a> {
-    const fn new(store: &'a RedisStore, session: &'a NewSession) -> Self {
-        Self(Some((store, session)))
-    }
-
-    fn disarm(mut self) {
-        self.0 = None;
-    }
-}
-
-impl Drop for RevokeOnDrop<'_> {
-    fn drop(&mut self) {
-        if let Some((store, session)) = self.0 {
-            store.revoke_in_background(session);
-        }
-    }
 }
 
 /// Builds the call of create.lua.
-fn creation(session: &NewSession, evictable: &[SessionId]) -> ScriptCall {
+fn creation(session: &NewSession, evictable: &[SessionId], revocation: &RevocationTimes) -> ScriptCall {
     let record = &session.record;
     let names = AgentKeys::of(record.agent_id);
     let at_limit: &[u8] = match session.on_limit {
@@ -170,7 +108,7 @@ fn creation(session: &NewSession, evictable: &[SessionId]) -> ScriptCall {
         .number(session.now.0.saturating_sub(margin))
         .arg(record::pack(record))
         .arg(record::pack_time(session.now));
-    call = retry::add_to_creation(call, session);
+    call = retry::add_to_creation(call, session, revocation);
     let mut evictable = evictable.to_vec();
     evictable.sort_unstable();
     for id in evictable {

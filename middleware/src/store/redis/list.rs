@@ -1,5 +1,7 @@
 //! Pages of sessions and agents. A page takes a constant number of round trips, however much is stored.
 
+use std::{collections::BTreeSet, ops::Bound};
+
 use redis::{Value, cmd, pipe};
 
 use super::{RedisStore, keys, record};
@@ -39,8 +41,35 @@ impl RedisStore {
                 items: vec![agent],
                 next: None,
             },
-            None => self.agents_for_page(page.after, page.limit).await?,
+            None => {
+                let first = page.after.map(|cursor| cursor.agent);
+                let registered = self.registry(first, true, page.limit.saturating_add(1)).await?;
+                self.agents_for_page(registered, page).await?
+            }
         };
+        self.sessions_of(&agents, page).await
+    }
+
+    pub(super) async fn list_sessions_of(
+        &self,
+        agents: &BTreeSet<AgentId>,
+        page: PageRequest<SessionCursor>,
+    ) -> Result<Page<SessionRecord, SessionCursor>, StoreError> {
+        let first = page
+            .after
+            .map_or(Bound::Unbounded, |cursor| Bound::Included(cursor.agent));
+        let agents = agents.range((first, Bound::Unbounded)).copied();
+        let agents = agents.take(page.limit.saturating_add(1)).collect();
+        let agents = self.agents_for_page(agents, page).await?;
+        self.sessions_of(&agents, page).await
+    }
+
+    /// A page of the sessions of the agents that fill it. `agents.next` is the first agent of the page after it.
+    async fn sessions_of(
+        &self,
+        agents: &Page<AgentId, AgentId>,
+        page: PageRequest<SessionCursor>,
+    ) -> Result<Page<SessionRecord, SessionCursor>, StoreError> {
         let mut ids = self.session_ids(&agents.items, page.after).await?;
         let more = ids.len() > page.limit;
         ids.truncate(page.limit);
@@ -58,17 +87,17 @@ impl RedisStore {
         })
     }
 
-    /// Returns the agents, from the cursor on, whose sessions fill one page. Also returns the first agent of the next page.
+    /// Returns the first of these agents whose sessions fill one page. Also returns the first agent of the next page. `items` has one
+    /// agent more than the page has sessions, if there are that many.
     ///
     /// It counts the entries of their indices before it reads them, because an index can be long. It counts a quarter of the agents
     /// first: most agents have several sessions, so they often fill the page.
     async fn agents_for_page(
         &self,
-        after: Option<SessionCursor>,
-        limit: usize,
+        mut items: Vec<AgentId>,
+        page: PageRequest<SessionCursor>,
     ) -> Result<Page<AgentId, AgentId>, StoreError> {
-        let first = after.map(|cursor| cursor.agent);
-        let mut items = self.registry(first, true, limit.saturating_add(1)).await?;
+        let (first, limit) = (page.after.map(|cursor| cursor.agent), page.limit);
         let (mut enough, mut entries) = (0, 0);
         for until in [limit.div_ceil(4), limit] {
             let until = until.min(items.len());
@@ -190,24 +219,29 @@ impl RedisStore {
             .await?;
         let more = ids.len() > page.limit;
         ids.truncate(page.limit);
+        Ok(Page {
+            items: self.find_agents(&ids).await?,
+            next: ids.last().copied().filter(|_| more),
+        })
+    }
+
+    /// Reads the agents that exist, in one round trip.
+    pub(super) async fn find_agents(&self, ids: &[AgentId]) -> Result<Vec<Agent>, StoreError> {
         let mut reads = pipe();
-        for id in &ids {
+        for id in ids {
             let key = keys::AgentKeys::of(*id).agent;
             reads.cmd("HMGET").arg(key).arg(&keys::AGENT_FIELDS);
         }
-        let mut items = Vec::new();
+        let mut agents = Vec::new();
         for (id, reply) in ids.iter().zip(self.send_all(&reads).await?) {
             match keys::agent(*id, reply) {
-                Ok(agent) => items.extend(agent),
+                Ok(agent) => agents.extend(agent),
                 Err(error) => {
                     tracing::error!(agent = %id, %error, "record cannot be parsed: omitted from the list");
                 }
             }
         }
-        Ok(Page {
-            items,
-            next: ids.last().copied().filter(|_| more),
-        })
+        Ok(agents)
     }
 
     /// Sends all commands in one round trip. Without commands it sends nothing.

@@ -7,6 +7,7 @@ mod connection;
 mod creation;
 mod endpoint;
 mod keys;
+mod late_creation;
 mod list;
 mod near;
 mod observer;
@@ -102,7 +103,7 @@ impl RedisStore {
     }
 
     /// The latest difference between the clocks of this process ([`RedisStoreConfig::clock`]) and of Redis, which is asked for its time
-    /// once a second. `None` until the first answer, and if the user may not call `TIME`.
+    /// once a second. `None` without a connection, and if the user may not call `TIME`.
     ///
     /// A skew that is not [tolerated](ClockSkew::is_tolerated) is logged once as a warning, and shown in `/readyz` of the feature
     /// `endpoints`.

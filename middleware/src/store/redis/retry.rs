@@ -2,6 +2,7 @@
 
 use super::{
     keys::{self, uuid},
+    late_creation::RevocationTimes,
     record::{pack_time, unpack_time},
     script::ScriptCall,
 };
@@ -12,23 +13,23 @@ use crate::{
     store::{AgentReservation, CreationRetry, NewSession, StoreError},
 };
 
-/// Seconds for which an entry is kept after its retry window. The revocation of a failed creation is attempted for half of that
-/// time, and it needs the entry.
-const KEEP_AFTER_WINDOW: u64 = 60;
-
 /// Adds the retry entry to a call of create.lua.
-pub(super) fn add_to_creation(call: ScriptCall, session: &NewSession) -> ScriptCall {
+pub(super) fn add_to_creation(
+    call: ScriptCall,
+    session: &NewSession,
+    revocation: &RevocationTimes,
+) -> ScriptCall {
     let Some(retry) = &session.retry else {
         return call.arg([]).arg([]);
     };
     let entry = pack(retry, session.record.id.as_uuid().as_bytes());
     call.key(keys::session_retry_key(session.record.agent_id, retry.id))
         .arg(entry)
-        .number(keep_for(retry, session.now))
+        .number(keep_for(retry, session.now, revocation))
 }
 
 /// Builds the call of reserve_agent.lua.
-pub(super) fn reservation(reservation: &AgentReservation) -> ScriptCall {
+pub(super) fn reservation(reservation: &AgentReservation, revocation: &RevocationTimes) -> ScriptCall {
     let retry = &reservation.retry;
     let mut entry = pack(retry, reservation.agent.as_uuid().as_bytes());
     entry.extend_from_slice(&pack_time(reservation.created_at));
@@ -36,7 +37,7 @@ pub(super) fn reservation(reservation: &AgentReservation) -> ScriptCall {
         .key(keys::agent_retry_key(retry.id))
         .number(reservation.created_at)
         .arg(entry)
-        .number(keep_for(retry, reservation.created_at))
+        .number(keep_for(retry, reservation.created_at, revocation))
 }
 
 /// Unpacks the entry of an agent's registration.
@@ -65,6 +66,10 @@ fn pack(retry: &CreationRetry, id: &[u8; 16]) -> Vec<u8> {
     entry
 }
 
-fn keep_for(retry: &CreationRetry, now: Timestamp) -> u64 {
-    retry.until.since(now).saturating_add(KEEP_AFTER_WINDOW)
+/// Seconds from the creation for which its entry is kept. It is longer than the revocation of a failed creation, which needs the entry.
+fn keep_for(retry: &CreationRetry, now: Timestamp, revocation: &RevocationTimes) -> u64 {
+    retry
+        .until
+        .since(now)
+        .saturating_add(revocation.longest_seconds())
 }

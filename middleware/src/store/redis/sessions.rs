@@ -1,6 +1,7 @@
 //! Sessions in Redis: the store trait, and the calls of its scripts.
 
 use std::{
+    collections::BTreeSet,
     fmt,
     future::Future,
     pin::Pin,
@@ -128,6 +129,17 @@ impl SessionStore for RedisStore {
         self.shared
             .connection
             .within(StoreOperation::List, self.list_sessions(agent, page))
+            .await
+    }
+
+    async fn list_of(
+        &self,
+        agents: &BTreeSet<AgentId>,
+        page: PageRequest<SessionCursor>,
+    ) -> Result<Page<SessionRecord, SessionCursor>, StoreError> {
+        self.shared
+            .connection
+            .within(StoreOperation::List, self.list_sessions_of(agents, page))
             .await
     }
 

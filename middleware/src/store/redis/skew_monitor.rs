@@ -11,22 +11,30 @@ use crate::{clock::Clock, store::ClockSkew, telemetry::ClockSkewMetrics};
 /// The latest skew. The supervisor measures it, and the store reads it.
 pub(super) struct SkewMonitor {
     clock: Arc<dyn Clock>,
-    latest: Mutex<Option<ClockSkew>>,
+    state: Mutex<State>,
     metrics: ClockSkewMetrics,
+}
+
+#[derive(Default)]
+struct State {
+    /// `None` while there is no connection.
+    latest: Option<ClockSkew>,
+    /// True after a warning. A lost connection does not change it, so that each connection does not repeat the warning.
+    warned: bool,
 }
 
 impl SkewMonitor {
     pub(super) fn new(clock: Arc<dyn Clock>) -> Self {
         Self {
             clock,
-            latest: Mutex::new(None),
+            state: Mutex::default(),
             metrics: ClockSkewMetrics::new(),
         }
     }
 
-    /// The latest skew. `None` until the first measurement, and if the user may not call `TIME`.
+    /// The latest skew. `None` while there is no connection, and if the user may not call `TIME`.
     pub(super) fn latest(&self) -> Option<ClockSkew> {
-        *self.lock()
+        self.lock().latest
     }
 
     /// Asks the server for its time, and measures the skew. `None` if the user may not call `TIME`.
@@ -34,16 +42,29 @@ impl SkewMonitor {
         let sent = self.clock.now_millis();
         let time: RedisResult<(u64, u64)> = cmd("TIME").query_async(connection).await;
         let answered = self.clock.now_millis();
-        let time = ServerTime::read(&time.ok()?, Instant::now());
+        let Ok(time) = time else {
+            self.forget();
+            return None;
+        };
+        let time = ServerTime::read(&time, Instant::now());
         self.record(ClockSkew::estimate(sent, time.millis(), answered));
         Some(time)
     }
 
+    /// Forgets the skew: without a connection, an old one would look like a current one.
+    pub(super) fn forget(&self) {
+        self.lock().latest = None;
+        self.metrics.set(None);
+    }
+
     #[expect(clippy::cast_precision_loss, reason = "a gauge is a floating-point number")]
     fn record(&self, skew: ClockSkew) {
-        let before = self.lock().replace(skew);
+        let was_tolerated = {
+            let mut state = self.lock();
+            state.latest = Some(skew);
+            !std::mem::replace(&mut state.warned, !skew.is_tolerated())
+        };
         self.metrics.set(Some(skew.millis() as f64 / 1000.0));
-        let was_tolerated = before.is_none_or(ClockSkew::is_tolerated);
         let skew_ms = skew.millis();
         match (was_tolerated, skew.is_tolerated()) {
             (true, false) => tracing::warn!(
@@ -59,8 +80,8 @@ impl SkewMonitor {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Option<ClockSkew>> {
-        self.latest.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -92,5 +113,19 @@ mod tests {
             assert_eq!(logs.containing("agrees").len(), agreements, "{millis}");
             assert_eq!(monitor.latest(), Some(skew(millis)));
         }
+    }
+
+    #[test]
+    fn lost_connection_makes_the_skew_unknown_and_repeats_no_warning() {
+        let logs = CapturedLogs::start();
+        let monitor = SkewMonitor::new(Arc::new(SystemClock));
+        monitor.record(skew(5_000));
+        monitor.forget();
+        assert_eq!(monitor.latest(), None);
+        monitor.record(skew(5_000));
+        assert_eq!(logs.containing("differs").len(), 1);
+        monitor.forget();
+        monitor.record(skew(0));
+        assert_eq!(logs.containing("agrees").len(), 1);
     }
 }

@@ -123,6 +123,7 @@ impl Supervisor {
         let mut backoff = Backoff::new();
         while catch_panic(self.keep_connected(&mut backoff)).await.is_err() {
             tracing::error!("the connection supervisor panicked and is started again");
+            self.skew.forget();
             let reason = "internal error in the connection supervisor".into();
             self.publish.send_replace(State::Down(reason));
             backoff.wait().await;
@@ -152,6 +153,7 @@ impl Supervisor {
                         return;
                     }
                     tracing::warn!("lost the connection to Redis");
+                    self.skew.forget();
                     if since.elapsed() >= STABLE_AFTER {
                         backoff.reset();
                         self.publish.send_replace(State::Connecting);
@@ -161,6 +163,7 @@ impl Supervisor {
                         .send_replace(State::Down("the connection was lost".into()));
                 }
                 Err(reason) => {
+                    self.skew.forget();
                     let is_logged = matches!(&*self.publish.borrow(), State::Down(old) if *old == reason);
                     if !is_logged {
                         tracing::warn!(%reason, "cannot connect to Redis");

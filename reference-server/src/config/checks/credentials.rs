@@ -1,16 +1,19 @@
 //! Keys and the master password.
 
-use tower_session_auth::{KeySet, MasterAuthLayer, master_auth::AdminKeys};
+use tower_session_auth::{
+    KeySet,
+    master_auth::{AdminKeys, Credentials},
+};
 
 use super::Checks;
 use crate::config::{Settings, admin_keys};
 
-pub(super) fn master_password_hash(settings: &Settings, checks: &mut Checks<'_>) -> Option<String> {
-    let hash = settings.master_password_hash.clone()?;
-    if let Err(error) = MasterAuthLayer::new(&hash) {
-        checks.wrong("master_password_hash", error);
-    }
-    Some(hash)
+/// With a wrong hash, the result has no credential: the hash is then not reported as missing too.
+pub(super) fn master_password(settings: &Settings, checks: &mut Checks<'_>) -> Option<Credentials> {
+    let hash = settings.master_password_hash.as_deref()?;
+    let password = Credentials::master_password(hash);
+    let password = password.map_err(|error| checks.wrong("master_password_hash", error));
+    Some(password.unwrap_or_default())
 }
 
 pub(super) fn keys(settings: &Settings, checks: &mut Checks<'_>) -> Option<KeySet> {

@@ -74,10 +74,10 @@ impl Config {
             checks.wrong("log", expected);
         }
 
-        let mut master_password_hash = credentials::master_password_hash(settings, &mut checks);
+        let mut master_password = credentials::master_password(settings, &mut checks);
         let admin_keys = credentials::admin_keys(settings, &mut checks);
         // A file of admin keys with mistakes is not reported as missing too.
-        let needs_password = master_password_hash.is_none() && settings.admin_keys_file.is_none();
+        let needs_password = master_password.is_none() && settings.admin_keys_file.is_none();
         let mut keys = credentials::keys(settings, &mut checks);
         let mut generated = None;
         if matches!(store, Store::Redis(_)) {
@@ -91,7 +91,7 @@ impl Config {
         } else if checks.errors.none() && (needs_password || keys.is_none()) {
             match generate(needs_password, keys.is_none()) {
                 Ok(fresh) => {
-                    master_password_hash = master_password_hash.or(fresh.hash);
+                    master_password = master_password.or(fresh.master_password);
                     keys = keys.or(fresh.keys);
                     generated = Some(fresh.generated);
                 }
@@ -109,7 +109,7 @@ impl Config {
                 .unwrap_or_else(|| vec![ListenAddress::DEFAULT]),
             certificate,
             store,
-            master_password_hash,
+            master_password,
             admin_keys,
             keys,
             policy,

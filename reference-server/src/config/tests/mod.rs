@@ -82,7 +82,7 @@ fn secrets_and_urls_are_read_from_files_without_mark_and_newline() {
         &[("SESSION_AUTH_REDIS_URL_FILE", &url)],
     );
     assert!(matches!(loaded.config.store, Store::Redis(_)));
-    assert_eq!(loaded.config.master_password_hash.as_deref(), Some(hash));
+    assert!(loaded.config.master_password.is_some());
     for file in [&url, &hash_file, &keys, &toml] {
         assert!(loaded.files.contains(&PathBuf::from(file)), "{file}");
     }
@@ -249,9 +249,49 @@ fn reload_generates_nothing() {
     let first_run = load(&[], &[]).config;
     let mut again = load(&[], &[]).config;
     again.continue_from(&first_run).unwrap();
-    assert_eq!(again.master_password_hash, first_run.master_password_hash);
+    let passwords = [&again, &first_run].map(|config| config.generated.as_ref().unwrap().password.clone());
+    assert_eq!(passwords[0], passwords[1]);
     assert_eq!(
         again.keys.signing_key().verifying_key().id(),
         first_run.keys.signing_key().verifying_key().id()
     );
+}
+
+#[cfg(unix)]
+#[test]
+fn file_with_a_secret_that_others_can_read_or_write_is_a_warning() {
+    use std::{fs::Permissions, os::unix::fs::PermissionsExt as _};
+
+    let folder = Folder::new("modes");
+    let key = tower_session_auth::SigningKey::generate().unwrap().to_paserk();
+    let keys = folder.write("keys", &key);
+    let url = folder.write("url", "redis://127.0.0.1:6380/1");
+    let hash =
+        "$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$WFXMnDdAUAWzKxjo4CUJEHe8hdlxZHJGIjAqAQFSRrE";
+    let toml = folder.write("config.toml", &format!("master_password_hash = '{hash}'\n"));
+    let flags = ["--config", &toml, "--key-file", &keys];
+    let load = || load(&flags, &[("SESSION_AUTH_REDIS_URL_FILE", &url)]).warnings;
+    let chmod = |path: &str, mode| std::fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+    for path in [&keys, &url, &toml] {
+        chmod(path, 0o600);
+    }
+    assert_eq!(load(), Vec::<String>::new());
+    for path in [&keys, &url, &toml] {
+        chmod(path, 0o446);
+    }
+    let line = format!("{toml}, line 1: master_password_hash");
+    let expected = [
+        ("--key-file", &keys),
+        ("SESSION_AUTH_REDIS_URL_FILE", &url),
+        (&line, &toml),
+    ];
+    let warnings = load();
+    assert_eq!(warnings.len(), 3, "{warnings:?}");
+    for (name, path) in expected {
+        let end = format!("{path} has mode 0446: everyone can write the secret in it");
+        let found = warnings
+            .iter()
+            .any(|warning| warning.starts_with(name) && warning.ends_with(&end));
+        assert!(found, "{name}: {warnings:?}");
+    }
 }
