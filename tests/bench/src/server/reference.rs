@@ -25,6 +25,8 @@ pub(super) async fn run(bench_config: &ServerConfig) {
         master_password_hash: Some(cheap_hash()),
         redis_url: None,
         max_requests: bench_config.max_requests,
+        max_connections: Some(8192),
+        max_connections_per_client: Some(8192),
         ..Settings::default()
     };
     let mut config = Config::resolve(settings).expect("a valid configuration");
