@@ -116,7 +116,11 @@ async fn serve<S: SessionStore + AgentStore>(
         config.token_header.clone(),
         access_log.clone(),
     );
-    let service = stack::identify(Admit::new(service, state.clone(), access_log));
+    let service = stack::identify(Admit::new(
+        service,
+        state.clone(),
+        stack::RefusedRequests(access_log),
+    ));
     let reloadable = Reloadable {
         authority,
         admin,

@@ -103,9 +103,13 @@ where
         .service(inner)
 }
 
-impl Refuse for AccessLog {
+/// Answers requests that are refused before they reach the layers of [`around`].
+#[derive(Clone)]
+pub(crate) struct RefusedRequests(pub(crate) AccessLog);
+
+impl Refuse for RefusedRequests {
     fn refuse<B>(&self, request: &Request<B>, error: &AuthError) -> Response<Full<Bytes>> {
-        self.not_admitted(request, error);
+        self.0.not_admitted(request, error);
         problem_response(error, REALM, request.headers())
     }
 }

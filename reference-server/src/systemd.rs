@@ -8,19 +8,19 @@ use sd_notify::NotifyState;
 
 /// The messages of this process.
 #[cfg(unix)]
-static LIFE: Life = Life::new();
+static NOTIFIER: Notifier = Notifier::new();
 
 /// The server listens, or a reload has ended.
 pub(crate) fn ready() {
     #[cfg(unix)]
-    LIFE.unless_stopping(|| notify(&[NotifyState::Ready]));
+    NOTIFIER.unless_stopping(|| notify(&[NotifyState::Ready]));
 }
 
 /// The server has begun to stop. Neither [`ready`] nor [`reloading`] has an effect after it: systemd would take the service for a
 /// running one.
 pub(crate) fn stopping() {
     #[cfg(unix)]
-    LIFE.stop(|| notify(&[NotifyState::Stopping]));
+    NOTIFIER.stop(|| notify(&[NotifyState::Stopping]));
 }
 
 /// The server reloads its configuration. [`ready`] must follow.
@@ -28,18 +28,18 @@ pub(crate) fn reloading() {
     // Since version 253, systemd requires the time of the message.
     #[cfg(unix)]
     if let Ok(now) = NotifyState::monotonic_usec_now() {
-        LIFE.unless_stopping(|| notify(&[NotifyState::Reloading, now]));
+        NOTIFIER.unless_stopping(|| notify(&[NotifyState::Reloading, now]));
     }
 }
 
 /// The order of the messages.
 #[cfg(unix)]
-struct Life {
+struct Notifier {
     stopping: Mutex<bool>,
 }
 
 #[cfg(unix)]
-impl Life {
+impl Notifier {
     const fn new() -> Self {
         Self {
             stopping: Mutex::new(false),

@@ -67,7 +67,7 @@ pub(crate) struct AccessLog {
 
 impl<B> OnResponse<B> for AccessLog {
     fn on_response(self, response: &Response<B>, elapsed: Duration, _: &Span) {
-        let latency = u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX);
+        let latency = u64::try_from(elapsed.as_micros()).ok();
         let status = response.status();
         let error = response.extensions().get::<AuthError>();
         let outcome = match error {
@@ -108,10 +108,9 @@ impl AccessLog {
 
     /// The line of a request that was refused before it reached the layers. Its span is made only for a line that is written.
     pub(crate) fn not_admitted<B>(&self, request: &Request<B>, error: &AuthError) {
-        let outcome = HttpOutcome::Refused(error.kind());
-        self.metrics.answered(outcome, Duration::ZERO);
+        self.metrics.count(HttpOutcome::Refused(error.kind()));
         if self.admits(error) {
-            span(request).in_scope(|| refused(error.status(), error, 0));
+            span(request).in_scope(|| refused(error.status(), error, None));
         }
     }
 
@@ -141,7 +140,7 @@ impl AccessLog {
 }
 
 /// Writes the line of a refused request, inside its span.
-fn refused(status: StatusCode, error: &AuthError, latency: u64) {
+fn refused(status: StatusCode, error: &AuthError, latency: Option<u64>) {
     macro_rules! line {
         ($level:ident) => {
             tracing::event!(

@@ -55,6 +55,12 @@ impl HttpMetrics {
     }
 
     pub(crate) fn answered(&self, outcome: HttpOutcome, latency: Duration) {
+        self.count(outcome);
+        self.0.duration.record(latency);
+    }
+
+    /// A response without a duration.
+    pub(crate) fn count(&self, outcome: HttpOutcome) {
         let counters = &*self.0;
         let counter = match outcome {
             HttpOutcome::Served => &counters.served,
@@ -65,6 +71,5 @@ impl HttpMetrics {
             }
         };
         counter.increment(1);
-        counters.duration.record(latency);
     }
 }

@@ -88,7 +88,7 @@ async fn accept_all(listener: TcpListener, metrics: Metrics) {
     let mut serving = JoinSet::new();
     loop {
         while serving.try_join_next().is_some() {}
-        places.room_to_evict().await;
+        places.eviction_capacity().await;
         match listener.accept().await {
             Ok((stream, peer)) => {
                 let scrape = Arc::new(Scrape {

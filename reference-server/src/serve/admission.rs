@@ -31,9 +31,10 @@ use super::{
 /// 2. `/healthz` and `/readyz` are always served.
 /// 3. A connection of the reserve serves only those and requests with a credential of an administrator.
 /// 4. Above the limit of requests in flight, a request is refused. A request that waits for its body does not count. Requests
-///    with a master password and requests with an admin key have the same limit each: guesses of passwords, which wait for
-///    Argon2, must not take the capacity from sessions or from admin keys.
-/// 5. Requests with a master password take at most half of the reserve: the rest remains for health checks and admin keys.
+///    with an admin key have a limit of their own, of the same size. Requests with a master password have none here: `MasterAuthLayer`
+///    decides which of them wait for Argon2, by what it knows of their clients.
+/// 5. In the reserve, at most half of the connections have a request with a master password in flight, and each has at most one.
+///    The rest remains for health checks and admin keys.
 ///
 /// A refused request does not reach the other layers: under overload, a refusal must cost much less than an answer.
 #[derive(Clone)]
@@ -42,7 +43,6 @@ pub(crate) struct Admit<S, R> {
     state: Arc<ServerState>,
     refuse: R,
     in_flight: Arc<InFlight>,
-    in_flight_password: Arc<InFlight>,
     in_flight_key: Arc<InFlight>,
     in_flight_reserve_password: Arc<InFlight>,
 }
@@ -59,43 +59,70 @@ impl<S, R> Admit<S, R> {
             state,
             refuse,
             in_flight: Arc::default(),
-            in_flight_password: Arc::default(),
             in_flight_key: Arc::default(),
             in_flight_reserve_password: Arc::default(),
         }
     }
 
     /// Applies the rules.
-    fn decide<B>(&self, request: &Request<B>) -> Result<Option<Permit>, AuthError> {
+    fn decide<B>(&self, request: &Request<B>) -> Result<Permits, AuthError> {
         let path = request.uri().path();
         if path == "/readyz" && self.state.stage() != Stage::Serving {
             return Err(AuthError::new(ErrorKind::Overloaded).with_detail("The server is stopping."));
         }
         if matches!(path, "/healthz" | "/readyz") {
-            return Ok(None);
+            return Ok(Permits::default());
         }
         let connection = request.extensions().get::<Arc<Connection>>();
-        let in_reserve = connection.is_some_and(|connection| connection.is_in_reserve());
-        let is_admin = is_of_administrator(path, request.headers());
-        if in_reserve && !is_admin {
-            self.state.counters.requests_refused_reserve.add();
-            return Err(
-                AuthError::new(ErrorKind::Overloaded).with_detail("The server has too many connections.")
-            );
+        let reserve = connection.filter(|connection| connection.is_in_reserve());
+        let limit = self.state.limits.requests;
+        if !is_of_administrator(path, request.headers()) {
+            return match reserve {
+                Some(_) => Err(self.refused_in_reserve()),
+                None => self.enter(&self.in_flight, limit),
+            };
         }
-        let has_password = request.headers().contains_key(X_MASTER_PASSWORD);
-        let requests = self.state.limits.requests;
-        let (in_flight, max) = match (is_admin, has_password) {
-            (false, _) => (&self.in_flight, requests),
-            (true, true) if in_reserve => (&self.in_flight_reserve_password, RESERVE / 2),
-            (true, true) => (&self.in_flight_password, requests),
-            (true, false) => (&self.in_flight_key, requests),
+        if !request.headers().contains_key(X_MASTER_PASSWORD) {
+            return self.enter(&self.in_flight_key, limit);
+        }
+        let Some(connection) = reserve else {
+            return Ok(Permits::default());
         };
-        InFlight::enter(in_flight, max).map(Some).ok_or_else(|| {
-            self.state.counters.requests_refused_overload.add();
-            AuthError::new(ErrorKind::Overloaded)
+        let of_connection = InFlight::enter(connection.with_password(), 1);
+        let counted = InFlight::enter(&self.in_flight_reserve_password, RESERVE / 2);
+        if of_connection.is_none() || counted.is_none() {
+            return Err(self.refused_in_reserve());
+        }
+        Ok(Permits {
+            counted,
+            _of_connection: of_connection,
         })
     }
+
+    fn enter(&self, in_flight: &Arc<InFlight>, limit: usize) -> Result<Permits, AuthError> {
+        let counted = InFlight::enter(in_flight, limit);
+        if counted.is_none() {
+            self.state.counters.requests_refused_overload.add();
+            return Err(AuthError::new(ErrorKind::Overloaded));
+        }
+        Ok(Permits {
+            counted,
+            _of_connection: None,
+        })
+    }
+
+    fn refused_in_reserve(&self) -> AuthError {
+        self.state.counters.requests_refused_reserve.add();
+        AuthError::new(ErrorKind::Overloaded).with_detail("The server has too many connections.")
+    }
+}
+
+/// The permits of an admitted request. It ends them with its response.
+#[derive(Default)]
+struct Permits {
+    /// Not held while the request waits for its body.
+    counted: Option<Permit>,
+    _of_connection: Option<Permit>,
 }
 
 /// True for a request of an administrator, by its path and by an unverified credential.
@@ -119,11 +146,11 @@ where
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         match self.decide(&request) {
-            Ok(permit) => {
-                let request = request.map(|body| CountedBody::new(body, permit.as_ref()));
+            Ok(permits) => {
+                let request = request.map(|body| CountedBody::new(body, permits.counted.as_ref()));
                 AdmitFuture::Admitted {
                     inner: self.inner.call(request),
-                    _permit: permit,
+                    _permits: permits,
                 }
             }
             Err(error) => AdmitFuture::Refused {
@@ -137,7 +164,7 @@ pin_project! {
     /// The response future of [`Admit`].
     #[project = AdmitFutureProj]
     pub(crate) enum AdmitFuture<F> {
-        Admitted { #[pin] inner: F, _permit: Option<Permit> },
+        Admitted { #[pin] inner: F, _permits: Permits },
         Refused { response: Option<Response<Full<Bytes>>> },
     }
 }
@@ -148,13 +175,14 @@ where
 {
     type Output = Result<Response<Either<ResBody, Full<Bytes>>>, Infallible>;
 
+    #[expect(clippy::expect_used, reason = "a future must not be polled after its end")]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match self.project() {
             AdmitFutureProj::Admitted { inner, .. } => {
                 inner.poll(cx).map_ok(|response| response.map(Either::Left))
             }
             AdmitFutureProj::Refused { response } => {
-                let response = response.take().unwrap_or_default();
+                let response = response.take().expect("a future is not polled after its end");
                 Poll::Ready(Ok(response.map(Either::Right)))
             }
         }

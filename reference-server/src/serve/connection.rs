@@ -12,6 +12,7 @@ use tower_session_auth::master_auth::ClientAddr;
 use super::{
     activity::Activity,
     counters::Closed,
+    in_flight::InFlight,
     listener::Peer,
     places::{Holder, Standing},
     state::{ServerState, Stage},
@@ -24,6 +25,8 @@ pub(crate) struct Connection {
     peer: Peer,
     activity: Mutex<Activity>,
     in_reserve: AtomicBool,
+    /// Requests with a master password. They are counted in the reserve only.
+    with_password: Arc<InFlight>,
     /// Notified when the connection has lost its place, or when its client misbehaves.
     must_end: Notify,
     /// True if it must then be closed at once.
@@ -41,6 +44,7 @@ impl Connection {
             peer,
             activity: Mutex::new(Activity::new(Instant::now())),
             in_reserve: AtomicBool::new(false),
+            with_password: Arc::default(),
             must_end: Notify::new(),
             ends_at_once: AtomicBool::new(false),
             closed: OnceLock::new(),
@@ -69,6 +73,10 @@ impl Connection {
         self.in_reserve.load(Relaxed)
     }
 
+    pub(super) const fn with_password(&self) -> &Arc<InFlight> {
+        &self.with_password
+    }
+
     /// True if the connection ends after the response that is sent now.
     pub(super) fn ends_soon(&self) -> bool {
         self.is_in_reserve() || self.activity().is_aged() || self.state.stage() != Stage::Serving
@@ -76,7 +84,7 @@ impl Connection {
 
     /// Tells the driver to end the connection. Without grace, it is closed at once.
     pub(super) fn end(&self, reason: Closed, has_grace: bool) {
-        self.closes_for(reason);
+        self.set_close_reason(reason);
         if !has_grace {
             self.ends_at_once.store(true, Relaxed);
         }
@@ -89,7 +97,7 @@ impl Connection {
     }
 
     /// Sets the reason for which the connection is closed. A later one is a consequence of the first.
-    pub(super) fn closes_for(&self, reason: Closed) {
+    pub(super) fn set_close_reason(&self, reason: Closed) {
         let _ = self.closed.set(reason);
     }
 

@@ -91,7 +91,7 @@ pub(super) async fn drive<S, ResBody>(
                 return;
             }
             Event::Due(timeout) => {
-                connection.closes_for(Closed::TimedOut(timeout));
+                connection.set_close_reason(Closed::TimedOut(timeout));
                 tracing::debug!(?timeout, %peer, "connection timed out");
                 match timeout {
                     Timeout::Idle => {
@@ -197,7 +197,7 @@ async fn handshake(connection: &Connection, io: Box<dyn Io>) -> Option<Box<dyn I
             None
         }
         Err(_) => {
-            connection.closes_for(Closed::TimedOut(Timeout::Header));
+            connection.set_close_reason(Closed::TimedOut(Timeout::Header));
             None
         }
     }

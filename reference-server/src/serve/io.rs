@@ -15,12 +15,12 @@ use tokio::{
 
 use super::connection::Connection;
 
-/// The bytes of a connection: a socket, or TLS over one.
+/// A socket, or TLS over one.
 pub(super) trait Io: AsyncRead + AsyncWrite + Send + Unpin + 'static {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin + 'static> Io for T {}
 
-/// Holds the bytes of a connection while hyper uses them. A driver that has to answer in place of hyper takes them.
+/// Holds the socket while hyper uses it. The driver takes it to answer in place of hyper.
 #[derive(Clone)]
 pub(super) struct IoSlot(Arc<Mutex<Option<Box<dyn Io>>>>);
 
@@ -29,7 +29,7 @@ impl IoSlot {
         Self(Arc::new(Mutex::new(Some(io))))
     }
 
-    /// Takes the bytes from hyper, whose next read or write then fails.
+    /// Takes the socket from hyper, whose next read or write then fails.
     pub(super) fn take(&self) -> Option<Box<dyn Io>> {
         self.lock().take()
     }
@@ -134,6 +134,8 @@ impl AsyncWrite for ObservedIo {
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let result = self.io.with(|io| io.poll_flush(cx));
         ready!(self.observe_write(result))?;
+        // TLS can take all data in a write, and send it in a flush.
+        self.connection.activity().flushed(Instant::now());
         Poll::Ready(Ok(()))
     }
 

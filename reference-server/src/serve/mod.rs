@@ -120,7 +120,7 @@ impl Drop for EndOnDrop {
 
 /// Accepts the next connection, as soon as the limit of open files allows it.
 async fn next(state: &ServerState, listener: &Listener) -> std::io::Result<Accepted> {
-    state.room_to_evict().await;
+    state.eviction_capacity().await;
     listener.accept().await
 }
 

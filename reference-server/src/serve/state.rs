@@ -17,6 +17,8 @@ use crate::{config::Limits, tls::CurrentCertificate};
 
 /// The number of connections above the maximum. They are for health checks and administrators.
 pub(super) const RESERVE: usize = 64;
+/// The number of them that one client can have.
+const RESERVE_PER_CLIENT: usize = 8;
 /// The time for the head of a request on a connection of the reserve.
 const RESERVE_HEAD: Duration = Duration::from_secs(1);
 
@@ -62,7 +64,7 @@ impl ServerState {
             certificate,
             proxies,
             places: SharedPlaces::new(limits.connections, limits.connections_per_client),
-            reserve: SharedPlaces::new(RESERVE, RESERVE),
+            reserve: SharedPlaces::new(RESERVE, RESERVE_PER_CLIENT),
             refusals: LogRate::default(),
             evictions: LogRate::default(),
         })
@@ -82,9 +84,9 @@ impl ServerState {
     }
 
     /// Waits while too many evicted connections are not closed yet.
-    pub(super) async fn room_to_evict(&self) {
-        self.places.room_to_evict().await;
-        self.reserve.room_to_evict().await;
+    pub(super) async fn eviction_capacity(&self) {
+        self.places.eviction_capacity().await;
+        self.reserve.eviction_capacity().await;
     }
 
     /// Finds a place for a connection: among all, or in the reserve. `None` if there is none.

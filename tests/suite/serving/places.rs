@@ -11,7 +11,10 @@ use session_auth_tests::{
     redis::TestRedis,
     server::{PASSWORD, START, TestServer},
 };
-use tokio::time::{sleep, timeout};
+use tokio::{
+    task::JoinSet,
+    time::{sleep, timeout},
+};
 use tower_session_auth::{
     clock::{ManualClock, Timestamp},
     master_auth::TrustedProxies,
@@ -237,21 +240,31 @@ async fn requests_with_a_password_cannot_take_the_whole_reserve() {
     stuck.redis.pause();
     let _busy = stuck.busy(1).await;
     let request = format!("GET /v1/agents HTTP/1.1\r\nhost: x\r\nx-master-password: {PASSWORD}\r\n\r\n");
-    let mut waiting = Vec::new();
-    let mut refused = 0;
-    while refused < 40 {
-        let mut client = RawClient::connect_from(ATTACKER, address).await;
+    // Each address can have 8 connections in the reserve.
+    let mut responses = JoinSet::new();
+    for number in 0..64 {
+        let mut client = RawClient::connect_from(&format!("127.0.0.{}", 20 + number / 8), address).await;
         client.send(&request).await;
-        match timeout(Duration::from_millis(50), client.response()).await {
-            Ok(_) => refused += 1,
-            Err(_) => waiting.push(client),
-        }
-        assert!(waiting.len() <= 32, "{} wait", waiting.len());
+        responses.spawn(async move { client.response().await });
     }
-    assert_eq!(waiting.len(), 32);
+    let mut next = async || {
+        responses
+            .join_next()
+            .await
+            .expect("a response")
+            .expect("no panic")
+    };
+    for _ in 0..32 {
+        let response = next().await.expect("a response");
+        assert!(response.contains("503 Service"), "{response}");
+    }
     let mut probe = RawClient::connect_from(CLIENT, address).await;
     assert!(probe.request(HEALTH).await.contains("200 OK"));
     stuck.redis.resume();
+    for _ in 0..32 {
+        let response = next().await.expect("a response");
+        assert!(response.contains("200 OK"), "{response}");
+    }
 }
 
 #[tokio::test]

@@ -108,7 +108,10 @@ fn of_many_starts_at_once_one_gets_the_socket() {
         assert_eq!(bound, 1);
         StdStream::connect(socket(&folder)).expect("the listener that was bound");
         drop(starts);
-        assert_eq!(fs::read_dir(&folder.0).expect("the folder").count(), 0);
+        let left = fs::read_dir(&folder.0).expect("the folder");
+        let names: Vec<_> = left.map(|file| file.expect("a file").file_name()).collect();
+        assert_eq!(names.len(), 1, "{names:?}");
+        assert!(names[0].to_string_lossy().ends_with(".lock"), "{names:?}");
     }
 }
 

@@ -123,6 +123,13 @@ impl Activity {
         matches!(self.between, Between::ReadingHead(_)) && self.in_flight == 0 && !is_http2
     }
 
+    /// The socket has taken all data.
+    pub(super) const fn flushed(&mut self, now: Instant) {
+        if self.write_blocked.is_some() {
+            self.wrote(now);
+        }
+    }
+
     /// Bytes were written to the client.
     pub(super) const fn wrote(&mut self, now: Instant) {
         self.write_blocked = None;
@@ -189,7 +196,6 @@ impl Activity {
     pub(super) fn response_progressed(&mut self, request: u64, now: Instant) {
         if let Some(last) = self.outgoing.get_mut(&request) {
             *last = now;
-            self.waiting_since = now;
         }
     }
 

@@ -269,3 +269,22 @@ fn end_waits_for_a_request_or_does_not() {
     activity.end_at(start + seconds(2));
     assert_eq!(activity.deadline(&limits()), (start + seconds(2), Timeout::End));
 }
+
+#[test]
+fn part_of_a_response_does_not_make_a_waiting_connection_younger() {
+    let (mut activity, start) = opened();
+    let request = activity.request_started(true);
+    activity.response_ready(request, start);
+    activity.response_progressed(request, start + seconds(9));
+    assert_eq!(activity.standing(), Standing::WaitingForClient(start));
+}
+
+#[test]
+fn flush_of_all_data_ends_the_wait_for_the_socket() {
+    let (mut activity, start) = opened();
+    activity.request_started(false);
+    activity.write_is_blocked(start);
+    assert_eq!(activity.standing(), Standing::WaitingForClient(start));
+    activity.flushed(start + seconds(1));
+    assert_eq!(activity.standing(), Standing::Busy);
+}

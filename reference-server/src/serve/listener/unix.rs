@@ -5,7 +5,7 @@ use std::{
     fs::{self, File, TryLockError},
     io::{self, ErrorKind},
     os::unix::{
-        fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _},
+        fs::{FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _},
         net,
     },
     path::{Path, PathBuf},
@@ -19,7 +19,7 @@ use tokio::{
 
 /// The mode of the socket file: its owner and its group can connect.
 const MODE: u32 = 0o660;
-/// How often, and with which pause, a start tries to lock the folder while another one holds the lock.
+/// How often, and with which pause, a start tries to get the lock while another one holds it.
 const LOCK_TRIES: u32 = 40;
 const LOCK_PAUSE: Duration = Duration::from_millis(50);
 
@@ -32,12 +32,12 @@ pub(super) struct UnixSocket {
 impl UnixSocket {
     /// Listens on a path. The socket of a running server stays, and so does a file of another type.
     ///
-    /// The socket gets its mode under another name, and is then renamed. So a client finds it with its final mode, or not at all. A
-    /// lock on the folder keeps two starts from replacing each other's socket.
+    /// The socket gets its mode under another name, and is then renamed. So a client finds it with its final mode, or not at all. The
+    /// lock on a file beside it keeps two starts from replacing each other's socket. That file stays.
     pub(super) async fn bind(path: &Path) -> io::Result<Self> {
-        let _lock = lock_folder_of(path).await?;
+        let _lock = lock(path).await?;
         check_unused(path).await?;
-        let new = new_name(path);
+        let new = with_suffix(path, ".new");
         if fs::symlink_metadata(&new).is_ok_and(|found| found.file_type().is_socket()) {
             // A process that ended in the middle of a start has left it.
             fs::remove_file(&new)?;
@@ -78,8 +78,8 @@ struct SocketFile {
 impl Drop for SocketFile {
     fn drop(&mut self) {
         // During a start of another server, the file stays. A stale file does no harm.
-        if let Ok(folder) = folder_of(&self.path)
-            && folder.try_lock().is_ok()
+        if let Ok(file) = lock_file(&self.path)
+            && file.try_lock().is_ok()
             && identity(&self.path).is_ok_and(|found| found == self.identity)
         {
             let _ = fs::remove_file(&self.path);
@@ -92,10 +92,9 @@ fn identity(path: &Path) -> io::Result<(u64, u64)> {
     Ok((found.dev(), found.ino()))
 }
 
-/// The name of a socket that is not renamed yet.
-fn new_name(path: &Path) -> PathBuf {
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
-    name.push(".new");
+    name.push(suffix);
     name.into()
 }
 
@@ -110,22 +109,24 @@ fn publish(new: &Path, path: &Path) -> io::Result<SocketFile> {
     })
 }
 
-fn folder_of(path: &Path) -> io::Result<File> {
-    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-    File::open(parent.unwrap_or(Path::new(".")))
+/// Only the user of the server can open this file, so nobody else can hold its lock.
+fn lock_file(path: &Path) -> io::Result<File> {
+    let mut options = File::options();
+    options.write(true).create(true).truncate(false).mode(0o600);
+    options.open(with_suffix(path, ".lock"))
 }
 
-/// Locks the folder of a socket until the file is dropped.
-async fn lock_folder_of(path: &Path) -> io::Result<File> {
-    let folder = folder_of(path)?;
+/// Holds the lock of a socket until the file is dropped.
+async fn lock(path: &Path) -> io::Result<File> {
+    let file = lock_file(path)?;
     for _ in 0..LOCK_TRIES {
-        match folder.try_lock() {
-            Ok(()) => return Ok(folder),
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
             Err(TryLockError::Error(error)) => return Err(error),
             Err(TryLockError::WouldBlock) => sleep(LOCK_PAUSE).await,
         }
     }
-    Err(in_use("another process holds the lock of its folder"))
+    Err(in_use("another process holds the lock of this socket"))
 }
 
 /// Fails if a server listens on the path, or if it has a file of another type.

@@ -41,9 +41,23 @@ impl Standing {
     }
 }
 
+/// One search for a connection to evict.
+struct Search {
+    now: Instant,
+    /// The number of connections that it can still examine.
+    left: usize,
+    /// The client of the last one.
+    last: Option<Client>,
+}
+
 impl<C: Holder> Places<C> {
     /// The connection that is evicted for a new one of this client, when all places are taken.
-    pub(super) fn evicted_for(&self, client: Client, now: Instant) -> Option<Place> {
+    pub(super) fn evicted_for(&mut self, client: Client, now: Instant) -> Option<Place> {
+        let mut search = Search {
+            now,
+            left: MAX_EXAMINED,
+            last: None,
+        };
         let share = (self.max / SHARES).clamp(1, MAX_SHARE);
         let share_of_network = share * SHARES_OF_NETWORK;
         let network = client.network();
@@ -51,65 +65,102 @@ impl<C: Holder> Places<C> {
         let own = self.by_client.of(client);
         let of_network = network.map_or(0, |network| self.by_network.of(network));
 
-        let mut larger_clients = self.by_client.above(own.max(share));
-        if let Some(place) = larger_clients.find_map(|clients| self.first_of_clients(clients)) {
-            return Some(place);
+        let mut of_clients = self.by_client.above(own.max(share));
+        let found = of_clients.find_map(|clients| self.first_of_clients(clients, &mut search));
+        drop(of_clients);
+        if found.is_some() {
+            return found;
         }
-        let mut larger_networks = self.by_network.above(of_network.max(share_of_network));
-        if let Some(place) = larger_networks.find_map(|networks| self.first_of_networks(networks, now)) {
-            return Some(place);
+        let mut of_networks = self.by_network.above(of_network.max(share_of_network));
+        let found = of_networks.find_map(|networks| self.first_of_networks(networks, &mut search));
+        drop(of_networks);
+        if found.is_some() {
+            return found;
         }
         let next = if own >= share {
-            self.first_of_clients([client])
+            self.first_of_clients([client], &mut search)
         } else if of_network >= share_of_network {
-            self.first_of_networks(network, now)
+            self.first_of_networks(network, &mut search)
         } else {
-            self.first_of_all(now)
+            self.first_of_all(&mut search)
         };
-        next.or_else(|| self.first_of_clients([Client::Trusted]))
+        next.or_else(|| self.first_of_clients([Client::Trusted], &mut search))
+    }
+
+    /// The connection of this client that is evicted first: rule 7.
+    pub(super) fn first_of(&self, client: Client, now: Instant) -> Option<Place> {
+        let mut search = Search {
+            now,
+            left: MAX_EXAMINED,
+            last: None,
+        };
+        self.first_of_clients([client], &mut search)
     }
 
     /// The connection of these clients that is evicted first: rule 7.
-    pub(super) fn first_of_clients(&self, clients: impl IntoIterator<Item = Client>) -> Option<Place> {
+    fn first_of_clients(
+        &self,
+        clients: impl IntoIterator<Item = Client>,
+        search: &mut Search,
+    ) -> Option<Place> {
         let clients = clients.into_iter();
         let connections = clients.flat_map(|client| self.clients.get_key_value(&client).into_iter());
-        let standing = |standing: Standing| (standing != Standing::Busy).then_some(standing);
-        first(connections, standing)
+        search.first(connections, |standing| {
+            (standing != Standing::Busy).then_some(standing)
+        })
     }
 
     /// The connection of these networks that is evicted first: rule 8.
-    fn first_of_networks(&self, networks: impl IntoIterator<Item = Network>, now: Instant) -> Option<Place> {
+    fn first_of_networks(
+        &self,
+        networks: impl IntoIterator<Item = Network>,
+        search: &mut Search,
+    ) -> Option<Place> {
         let connections = networks.into_iter().flat_map(|network| {
             let (first, last) = network.bounds();
             self.clients.range(first..=last)
         });
-        first(connections, |standing| standing.silence(now))
+        let now = search.now;
+        search.first(connections, |standing| standing.silence(now))
     }
 
-    /// The connection of all clients that is evicted first, without the group of trusted peers: rule 8.
-    fn first_of_all(&self, now: Instant) -> Option<Place> {
-        let connections = self
-            .clients
-            .range((Bound::Unbounded, Bound::Excluded(Client::Trusted)));
-        first(connections, |standing| standing.silence(now))
+    /// The connection of all clients that is evicted first, without the group of trusted peers: rule 8. A search begins where the
+    /// last one ended, so that no client is left out because of its address.
+    fn first_of_all(&mut self, search: &mut Search) -> Option<Place> {
+        let trusted = Bound::Excluded(Client::Trusted);
+        let begin = self.examined.take();
+        let rest = begin.map_or(Bound::Unbounded, Bound::Excluded);
+        let connections = self.clients.range((rest, trusted));
+        let before = begin.into_iter().flat_map(|begin| self.clients.range(..=begin));
+        let now = search.now;
+        let found = search.first(connections.chain(before), |standing| standing.silence(now));
+        self.examined = search.last.filter(|last| *last != Client::Trusted);
+        found
     }
 }
 
-/// The connection with the smallest rank. Connections without a rank are not evicted.
-fn first<'a, C: Holder + 'a, R: Ord>(
-    clients: impl Iterator<Item = (&'a Client, &'a BTreeMap<u64, C>)>,
-    rank: impl Fn(Standing) -> Option<R>,
-) -> Option<Place> {
-    let connections = clients.flat_map(|(client, connections)| {
-        connections
-            .iter()
-            .map(move |(number, connection)| (*client, *number, connection))
-    });
-    connections
-        .take(MAX_EXAMINED)
-        .filter_map(|(client, number, connection)| {
-            Some((rank(connection.standing())?, Place { client, number }))
-        })
-        .min_by(|(one, _), (other, _)| one.cmp(other))
-        .map(|(_, place)| place)
+impl Search {
+    /// The connection with the smallest rank. Connections without a rank are not evicted.
+    fn first<'a, C: Holder + 'a, R: Ord>(
+        &mut self,
+        clients: impl Iterator<Item = (&'a Client, &'a BTreeMap<u64, C>)>,
+        rank: impl Fn(Standing) -> Option<R>,
+    ) -> Option<Place> {
+        let mut best: Option<(R, Place)> = None;
+        let connections = clients.flat_map(|(client, connections)| {
+            connections
+                .iter()
+                .map(move |(number, connection)| (*client, *number, connection))
+        });
+        for (client, number, connection) in connections.take(self.left) {
+            self.left -= 1;
+            self.last = Some(client);
+            if let Some(rank) = rank(connection.standing())
+                && best.as_ref().is_none_or(|(least, _)| rank < *least)
+            {
+                best = Some((rank, Place { client, number }));
+            }
+        }
+        best.map(|(_, place)| place)
+    }
 }

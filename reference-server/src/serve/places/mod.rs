@@ -2,8 +2,6 @@
 //!
 //! # Rules
 //!
-//! When all places are taken, the longest idle connection of the client with the most connections gives way. In detail:
-//!
 //! 1. Each connection belongs to a client: an IPv4 address, or the /64 network of an IPv6 address. Unix sockets and trusted
 //!    proxies carry the connections of many clients. They form one group, which has no limit of its own.
 //! 2. A client that has its maximum of connections gets another one only in exchange for one of its own.
@@ -11,12 +9,12 @@
 //!    share, and more than the new one's client. The share is a 64th of all places, between 1 and 16.
 //! 4. If there is none, a connection of the network with the most connections (IPv4 /24, IPv6 /48) is evicted, if that network has
 //!    more than four shares, and more than the new one's network.
-//! 5. If there is none, and if the new one's client and network have less than that, the connection whose client has been silent
-//!    longest is evicted, of all clients. Otherwise it is one of the same client, or of the same network.
+//! 5. Otherwise, a client at its share replaces its own connection, and a network at its share one of its own. All others replace
+//!    the connection with the longest silence.
 //! 6. The group of rule 1 comes last.
-//! 7. Among the connections of a client, the one that has been idle longest is evicted. If none is idle, it is the one that has
+//! 7. Among the connections of one client (rules 2 and 5), or of the clients with the most connections (rule 3), the one that has been idle longest is evicted. If none is idle, it is the one that has
 //!    been reading a request head longest. If there is none either, it is the one that has been waiting for its client longest.
-//! 8. Among several clients (rules 4 and 5), the time alone decides, so that an idle connection is not evicted before one that has
+//! 8. Among all connections, or those of a network (rules 4 and 5), the time alone decides, so that an idle connection is not evicted before one that has
 //!    been sending a head for longer. Connections that wait for a head or for their client for less than a second come last.
 //! 9. A connection whose request is being processed is never evicted. If no connection can be evicted, the new one is refused.
 //! 10. An evicted connection counts as an ending one until it is closed. Above [`MAX_GRACEFUL`] of them, the next one is closed
@@ -101,6 +99,8 @@ pub(super) struct Places<C> {
     /// The number of connections of each client and network, without the group of trusted peers.
     by_client: Counts<Client>,
     by_network: Counts<Network>,
+    /// The client that the last search among all connections examined last.
+    examined: Option<Client>,
 }
 
 impl<C: Holder> Places<C> {
@@ -114,6 +114,7 @@ impl<C: Holder> Places<C> {
             clients: BTreeMap::new(),
             by_client: Counts::new(),
             by_network: Counts::new(),
+            examined: None,
         }
     }
 
@@ -124,14 +125,14 @@ impl<C: Holder> Places<C> {
     }
 
     /// True if another connection can be accepted: rule 10.
-    pub(super) const fn has_room_to_evict(&self) -> bool {
+    pub(super) const fn has_eviction_capacity(&self) -> bool {
         self.ending < MAX_ENDING
     }
 
     /// Admits a connection if there is a place for it, or if another one can be evicted.
     pub(super) fn admit(&mut self, client: Client, connection: C, now: Instant) -> Admission<C> {
         let chosen = if client != Client::Trusted && self.by_client.of(client) >= self.max_per_client {
-            match self.first_of_clients([client]) {
+            match self.first_of(client, now) {
                 Some(chosen) => Some(chosen),
                 None => return Admission::Refused(Full::Client),
             }

@@ -25,10 +25,10 @@ impl<C: Holder> SharedPlaces<C> {
     }
 
     /// Waits while so many evicted connections are ending that no other one can be accepted.
-    pub(crate) async fn room_to_evict(&self) {
+    pub(crate) async fn eviction_capacity(&self) {
         loop {
             let closed = self.closed.notified();
-            if self.lock().has_room_to_evict() {
+            if self.lock().has_eviction_capacity() {
                 return;
             }
             closed.await;
@@ -101,10 +101,10 @@ mod tests {
         let places = SharedPlaces::new(1, 1);
         let mut held = Vec::new();
         for _ in 0..=MAX_ENDING {
-            places.room_to_evict().await;
+            places.eviction_capacity().await;
             held.push(places.admit(Client::Trusted, Idle).expect("a place").0);
         }
-        let mut room = pin!(places.room_to_evict());
+        let mut room = pin!(places.eviction_capacity());
         assert_eq!(poll_once(room.as_mut()).await, Poll::Pending);
         drop(held.swap_remove(0));
         room.await;

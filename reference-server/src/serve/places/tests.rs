@@ -126,7 +126,7 @@ fn evicted_connections_count_until_they_are_closed() {
     let mut places = Places::new(1, 1);
     let mut held = Vec::new();
     for number in 0..=MAX_ENDING {
-        assert!(places.has_room_to_evict());
+        assert!(places.has_eviction_capacity());
         match places.admit(client("proxy"), idle("p", 0), at(NOW)) {
             Admission::Admitted(place) => held.push(place),
             Admission::Replaces(place, evicted) => {
@@ -136,12 +136,12 @@ fn evicted_connections_count_until_they_are_closed() {
             Admission::Refused(_) => panic!("an idle one can be evicted"),
         }
     }
-    assert!(!places.has_room_to_evict());
+    assert!(!places.has_eviction_capacity());
     let last = held.pop().expect("a place");
     places.release(last);
-    assert!(!places.has_room_to_evict(), "it had a place");
+    assert!(!places.has_eviction_capacity(), "it had a place");
     places.release(held.remove(0));
-    assert!(places.has_room_to_evict());
+    assert!(places.has_eviction_capacity());
     for place in held {
         places.release(place);
     }

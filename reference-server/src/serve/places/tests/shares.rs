@@ -86,3 +86,23 @@ fn client_at_its_share_takes_no_place_of_a_client_within_its_share() {
     let held = strangers(1009, idle("stranger", 1)).chain(normal(15, idle("own", 90)));
     assert_eq!(gives_way_of_1024(held, A), "stranger");
 }
+
+#[test]
+fn search_among_more_connections_than_one_admission_examines_goes_on_at_the_next_one() {
+    let mut places = Places::new(5000, usize::MAX);
+    let address = |number: usize| format!("10.{}.{}.1", number / 256, number % 256);
+    for number in 0..5000 {
+        let connection = if number == 4999 {
+            idle("idle", 50)
+        } else {
+            busy("busy")
+        };
+        places.admit(client(&address(number)), connection, at(NOW));
+    }
+    let mut admit = || places.admit(client("203.0.113.1"), busy("new"), at(NOW));
+    assert!(matches!(admit(), Admission::Refused(Full::Server)));
+    let Admission::Replaces(_, evicted) = admit() else {
+        panic!("the second search must reach the idle connection");
+    };
+    assert_eq!(evicted.connection.0, "idle");
+}
