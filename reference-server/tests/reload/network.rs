@@ -39,13 +39,13 @@ async fn logged_client(deployment: &Deployment, id: &str) -> String {
 #[tokio::test]
 async fn reloaded_trusted_proxies_apply_to_the_next_request() {
     let deployment = Deployment::start("reload-proxies").await;
-    assert_eq!(logged_client(&deployment, "untrusted").await, "127.0.0.1");
+    assert_eq!(logged_client(&deployment, "proxy-unknown").await, "127.0.0.1");
     deployment.configure("trusted_proxies = ['127.0.0.0/8']\n");
     deployment.reload();
-    assert_eq!(logged_client(&deployment, "trusted").await, "203.0.113.7");
+    assert_eq!(logged_client(&deployment, "proxy-trusted").await, "203.0.113.7");
     deployment.configure("trusted_proxies = ['10.0.0.0/8']\n");
     deployment.reload();
-    assert_eq!(logged_client(&deployment, "no-longer").await, "127.0.0.1");
+    assert_eq!(logged_client(&deployment, "proxy-removed").await, "127.0.0.1");
 }
 
 /// Writes a new certificate for localhost with its key. Returns the certificate.
