@@ -87,6 +87,7 @@ fn commands_of_the_operations_page_give_the_documented_answers() {
         "/etc/prometheus",
         "/etc/systemd/system",
         "/usr/local/bin",
+        "/root/session-auth",
     ]
     .map(|path| (path.to_owned(), format!("{root}{path}")))
     .into();
@@ -102,6 +103,7 @@ fn commands_of_the_operations_page_give_the_documented_answers() {
         "etc/prometheus",
         "etc/systemd/system",
         "usr/local/bin",
+        "root",
         "deployment",
     ] {
         fs::create_dir_all(folder.0.join(path)).expect("a folder");

@@ -49,7 +49,7 @@ async fn reloaded_trusted_proxies_apply_to_the_next_request() {
 }
 
 /// Writes a new certificate for localhost with its key. Returns the certificate.
-fn certificate(folder: &Folder) -> CertificateDer<'static> {
+pub(crate) fn certificate(folder: &Folder) -> CertificateDer<'static> {
     let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
     folder.write("cert.pem", &made.cert.pem());
     folder.write("key.pem", &made.signing_key.serialize_pem());
@@ -57,7 +57,7 @@ fn certificate(folder: &Folder) -> CertificateDer<'static> {
 }
 
 /// Connects with a client that trusts this certificate alone. The error is that of the handshake.
-async fn connect(
+pub(crate) async fn connect(
     address: SocketAddr,
     trusted: &CertificateDer<'static>,
 ) -> std::io::Result<RawClient<TlsStream<TcpStream>>> {
