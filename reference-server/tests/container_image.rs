@@ -84,7 +84,8 @@ impl Container {
         ]);
         command.args(["--publish", "127.0.0.1::3100", "--volume", &mount]);
         let hash = "SESSION_AUTH_MASTER_PASSWORD_HASH_FILE=/etc/session-auth/master.hash";
-        docker(command.args(["--env", hash, &self.name]));
+        let listen = "SESSION_AUTH_LISTEN=0.0.0.0:3100";
+        docker(command.args(["--env", hash, "--env", listen, &self.name]));
         let published = docker(Command::new("docker").args(["port", &self.name, "3100"]));
         published.lines().next().expect("a port").to_owned()
     }

@@ -131,6 +131,36 @@ fn alerts_use_documented_metrics_and_cover_every_documented_alert() {
     for metric in words(documented, "session_auth_") {
         assert!(alerts.contains(metric), "no alert about {metric}");
     }
+    let names: Vec<_> = alerts
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("- alert: "))
+        .collect();
+    let rows = documented
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `SessionAuth"));
+    let rows: Vec<_> = rows
+        .filter_map(|row| row.split('`').next())
+        .map(|name| format!("SessionAuth{name}"))
+        .collect();
+    assert_eq!(rows, names, "the page and the file, in the same order");
+}
+
+/// The file has series of metrics, and the alerts that they must raise.
+#[test]
+fn alerts_are_raised_by_what_they_are_for() {
+    if !prometheus::is_wanted() {
+        return;
+    }
+    let folder = Folder::new("alerts");
+    folder.write(
+        "alerts.yml",
+        &fs::read_to_string(deployment().join("alerts.yml")).expect("a file"),
+    );
+    let tests = folder.write("alerts.test.yml", include_str!("alerts.test.yml"));
+    let mut test = Command::new("promtool");
+    if let Some(output) = output_of(test.args(["test", "rules", &tests])) {
+        accepted(&output);
+    }
 }
 
 #[test]
@@ -142,7 +172,7 @@ fn every_setting_in_the_files_exists() {
             known.insert(format!("{}_FILE", setting.variable()));
         }
     }
-    for (file, least) in [(SERVICE, 1), (COMPOSE, 2), (DOCKERFILE, 1)] {
+    for (file, least) in [(SERVICE, 1), (COMPOSE, 2), (DOCKERFILE, 0)] {
         let variables: Vec<_> = words(file, "SESSION_AUTH_")
             .filter(|&name| name != "SESSION_AUTH_IMAGE")
             .collect();
@@ -151,6 +181,12 @@ fn every_setting_in_the_files_exists() {
             assert!(known.contains(variable), "{variable}");
         }
     }
+}
+
+/// A variable of the image would override the configuration file that is mounted into it.
+#[test]
+fn image_sets_no_variable() {
+    assert!(!DOCKERFILE.lines().any(|line| line.starts_with("ENV ")));
 }
 
 /// The words of a text that begin so.

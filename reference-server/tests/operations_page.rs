@@ -26,10 +26,11 @@ set -euo pipefail
 trap 'kill $(jobs -p) 2>/dev/null; wait' EXIT
 groupadd() { test "$*" = '--system session-auth'; }
 chgrp() { ls "${@:2}" >/dev/null; }
+redis-cli() { command redis-cli -p 6379 "$@"; }
 systemctl() {
     case "$*" in
         'restart redis-server') redis-server /etc/redis/redis.conf --port 6379 --dir "$ROOT" >/dev/null &
-            until redis-cli -p 6379 ping >/dev/null 2>&1; do command sleep 0.02; done ;;
+            until redis-cli ping >/dev/null 2>&1; do command sleep 0.02; done ;;
         'enable --now session-auth-server')
             # The service cannot read the original, only the copy of systemd.
             mv /etc/session-auth/redis-url "$ROOT/credential"
@@ -86,6 +87,7 @@ fn commands_of_the_operations_page_give_the_documented_answers() {
         "/etc/prometheus",
         "/etc/systemd/system",
         "/usr/local/bin",
+        "/root/session-auth",
     ]
     .map(|path| (path.to_owned(), format!("{root}{path}")))
     .into();
@@ -101,6 +103,7 @@ fn commands_of_the_operations_page_give_the_documented_answers() {
         "etc/prometheus",
         "etc/systemd/system",
         "usr/local/bin",
+        "root",
         "deployment",
     ] {
         fs::create_dir_all(folder.0.join(path)).expect("a folder");
@@ -126,8 +129,7 @@ fn commands_of_the_operations_page_give_the_documented_answers() {
     let script = SERVICES.to_owned() + &blocks[..count].concat();
     let script = replace(&script)
         .replace("examples/deployment", "deployment")
-        .replace(" -g session-auth ", " ")
-        .replace("redis-cli ping", &replace("redis-cli -p 6379 ping"));
+        .replace(" -g session-auth ", " ");
     let path = std::env::var("PATH").expect("a path");
     let output = Command::new("timeout")
         .args(["60", "bash", "-c", &script])

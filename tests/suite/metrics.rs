@@ -12,14 +12,18 @@ use session_auth_tests::{
     api::{Api, Reply},
     free_address::free_address,
     raw_http::RawClient,
-    server::TestServer,
+    redis::TestRedis,
+    server::{START, TestServer},
 };
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
     time::{sleep, timeout},
 };
-use tower_session_auth::session_auth::Freshness;
+use tower_session_auth::{
+    clock::{ManualClock, Timestamp},
+    session_auth::Freshness,
+};
 
 const PAGE: &str = include_str!("../../docs/metrics.md");
 
@@ -196,6 +200,59 @@ async fn requests_renewals_store_calls_and_argon2_are_counted() {
         &[("code", "RENEWAL_TOO_EARLY")],
     );
     exactly(too_early, 1.0, "responses");
+}
+
+const STORE_UP: &str = "session_auth_store_up";
+
+/// Waits for a value of `session_auth_store_up`. No request needs Redis meanwhile.
+async fn wait_until_store_is(server: &TestServer, up: f64) {
+    let began = Instant::now();
+    loop {
+        let actual = value(&scrape(server).await, STORE_UP, &[]);
+        if (actual - up).abs() < 0.5 {
+            return;
+        }
+        assert!(began.elapsed() < Duration::from_secs(20), "{actual}");
+        sleep(Duration::from_millis(20)).await;
+    }
+}
+
+async fn with_redis(url: String) -> TestServer {
+    let settings = Settings {
+        redis_url: Some(url),
+        store_timeout_ms: Some(250),
+        ..Settings::default()
+    };
+    TestServer::start(settings, None, ManualClock::new(Timestamp(START))).await
+}
+
+#[tokio::test]
+async fn idle_server_shows_whether_redis_can_be_reached() {
+    let mut redis = TestRedis::start();
+    let server = with_redis(redis.url()).await;
+    wait_until_store_is(&server, 1.0).await;
+    redis.kill();
+    wait_until_store_is(&server, 0.0).await;
+    redis.restart();
+    wait_until_store_is(&server, 1.0).await;
+    redis.pause();
+    wait_until_store_is(&server, 0.0).await;
+    redis.resume();
+    wait_until_store_is(&server, 1.0).await;
+}
+
+#[tokio::test]
+async fn store_is_neither_up_nor_down_before_the_first_attempt_has_ended() {
+    // Accepts connections and never answers, so the attempt takes one second.
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let began = Instant::now();
+    let server = with_redis(format!("redis://{}", silent.local_addr().unwrap())).await;
+    let first = value(&scrape(&server).await, STORE_UP, &[]);
+    assert!(
+        first.is_nan() || began.elapsed() > Duration::from_secs(1),
+        "{first}"
+    );
+    wait_until_store_is(&server, 0.0).await;
 }
 
 #[tokio::test]

@@ -23,6 +23,7 @@ use crate::{clock::Timestamp, id::AgentId};
 pub struct AdminKeys(Arc<[AdminKey]>);
 
 /// One admin key.
+#[derive(PartialEq)]
 pub(super) struct AdminKey {
     pub(super) name: Arc<str>,
     pub(super) hash: [u8; 32],
@@ -65,6 +66,10 @@ impl AdminKeys {
     /// The names of the keys.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(|key| &*key.name)
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &AdminKey> {
+        self.0.iter()
     }
 
     /// Finds the key of a secret. The time depends only on the number of keys and the length of `secret`. With `name`, the key must

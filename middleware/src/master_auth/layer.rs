@@ -5,7 +5,10 @@ use http::{HeaderMap, Response};
 use http_body_util::Full;
 use tower::Layer;
 
-use super::{Credentials, MasterAuth, Right, demand::Demand, password::InvalidPasswordHash, state::Shared};
+use super::{
+    CredentialChange, Credentials, MasterAuth, Right, demand::Demand, password::InvalidPasswordHash,
+    state::Shared,
+};
 use crate::{clock::Clock, error::AuthError, response::LayerSettings, telemetry::ProtectedBy};
 
 /// Admits requests that carry the credential of an administrator: the master password or an admin key. See
@@ -61,9 +64,9 @@ impl MasterAuthLayer {
     }
 
     /// Replaces the credentials of this layer, of its clones and of all of their services. The next request is checked against the new
-    /// ones. The counts of failures stay.
-    pub fn replace_credentials(&self, credentials: Credentials) {
-        self.shared.replace_credentials(credentials);
+    /// ones. The counts of failures stay. Returns what has changed, for a log.
+    pub fn replace_credentials(&self, credentials: Credentials) -> CredentialChange {
+        self.shared.replace_credentials(credentials)
     }
 
     /// Demands this right. Other administrators are rejected with `Forbidden`.

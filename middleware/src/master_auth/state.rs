@@ -12,7 +12,7 @@ use arc_swap::ArcSwap;
 use tokio::sync::oneshot;
 
 use super::{
-    ClientAddr, Credentials,
+    ClientAddr, CredentialChange, Credentials,
     argon2_threads::{Argon2Threads, overloaded},
     clients::Clients,
     job::{Job, Verdict},
@@ -51,13 +51,17 @@ impl Shared {
         }
     }
 
-    pub(super) fn replace_credentials(&self, credentials: Credentials) {
-        let before = self
-            .credentials
-            .rcu(|before| credentials.clone().keep_password_of(before));
-        if !before.has_password_of(&self.credentials.load()) {
+    pub(super) fn replace_credentials(&self, credentials: Credentials) -> CredentialChange {
+        let mut change = CredentialChange::default();
+        self.credentials.rcu(|before| {
+            let now = credentials.clone().keep_password_of(before);
+            change = CredentialChange::new(before, &now);
+            now
+        });
+        if change.master_password {
             self.clients().forget_proofs();
         }
+        change
     }
 
     /// Rules 4 to 6 for a master password. The result of rule 7 arrives through the channel.

@@ -22,6 +22,8 @@ mod requests;
 mod security;
 #[cfg(feature = "redis")]
 mod store;
+#[cfg(feature = "redis")]
+mod store_up;
 
 #[cfg(feature = "master-auth")]
 pub(crate) use self::argon2::Argon2Metrics;
@@ -38,6 +40,8 @@ pub(crate) use self::requests::{ProtectedBy, RequestMetrics};
 pub(crate) use self::security::SecurityMetrics;
 #[cfg(feature = "redis")]
 pub(crate) use self::store::{StoreFailure, StoreMetrics, StoreOperation};
+#[cfg(feature = "redis")]
+pub(crate) use self::store_up::StoreUpMetrics;
 
 /// The upper bounds of the buckets of store latencies, in seconds. The default deadline is 0.25.
 pub const STORE_BUCKETS: &[f64] = &[
@@ -118,6 +122,7 @@ mod key_follower_names {
 mod redis_names {
     pub(super) const STORE_DURATION: &str = "session_auth_store_duration_seconds";
     pub(super) const STORE_ERRORS: &str = "session_auth_store_errors_total";
+    pub(super) const STORE_UP: &str = "session_auth_store_up";
     pub(super) const CLOCK_SKEW: &str = "session_auth_clock_skew_seconds";
     pub(super) const COHERENT: &str = "session_auth_near_cache_coherent";
     pub(super) const BOUND: &str = "session_auth_near_cache_bound_seconds";
@@ -160,6 +165,10 @@ pub const METRICS: &[Metric] = &[
         "Time from a call of the store to its answer or its deadline",
     ),
     Metric::counter(redis_names::STORE_ERRORS, "Failed calls of the store"),
+    Metric::gauge(
+        redis_names::STORE_UP,
+        "1 while connected to Redis, which is checked once a second, else 0; NaN before the first attempt has ended",
+    ),
     Metric::gauge(
         redis_names::CLOCK_SKEW,
         "How far the clock of this process is ahead of the clock of Redis; NaN while unknown, as without a connection",

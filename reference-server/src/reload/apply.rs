@@ -3,7 +3,7 @@ use std::convert::Infallible;
 use tokio::sync::mpsc;
 use tower_session_auth::{
     MasterAuthLayer, SessionAuthority,
-    master_auth::TrustedProxies,
+    master_auth::{CredentialChange, TrustedProxies},
     store::{AgentStore, SessionStore},
 };
 
@@ -42,9 +42,11 @@ impl<S: SessionStore + AgentStore> Reloadable<S> {
     /// Replaces everything. No step can fail, since the configuration was checked.
     fn replace(&self, config: &Config) -> Reloaded {
         let Ok(credentials) = config.admin_credentials();
-        self.admin.replace_credentials(credentials);
+        log_credentials(&self.admin.replace_credentials(credentials));
         let change = self.authority.set_keys(&config.keys);
-        if !change.keeps_all_requests() {
+        if !change.removed.is_empty() {
+            tracing::warn!(%change, "keys were removed: their tokens are rejected from now on");
+        } else if !change.keeps_all_requests() {
             tracing::warn!(%change, "the new keys may lose requests");
         } else if !change.is_empty() {
             tracing::info!(%change, "the keys have changed");
@@ -55,5 +57,21 @@ impl<S: SessionStore + AgentStore> Reloadable<S> {
         self.proxies.set(config.trusted_proxies.networks().to_vec());
         tracing::info!("configuration reloaded");
         Reloaded::Applied
+    }
+}
+
+/// One line for each administrator, with the name alone.
+fn log_credentials(change: &CredentialChange) {
+    for administrator in &change.added {
+        tracing::info!(administrator, "administrator added");
+    }
+    for administrator in &change.removed {
+        tracing::info!(administrator, "administrator removed");
+    }
+    for administrator in &change.changed {
+        tracing::info!(administrator, "administrator changed");
+    }
+    if change.master_password {
+        tracing::info!("master password changed");
     }
 }

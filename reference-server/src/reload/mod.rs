@@ -139,14 +139,14 @@ pub(crate) async fn watch(
     reloads: mpsc::Sender<Reload>,
 ) {
     loop {
-        let reason = tokio::select! {
+        let trigger = tokio::select! {
             Some(()) = hang_ups.recv() => HANG_UP,
             () = sleep(INTERVAL) => "a file has changed",
             () = reloads.closed() => return,
         };
         let before = reloader.clone();
         let work = tokio::task::spawn_blocking(move || {
-            let due = reason == HANG_UP || reloader.files_have_changed();
+            let due = trigger == HANG_UP || reloader.files_have_changed();
             let result = due.then(|| reloader.reload());
             (reloader, result)
         });
@@ -159,11 +159,11 @@ pub(crate) async fn watch(
         let reload = match result {
             None => continue,
             Some(Ok(config)) => {
-                tracing::info!(reason, "configuration read again");
+                tracing::info!(trigger, "configuration read again");
                 Reload::New(Box::new(config))
             }
             Some(Err(errors)) => {
-                tracing::error!(reason, %errors, "configuration not reloaded: nothing was changed");
+                tracing::error!(trigger, %errors, "configuration not reloaded: nothing was changed");
                 Reload::Rejected
             }
         };

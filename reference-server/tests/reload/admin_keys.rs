@@ -14,11 +14,13 @@ fn secret() -> AdminSecret {
 
 /// The key file of these secrets. Each key may list sessions.
 fn tables(secrets: &[&AdminSecret]) -> String {
-    let table = |(place, secret): (usize, &&AdminSecret)| {
-        let hash = secret.hash_hex();
-        format!("[[admin_key]]\nname = 'key-{place}'\nhash = '{hash}'\nrights = ['list']\n")
-    };
+    let table = |(place, secret): (usize, &&AdminSecret)| table(&format!("key-{place}"), secret, "list");
     secrets.iter().enumerate().map(table).collect()
+}
+
+fn table(name: &str, secret: &AdminSecret, right: &str) -> String {
+    let hash = secret.hash_hex();
+    format!("[[admin_key]]\nname = '{name}'\nhash = '{hash}'\nrights = ['{right}']\n")
 }
 
 /// Starts a server that accepts these admin keys.
@@ -51,6 +53,55 @@ async fn removed_admin_key_is_rejected_at_once_and_an_added_one_is_accepted() {
     deployment.folder.write(FILE, &tables(&[&kept, &added]));
     deployment.reload();
     assert_eq!(statuses().await, [200, 401, 200]);
+}
+
+#[tokio::test]
+async fn each_administrator_that_a_reload_changes_has_a_log_line_with_the_name_alone() {
+    let (alice, bob, carol) = (secret(), secret(), secret());
+    let first = table("first", &secret(), "list");
+    let configuration = |folder: &Folder| format!("admin_keys_file = '{}'\n", folder.write(FILE, &first));
+    let deployment = Deployment::start_with("reload-admin-log", configuration).await;
+    let logged = || {
+        let messages = [
+            "administrator added",
+            "administrator removed",
+            "administrator changed",
+        ];
+        messages.map(|message| {
+            let lines = deployment.lines(message);
+            let names = lines
+                .iter()
+                .map(|line| line["administrator"].as_str().expect("a name"));
+            names.map(str::to_owned).collect::<Vec<_>>()
+        })
+    };
+    let replace = |tables: &[String]| {
+        deployment.folder.write(FILE, &tables.concat());
+        deployment.reload();
+    };
+    let none = Vec::<String>::new;
+    replace(&[table("alice", &alice, "list"), table("bob", &bob, "list")]);
+    assert_eq!(
+        logged(),
+        [
+            vec!["alice".to_owned(), "bob".to_owned()],
+            vec!["first".to_owned()],
+            none()
+        ]
+    );
+    replace(&[table("carol", &carol, "list"), table("bob", &bob, "open")]);
+    let [added, removed, changed] = logged();
+    assert_eq!(added, ["alice", "bob", "carol"]);
+    assert_eq!(removed, ["first", "alice"]);
+    assert_eq!(changed, ["bob"]);
+    // Nothing has changed since.
+    deployment.reload();
+    assert_eq!(logged(), [added, removed, changed]);
+    assert_eq!(deployment.lines("master password changed").len(), 0);
+    let log = deployment.server.log();
+    for secret in [&alice, &bob, &carol] {
+        assert!(!log.contains(&secret.hash_hex()), "a hash in the log");
+    }
 }
 
 #[tokio::test]
@@ -91,4 +142,5 @@ async fn reloaded_password_hash_replaces_the_master_password_at_once() {
     deployment.reload();
     agents(PASSWORD).await.rejected(401, "INVALID_MASTER_PASSWORD");
     agents(NEW).await.expect(200);
+    assert_eq!(deployment.lines("master password changed").len(), 1);
 }

@@ -4,6 +4,8 @@
 
 mod admin_keys;
 mod deployment;
+#[cfg(unix)]
+mod documented;
 mod network;
 mod settings;
 #[path = "../support/mod.rs"]

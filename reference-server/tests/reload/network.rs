@@ -39,17 +39,17 @@ async fn logged_client(deployment: &Deployment, id: &str) -> String {
 #[tokio::test]
 async fn reloaded_trusted_proxies_apply_to_the_next_request() {
     let deployment = Deployment::start("reload-proxies").await;
-    assert_eq!(logged_client(&deployment, "untrusted").await, "127.0.0.1");
+    assert_eq!(logged_client(&deployment, "proxy-unknown").await, "127.0.0.1");
     deployment.configure("trusted_proxies = ['127.0.0.0/8']\n");
     deployment.reload();
-    assert_eq!(logged_client(&deployment, "trusted").await, "203.0.113.7");
+    assert_eq!(logged_client(&deployment, "proxy-trusted").await, "203.0.113.7");
     deployment.configure("trusted_proxies = ['10.0.0.0/8']\n");
     deployment.reload();
-    assert_eq!(logged_client(&deployment, "no-longer").await, "127.0.0.1");
+    assert_eq!(logged_client(&deployment, "proxy-removed").await, "127.0.0.1");
 }
 
 /// Writes a new certificate for localhost with its key. Returns the certificate.
-fn certificate(folder: &Folder) -> CertificateDer<'static> {
+pub(crate) fn certificate(folder: &Folder) -> CertificateDer<'static> {
     let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
     folder.write("cert.pem", &made.cert.pem());
     folder.write("key.pem", &made.signing_key.serialize_pem());
@@ -57,7 +57,7 @@ fn certificate(folder: &Folder) -> CertificateDer<'static> {
 }
 
 /// Connects with a client that trusts this certificate alone. The error is that of the handshake.
-async fn connect(
+pub(crate) async fn connect(
     address: SocketAddr,
     trusted: &CertificateDer<'static>,
 ) -> std::io::Result<RawClient<TlsStream<TcpStream>>> {

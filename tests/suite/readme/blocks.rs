@@ -19,7 +19,8 @@ async fn readme_library() -> Result<(), Box<dyn std::error::Error>> {
     let app = Router::new()
         .route("/hello", get(hello))
         .route_layer(authority.layer());
-    let _: Router = app;
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:3000").await?;
+    axum::serve(listener, app).await?;
     Ok(())
 }
 

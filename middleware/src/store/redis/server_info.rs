@@ -1,8 +1,8 @@
 //! The version, role and settings of a Redis server, for operators.
 
-use std::fmt;
+use std::{collections::HashMap, fmt};
 
-use redis::InfoDict;
+use redis::{InfoDict, Value};
 
 use super::RedisStore;
 use crate::{store::StoreError, telemetry::StoreOperation};
@@ -23,6 +23,9 @@ pub struct RedisServerInfo {
     pub eviction_policy: Option<String>,
     /// True if the server appends every write to a file.
     pub append_only: Option<bool>,
+    /// True if the default user has fewer than all rights. Redis replays the append-only file as this user, and drops the changes of
+    /// scripts that it may not make. `None` without an append-only file, and if the store's user may not call `ACL GETUSER`.
+    pub default_user_is_restricted: Option<bool>,
 }
 
 impl RedisStore {
@@ -32,10 +35,19 @@ impl RedisStore {
     /// If the server cannot be reached, or the user may not call `INFO`.
     pub async fn server_info(&self) -> Result<RedisServerInfo, StoreError> {
         let connection = &self.shared.connection;
-        let command = redis::cmd("INFO");
-        let reply = connection.query::<InfoDict>(&command);
-        let info = connection.within(StoreOperation::Describe, reply).await?;
-        Ok(RedisServerInfo::of(&info))
+        let describe = async {
+            let info = connection.query::<InfoDict>(&redis::cmd("INFO")).await?;
+            let mut found = RedisServerInfo::of(&info);
+            if found.append_only == Some(true) {
+                let mut command = redis::cmd("ACL");
+                let user = connection
+                    .query::<Value>(command.arg("GETUSER").arg("default"))
+                    .await;
+                found.default_user_is_restricted = user.ok().as_ref().and_then(is_restricted);
+            }
+            Ok(found)
+        };
+        connection.within(StoreOperation::Describe, describe).await
     }
 }
 
@@ -50,6 +62,7 @@ impl RedisServerInfo {
             role: text("role"),
             eviction_policy: text("maxmemory_policy"),
             append_only: text("aof_enabled").map(|enabled| enabled == "1"),
+            default_user_is_restricted: None,
         }
     }
 
@@ -69,8 +82,22 @@ impl RedisServerInfo {
                 "the append-only file is off: a restart of the server can lose revocations; set appendonly yes".to_owned(),
             );
         }
+        if self.default_user_is_restricted == Some(true) {
+            warnings.push(
+                "the default user is restricted: a restart of the server loses sessions and revocations in the append-only file; \
+                 set user default off resetpass ~* &* +@all"
+                    .to_owned(),
+            );
+        }
         warnings
     }
+}
+
+/// Reads the answer of `ACL GETUSER`. `None` if it has another form.
+fn is_restricted(user: &Value) -> Option<bool> {
+    let rules: HashMap<String, Value> = redis::from_redis_value_ref(user).ok()?;
+    let rule = |name: &str| redis::from_redis_value_ref::<String>(rules.get(name)?).ok();
+    Some(rule("commands")? != "+@all" || rule("keys")? != "~*")
 }
 
 impl fmt::Display for RedisServerInfo {
@@ -103,6 +130,36 @@ mod tests {
         let bad = info("maxmemory_policy:allkeys-lru\naof_enabled:0\n");
         assert!(bad.warnings()[0].contains("allkeys-lru"));
         assert!(bad.warnings()[1].contains("appendonly"));
+    }
+
+    #[test]
+    fn default_user_without_all_keys_or_commands_is_restricted() {
+        let text = |text: &str| Value::BulkString(text.into());
+        let user = |commands, keys| {
+            Value::Map(vec![
+                (text("flags"), Value::Array(vec![text("off")])),
+                (text("commands"), text(commands)),
+                (text("keys"), text(keys)),
+            ])
+        };
+        for (commands, keys, restricted) in [
+            ("+@all", "~*", false),
+            ("-@all", "~*", true),
+            ("-@all +ping", "", true),
+            ("+@all", "~session:*", true),
+            ("+@all", "", true),
+        ] {
+            assert_eq!(
+                is_restricted(&user(commands, keys)),
+                Some(restricted),
+                "{commands} {keys}"
+            );
+        }
+        assert_eq!(is_restricted(&Value::Nil), None);
+        let mut found = RedisServerInfo::default();
+        assert!(found.warnings().is_empty());
+        found.default_user_is_restricted = Some(true);
+        assert!(found.warnings()[0].contains("user default off resetpass ~* &* +@all"));
     }
 
     #[test]

@@ -14,6 +14,7 @@ use super::{
     role::{REPLICA, Role, describe},
     skew_monitor::SkewMonitor,
 };
+use crate::telemetry::StoreUpMetrics;
 
 pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 /// A connection that lasted this long resets the back-off.
@@ -94,6 +95,7 @@ pub(super) struct Supervisor {
     faults: mpsc::WeakSender<ConnectionFault>,
     reports: mpsc::Receiver<ConnectionFault>,
     skew: Arc<SkewMonitor>,
+    up: StoreUpMetrics,
     epoch: u64,
 }
 
@@ -113,6 +115,7 @@ impl Supervisor {
             faults: faults.downgrade(),
             reports,
             skew,
+            up: StoreUpMetrics::new(),
             epoch: 0,
         };
         (state, faults, AbortOnDrop(tokio::spawn(supervisor.run())))
@@ -125,9 +128,15 @@ impl Supervisor {
             tracing::error!("the connection supervisor panicked and is started again");
             self.skew.forget();
             let reason = "internal error in the connection supervisor".into();
-            self.publish.send_replace(State::Down(reason));
+            self.publish(State::Down(reason));
             backoff.wait().await;
         }
+    }
+
+    /// Publishes the state to callers and to the metrics.
+    fn publish(&self, state: State) {
+        self.up.set(matches!(state, State::Up(_)));
+        self.publish.send_replace(state);
     }
 
     /// Connects and reconnects. Returns when the store is dropped.
@@ -143,7 +152,7 @@ impl Supervisor {
                         );
                     }
                     let since = Instant::now();
-                    self.publish.send_replace(State::Up(Link {
+                    self.publish(State::Up(Link {
                         connection: connection.clone(),
                         epoch: self.epoch,
                         since,
@@ -156,11 +165,10 @@ impl Supervisor {
                     self.skew.forget();
                     if since.elapsed() >= STABLE_AFTER {
                         backoff.reset();
-                        self.publish.send_replace(State::Connecting);
+                        self.publish(State::Connecting);
                         continue;
                     }
-                    self.publish
-                        .send_replace(State::Down("the connection was lost".into()));
+                    self.publish(State::Down("the connection was lost".into()));
                 }
                 Err(reason) => {
                     self.skew.forget();
@@ -168,7 +176,7 @@ impl Supervisor {
                     if !is_logged {
                         tracing::warn!(%reason, "cannot connect to Redis");
                     }
-                    self.publish.send_replace(State::Down(reason));
+                    self.publish(State::Down(reason));
                 }
             }
             backoff.wait().await;
