@@ -93,7 +93,7 @@ async fn serve<S: SessionStore + AgentStore>(
         };
     // Layers take their counters from the recorder of the scope in which they are created.
     let authority = metrics.scope(|| builder.build()).map_err(broken)?;
-    let credentials = config.admin_credentials().map_err(broken)?;
+    let credentials = config.admin_credentials();
     let admin = metrics.scope(|| MasterAuthLayer::from_credentials(credentials));
     let admin = authority.admin_layer(admin);
     let certificate = config.certificate.clone().map(CurrentCertificate::new);

@@ -35,7 +35,7 @@ pub use setting::Setting;
 pub use settings::{SETTINGS, Settings};
 pub use sources::{Loaded, Sources};
 
-use std::{convert::Infallible, fmt, net::SocketAddr, time::Duration};
+use std::{fmt, net::SocketAddr, time::Duration};
 
 use http::HeaderName;
 use tower_session_auth::{
@@ -130,12 +130,10 @@ pub struct Limits {
 
 impl Config {
     /// The credentials of administrators, for [`MasterAuthLayer`](tower_session_auth::MasterAuthLayer).
-    ///
-    /// # Errors
-    /// None: the configuration was checked.
-    pub fn admin_credentials(&self) -> Result<Credentials, Infallible> {
+    #[must_use]
+    pub fn admin_credentials(&self) -> Credentials {
         let credentials = self.master_password.clone().unwrap_or_default();
-        Ok(credentials.with_keys(self.admin_keys.clone()))
+        credentials.with_keys(self.admin_keys.clone())
     }
 }
 

@@ -41,8 +41,7 @@ impl<S: SessionStore + AgentStore> Reloadable<S> {
 
     /// Replaces everything. No step can fail, since the configuration was checked.
     fn replace(&self, config: &Config) -> Reloaded {
-        let Ok(credentials) = config.admin_credentials();
-        log_credentials(&self.admin.replace_credentials(credentials));
+        log_credentials(&self.admin.replace_credentials(config.admin_credentials()));
         let change = self.authority.set_keys(&config.keys);
         if !change.removed.is_empty() {
             tracing::warn!(%change, "keys were removed: their tokens are rejected from now on");
