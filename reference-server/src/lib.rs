@@ -16,6 +16,7 @@ mod runtime;
 pub mod serve;
 mod service;
 mod stack;
+mod start_error;
 mod systemd;
 pub mod tls;
 
@@ -23,3 +24,4 @@ pub use config::Config;
 pub use reload::Reload;
 pub use runtime::runtime;
 pub use service::run;
+pub use start_error::StartError;

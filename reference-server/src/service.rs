@@ -20,12 +20,14 @@ use tower_session_auth::{
 
 use crate::{
     access_log::AccessLog,
-    config::{Config, ConfigErrors, REALM, Store},
+    config::{Config, REALM, Store},
     metrics::{Metrics, ReloadMetrics},
     metrics_endpoint::{self, MetricsListener},
     reload::{Reload, Reloadable},
     serve::{self, Admit, Listener, ServerState},
-    stack, systemd,
+    stack,
+    start_error::StartError,
+    systemd,
     tls::CurrentCertificate,
 };
 
@@ -34,15 +36,15 @@ use crate::{
 /// Each configuration that `reloads` sends is applied at once, as far as settings are reloaded.
 ///
 /// # Errors
-/// If the configuration is invalid after all.
+/// If the configuration is invalid after all, or the address of `metrics_listen` cannot be bound.
 pub async fn run(
     config: Config,
     clock: Arc<dyn Clock>,
     listeners: Vec<Listener>,
     stop: impl Future<Output = ()>,
     reloads: mpsc::Receiver<Reload>,
-) -> Result<(), ConfigErrors> {
-    let metrics = Metrics::new().map_err(broken)?;
+) -> Result<(), StartError> {
+    let metrics = Metrics::new().map_err(StartError::config)?;
     match &config.store {
         Store::Memory => {
             let builder = SessionAuthority::builder(config.keys.clone(), MemoryStore::new());
@@ -51,7 +53,9 @@ pub async fn run(
         Store::Redis(redis) => {
             let mut redis = redis.clone();
             redis.clock = clock.clone();
-            let store = metrics.scope(|| RedisStore::open(&redis)).map_err(broken)?;
+            let store = metrics
+                .scope(|| RedisStore::open(&redis))
+                .map_err(StartError::config)?;
             let mut builder = SessionAuthority::builder(config.keys.clone(), store);
             if config.freshness == Freshness::Bounded {
                 builder = builder.bounded();
@@ -69,7 +73,7 @@ async fn serve<S: SessionStore + AgentStore>(
     listeners: Vec<Listener>,
     stop: impl Future<Output = ()>,
     reloads: mpsc::Receiver<Reload>,
-) -> Result<(), ConfigErrors> {
+) -> Result<(), StartError> {
     let mut builder = builder
         .prefix(&config.token_prefix)
         .issuer(&config.issuer)
@@ -81,18 +85,15 @@ async fn serve<S: SessionStore + AgentStore>(
         builder = builder.audience(audience);
     }
     let _upkeep = metrics.upkeep();
-    let _metrics_listener =
-        match config.metrics_listen {
-            None => None,
-            Some(address) => {
-                let started = MetricsListener::start(address, metrics.clone()).await;
-                Some(started.map_err(|error| {
-                    broken(format!("metrics_listen: cannot listen on {address}: {error}"))
-                })?)
-            }
-        };
+    let _metrics_listener = match config.metrics_listen {
+        None => None,
+        Some(address) => {
+            let started = MetricsListener::start(address, metrics.clone()).await;
+            Some(started.map_err(|error| StartError::Metrics { address, error })?)
+        }
+    };
     // Layers take their counters from the recorder of the scope in which they are created.
-    let authority = metrics.scope(|| builder.build()).map_err(broken)?;
+    let authority = metrics.scope(|| builder.build()).map_err(StartError::config)?;
     let credentials = config.admin_credentials();
     let admin = metrics.scope(|| MasterAuthLayer::from_credentials(credentials));
     let admin = authority.admin_layer(admin);
@@ -133,10 +134,6 @@ async fn serve<S: SessionStore + AgentStore>(
         () = serve::serve(listeners, service, state, stop) => Ok(()),
         never = reloadable.apply(reloads) => match never {},
     }
-}
-
-fn broken(error: impl std::fmt::Display) -> ConfigErrors {
-    ConfigErrors(vec![error.to_string()])
 }
 
 type Reply = Response<ResponseBody<Full<Bytes>>>;

@@ -543,6 +543,21 @@ fn address_in_use_exits_with_1() {
 }
 
 #[tokio::test]
+#[test]
+fn metrics_address_in_use_exits_with_1_and_is_no_mistake_in_the_configuration() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = taken.local_addr().expect("an address").to_string();
+    let flags = ["--listen", "127.0.0.1:0", "--metrics-listen", &address];
+    let output = run(&mut command(&flags), "");
+    let message = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{message}");
+    assert!(
+        message.contains(&format!("metrics_listen: cannot listen on {address}")),
+        "{message}"
+    );
+    assert!(!message.contains("the configuration is invalid"), "{message}");
+}
+
 async fn inspect_prints_a_record_of_redis() {
     let redis = TestRedis::shared();
     let url = redis.fresh_database();

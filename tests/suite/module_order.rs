@@ -47,6 +47,7 @@ const SERVER: &[&str] = &[
     "access_log",
     "stack",
     "metrics_endpoint",
+    "start_error",
     "service",
     "cli",
 ];

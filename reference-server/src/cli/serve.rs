@@ -11,7 +11,9 @@ use crate::{
     logging,
     reload::{self, Reloader},
     serve::{self, Inherited, Listener},
-    service, systemd,
+    service,
+    start_error::StartError,
+    systemd,
 };
 
 pub(super) fn run(sources: &Sources) -> Result<(), Failure> {
@@ -65,7 +67,10 @@ pub(super) fn run(sources: &Sources) -> Result<(), Failure> {
             reloaded,
         )
         .await
-        .map_err(|error| Failure::Input(error.to_string()))
+        .map_err(|error| match error {
+            StartError::Config(errors) => errors.into(),
+            error => Failure::other(error),
+        })
     });
     // A reload that waits for a file must not delay the end of the process.
     runtime.shutdown_background();
