@@ -1,13 +1,13 @@
 //! The command `admin-key`: makes a named admin key.
 
-use std::io::{self, IsTerminal};
+use std::io::{self, IsTerminal, Write};
 
 use tower_session_auth::{
     AgentId,
     master_auth::{AdminKeyEntry, AdminKeys, AdminSecret, Right},
 };
 
-use super::{Failure, print};
+use super::{Failure, note, print};
 
 /// The arguments of the command.
 #[derive(Debug, Clone, clap::Args)]
@@ -25,18 +25,15 @@ pub(super) struct AdminKeyArgs {
     expires_at: Option<String>,
 }
 
-#[expect(
-    clippy::print_stderr,
-    reason = "the secret must not be written to the key file"
-)]
 pub(super) fn run(arguments: AdminKeyArgs) -> Result<(), Failure> {
     let key = make(arguments).map_err(Failure::Input)?;
     print(&key.table)?;
     if io::stderr().is_terminal() {
-        eprintln!("The secret, shown once. Send it as \"Authorization: Bearer SECRET\":");
+        note("The secret, shown once. Send it as \"Authorization: Bearer SECRET\":");
     }
-    eprintln!("{}", key.secret.expose());
-    Ok(())
+    // Standard output is the key file, which must not contain the secret.
+    writeln!(io::stderr(), "{}", key.secret.expose())
+        .map_err(|error| Failure::Other(format!("cannot write the secret to standard error: {error}")))
 }
 
 /// A new key: the secret for its owner, and the table for the key file.

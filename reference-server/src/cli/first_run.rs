@@ -6,30 +6,35 @@ use tower_session_auth::session::SessionPolicy;
 
 use crate::config::Generated;
 
-/// Prints the generated secrets and the walk-through to standard output. `address` is a TCP address without TLS, if there is one.
-#[expect(clippy::print_stdout, reason = "meant for the person at the terminal")]
-pub(super) fn announce(generated: &Generated, address: Option<SocketAddr>, policy: &SessionPolicy) {
-    println!(
+/// The generated secrets and the walk-through, for standard output. `address` is a TCP address without TLS, if there is one.
+pub(super) fn announcement(
+    generated: &Generated,
+    address: Option<SocketAddr>,
+    policy: &SessionPolicy,
+) -> String {
+    let mut text = String::from(
         "session-auth-server runs on the EMBEDDED MEMORY STORE: sessions end with this process.\n\
-         For production set redis_url, key_file, and master_password_hash or admin_keys_file (see --help)."
+         For production set redis_url, key_file, and master_password_hash or admin_keys_file (see --help).\n",
     );
     if generated.key {
-        println!("Signing key: generated for this run. Its tokens are invalid afterwards.");
+        text += "Signing key: generated for this run. Its tokens are invalid afterwards.\n";
     }
     if let Some(password) = &generated.password {
         let Some(address) = address else {
-            println!("Master password: generated for this run, and printed once: {password}\n");
-            return;
+            return text
+                + &format!("Master password: generated for this run, and printed once: {password}\n");
         };
-        println!("Master password: generated for this run. It is printed once, below (PASSWORD).");
         let half = policy.min_ttl.div_ceil(2);
-        println!("\nTo try the server, paste this into another terminal. It waits {half} s for a renewal:\n");
-        println!("{}", walk_through(address, password, policy));
+        text += &format!(
+            "Master password: generated for this run. It is printed once, below (PASSWORD).\n\n\
+             To try the server, paste this into another terminal. It waits {half} s for a renewal:\n\n{}\n",
+            walk_through(address, password, policy)
+        );
     }
     if policy.min_ttl > 60 {
-        println!("(Start the server with --min-ttl 4 to wait for 2 s only.)");
+        text += "(Start the server with --min-ttl 4 to wait for 2 s only.)\n";
     }
-    println!();
+    text
 }
 
 /// The life of a session as shell commands, for `sh` with curl and sed.

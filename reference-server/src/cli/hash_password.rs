@@ -5,15 +5,14 @@ use std::io::{self, IsTerminal, Read};
 use argon2::{Argon2, PasswordHasher};
 use tower_session_auth::master_auth::MAX_PASSWORD_LEN;
 
-use super::{Failure, print};
+use super::{Failure, note, print};
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
-#[expect(clippy::print_stderr, reason = "not part of the command's output")]
 pub(super) fn run() -> Result<(), Failure> {
     let mut stdin = io::stdin();
     if stdin.is_terminal() {
-        eprintln!("Type the password, then Enter and Ctrl-D:");
+        note("Type the password, then Enter and Ctrl-D:");
     }
     let mut input = Vec::new();
     stdin

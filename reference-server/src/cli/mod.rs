@@ -72,7 +72,6 @@ enum Failure {
 
 /// Runs the command.
 #[must_use]
-#[expect(clippy::print_stderr, reason = "the message of a failed command")]
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let sources = Sources::new(cli.flags, std::env::vars_os());
@@ -90,11 +89,11 @@ pub fn main() -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failure::Input(message)) => {
-            eprintln!("{message}");
+            note(&message);
             ExitCode::from(2)
         }
         Err(Failure::Other(message)) => {
-            eprintln!("{message}");
+            note(&message);
             ExitCode::FAILURE
         }
     }
@@ -119,4 +118,9 @@ fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
 fn print(text: &str) -> Result<(), Failure> {
     writeln!(io::stdout(), "{text}")
         .map_err(|error| Failure::Other(format!("cannot write to standard output: {error}")))
+}
+
+/// Writes a remark to standard error. Nobody reads it if standard error is closed, and the command goes on.
+fn note(text: &str) {
+    let _ = writeln!(io::stderr(), "{text}");
 }

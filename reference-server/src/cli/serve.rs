@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 use tower_session_auth::{clock::SystemClock, session::OnReuse, session_auth::Freshness};
 
-use super::{Failure, first_run, runtime, signals};
+use super::{Failure, first_run, print, runtime, signals};
 use crate::{
     config::{ListenAddress, Sources, Store},
     logging,
@@ -30,7 +30,13 @@ pub(super) fn run(sources: &Sources) -> Result<(), Failure> {
         if let Some(generated) = &config.generated {
             let address = listeners.iter().find_map(Listener::tcp_address);
             let plain = address.filter(|_| config.certificate.is_none());
-            first_run::announce(generated, plain, &config.policy);
+            let announcement = first_run::announcement(generated, plain, &config.policy);
+            if print(&announcement).is_err() {
+                tracing::warn!(
+                    "standard output is closed: the text of a first run was not printed, and neither was a generated \
+                     master password"
+                );
+            }
         }
         if let Store::Memory = config.store {
             tracing::warn!(
