@@ -204,6 +204,7 @@ fn invalid_configuration_exits_with_2_and_lists_every_error() {
         ),
         (&["--freshness", "fresh"], &["freshness", "strict", "bounded"]),
         (&["--freshness-bound-ms", "49"], &["--freshness-bound-ms"]),
+        (&["--log", "inof"], &["--log", "did you mean info?"]),
         (&["--no-such-flag"], &["no-such-flag"]),
         (&["--config", &unknown], &["unknown.toml", "redis"]),
         (&["--config", &secret], &["secret.toml", "line 1"]),

@@ -10,6 +10,7 @@ mod file_modes;
 mod flags;
 mod generate;
 mod listen_address;
+mod log_filter;
 mod log_format;
 mod origin;
 mod setting;

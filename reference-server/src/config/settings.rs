@@ -140,7 +140,8 @@ settings! {
     max_http2_streams: u32, "100", "100";
     /// The addresses or networks of proxies whose `X-Forwarded-For` is trusted. A Unix socket counts as 127.0.0.1.
     trusted_proxies: Vec<IpNet>, "none", r#"["10.0.0.7", "192.168.0.0/16"]"#;
-    /// The log filter, in the form of `RUST_LOG`. At `info`, there is one [line](#log-lines) for each request.
+    /// The log filter, in the form of `RUST_LOG`: a level, or `TARGET=LEVEL` in a list. At `info`, there is one [line](#log-lines) for
+    /// each request. A word that is no level and no target of this program is an error.
     log: String, "info", r#""info""#;
     /// The format of log lines: `text` for people, or `json` with one object for each line.
     log_format: LogFormat, "text", r#""text""#;

@@ -10,10 +10,10 @@ mod tokens;
 use std::path::PathBuf;
 
 use tower_session_auth::{master_auth::TrustedProxies, session::SessionPolicy};
-use tracing_subscriber::EnvFilter;
 
 use super::{
-    Config, ConfigErrors, ListenAddress, Settings, Store, errors::Errors, generate::generate, origin::Origins,
+    Config, ConfigErrors, ListenAddress, Settings, Store, errors::Errors, generate::generate, log_filter,
+    origin::Origins,
 };
 
 impl Store {
@@ -68,11 +68,7 @@ impl Config {
         let token_prefix = tokens::prefix(settings, &mut checks);
         let token_header = tokens::header(settings, &mut checks);
         let (issuer, audience) = tokens::claims(settings, &mut checks);
-        let log = settings.log.clone().unwrap_or_else(|| "info".into());
-        if EnvFilter::try_new(&log).is_err() {
-            let expected = "must be a filter in the form of RUST_LOG, such as info or warn,tower_http=debug";
-            checks.wrong("log", expected);
-        }
+        let log = log(settings, &mut checks);
 
         let mut master_password = credentials::master_password(settings, &mut checks);
         let admin_keys = credentials::admin_keys(settings, &mut checks);
@@ -126,6 +122,17 @@ impl Config {
             generated,
         })
     }
+}
+
+/// The log filter. With a mistake in it, the result is not used.
+fn log(settings: &Settings, checks: &mut Checks<'_>) -> String {
+    let filter = settings.log.as_deref().unwrap_or("info");
+    log_filter::check(filter).unwrap_or_else(|mistakes| {
+        for mistake in mistakes {
+            checks.wrong("log", mistake);
+        }
+        String::new()
+    })
 }
 
 /// Checks settings, and names them in messages as the user wrote them.
