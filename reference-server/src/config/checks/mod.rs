@@ -3,6 +3,7 @@
 mod certificate;
 mod credentials;
 mod limits;
+mod listeners;
 mod policy;
 mod store;
 mod tokens;
@@ -12,8 +13,7 @@ use std::path::PathBuf;
 use tower_session_auth::{master_auth::TrustedProxies, session::SessionPolicy};
 
 use super::{
-    Config, ConfigErrors, ListenAddress, Settings, Store, errors::Errors, generate::generate, log_filter,
-    origin::Origins,
+    Config, ConfigErrors, Settings, Store, errors::Errors, generate::generate, log_filter, origin::Origins,
 };
 
 impl Store {
@@ -59,6 +59,7 @@ impl Config {
     pub(super) fn check(settings: &Settings, errors: Errors) -> Result<Self, ConfigErrors> {
         let mut checks = Checks::new(settings, errors);
         let policy = policy::policy(settings, &mut checks);
+        let listen = listeners::listen(settings, &mut checks);
         let limits = limits::limits(settings, &mut checks);
         let store = store::store(settings, &mut checks);
         if limits.request <= store.timeout() {
@@ -99,10 +100,7 @@ impl Config {
             return Err(ConfigErrors(vec!["key_file: is missing".into()]));
         };
         Ok(Self {
-            listen: settings
-                .listen
-                .clone()
-                .unwrap_or_else(|| vec![ListenAddress::DEFAULT]),
+            listen,
             certificate,
             store,
             master_password,

@@ -1,5 +1,6 @@
 //! Reading settings from flags, variables and the file.
 
+mod mistakes;
 use std::{ffi::OsString, path::PathBuf};
 
 use clap::{Args, Command, FromArgMatches};
