@@ -38,6 +38,12 @@ impl Errors {
             .push(format!("{}: {message}", origins.name(setting)));
     }
 
+    /// Adds a mistake in the way in which a setting was given. The message names the setting.
+    pub(super) fn wrong_form(&mut self, setting: &'static str, message: impl Into<String>) {
+        self.wrong.push(setting);
+        self.add(message);
+    }
+
     pub(super) fn is_wrong(&self, setting: &str) -> bool {
         self.wrong.contains(&setting)
     }

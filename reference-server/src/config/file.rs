@@ -7,6 +7,7 @@ use toml::de::{DeTable, DeValue};
 use super::{
     errors::Errors,
     origin::{Given, Origin},
+    settings::SETTINGS,
     similar,
     sources::{CONFIG, Source, Texts},
     value_file,
@@ -54,7 +55,13 @@ pub(super) fn read(path: &Path, errors: &mut Errors) -> Source {
             Some(texts) => {
                 source.insert(name, Texts { texts, given });
             }
-            None => errors.add(format!("{given}: expected text, a number, or a list of them")),
+            None => {
+                let message = format!("{given}: expected text, a number, or a list of them");
+                match SETTINGS.iter().find(|setting| setting.is_named(&name)) {
+                    Some(setting) => errors.wrong_form(setting.name, message),
+                    None => errors.add(message),
+                }
+            }
         }
     }
     source

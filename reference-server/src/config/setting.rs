@@ -30,6 +30,11 @@ impl Setting {
         plain + rest
     }
 
+    /// True for the name, and for that of its `_file` form.
+    pub(super) fn is_named(&self, name: &str) -> bool {
+        name == self.name || self.file_form().is_some_and(|form| form == name)
+    }
+
     /// The flag: `--redis-url`.
     #[must_use]
     pub fn flag(&self) -> String {

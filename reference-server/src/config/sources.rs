@@ -153,14 +153,14 @@ fn take(source: &mut Source, setting: &'static Setting, errors: &mut Errors) -> 
     let form = setting.file_form().and_then(|form| source.remove(&form));
     match (plain, form) {
         (Some(plain), Some(form)) => {
-            errors.add(format!(
-                "{} and {}: set only one of them",
-                plain.given, form.given
-            ));
+            let message = format!("{} and {}: set only one of them", plain.given, form.given);
+            errors.wrong_form(setting.name, message);
             None
         }
         (Some(plain), None) => Some(plain),
-        (None, Some(form)) => value_file::read(form, errors),
+        (None, Some(form)) => value_file::read(form)
+            .map_err(|message| errors.wrong_form(setting.name, message))
+            .ok(),
         (None, None) => None,
     }
 }
@@ -181,15 +181,17 @@ pub(super) fn parse<T: Value>(
         return None;
     }
     T::from_texts(&texts)
-        .map_err(|text| {
+        .map_err(|wrong| {
             let expected = T::EXPECTED;
             if setting.secret {
                 errors.wrong(origins, setting.name, format_args!("expected {expected}"));
             } else {
+                let wrong: Vec<_> = wrong.iter().map(|text| format!("{text:?}")).collect();
+                let wrong = wrong.join(" and ");
                 errors.wrong(
                     origins,
                     setting.name,
-                    format_args!("expected {expected}, not {text:?}"),
+                    format_args!("expected {expected}, not {wrong}"),
                 );
             }
         })

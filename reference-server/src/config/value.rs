@@ -23,8 +23,8 @@ pub(super) trait Value: Sized {
     /// The expected form, for messages about mistakes.
     const EXPECTED: &'static str;
 
-    /// `Err` has the text that is not in the expected form.
-    fn from_texts(texts: &[String]) -> Result<Self, String>;
+    /// `Err` has all texts that are not in the expected form.
+    fn from_texts(texts: &[String]) -> Result<Self, Vec<String>>;
 }
 
 /// A type of settings with one text.
@@ -37,10 +37,10 @@ trait SingleValue: Sized {
 impl<T: SingleValue> Value for T {
     const EXPECTED: &'static str = T::EXPECTED;
 
-    fn from_texts(texts: &[String]) -> Result<Self, String> {
+    fn from_texts(texts: &[String]) -> Result<Self, Vec<String>> {
         match texts {
-            [text] => T::from_text(text).ok_or_else(|| text.clone()),
-            _ => Err(texts.join(", ")),
+            [text] => T::from_text(text).ok_or_else(|| vec![text.clone()]),
+            _ => Err(vec![texts.join(", ")]),
         }
     }
 }
@@ -55,12 +55,17 @@ trait Element: Sized {
 impl<T: Element> Value for Vec<T> {
     const EXPECTED: &'static str = T::EXPECTED_LIST;
 
-    fn from_texts(texts: &[String]) -> Result<Self, String> {
+    fn from_texts(texts: &[String]) -> Result<Self, Vec<String>> {
         let elements = texts.iter().flat_map(|text| text.split(','));
         let elements = elements.map(str::trim).filter(|text| !text.is_empty());
-        elements
-            .map(|text| T::from_text(text).ok_or_else(|| text.to_owned()))
-            .collect()
+        let (mut list, mut wrong) = (Vec::new(), Vec::new());
+        for text in elements {
+            match T::from_text(text) {
+                Some(element) => list.push(element),
+                None => wrong.push(text.to_owned()),
+            }
+        }
+        if wrong.is_empty() { Ok(list) } else { Err(wrong) }
     }
 }
 

@@ -6,31 +6,25 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{errors::Errors, sources::Texts};
+use super::sources::Texts;
 
 /// The largest file that is read. It is far above any value, and keeps a wrong path from filling the memory.
 const MAX_LEN: u64 = 64 * 1024;
 
 /// Replaces the path in `form` by the content of that file.
-pub(super) fn read(mut form: Texts, errors: &mut Errors) -> Option<Texts> {
+///
+/// # Errors
+/// A message that names the setting.
+pub(super) fn read(mut form: Texts) -> Result<Texts, String> {
     let path = match &form.texts[..] {
         [path] if !path.is_empty() => PathBuf::from(path),
-        _ => {
-            errors.add(format!("{}: expected the path of one file", form.given));
-            return None;
-        }
+        _ => return Err(format!("{}: expected the path of one file", form.given)),
     };
-    match content(&path) {
-        Ok(text) => {
-            form.given.value_file = Some(path);
-            form.texts = vec![text];
-            Some(form)
-        }
-        Err(error) => {
-            errors.add(format!("{}: {}: {error}", form.given, path.display()));
-            None
-        }
-    }
+    let content = content(&path);
+    let content = content.map_err(|error| format!("{}: {}: {error}", form.given, path.display()));
+    form.texts = vec![content?];
+    form.given.value_file = Some(path);
+    Ok(form)
 }
 
 /// Reads the value in a file, without blanks and line ends around it. Almost every tool ends a file with a newline.

@@ -43,14 +43,13 @@ pub(super) fn limits(settings: &Settings, checks: &mut Checks<'_>) -> Limits {
 fn numbers(settings: &Settings, limits: Limits, checks: &mut Checks<'_>) -> Limits {
     let connections = settings.max_connections.unwrap_or(limits.connections);
     checks.within("max_connections", connections as u64, 1, MAX);
-    let half = (connections / 2).max(1);
-    let connections_per_client = settings.max_connections_per_client.unwrap_or(half);
-    checks.within(
-        "max_connections_per_client",
-        connections_per_client as u64,
-        1,
-        MAX,
-    );
+    let connections_per_client = match settings.max_connections_per_client {
+        None => (connections / 2).max(1),
+        Some(given) => {
+            checks.within("max_connections_per_client", given as u64, 1, MAX);
+            given
+        }
+    };
     let requests = settings.max_requests.unwrap_or(limits.requests);
     checks.within("max_requests", requests as u64, 1, MAX);
     let http2_streams = settings.max_http2_streams.unwrap_or(limits.http2_streams);

@@ -62,7 +62,10 @@ impl Config {
         let listen = listeners::listen(settings, &mut checks);
         let limits = limits::limits(settings, &mut checks);
         let store = store::store(settings, &mut checks);
-        if limits.request <= store.timeout() {
+        let depends_on_a_mistake = ["store_timeout_ms", "request_timeout_ms"]
+            .iter()
+            .any(|setting| checks.errors.is_wrong(setting));
+        if !depends_on_a_mistake && limits.request <= store.timeout() {
             checks.wrong("store_timeout_ms", "must be less than request_timeout_ms");
         }
         let certificate = certificate::certificate(settings, &mut checks);
@@ -161,8 +164,9 @@ impl<'a> Checks<'a> {
         }
     }
 
+    /// Checks the range of a value. A setting that is already wrong has its default here, which is not checked.
     fn within(&mut self, setting: &'static str, value: u64, min: u64, max: u64) -> u64 {
-        if !(min..=max).contains(&value) {
+        if !self.errors.is_wrong(setting) && !(min..=max).contains(&value) {
             self.wrong(
                 setting,
                 format_args!("must be between {min} and {max}, not {value}"),

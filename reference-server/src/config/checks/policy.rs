@@ -13,11 +13,22 @@ pub(super) fn policy(settings: &Settings, checks: &mut Checks<'_>) -> SessionPol
     let min_ttl = settings.min_ttl.unwrap_or(policy.min_ttl);
     let max_ttl = settings.max_ttl.unwrap_or(policy.max_ttl);
     policy.max_ttl = checks.within("max_ttl", max_ttl, 1, TEN_YEARS);
-    policy.min_ttl = checks.within("min_ttl", min_ttl, 1, max_ttl.max(1));
+    // A limit that is wrong itself is no limit for other settings.
+    let longest = if checks.errors.is_wrong("max_ttl") {
+        TEN_YEARS
+    } else {
+        max_ttl
+    };
+    policy.min_ttl = checks.within("min_ttl", min_ttl, 1, longest);
+    let shortest = if checks.errors.is_wrong("min_ttl") {
+        1
+    } else {
+        min_ttl
+    };
     let ttl = settings
         .session_ttl
-        .unwrap_or_else(|| policy.ttl.clamp(min_ttl.min(max_ttl), max_ttl));
-    policy.ttl = checks.within("session_ttl", ttl, min_ttl, max_ttl);
+        .unwrap_or_else(|| policy.ttl.clamp(shortest, longest));
+    policy.ttl = checks.within("session_ttl", ttl, shortest, longest);
     let lifetime = settings.absolute_lifetime.unwrap_or(policy.absolute_lifetime);
     policy.absolute_lifetime = checks.within("absolute_lifetime", lifetime, 1, TEN_YEARS);
     let retention = settings.expired_retention.unwrap_or(policy.retention);

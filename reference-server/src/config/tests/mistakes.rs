@@ -5,9 +5,103 @@ use session_auth_tests::folder::Folder;
 use super::{errors, load, sources};
 
 #[test]
+fn all_wrong_elements_of_a_list_are_named() {
+    assert_eq!(
+        errors(&["--trusted-proxies", "10.0.0.0/33,10.0.0.1,foo"], &[]),
+        [
+            "--trusted-proxies: expected a list of addresses or networks, such as 10.0.0.7, 192.168.0.0/16, \
+             not \"10.0.0.0/33\" and \"foo\""
+        ]
+    );
+    let listen = errors(&["--listen", "nonsense", "--listen", "127.0.0.1"], &[]);
+    assert!(
+        listen[0].ends_with("not \"nonsense\" and \"127.0.0.1\""),
+        "{listen:?}"
+    );
+    let log = errors(&["--log", "inof,tower_htp=debug"], &[]);
+    assert_eq!(log.len(), 2, "{log:?}");
+    assert!(log[0].starts_with("--log: \"inof\" is no level"), "{log:?}");
+}
+
+#[test]
 fn log_filter_is_kept_without_blanks() {
     let loaded = load(&["--log", "warn, tower_http=debug"], &[]);
     assert_eq!(loaded.config.log, "warn,tower_http=debug");
+}
+
+#[test]
+fn checks_against_a_wrong_limit_are_left_out() {
+    for (flags, expected) in [
+        (
+            &["--min-ttl", "900000"][..],
+            "--min-ttl: must be between 1 and 604800, not 900000",
+        ),
+        (
+            &["--max-ttl", "0", "--session-ttl", "900"],
+            "--max-ttl: must be between 1 and 315360000, not 0",
+        ),
+        (
+            &["--max-ttl", "x", "--min-ttl", "700000"],
+            "--max-ttl: expected a whole number from 0 on, not \"x\"",
+        ),
+        (
+            &["--min-ttl", "x", "--max-ttl", "100"],
+            "--min-ttl: expected a whole number from 0 on, not \"x\"",
+        ),
+        (
+            &["--request-timeout-ms", "0"],
+            "--request-timeout-ms: must be between 1 and 86400000, not 0",
+        ),
+        (
+            &[
+                "--store-timeout-ms",
+                "x",
+                "--request-timeout-ms",
+                "200",
+                "--redis-url",
+                "redis://h",
+            ],
+            "--store-timeout-ms: expected a whole number from 0 on, not \"x\"",
+        ),
+        (
+            &["--max-connections", "9000000"],
+            "--max-connections: must be between 1 and 1000000, not 9000000",
+        ),
+    ] {
+        let mut found = errors(flags, &[]);
+        found.retain(|mistake| !mistake.contains(": is missing; --redis-url requires it"));
+        assert_eq!(found, [expected], "{flags:?}");
+    }
+}
+
+#[test]
+fn setting_that_cannot_be_read_is_not_reported_as_missing_too() {
+    let folder = Folder::new("unreadable");
+    let key = tower_session_auth::SigningKey::generate().unwrap().to_paserk();
+    let keys = folder.write("keys", &key);
+    let file = folder.write(
+        "config.toml",
+        &format!("key_file = '{keys}'\nmaster_password_hash = 1.5\n"),
+    );
+    let redis = ["--redis-url", "redis://127.0.0.1"];
+    let wrong_type = errors(&[&redis[..], &["--config", &file]].concat(), &[]);
+    assert_eq!(wrong_type.len(), 1, "{wrong_type:?}");
+    let unreadable = [
+        &redis[..],
+        &[
+            "--key-file",
+            &keys,
+            "--master-password-hash-file",
+            "/nowhere/hash",
+        ],
+    ]
+    .concat();
+    let unreadable = errors(&unreadable, &[]);
+    assert_eq!(unreadable.len(), 1, "{unreadable:?}");
+    assert!(
+        unreadable[0].starts_with("--master-password-hash-file: /nowhere/hash: "),
+        "{unreadable:?}"
+    );
 }
 
 #[test]
