@@ -37,16 +37,32 @@ pub enum InvalidCertificate {
         error: io::Error,
     },
     /// A file has no part of the expected type, or one that is damaged.
-    #[error("{}: no {expected} in PEM form", path.display())]
+    #[error("{}: no {expected} in PEM form{}", path.display(), contains(*.found))]
     NotPem {
         /// The file.
         path: PathBuf,
         /// The expected content.
         expected: &'static str,
+        /// The content of the other type, if the file has it.
+        found: Option<&'static str>,
     },
-    /// The key does not belong to the certificate, or has a type that is not supported.
+    /// The key is protected by a password.
+    #[error("{}: the private key is encrypted; the server needs a key without a password", .0.display())]
+    Encrypted(PathBuf),
+    /// The key is not that of the certificate.
+    #[error("the private key is not that of the certificate")]
+    ForeignKey,
+    /// The certificate or the key has a form or a type that is not supported.
     #[error("the certificate and the key cannot be used together: {0}")]
     Unusable(rustls::Error),
+}
+
+/// The type of a part of a PEM file.
+const CERTIFICATE: &str = "certificate";
+const PRIVATE_KEY: &str = "private key";
+
+fn contains(found: Option<&str>) -> String {
+    found.map_or_else(String::new, |found| format!("; it contains a {found}"))
 }
 
 impl Certificate {
@@ -55,16 +71,24 @@ impl Certificate {
     /// # Errors
     /// If a file cannot be read or parsed, or if the key does not belong to the certificate.
     pub fn read(cert_file: &Path, key_file: &Path) -> Result<Self, InvalidCertificate> {
-        let chain = read(cert_file)?;
-        let chain: Result<Vec<_>, pem::Error> = CertificateDer::pem_slice_iter(&chain).collect();
-        let chain = chain.ok().filter(|chain| !chain.is_empty());
-        let chain = chain.ok_or_else(|| not_pem(cert_file, "certificate"))?;
-        let key = PrivateKeyDer::from_pem_slice(&read(key_file)?);
-        let key = key.map_err(|_| not_pem(key_file, "private key"))?;
+        Self::new(read_chain(cert_file)?, read_key(key_file)?)
+    }
+
+    /// A certificate chain with its private key.
+    ///
+    /// # Errors
+    /// If the key does not belong to the certificate, or one of them is not supported.
+    pub fn new(
+        chain: Vec<CertificateDer<'static>>,
+        key: PrivateKeyDer<'static>,
+    ) -> Result<Self, InvalidCertificate> {
         let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()
             .and_then(|builder| builder.with_no_client_auth().with_single_cert(chain, key))
-            .map_err(InvalidCertificate::Unusable)?;
+            .map_err(|error| match error {
+                rustls::Error::InconsistentKeys(_) => InvalidCertificate::ForeignKey,
+                error => InvalidCertificate::Unusable(error),
+            })?;
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         Ok(Self(Arc::new(config)))
     }
@@ -87,6 +111,30 @@ impl CurrentCertificate {
     }
 }
 
+/// Reads a certificate chain from a PEM file.
+///
+/// # Errors
+/// If the file cannot be read, or has no certificate.
+pub fn read_chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, InvalidCertificate> {
+    let text = read(path)?;
+    let chain: Result<Vec<_>, pem::Error> = CertificateDer::pem_slice_iter(&text).collect();
+    let chain = chain.ok().filter(|chain| !chain.is_empty());
+    chain.ok_or_else(|| not_pem(path, CERTIFICATE, &text))
+}
+
+/// Reads a private key from a PEM file.
+///
+/// # Errors
+/// If the file cannot be read, or has no private key without a password.
+pub fn read_key(path: &Path) -> Result<PrivateKeyDer<'static>, InvalidCertificate> {
+    let text = read(path)?;
+    let is_encrypted = ["BEGIN ENCRYPTED PRIVATE KEY", "Proc-Type: 4,ENCRYPTED"];
+    if is_encrypted.iter().any(|mark| has(&text, mark)) {
+        return Err(InvalidCertificate::Encrypted(path.to_owned()));
+    }
+    PrivateKeyDer::from_pem_slice(&text).map_err(|_| not_pem(path, PRIVATE_KEY, &text))
+}
+
 fn read(path: &Path) -> Result<Vec<u8>, InvalidCertificate> {
     std::fs::read(path).map_err(|error| InvalidCertificate::Unreadable {
         path: path.to_owned(),
@@ -94,11 +142,22 @@ fn read(path: &Path) -> Result<Vec<u8>, InvalidCertificate> {
     })
 }
 
-fn not_pem(path: &Path, expected: &'static str) -> InvalidCertificate {
+fn not_pem(path: &Path, expected: &'static str, text: &[u8]) -> InvalidCertificate {
+    let others = [("BEGIN CERTIFICATE-", CERTIFICATE), ("PRIVATE KEY-", PRIVATE_KEY)];
+    let others = others.into_iter().filter(|(_, part)| *part != expected);
+    let found = others
+        .filter(|(mark, _)| has(text, mark))
+        .map(|(_, part)| part)
+        .next();
     InvalidCertificate::NotPem {
         path: path.to_owned(),
         expected,
+        found,
     }
+}
+
+fn has(text: &[u8], mark: &str) -> bool {
+    text.windows(mark.len()).any(|part| part == mark.as_bytes())
 }
 
 impl fmt::Debug for Certificate {

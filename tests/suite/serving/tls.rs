@@ -137,7 +137,11 @@ fn unusable_certificates_are_mistakes_of_the_configuration() {
     fs::write(others.cert(), "no PEM").expect("a file");
     for (cert, key, expected) in [
         (Some(files.cert()), None, "needs tls_key_file too"),
-        (Some(files.cert()), Some(others.key()), "cannot be used together"),
+        (
+            Some(files.cert()),
+            Some(others.key()),
+            "is not the key of the certificate in",
+        ),
         (
             Some(others.cert()),
             Some(files.key()),

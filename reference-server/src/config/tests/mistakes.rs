@@ -148,3 +148,62 @@ fn two_listeners_on_one_port_are_a_mistake() {
     let wrong = errors(&["--listen", "x", "--metrics-listen", "127.0.0.1:3100"], &[]);
     assert_eq!(wrong.len(), 1, "{wrong:?}");
 }
+
+#[test]
+fn mistake_in_a_tls_file_names_the_setting_and_the_file_that_are_wrong() {
+    let folder = Folder::new("tls-mistakes");
+    let [one, other] =
+        [(); 2].map(|()| rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap());
+    let cert = folder.write("tls.crt", &one.cert.pem());
+    let key = folder.write("tls.key", &one.signing_key.serialize_pem());
+    let foreign = folder.write("foreign.key", &other.signing_key.serialize_pem());
+    let encrypted = folder.write(
+        "encrypted.key",
+        "-----BEGIN ENCRYPTED PRIVATE KEY-----\nMIIB\n-----END ENCRYPTED PRIVATE KEY-----\n",
+    );
+    let tls = |cert: &str, key: &str| errors(&["--tls-cert-file", cert, "--tls-key-file", key], &[]);
+    assert!(
+        load(&["--tls-cert-file", &cert, "--tls-key-file", &key], &[])
+            .config
+            .certificate
+            .is_some()
+    );
+
+    let toml = folder.write(
+        "config.toml",
+        &format!("tls_cert_file = '{cert}'\ntls_key_file = '{cert}'\n"),
+    );
+    assert_eq!(
+        errors(&["--config", &toml], &[]),
+        [format!(
+            "{toml}, line 2: tls_key_file: {cert}: no private key in PEM form; it contains a certificate"
+        )]
+    );
+    assert_eq!(
+        tls(&key, &cert),
+        [
+            format!("--tls-cert-file: {key}: no certificate in PEM form; it contains a private key"),
+            format!("--tls-key-file: {cert}: no private key in PEM form; it contains a certificate"),
+        ]
+    );
+    let nowhere = tls("/nowhere/crt", "/nowhere/key");
+    assert_eq!(nowhere.len(), 2, "{nowhere:?}");
+    assert!(
+        nowhere[1].starts_with("--tls-key-file: /nowhere/key: "),
+        "{nowhere:?}"
+    );
+    assert_eq!(
+        tls(&cert, &foreign),
+        [format!(
+            "--tls-key-file: {foreign} is not the key of the certificate in {cert} (--tls-cert-file)"
+        )]
+    );
+    assert_eq!(
+        tls(&cert, &encrypted),
+        [format!(
+            "--tls-key-file: {encrypted}: the private key is encrypted; the server needs a key without a password"
+        )]
+    );
+    let unreadable = errors(&["--tls-cert-file", &cert, "--tls-key-file", ""], &[]);
+    assert_eq!(unreadable, ["--tls-key-file: is set, but empty"]);
+}
