@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
-use super::{Config, SETTINGS, Settings, Store};
+use super::{Config, SETTINGS, Settings, Store, redis_url::without_password};
 
 impl Config {
     /// The effective value of each setting, in TOML. `None` stands for a setting without a value, and for a secret.
@@ -107,43 +107,4 @@ fn toml<T: Serialize + ?Sized>(value: &T) -> Option<String> {
 fn texts<T: ToString>(list: &[T]) -> Option<String> {
     let texts: Vec<_> = list.iter().map(ToString::to_string).collect();
     if texts.is_empty() { None } else { toml(&texts) }
-}
-
-/// Removes user and password from a URL.
-fn without_password(url: &str) -> String {
-    match url.split_once("://") {
-        Some((scheme, rest)) => {
-            // The query of a Unix socket's URL can contain a password.
-            let rest = rest.split(['?', '#']).next().unwrap_or_default();
-            let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
-            let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
-            match path {
-                "" => format!("{scheme}://{host}"),
-                path => format!("{scheme}://{host}/{path}"),
-            }
-        }
-        None => "(not a URL)".to_owned(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::without_password;
-
-    #[test]
-    fn printed_url_has_no_password() {
-        for (url, printed) in [
-            ("redis://user:hunter2@h:1/3", "redis://h:1/3"),
-            ("rediss://:hunter2@h", "rediss://h"),
-            ("redis://:p@h:1/?x=a@b", "redis://h:1"),
-            ("redis://h/0?password=hunter2", "redis://h/0"),
-            (
-                "unix:///run/redis.sock?user=u&pass=hunter2",
-                "unix:///run/redis.sock",
-            ),
-            ("redis://h", "redis://h"),
-        ] {
-            assert_eq!(without_password(url), printed);
-        }
-    }
 }

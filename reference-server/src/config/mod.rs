@@ -13,6 +13,7 @@ mod listen_address;
 mod log_filter;
 mod log_format;
 mod origin;
+mod redis_url;
 mod setting;
 mod settings;
 mod similar;

@@ -63,8 +63,8 @@ settings! {
     tls_cert_file: PathBuf, "none", r#""/etc/session-auth/tls.crt""#;
     /// A PEM file with the private key of that certificate.
     tls_key_file: PathBuf, "none", r#""/etc/session-auth/tls.key""#;
-    /// The Redis server that keeps the sessions: `redis://[user:password@]host[:port][/database]`, or `rediss://` for TLS. Without it,
-    /// sessions are kept in memory and end with the process.
+    /// The Redis server that keeps the sessions: `redis://[user:password@]host[:port][/database]`, or `rediss://` for TLS. Characters
+    /// such as / ? # in the password are percent-encoded. Without it, sessions are kept in memory and end with the process.
     redis_url: String, "an embedded store", r#""redis://127.0.0.1:6379/0""#, secret;
     /// The Argon2id hash of the master password, as `hash-password` prints it. It may be left out with
     /// `admin_keys_file`.

@@ -45,8 +45,12 @@ impl RedisStoreConfig {
     }
 
     pub(super) fn endpoint(&self) -> Result<Endpoint, InvalidRedisConfig> {
-        // The library's messages contain the fault of a URL, never the URL.
-        let invalid = |error: redis::RedisError| InvalidRedisConfig(error.to_string());
+        // The kind of the error adds nothing to the description of the fault, and its detail can be a part of the URL.
+        let invalid = |error: redis::RedisError| {
+            let text = error.to_string();
+            let (fault, _) = text.split_once(" - ").unwrap_or((&text, ""));
+            InvalidRedisConfig(fault.to_owned())
+        };
         let info = self.url.as_str().into_connection_info().map_err(invalid)?;
         let tcp = info.tcp_settings().clone().set_nodelay(true);
         // RESP3 has the disconnection push, so a lost connection is replaced before the next request needs it.

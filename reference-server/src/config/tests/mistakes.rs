@@ -207,3 +207,39 @@ fn mistake_in_a_tls_file_names_the_setting_and_the_file_that_are_wrong() {
     let unreadable = errors(&["--tls-cert-file", &cert, "--tls-key-file", ""], &[]);
     assert_eq!(unreadable, ["--tls-key-file: is set, but empty"]);
 }
+
+#[test]
+fn password_with_reserved_characters_in_a_url_must_be_percent_encoded() {
+    for url in [
+        "redis://:hun/ter2@127.0.0.1:6379/0",
+        "rediss://user:hun?ter2@redis.example",
+        "redis://:hun#ter2@redis.example",
+        "redis://hunter2#@redis.example",
+        "redis://:p@ss/hunter2@127.0.0.1",
+    ] {
+        let found = sources(&["--redis-url", url], &[]).load_store().unwrap_err().0;
+        assert_eq!(
+            found,
+            [
+                "--redis-url: not a usable Redis URL: characters such as / ? # in the user or the password must be \
+                 percent-encoded (/ is %2F, ? is %3F, # is %23)"
+            ],
+            "{url}"
+        );
+    }
+    for url in [
+        "redis://:hun%2Fter2@127.0.0.1:6379/0",
+        "redis://:p@ss@127.0.0.1",
+        "redis://h",
+    ] {
+        assert!(sources(&["--redis-url", url], &[]).load_store().is_ok(), "{url}");
+    }
+    let database = sources(&["--redis-url", "redis://:hunter2@h/x"], &[])
+        .load_store()
+        .unwrap_err()
+        .0;
+    assert_eq!(
+        database,
+        ["--redis-url: not a usable Redis URL: Invalid database number"]
+    );
+}
