@@ -39,8 +39,22 @@ pub struct AdminKeyEntry {
 
 /// The mistakes in the entries of admin keys. Each one names its entry. None contains a secret or a hash.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{}", .0.join("; "))]
-pub struct InvalidAdminKeys(Vec<String>);
+#[error("{}", joined(.0))]
+pub struct InvalidAdminKeys(Vec<AdminKeyIssue>);
+
+/// A mistake in an entry of admin keys. `Display` names the entry and the field.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct AdminKeyIssue {
+    /// The number of the entry, from 1 on.
+    pub entry: usize,
+    /// The name of the entry, if it is a possible one.
+    pub name: Option<String>,
+    /// The field of [`AdminKeyEntry`].
+    pub field: &'static str,
+    /// The mistake, without a secret or a hash.
+    pub message: String,
+}
 
 impl AdminKeyEntry {
     /// An entry for all agents that never expires.
@@ -61,10 +75,25 @@ impl AdminKeyEntry {
 }
 
 impl InvalidAdminKeys {
-    /// The mistakes, one text for each.
+    /// The mistakes, in the order of the entries.
     #[must_use]
-    pub fn issues(&self) -> &[String] {
+    pub fn issues(&self) -> &[AdminKeyIssue] {
         &self.0
+    }
+}
+
+fn joined(issues: &[AdminKeyIssue]) -> String {
+    let issues: Vec<_> = issues.iter().map(ToString::to_string).collect();
+    issues.join("; ")
+}
+
+impl fmt::Display for AdminKeyIssue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "admin key {}", self.entry)?;
+        if let Some(name) = &self.name {
+            write!(f, " ({name})")?;
+        }
+        write!(f, ": {}: {}", self.field, self.message)
     }
 }
 
@@ -76,22 +105,25 @@ pub(super) fn parse_entries(
     let mut places_of_names = HashMap::new();
     let mut places_of_hashes = HashMap::new();
     for (number, entry) in (1..).zip(entries) {
-        let place = if is_name(&entry.name) {
-            format!("admin key {number} ({})", entry.name)
-        } else {
-            format!("admin key {number}")
+        let name = is_name(&entry.name).then(|| entry.name.clone());
+        let mut report = |field, message| {
+            issues.push(AdminKeyIssue {
+                entry: number,
+                name: name.clone(),
+                field,
+                message,
+            });
         };
-        let mut report = |issue: String| issues.push(format!("{place}: {issue}"));
         if let Some(earlier) = places_of_names.insert(entry.name.clone(), number)
             && !entry.name.is_empty()
         {
-            report(format!("name: is also the name of admin key {earlier}"));
+            report("name", format!("is also the name of admin key {earlier}"));
         }
         let key = parse_entry(&entry, &mut report);
         if let Some(hash) = parse_hash(&entry.hash)
             && let Some(earlier) = places_of_hashes.insert(hash, number)
         {
-            report(format!("hash: is also the hash of admin key {earlier}"));
+            report("hash", format!("is also the hash of admin key {earlier}"));
         }
         keys.extend(key);
     }
@@ -103,40 +135,40 @@ pub(super) fn parse_entries(
 }
 
 /// `None` if a mistake was reported.
-fn parse_entry(entry: &AdminKeyEntry, report: &mut impl FnMut(String)) -> Option<AdminKey> {
+fn parse_entry(entry: &AdminKeyEntry, report: &mut impl FnMut(&'static str, String)) -> Option<AdminKey> {
     if entry.name == Administrator::MASTER {
-        report(format!(
-            "name: {} is reserved for the master password",
-            Administrator::MASTER
-        ));
+        let master = Administrator::MASTER;
+        report("name", format!("{master} is reserved for the master password"));
     } else if !is_name(&entry.name) {
-        report(format!(
-            "name: must be 1 to {MAX_NAME_LEN} of the characters A-Z a-z 0-9 - . _"
-        ));
+        let expected = format!("must be 1 to {MAX_NAME_LEN} of the characters A-Z a-z 0-9 - . _");
+        report("name", expected);
     }
     let hash = parse_hash(&entry.hash);
     if entry.hash.starts_with(ADMIN_KEY_PREFIX) {
-        report("hash: is the secret itself; keep the secret out of this file and set its SHA-256".to_owned());
+        let secret = "is the secret itself; keep the secret out of this file and set its SHA-256";
+        report("hash", secret.to_owned());
     } else if hash.is_none() {
-        report("hash: must be the SHA-256 of the secret, in 64 hex digits".to_owned());
+        report(
+            "hash",
+            "must be the SHA-256 of the secret, in 64 hex digits".to_owned(),
+        );
     }
     if entry.rights.is_empty() {
-        report("rights: must name at least one right".to_owned());
+        report("rights", "must name at least one right".to_owned());
     }
     let mut rights = Vec::new();
     for right in &entry.rights {
         match right.parse::<Right>() {
             Ok(right) => rights.push(right),
-            Err(error) => report(format!("rights: {right:?} {error}")),
+            Err(error) => report("rights", format!("{right:?} {error}")),
         }
     }
     let agents = entry.agents.as_ref().map(|texts| parse_agents(texts, report));
     let expires_at = entry.expires_at.as_deref().map(|text| {
         let at = parse_time(text);
         if at.is_none() {
-            report(format!(
-                "expires_at: {text:?} must be a date, or a time with its offset such as 2027-01-31T12:00:00Z"
-            ));
+            let expected = "must be a date, or a time with its offset such as 2027-01-31T12:00:00Z";
+            report("expires_at", format!("{text:?} {expected}"));
         }
         at
     });
@@ -152,9 +184,10 @@ fn parse_entry(entry: &AdminKeyEntry, report: &mut impl FnMut(String)) -> Option
     })
 }
 
-fn parse_agents(texts: &[String], report: &mut impl FnMut(String)) -> BTreeSet<AgentId> {
+fn parse_agents(texts: &[String], report: &mut impl FnMut(&'static str, String)) -> BTreeSet<AgentId> {
     if texts.is_empty() {
-        report("agents: must name at least one agent; leave it out to permit all agents".to_owned());
+        let expected = "must name at least one agent; leave it out to permit all agents";
+        report("agents", expected.to_owned());
     }
     let mut agents = BTreeSet::new();
     for text in texts {
@@ -162,7 +195,7 @@ fn parse_agents(texts: &[String], report: &mut impl FnMut(String)) -> BTreeSet<A
             Ok(agent) => {
                 agents.insert(agent);
             }
-            Err(error) => report(format!("agents: {text:?} {error}")),
+            Err(error) => report("agents", format!("{text:?} {error}")),
         }
     }
     agents

@@ -79,7 +79,7 @@ mod state;
 #[cfg(test)]
 mod tests;
 
-pub use admin_key_entry::{AdminKeyEntry, InvalidAdminKeys};
+pub use admin_key_entry::{AdminKeyEntry, AdminKeyIssue, InvalidAdminKeys};
 pub use admin_keys::AdminKeys;
 pub use admin_secret::{ADMIN_KEY_PREFIX, AdminSecret};
 pub use administrator::Administrator;

@@ -53,7 +53,10 @@ fn make(arguments: AdminKeyArgs) -> Result<NewAdminKey, String> {
     let agents: Vec<_> = arguments.agents.iter().map(AgentId::to_string).collect();
     entry.agents = (!agents.is_empty()).then_some(agents);
     entry.expires_at = arguments.expires_at;
-    AdminKeys::from_entries([entry.clone()]).map_err(|error| error.issues().join("\n"))?;
+    AdminKeys::from_entries([entry.clone()]).map_err(|error| {
+        let issues: Vec<_> = error.issues().iter().map(ToString::to_string).collect();
+        issues.join("\n")
+    })?;
     Ok(NewAdminKey {
         secret,
         table: table(&entry),

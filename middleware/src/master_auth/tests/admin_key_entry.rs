@@ -13,9 +13,9 @@ fn good(name: &str, digit: char) -> AdminKeyEntry {
 }
 
 fn issues(entries: impl IntoIterator<Item = AdminKeyEntry>) -> Vec<String> {
-    parse_entries(entries)
-        .err()
-        .map_or_else(Vec::new, |error| error.issues().to_vec())
+    parse_entries(entries).err().map_or_else(Vec::new, |error| {
+        error.issues().iter().map(ToString::to_string).collect()
+    })
 }
 
 #[test]
