@@ -72,6 +72,15 @@ impl AdminKeys {
         self.0.iter()
     }
 
+    /// The keys that have expired, with the times from which they are rejected.
+    pub fn expired(&self, now: Timestamp) -> impl Iterator<Item = (&str, Timestamp)> {
+        let ends = self
+            .0
+            .iter()
+            .filter_map(|key| Some((&*key.name, key.expires_at?)));
+        ends.filter(move |(_, end)| now >= *end)
+    }
+
     /// Finds the key of a secret. The time depends only on the number of keys and the length of `secret`. With `name`, the key must
     /// have that name. A key is expired when `now >= expires_at`.
     pub(super) fn find(&self, secret: &[u8], name: Option<&str>, now: Timestamp) -> Lookup {

@@ -3,7 +3,11 @@
 use std::sync::Arc;
 
 use tokio::sync::mpsc;
-use tower_session_auth::{clock::SystemClock, session::OnReuse, session_auth::Freshness};
+use tower_session_auth::{
+    clock::{Clock as _, SystemClock},
+    session::OnReuse,
+    session_auth::Freshness,
+};
 
 use super::{Failure, first_run, print, runtime, signals};
 use crate::{
@@ -56,7 +60,8 @@ pub(super) fn run(sources: &Sources) -> Result<(), Failure> {
                  a request in flight during a renewal revokes its session"
             );
         }
-        for warning in &loaded.warnings {
+        let expired = config.expired_admin_keys(&loaded.settings, SystemClock.now());
+        for warning in loaded.warnings.iter().chain(&expired) {
             tracing::warn!("{warning}");
         }
         for listener in &listeners {

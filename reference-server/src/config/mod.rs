@@ -42,13 +42,14 @@ use std::{fmt, net::SocketAddr, time::Duration};
 use http::HeaderName;
 use tower_session_auth::{
     KeySet,
+    clock::Timestamp,
     master_auth::{AdminKeys, Credentials, TrustedProxies},
     session::SessionPolicy,
     session_auth::Freshness,
     store::RedisStoreConfig,
 };
 
-use crate::tls::Certificate;
+use crate::{keys::date, tls::Certificate};
 
 /// The realm of challenges (RFC 9110, section 11.5).
 pub(crate) const REALM: &str = "session";
@@ -136,6 +137,16 @@ impl Config {
     pub fn admin_credentials(&self) -> Credentials {
         let credentials = self.master_password.clone().unwrap_or_default();
         credentials.with_keys(self.admin_keys.clone())
+    }
+
+    /// Warns about admin keys that have expired.
+    pub(crate) fn expired_admin_keys(&self, settings: &Settings, now: Timestamp) -> Vec<String> {
+        let setting = settings.origins.name("admin_keys_file");
+        let expired = self.admin_keys.expired(now).map(|(name, end)| {
+            let end = date(end);
+            format!("{setting}: admin key {name} has expired at {end}: its requests are rejected")
+        });
+        expired.collect()
     }
 }
 

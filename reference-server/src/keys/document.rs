@@ -148,7 +148,7 @@ impl Mark {
 }
 
 /// A time in the form of RFC 3339, in UTC.
-pub(super) fn date(at: Timestamp) -> String {
+pub(crate) fn date(at: Timestamp) -> String {
     let date = i64::try_from(at.0)
         .ok()
         .and_then(|seconds| OffsetDateTime::from_unix_timestamp(seconds).ok())

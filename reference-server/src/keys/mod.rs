@@ -19,6 +19,7 @@ pub use error::RotateError;
 pub use rotation::{Rotated, RotationTimes};
 
 use std::{fs, path::Path};
+pub(crate) use document::date;
 
 use tower_session_auth::{clock::Timestamp, token::KeyFileError};
 

@@ -1,6 +1,8 @@
 //! Reading settings from flags, variables and the file.
 
+mod admin_keys;
 mod mistakes;
+
 use std::{ffi::OsString, path::PathBuf};
 
 use clap::{Args, Command, FromArgMatches};
