@@ -69,3 +69,44 @@ fn stopped_server_is_unhealthy_and_a_wrong_setting_is_a_mistake() {
     assert!(output.contains(&listen), "{output}");
     assert_eq!(health(&["--listen", "nonsense"], &[]).0, Some(2));
 }
+
+#[test]
+fn answer_that_is_no_http_and_answer_that_is_no_tls_are_described() {
+    let folder = Folder::new("healthcheck-mismatch");
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
+    let cert = folder.write("tls.crt", &made.cert.pem());
+    let key = folder.write("tls.key", &made.signing_key.serialize_pem());
+    let tls = ["--tls-cert-file", &cert, "--tls-key-file", &key];
+    let listen = format!("127.0.0.1:{}", free_port());
+    let with_tls = start(&[&["--listen", &listen], &tls[..]].concat());
+    let (code, output) = health(&["--listen", &listen], &[]);
+    assert_eq!(code, Some(1));
+    assert_eq!(
+        output,
+        format!(
+            "{listen}: the server expects TLS. Give this command the settings of the server: --config, or \
+             tls_cert_file\n"
+        )
+    );
+    drop(with_tls);
+
+    let _without_tls = start(&["--listen", &listen]);
+    let (code, output) = health(&[&["--listen", &listen], &tls[..]].concat(), &[]);
+    assert_eq!(code, Some(1));
+    assert!(output.contains("the answer is no TLS"), "{output}");
+
+    let other = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = other.local_addr().expect("an address").to_string();
+    let answer = std::thread::spawn(move || {
+        let (mut stream, _) = other.accept().expect("a connection");
+        let _ = std::io::Write::write_all(&mut stream, b"-ERR unknown command\r\n");
+        let _ = std::io::Read::read(&mut stream, &mut [0; 1024]);
+    });
+    let (code, output) = health(&["--listen", &address], &[]);
+    answer.join().expect("an answer");
+    assert_eq!(code, Some(1));
+    assert_eq!(
+        output,
+        format!("{address}: the answer is no HTTP: another program listens there\n")
+    );
+}

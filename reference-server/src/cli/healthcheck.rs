@@ -3,25 +3,22 @@
 use std::{
     io::{self, Read, Write},
     net::{IpAddr, Ipv4Addr, Ipv6Addr, TcpStream, ToSocketAddrs},
-    sync::Arc,
     time::Duration,
 };
 
 use clap::Args;
-use rustls::{
-    ClientConfig, ClientConnection, DigitallySignedStruct, SignatureScheme, StreamOwned,
-    client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
-    crypto::{self, CryptoProvider, ring},
-    pki_types::{CertificateDer, ServerName, UnixTime},
-};
+use rustls::{ClientConnection, StreamOwned, pki_types::ServerName};
 
-use super::{Failure, print};
+use super::{Failure, any_certificate, print};
 use crate::config::{ListenAddress, Sources};
 
 /// The time limit for the connection, and for each read and write.
 const LIMIT: Duration = Duration::from_secs(3);
 /// More than a response to a health check has.
 const MAX_RESPONSE: u64 = 64 * 1024;
+
+/// The answer to a TLS handshake cannot be parsed.
+const NO_TLS: &str = "the answer is no TLS. Is the server running with these settings? ";
 
 /// The options of the command.
 #[derive(Debug, Clone, Copy, Args)]
@@ -37,14 +34,33 @@ pub(super) fn run(sources: &Sources, options: Options) -> Result<(), Failure> {
     let address = settings.listen.and_then(|addresses| addresses.into_iter().next());
     let address = address.unwrap_or(ListenAddress::DEFAULT);
     let path = if options.ready { "/readyz" } else { "/healthz" };
-    let response =
-        request(&address, has_tls, path).map_err(|error| Failure::Other(format!("{address}: {error}")))?;
+    let response = request(&address, has_tls, path).map_err(|error| {
+        let what = if error.kind() == io::ErrorKind::InvalidData {
+            NO_TLS
+        } else {
+            ""
+        };
+        Failure::Other(format!("{address}: {what}{error}"))
+    })?;
     let status = response.lines().next().unwrap_or_default();
+    if !status.starts_with("HTTP/1.") {
+        return Err(Failure::Other(format!("{address}: {}", no_http(&response))));
+    }
     if status.split(' ').nth(1) == Some("200") {
         print(&format!("{address}: {path} is good"))
     } else {
         let body = response.split_once("\r\n\r\n").map_or("", |(_, body)| body);
         Err(Failure::Other(format!("{address}: {path}: {status}: {body}")))
+    }
+}
+
+/// Describes an answer without a status line.
+fn no_http(answer: &str) -> &'static str {
+    // The type and the version of a TLS alert (RFC 8446, section 5.1).
+    if answer.starts_with("\u{15}\u{3}") {
+        "the server expects TLS. Give this command the settings of the server: --config, or tls_cert_file"
+    } else {
+        "the answer is no HTTP: another program listens there"
     }
 }
 
@@ -94,71 +110,24 @@ fn tcp(address: impl ToSocketAddrs, has_tls: bool, path: &str) -> io::Result<Str
 }
 
 fn exchange(mut stream: impl Read + Write, path: &str) -> io::Result<String> {
-    write!(
-        stream,
-        "GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n"
-    )?;
-    stream.flush()?;
+    // In one write: a server that expects TLS may answer and close after the first bytes.
+    let request = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
+    let sent = stream.write_all(request.as_bytes()).and_then(|()| stream.flush());
     let mut response = Vec::new();
     let read = stream.take(MAX_RESPONSE).read_to_end(&mut response);
     // A TLS connection may end without a closing message, after the response.
     if response.is_empty() {
+        sent?;
         read?;
-        return Err(io::ErrorKind::UnexpectedEof.into());
+        let closed = "the connection was closed without an answer";
+        return Err(io::Error::new(io::ErrorKind::UnexpectedEof, closed));
     }
     Ok(String::from_utf8_lossy(&response).into_owned())
 }
 
 fn tls(stream: TcpStream) -> io::Result<StreamOwned<ClientConnection, TcpStream>> {
-    let provider = Arc::new(ring::default_provider());
-    let config = ClientConfig::builder_with_provider(Arc::clone(&provider))
-        .with_safe_default_protocol_versions()
-        .map_err(io::Error::other)?
-        .dangerous()
-        .with_custom_certificate_verifier(Arc::new(AnyCertificate(provider)))
-        .with_no_client_auth();
+    let config = any_certificate::client_config()?;
     let name = ServerName::try_from("localhost").map_err(io::Error::other)?;
-    let connection = ClientConnection::new(Arc::new(config), name).map_err(io::Error::other)?;
+    let connection = ClientConnection::new(config, name).map_err(io::Error::other)?;
     Ok(StreamOwned::new(connection, stream))
-}
-
-/// Accepts every certificate: the request has no secret, and the certificate is for the name that clients use.
-#[derive(Debug)]
-struct AnyCertificate(Arc<CryptoProvider>);
-
-impl ServerCertVerifier for AnyCertificate {
-    fn verify_server_cert(
-        &self,
-        _end_entity: &CertificateDer<'_>,
-        _intermediates: &[CertificateDer<'_>],
-        _name: &ServerName<'_>,
-        _ocsp_response: &[u8],
-        _now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.0.signature_verification_algorithms;
-        crypto::verify_tls12_signature(message, certificate, signature, algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.0.signature_verification_algorithms;
-        crypto::verify_tls13_signature(message, certificate, signature, algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
-    }
 }

@@ -1,6 +1,7 @@
 //! The command line.
 
 mod admin_key;
+mod any_certificate;
 mod check_config;
 mod first_run;
 mod hash_password;
