@@ -1,10 +1,13 @@
 //! The command `check-config`.
 
 use clap::Args;
-use tower_session_auth::RedisStore;
+use tower_session_auth::{
+    clock::{Clock as _, SystemClock},
+    store::{RedisServerInfo, RedisStoreConfig},
+};
 
-use super::{Failure, print, runtime};
-use crate::config::{Sources, Store};
+use super::{Failure, note, print, redis_contact, runtime};
+use crate::config::{Config, Loaded, RedisAddress, Sources, Store};
 
 /// The options of the command.
 #[derive(Debug, Clone, Copy, Args)]
@@ -17,38 +20,67 @@ pub(super) struct Options {
     print: bool,
 }
 
-#[expect(clippy::print_stderr, reason = "not part of the command's output")]
 pub(super) fn run(sources: &Sources, options: &Options) -> Result<(), Failure> {
     let loaded = sources.load()?;
-    let config = &loaded.config;
-    for warning in &loaded.warnings {
-        eprintln!("warning: {warning}");
+    let expired = loaded
+        .config
+        .expired_admin_keys(&loaded.settings, SystemClock.now());
+    for warning in loaded.warnings.iter().chain(&expired) {
+        note(&format!("warning: {warning}"));
     }
-    if options.print {
-        return print(config.print(&loaded.settings).trim_end());
-    }
-    let contacted = match (&config.store, options.connect) {
-        (_, false) => "nothing was contacted",
-        (Store::Memory, true) => "there is no redis_url to contact",
-        (Store::Redis(_), true) => "Redis was contacted",
+    let found = match &loaded.config.store {
+        _ if !options.connect => None,
+        Store::Redis(redis) => Some(contact(redis, &loaded)?),
+        Store::Memory => return Err(nothing_to_contact(&loaded)),
     };
-    print(&format!("the configuration is good ({contacted}): {config}"))?;
-    match &config.store {
-        Store::Redis(redis) if options.connect => {
-            let found = runtime()?.block_on(async {
-                let store = RedisStore::open(redis).map_err(Failure::other)?;
-                store.server_info().await.map_err(|error| {
-                    let url = loaded.settings.origins.get("redis_url");
-                    let url = url.map(ToString::to_string).unwrap_or_default();
-                    Failure::Other(format!("{url}: Redis cannot be used: {error}"))
-                })
-            })?;
-            print(&format!("found: {found}"))?;
-            for warning in found.warnings() {
-                eprintln!("warning: {warning}");
-            }
-            Ok(())
-        }
-        _ => Ok(()),
+    if options.print {
+        print(loaded.config.print(&loaded.settings).trim_end())?;
+    } else {
+        print(&verdict(&loaded, found.is_some()))?;
     }
+    let Some(found) = found else { return Ok(()) };
+    let server = format!("found: {found}");
+    if options.print {
+        // Standard output is the configuration.
+        note(&server);
+    } else {
+        print(&server)?;
+    }
+    for warning in found.warnings() {
+        note(&format!("warning: {warning}"));
+    }
+    Ok(())
+}
+
+fn verdict(loaded: &Loaded<Config>, is_contacted: bool) -> String {
+    let config = &loaded.config;
+    if loaded.is_unset() {
+        let places = loaded.places();
+        return format!(
+            "no setting was given, so the defaults apply, and sessions end with the process: {config}\n{places}"
+        );
+    }
+    let contacted = if is_contacted {
+        "Redis was contacted"
+    } else {
+        "nothing was contacted"
+    };
+    format!("the configuration is good ({contacted}): {config}")
+}
+
+fn nothing_to_contact(loaded: &Loaded<Config>) -> Failure {
+    let missing = loaded.missing("redis_url");
+    Failure::Input(format!("nothing was contacted. {missing}"))
+}
+
+fn contact(redis: &RedisStoreConfig, loaded: &Loaded<Config>) -> Result<RedisServerInfo, Failure> {
+    let url = loaded.settings.redis_url.as_deref().unwrap_or_default();
+    let contact = redis_contact::contact(redis, RedisAddress::of(url));
+    runtime()?.block_on(contact).map_err(|error| {
+        let setting = loaded.settings.origins.get("redis_url");
+        let setting = setting.map(ToString::to_string).unwrap_or_default();
+        Failure::Other(format!(
+            "{setting}: Redis cannot be used: {error}. The settings themselves have no mistake"
+        ))
+    })
 }

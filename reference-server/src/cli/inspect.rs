@@ -11,12 +11,14 @@ use tower_session_auth::{
 };
 
 pub(super) fn run(sources: &Sources, id: SessionId) -> Result<(), Failure> {
-    let Store::Redis(store) = sources.load_store()?.config else {
-        return Err(Failure::Input(
-            "redis_url is missing: an embedded store cannot be inspected".into(),
-        ));
+    let loaded = sources.load_store()?;
+    let Store::Redis(store) = &loaded.config else {
+        let missing = loaded.missing("redis_url");
+        return Err(Failure::Input(format!(
+            "{missing} An embedded store cannot be inspected."
+        )));
     };
-    let described = runtime()?.block_on(describe(&store, id));
+    let described = runtime()?.block_on(describe(store, id));
     print(&described.map_err(Failure::Other)?)
 }
 

@@ -9,6 +9,7 @@ mod healthcheck;
 mod inspect;
 mod keygen;
 mod keys;
+mod redis_contact;
 mod serve;
 mod signals;
 

@@ -36,6 +36,8 @@ pub struct Loaded<C> {
     pub warnings: Vec<String>,
     /// All files that were read.
     pub files: Vec<PathBuf>,
+    /// The configuration file.
+    pub config_file: Option<PathBuf>,
 }
 
 /// The texts of a setting, and their place.
@@ -93,12 +95,9 @@ impl Sources {
         let mut variables = variables::read(&self.variables, &mut errors, &mut warnings);
         let config = [flags.remove(CONFIG), variables.remove(CONFIG)];
         let config = config.into_iter().flatten().next();
-        let config = config.and_then(|config| config_path(&config, &mut errors));
-        let file = config.map(|path| {
-            let source = file::read(&path, &mut errors);
-            files.push(path);
-            source
-        });
+        let config_file = config.and_then(|config| config_path(&config, &mut errors));
+        files.extend(config_file.clone());
+        let file = config_file.as_deref().map(|path| file::read(path, &mut errors));
         let mut sources = [flags, variables, file.unwrap_or_default()];
         let mut texts = BTreeMap::new();
         for setting in SETTINGS {
@@ -120,6 +119,7 @@ impl Sources {
             settings,
             warnings,
             files,
+            config_file,
         })
     }
 }

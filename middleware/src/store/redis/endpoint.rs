@@ -41,6 +41,13 @@ impl Endpoint {
         })
     }
 
+    pub(super) const fn has_tls(&self) -> bool {
+        #[cfg(feature = "tls")]
+        return self.tls.is_some();
+        #[cfg(not(feature = "tls"))]
+        false
+    }
+
     pub(super) async fn connect(&self, config: &AsyncConnectionConfig) -> RedisResult<RedisConnection> {
         #[cfg(test)]
         self.panic_if_injected();

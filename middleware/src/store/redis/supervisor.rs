@@ -210,6 +210,9 @@ impl Supervisor {
             Ok(Ok((_, Role::Replica, _))) => Err(REPLICA.to_owned()),
             Ok(Ok(connected)) => Ok(connected),
             Ok(Err(error)) => Err(describe(&error)),
+            Err(_) if self.endpoint.has_tls() => {
+                Err("no answer while connecting with TLS; the port may have no TLS".to_owned())
+            }
             Err(_) => Err("no answer while connecting".to_owned()),
         }
     }
