@@ -543,7 +543,6 @@ fn address_in_use_exits_with_1() {
     assert!(text(&output.stderr).contains(&address));
 }
 
-#[tokio::test]
 #[test]
 fn metrics_address_in_use_exits_with_1_and_is_no_mistake_in_the_configuration() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
@@ -559,6 +558,7 @@ fn metrics_address_in_use_exits_with_1_and_is_no_mistake_in_the_configuration() 
     assert!(!message.contains("the configuration is invalid"), "{message}");
 }
 
+#[tokio::test]
 async fn inspect_prints_a_record_of_redis() {
     let redis = TestRedis::shared();
     let url = redis.fresh_database();

@@ -1,4 +1,4 @@
-//! The commands `keys rotate` and `keys list`, as processes.
+//! The commands `keys rotate`, `keys replace` and `keys list`, as processes.
 
 #![allow(clippy::expect_used)]
 
@@ -68,7 +68,7 @@ fn rotation_takes_three_calls_and_prints_no_secret() {
     let early = folder.run(&["keys", "rotate"]);
     assert_eq!(early.status.code(), Some(1));
     assert!(
-        text(&early.stderr).contains("Call again in 7 d"),
+        text(&early.stderr).contains("Call again in 7 d 11 min, from "),
         "{}",
         text(&early.stderr)
     );
@@ -88,7 +88,7 @@ fn missing_or_invalid_key_file_is_a_mistake_in_the_configuration() {
     assert_eq!(output.status.code(), Some(2));
     let message = text(&output.stderr);
     assert!(
-        message.starts_with("key_file: ") && message.contains("line 1"),
+        message.starts_with("SESSION_AUTH_KEY_FILE: ") && message.contains("line 1"),
         "{message}"
     );
     assert!(!message.contains("hunter2"), "{message}");
@@ -99,5 +99,57 @@ fn missing_or_invalid_key_file_is_a_mistake_in_the_configuration() {
         .output()
         .expect("an output");
     assert_eq!(output.status.code(), Some(2));
-    assert!(text(&output.stderr).contains("key_file is missing"));
+    let message = text(&output.stderr);
+    for part in [
+        "key_file is missing",
+        "--key-file",
+        "SESSION_AUTH_KEY_FILE",
+        "--config",
+        "SESSION_AUTH_CONFIG",
+        "keygen",
+    ] {
+        assert!(message.contains(part), "{part}: {message}");
+    }
+}
+
+#[test]
+fn replacement_after_a_theft_is_one_confirmed_command_that_keeps_no_earlier_secret() {
+    let key = || SigningKey::generate().expect("a key");
+    let (old, partner) = (key(), key().verifying_key().to_paserk());
+    let folder = Keys::with_keys("replace", &format!("{}\n{partner}\n", old.to_paserk()));
+    // A thief has the file in the middle of a rotation.
+    assert!(folder.run(&["keys", "rotate"]).status.success());
+    let stolen = fs::read_to_string(folder.0.join("keys.txt")).expect("a file");
+
+    let unconfirmed = folder.run(&["keys", "replace"]);
+    assert_eq!(unconfirmed.status.code(), Some(2));
+    assert!(text(&unconfirmed.stderr).contains("--reject-all-tokens"));
+    let forced = folder.run(&["keys", "rotate", "--force"]);
+    assert!(forced.status.success());
+    assert!(
+        text(&forced.stderr).contains("not for a stolen key"),
+        "{}",
+        text(&forced.stderr)
+    );
+
+    let replaced = folder.run(&["keys", "replace", "--reject-all-tokens"]);
+    assert!(replaced.status.success(), "{}", text(&replaced.stderr));
+    let now = fs::read_to_string(folder.0.join("keys.txt")).expect("a file");
+    let secrets = |file: &str| -> Vec<String> {
+        let lines = file.lines().filter(|line| line.starts_with("k4.secret."));
+        lines.map(ToOwned::to_owned).collect()
+    };
+    let (before, after) = (secrets(&stolen), secrets(&now));
+    assert_eq!((before.len(), after.len()), (2, 1));
+    assert!(!before.contains(&after[0]), "a stolen secret signs");
+    assert!(now.contains(&partner), "public keys of other servers stay");
+    let output = text(&replaced.stdout);
+    assert!(
+        output.starts_with("removed k4.pid.") && !output.contains("secret."),
+        "{output}"
+    );
+    assert!(
+        output.contains("Still accepted: the public keys k4.pid."),
+        "{output}"
+    );
 }

@@ -51,7 +51,7 @@ enum Command {
         /// The session's id.
         id: SessionId,
     },
-    /// Replace the signing key without losing a request. Needs key_file, and uses max_ttl and renewal_retry_window.
+    /// Replace the signing key without losing a request, or after a theft. Needs key_file, and uses max_ttl and renewal_retry_window.
     Keys {
         #[command(subcommand)]
         command: keys::KeysCommand,

@@ -15,7 +15,7 @@ use super::document::date;
 #[non_exhaustive]
 pub enum RotateError {
     /// The step would lose requests.
-    #[error("too early: {reason}. Call again in {}, from {} on. --force takes the step now", duration(.from.since(*.now)), date(*.from))]
+    #[error("too early: {reason}. Call again in {}, from {} on. --force takes the step now, which can lose requests", duration(.from.since(*.now)), date(*.from))]
     TooEarly {
         /// The reason, with the id of the key.
         reason: String,
@@ -29,7 +29,7 @@ pub enum RotateError {
     KeyFile(KeyFileError),
     /// The path is a symbolic link.
     #[error(
-        "{}: is a symbolic link. `keys rotate` replaces regular files only. Change the source of the link", .0.display()
+        "{}: is a symbolic link. This command replaces regular files only. Change the source of the link", .0.display()
     )]
     Symlink(PathBuf),
     /// Another process changes the file.
@@ -61,14 +61,22 @@ impl RotateError {
     }
 }
 
-/// A time for people, rounded up.
+/// A time for people, rounded up to a minute.
 fn duration(seconds: u64) -> String {
-    let (minutes, hours) = (seconds.div_ceil(60), seconds.div_ceil(3600));
+    let minutes = seconds.div_ceil(60);
     match seconds {
         0..=119 => format!("{seconds} s"),
         120..=7199 => format!("{minutes} min"),
-        7200..=172_799 => format!("{} h {} min", minutes / 60, minutes % 60),
-        _ => format!("{} d {} h", hours / 24, hours % 24),
+        _ => {
+            let parts = [
+                (minutes / 1440, "d"),
+                (minutes / 60 % 24, "h"),
+                (minutes % 60, "min"),
+            ];
+            let parts = parts.iter().filter(|(count, _)| *count > 0);
+            let parts: Vec<_> = parts.map(|(count, unit)| format!("{count} {unit}")).collect();
+            parts.join(" ")
+        }
     }
 }
 
@@ -85,7 +93,11 @@ mod tests {
             (121, "3 min"),
             (7_199, "120 min"),
             (7_201, "2 h 1 min"),
-            (604_801, "7 d 1 h"),
+            (7_200, "2 h"),
+            (172_800, "2 d"),
+            (604_801, "7 d 1 min"),
+            (605_460, "7 d 11 min"),
+            (694_861, "8 d 1 h 2 min"),
         ] {
             assert_eq!(duration(seconds), text);
         }

@@ -1,4 +1,6 @@
-//! The commands `keys rotate` and `keys list`: the signing key is replaced in three calls that lose no request.
+//! The commands `keys rotate`, `keys replace` and `keys list`.
+//!
+//! A rotation replaces the signing key in three calls that lose no request:
 //!
 //! | call | the file after it | waits until |
 //! |---|---|---|
@@ -6,20 +8,23 @@
 //! | second | The new secret signs. The old one is listed after it. | every server and every follower has the new key |
 //! | third | The old secret is removed. | no token of the old key is valid |
 //!
-//! Each call writes a date into a comment before the key. The next call reads it. See `docs/keys.md`.
+//! Each call writes a date into a comment before the key. The next call reads it. After a theft, `keys replace` removes all secrets at
+//! once. See `docs/keys.md`.
 
 mod document;
 mod error;
 mod replace_file;
+mod replacement;
 mod rotation;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use document::date;
 pub use error::RotateError;
+pub use replacement::Replaced;
 pub use rotation::{Rotated, RotationTimes};
 
 use std::{fs, path::Path};
-pub(crate) use document::date;
 
 use tower_session_auth::{clock::Timestamp, token::KeyFileError};
 
@@ -41,6 +46,18 @@ pub fn rotate(
     let rotated = step.take(&mut document, now, times)?;
     file.replace(&document.to_text())?;
     Ok(rotated)
+}
+
+/// Replaces all secrets of a file by a new one, after a theft. All tokens become invalid.
+///
+/// # Errors
+/// If the file cannot be read or replaced. The file is unchanged then.
+pub fn replace(path: &Path, now: Timestamp) -> Result<Replaced, RotateError> {
+    let mut file = LockedFile::open(path)?;
+    let mut document = KeyDocument::parse(&file.read()?)?;
+    let replaced = replacement::replace_all(&mut document, now)?;
+    file.replace(&document.to_text())?;
+    Ok(replaced)
 }
 
 /// Describes the keys of a file, one per line. It contains no secret.

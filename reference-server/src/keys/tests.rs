@@ -155,7 +155,7 @@ fn refused_step_says_when_it_is_possible_and_changes_nothing() {
         message,
         format!(
             "too early: key {new} was added at 2026-11-28T10:00:00Z. Other servers and services may not have it yet. \
-             Call again in 9 min, from 2026-11-28T10:10:00Z on. --force takes the step now"
+             Call again in 9 min, from 2026-11-28T10:10:00Z on. --force takes the step now, which can lose requests"
         )
     );
     assert_eq!(file.text(), before);
