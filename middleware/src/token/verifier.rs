@@ -18,7 +18,7 @@ use super::{
     Claims, DEFAULT_ISSUER, DEFAULT_PREFIX, MAX_HEADER_LEN, SessionToken, TokenHash, TokenSigner,
     VerifiedToken, VerifyingKey,
     claims::Payload,
-    key_source::{SourceHandle, Unknown},
+    key_source::{KeyLookup, SourceHandle},
     verified::VerifiedTokenCache,
 };
 use crate::error::{Diagnosis, ErrorKind, RejectionReason};
@@ -89,11 +89,11 @@ impl TokenVerifier {
         self
     }
 
-    /// Asks the source for the key of a token, if the token was rejected because its key is unknown.
-    pub(super) fn find_key(&self, rejection: &Diagnosis) -> Option<Unknown> {
+    /// Looks up the key of a token in the source, if the token was rejected because its key is unknown.
+    pub(super) fn look_up_key(&self, rejection: &Diagnosis) -> Option<KeyLookup> {
         let source = self.source.as_ref()?;
         let key_id = rejection.key_id.as_deref()?;
-        (rejection.reason == RejectionReason::UnknownKey).then(|| source.0.find(key_id))
+        (rejection.reason == RejectionReason::UnknownKey).then(|| source.0.look_up(key_id))
     }
 
     fn with_rules(self, change: impl FnOnce(&mut Rules)) -> Self {
@@ -167,15 +167,13 @@ impl TokenVerifier {
     ///
     /// # Errors
     /// `InvalidToken`. `StoreUnavailable` if the verifier follows the keys of a server (feature `key-follower`), the token's key is
-    /// unknown, and the server has not been asked for it yet.
+    /// unknown, and the server has not confirmed that it does not exist.
     pub fn verify(&self, bearer: &str) -> Result<VerifiedToken, ErrorKind> {
         self.verify_bytes(bearer.as_bytes())
-            .map_err(|diagnosis| match self.find_key(&diagnosis) {
-                None | Some(Unknown::Confirmed | Unknown::Asked { confirmed: true, .. }) => {
-                    ErrorKind::InvalidToken
-                }
+            .map_err(|diagnosis| match self.look_up_key(&diagnosis) {
+                None | Some(KeyLookup::Absent) => ErrorKind::InvalidToken,
                 // A refresh runs without its future.
-                Some(Unknown::Unavailable { .. } | Unknown::Asked { .. }) => ErrorKind::StoreUnavailable,
+                Some(KeyLookup::Unavailable { .. } | KeyLookup::Pending(_)) => ErrorKind::StoreUnavailable,
             })
     }
 
