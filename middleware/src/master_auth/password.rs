@@ -1,6 +1,9 @@
 //! The master password: its Argon2id hash, and the password that was verified last.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{
+    Mutex, MutexGuard, PoisonError,
+    atomic::{AtomicU64, Ordering},
+};
 
 use argon2::{ARGON2ID_IDENT, Algorithm, Argon2, Block, Params, Version, password_hash::phc::PasswordHash};
 use hmac::{Hmac, KeyInit, Mac};
@@ -17,8 +20,25 @@ const CACHE_SECONDS: u64 = 60;
 #[error("not an Argon2id PHC string ($argon2id$v=19$…)")]
 pub struct InvalidPasswordHash;
 
+/// Identifies a [`MasterPassword`] in this process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct PasswordId(u64);
+
+impl PasswordId {
+    fn next() -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        Self(NEXT.fetch_add(1, Ordering::Relaxed))
+    }
+
+    #[cfg(test)]
+    pub(super) const fn of_test(number: u64) -> Self {
+        Self(number)
+    }
+}
+
 /// Verifies passwords against one hash.
 pub(super) struct MasterPassword {
+    pub(super) id: PasswordId,
     phc: String,
     hash: PasswordHash,
     argon2: Argon2<'static>,
@@ -55,6 +75,7 @@ impl MasterPassword {
         let mut cache_key = [0; 32];
         getrandom::fill(&mut cache_key).map_err(|_| InvalidPasswordHash)?;
         Ok(Self {
+            id: PasswordId::next(),
             phc: phc.to_owned(),
             hash,
             argon2: Argon2::new(Algorithm::Argon2id, version, params),

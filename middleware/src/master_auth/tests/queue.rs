@@ -1,8 +1,9 @@
 //! The queue for Argon2 is bounded and fair.
 
-use std::time::Duration;
+use std::{task::Poll, time::Duration};
 
-use http::Response;
+use http::{Response, StatusCode};
+use tokio::task::yield_now;
 
 use super::{
     threads::{Threads, Waiting, begin, finish, guesses, pass_without_argon2, service, strangers},
@@ -10,11 +11,8 @@ use super::{
 };
 use crate::{
     ErrorKind, RejectionReason,
-    master_auth::{
-        job::MAX_SHARED,
-        queue::{MAX_WAITING, MAX_WAITING_PER_CLIENT},
-    },
-    test_support::{Body, Inner, kind, pass, reason},
+    master_auth::queue::{MAX_WAITING, MAX_WAITING_PER_CLIENT},
+    test_support::{Body, Inner, kind, pass, poll_once, reason},
 };
 
 /// Fills the threads and the queue with guesses of different addresses.
@@ -77,7 +75,7 @@ async fn guesses_of_new_addresses_do_not_keep_another_new_address_out_of_a_full_
 }
 
 #[tokio::test]
-async fn an_address_that_has_proved_the_password_waits_for_no_guess() {
+async fn a_verified_address_waits_for_no_guess() {
     let clock = ManualClock::new(NOW);
     let layer = layer_at(&clock);
     pass(&layer, request_from("192.0.2.1", RIGHT)).await.unwrap();
@@ -99,19 +97,23 @@ async fn an_address_that_has_proved_the_password_waits_for_no_guess() {
 
 #[tokio::test]
 async fn a_replaced_password_ends_the_preference_of_an_address() {
-    let clock = ManualClock::new(NOW);
-    let layer = layer_at(&clock);
-    pass(&layer, request_from("192.0.2.1", RIGHT)).await.unwrap();
-    layer.replace_credentials(Credentials::master_password(&phc(b"new")).unwrap());
-    let (mut service, _handle) = service(&layer);
-    let threads = Threads::of(&layer);
-    threads.are_idle().await;
-    let _hold = threads.hold().await;
-    let _waiting = fill(&mut service, &threads, &mut strangers()).await;
-    let _former = begin(&mut service, request_from("192.0.2.1", WRONG))
-        .await
-        .unwrap();
-    assert_eq!(threads.0.counts(), (MAX_WAITING, threads.0.limit));
+    let hash = phc(RIGHT);
+    for (replacement, is_preferred) in [(hash.as_str(), true), (&phc(b"new"), false)] {
+        let layer = MasterAuthLayer::new(&hash).unwrap();
+        pass(&layer, request_from("192.0.2.1", RIGHT)).await.unwrap();
+        layer.replace_credentials(Credentials::master_password(replacement).unwrap());
+        let (mut service, _handle) = service(&layer);
+        let threads = Threads::of(&layer);
+        threads.are_idle().await;
+        let _hold = threads.hold().await;
+        let _waiting = fill(&mut service, &threads, &mut strangers()).await;
+        let _former = begin(&mut service, request_from("192.0.2.1", WRONG))
+            .await
+            .unwrap();
+        // The thread for preferred addresses counts from its start.
+        let (_, running) = threads.0.counts();
+        assert_eq!(running, threads.0.limit + usize::from(is_preferred));
+    }
 }
 
 #[tokio::test]
@@ -186,17 +188,13 @@ async fn equal_passwords_of_one_client_share_one_computation_and_count_once() {
         waiting.push(begin(&mut service, strangers().nth(n).unwrap()).await.unwrap());
         threads.have_taken(n).await;
     }
-    for _ in 0..MAX_SHARED {
+    for _ in 0..MAX_WAITING_PER_CLIENT {
         let guess = request_from("192.0.2.1", WRONG);
         waiting.push(begin(&mut service, guess).await.unwrap());
     }
-    assert_eq!(threads.0.counts().0, 1);
+    assert_eq!(threads.0.counts().0, MAX_WAITING_PER_CLIENT, "each has a place");
     let further = begin(&mut service, request_from("192.0.2.1", WRONG)).await;
-    assert_eq!(
-        further.map(drop),
-        Err(ErrorKind::Overloaded),
-        "each of them holds a connection"
-    );
+    assert_eq!(further.map(drop), Err(ErrorKind::Overloaded));
     drop(hold);
     for future in waiting {
         assert_eq!(kind(&finish(future).await), ErrorKind::InvalidMasterPassword);
@@ -226,4 +224,94 @@ async fn right_after_a_restart_the_administrator_is_served_while_100_addresses_g
     });
     assert_eq!(response.status(), 200);
     assert!(waiting.len() >= MAX_WAITING - 1, "{}", waiting.len());
+}
+
+/// 300 guesses: from as many addresses, or from one address with one password or with several.
+#[tokio::test]
+async fn administrators_are_served_while_300_guesses_arrive() {
+    const GUESSES: usize = 300;
+    let crowds: [(Box<dyn Iterator<Item = Request<()>>>, usize); 3] = [
+        (Box::new(strangers()), MAX_WAITING),
+        (Box::new(guesses("192.0.2.66")), MAX_WAITING_PER_CLIENT),
+        (
+            Box::new(std::iter::repeat_with(|| request_from("192.0.2.66", WRONG))),
+            MAX_WAITING_PER_CLIENT,
+        ),
+    ];
+    for (mut crowd, places) in crowds {
+        let clock = ManualClock::new(NOW);
+        let layer = layer_at(&clock);
+        pass(&layer, request_from("192.0.2.1", RIGHT)).await.unwrap();
+        let (mut service, mut handle) = service(&layer);
+        let threads = Threads::of(&layer);
+        threads.are_idle().await;
+        let hold = threads.hold().await;
+        let (mut waiting, mut overloaded) = (Vec::new(), 0);
+        for n in 1..=GUESSES {
+            // The budget of a task ends after 128 answers without a pause.
+            yield_now().await;
+            match begin(&mut service, crowd.next().unwrap()).await {
+                Ok(guess) => waiting.push(guess),
+                Err(kind) => {
+                    assert_eq!(kind, ErrorKind::Overloaded);
+                    overloaded += 1;
+                }
+            }
+            if n <= threads.0.limit {
+                threads.have_taken(n).await;
+            }
+        }
+        assert_eq!(threads.0.counts(), (places, threads.0.limit));
+        // Displaced guesses are answered at once, although no computation has ended.
+        for guess in &mut waiting {
+            yield_now().await;
+            if let Poll::Ready(rejection) = poll_once(guess).await {
+                assert_eq!(kind(&rejection.unwrap()), ErrorKind::Overloaded);
+                overloaded += 1;
+            }
+        }
+        assert_eq!(overloaded, GUESSES - places - threads.0.limit);
+
+        let cached = pass_without_argon2(&layer, request_from("192.0.2.2", RIGHT)).await;
+        assert!(cached.is_ok(), "a cached password has no place in the queue");
+        clock.advance(Duration::from_secs(61));
+        let verified = begin(&mut service, request_from("192.0.2.1", RIGHT)).await;
+        let fresh = begin(&mut service, request_from("192.0.2.3", RIGHT)).await;
+        drop(hold);
+        let (verified, fresh, ()) = tokio::join!(finish(verified.unwrap()), finish(fresh.unwrap()), async {
+            for _ in 0..2 {
+                let (_, send) = handle.next_request().await.unwrap();
+                send.send_response(Response::new(Body::default()));
+            }
+        });
+        assert_eq!(
+            (verified.status(), fresh.status()),
+            (StatusCode::OK, StatusCode::OK)
+        );
+    }
+}
+
+/// Requests of one address take one place each, whether they share a computation or not.
+#[tokio::test]
+async fn requests_that_share_a_computation_are_displaced_like_others() {
+    let layer = layer();
+    let (mut service, _handle) = service(&layer);
+    let threads = Threads::of(&layer);
+    let hold = threads.hold().await;
+    let waiting = fill(&mut service, &threads, &mut strangers()).await;
+    drop(waiting);
+    let mut sharing = Vec::new();
+    for _ in 0..2 {
+        let guess = request_from("192.0.2.66", WRONG);
+        sharing.push(begin(&mut service, guess).await.unwrap());
+    }
+    let mut others = Vec::new();
+    for guess in strangers().skip(1_000).take(MAX_WAITING - 1) {
+        others.push(begin(&mut service, guess).await.unwrap());
+    }
+    let second = finish(sharing.pop().unwrap()).await;
+    assert_eq!(kind(&second), ErrorKind::Overloaded, "its rank was the highest");
+    drop(hold);
+    let first = finish(sharing.pop().unwrap()).await;
+    assert_eq!(kind(&first), ErrorKind::InvalidMasterPassword);
 }
