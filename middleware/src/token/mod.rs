@@ -10,6 +10,7 @@
 
 mod claims;
 mod credentials;
+mod footer;
 mod hash;
 mod key_file;
 mod key_source;

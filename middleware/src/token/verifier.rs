@@ -3,14 +3,12 @@
 use std::{collections::HashMap, sync::Arc};
 
 use arc_swap::ArcSwap;
-use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use http::HeaderName;
 use pasetors::{
     Public,
     token::UntrustedToken,
     version4::{PublicToken, V4},
 };
-use serde::Deserialize;
 
 #[cfg(feature = "key-follower")]
 use super::KeySource;
@@ -18,13 +16,11 @@ use super::{
     Claims, DEFAULT_ISSUER, DEFAULT_PREFIX, MAX_HEADER_LEN, SessionToken, TokenHash, TokenSigner,
     VerifiedToken, VerifyingKey,
     claims::Payload,
+    footer,
     key_source::{KeyLookup, SourceHandle},
     verified::VerifiedTokenCache,
 };
 use crate::error::{Diagnosis, ErrorKind, RejectionReason};
-
-/// The longest footer that is decoded, in base64 characters. The footers of this crate have 82.
-const MAX_FOOTER_LEN: usize = 256;
 
 /// The default capacity of the signature cache.
 const SIGNATURE_CACHE_CAPACITY: usize = 65_536;
@@ -54,12 +50,6 @@ struct Rules {
     audience: Option<String>,
     /// Shared with the next rules, if they accept every token that these rules accept.
     cache: Arc<VerifiedTokenCache>,
-}
-
-#[derive(Deserialize)]
-struct Footer<'a> {
-    #[serde(borrow)]
-    kid: &'a str,
 }
 
 impl TokenVerifier {
@@ -202,8 +192,8 @@ impl TokenVerifier {
     pub(super) fn key_id_in(&self, bearer: &[u8]) -> Option<String> {
         let rules = self.rules.load();
         let paseto = bearer.strip_prefix(rules.prefix.as_bytes())?;
-        let footer = decode_footer(std::str::from_utf8(paseto).ok()?).ok()?;
-        key_id_of(&footer).map(str::to_owned)
+        let footer = footer::decode(std::str::from_utf8(paseto).ok()?).ok()?;
+        footer::key_id(&footer).map(str::to_owned)
     }
 
     /// Caches a token that was just signed, if these rules accept it.
@@ -266,8 +256,8 @@ impl Rules {
     }
 
     fn verify(&self, paseto: &str, hash: TokenHash) -> Result<VerifiedToken, Box<Diagnosis>> {
-        let footer = decode_footer(paseto).map_err(fault)?;
-        let kid = key_id_of(&footer).ok_or_else(|| fault(RejectionReason::MalformedFooter))?;
+        let footer = footer::decode(paseto).map_err(fault)?;
+        let kid = footer::key_id(&footer).ok_or_else(|| fault(RejectionReason::MalformedFooter))?;
         let with_key = |reason| Box::new(Diagnosis::new(reason).with_key_id(kid));
         let key = self
             .keys
@@ -305,35 +295,4 @@ impl Rules {
 
 fn fault(reason: RejectionReason) -> Box<Diagnosis> {
     Box::new(Diagnosis::new(reason))
-}
-
-/// The footer of a PASETO v4.public token, in base64. `None` if the token has another form.
-fn footer_of(paseto: &str) -> Option<&str> {
-    let mut parts = paseto.split('.');
-    match (
-        parts.next(),
-        parts.next(),
-        parts.next(),
-        parts.next(),
-        parts.next(),
-    ) {
-        (Some("v4"), Some("public"), Some(_), Some(footer), None) => Some(footer),
-        _ => None,
-    }
-}
-
-/// Decodes the footer of a token.
-fn decode_footer(paseto: &str) -> Result<Vec<u8>, RejectionReason> {
-    let footer = footer_of(paseto).ok_or(RejectionReason::MalformedToken)?;
-    if footer.len() > MAX_FOOTER_LEN {
-        return Err(RejectionReason::MalformedFooter);
-    }
-    let decoded = URL_SAFE_NO_PAD.decode(footer);
-    decoded.map_err(|_| RejectionReason::MalformedFooter)
-}
-
-/// The key id in a decoded footer.
-fn key_id_of(footer: &[u8]) -> Option<&str> {
-    let footer: Footer<'_> = serde_json::from_slice(footer).ok()?;
-    Some(footer.kid)
 }
