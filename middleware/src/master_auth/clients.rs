@@ -10,16 +10,16 @@ const PREFERRED_FOR: u64 = 86_400;
 /// Maximum number of such addresses. An attacker without the password cannot add one.
 const MAX_PREFERRED: usize = 1024;
 
-/// Failures and proofs by client address. The caller passes the current time.
+/// Failures and verified passwords by client address. The caller passes the current time.
 pub(super) struct Clients {
     pub(super) lockout: Lockout,
-    /// The last proof of each address. It changes no count of failures.
-    proofs: RecentlyUsed<IpAddr, Proof>,
+    /// The password that each address has sent last. It changes no count of failures.
+    verified: RecentlyUsed<IpAddr, VerifiedPassword>,
 }
 
-/// A client has sent the right password.
+/// A right password of a client.
 #[derive(Clone, Copy)]
-struct Proof {
+struct VerifiedPassword {
     password: PasswordId,
     at: Timestamp,
 }
@@ -28,7 +28,7 @@ impl Default for Clients {
     fn default() -> Self {
         Self {
             lockout: Lockout::default(),
-            proofs: RecentlyUsed::new(MAX_PREFERRED),
+            verified: RecentlyUsed::new(MAX_PREFERRED),
         }
     }
 }
@@ -36,18 +36,18 @@ impl Default for Clients {
 impl Clients {
     /// Records that a client has sent this password, and that it was right.
     pub(super) fn verified(&mut self, client: IpAddr, password: PasswordId, now: Timestamp) {
-        let proof = Proof { password, at: now };
-        self.proofs.put(ClientAddr(client).network(), proof);
+        let verified = VerifiedPassword { password, at: now };
+        self.verified.put(ClientAddr(client).network(), verified);
     }
 
-    /// The status of a client. Only proofs of the given password count, so a replaced password ends the preference of all clients.
+    /// The status of a client. Only the given password counts, so a replaced password ends the preference of all clients.
     ///
     /// A proof later than `now` is ignored: the clock was set back.
     pub(super) fn status(&mut self, client: IpAddr, password: PasswordId, now: Timestamp) -> ClientStatus {
-        let proof = self.proofs.get(&ClientAddr(client).network());
+        let verified = self.verified.get(&ClientAddr(client).network());
         ClientStatus {
-            verified_recently: proof.is_some_and(|proof| {
-                proof.password == password && proof.at <= now && now.since(proof.at) < PREFERRED_FOR
+            verified_recently: verified.is_some_and(|verified| {
+                verified.password == password && verified.at <= now && now.since(verified.at) < PREFERRED_FOR
             }),
             failures: self.lockout.failures(client, now),
         }
@@ -66,7 +66,7 @@ mod tests {
     }
 
     #[test]
-    fn a_proof_lasts_a_day_and_changes_no_failures() {
+    fn a_verified_password_lasts_a_day_and_changes_no_failures() {
         let mut clients = Clients::default();
         let (client, at) = (ip("192.0.2.1"), 1_000_000);
         clients.lockout.failed(client, Timestamp(at));
@@ -89,7 +89,7 @@ mod tests {
 
     /// A request can verify the password that is replaced at this moment, and record it later.
     #[test]
-    fn a_proof_of_a_replaced_password_does_not_count_for_the_new_one() {
+    fn a_replaced_password_does_not_count_for_the_new_one() {
         let mut clients = Clients::default();
         let client = ip("192.0.2.1");
         clients.verified(client, PASSWORD, Timestamp(1));
@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn a_proof_is_that_of_an_ipv6_network() {
+    fn a_verified_password_is_that_of_an_ipv6_network() {
         let mut clients = Clients::default();
         clients.verified(ip("2001:db8::1"), PASSWORD, Timestamp(1));
         for (client, verified_recently) in [("2001:db8::2", true), ("2001:db8:0:1::1", false)] {
@@ -113,12 +113,12 @@ mod tests {
     }
 
     #[test]
-    fn the_number_of_proofs_is_bounded() {
+    fn the_number_of_verified_passwords_is_bounded() {
         let mut clients = Clients::default();
         for n in 0..=u32::try_from(MAX_PREFERRED).unwrap() {
             let client = IpAddr::V4(std::net::Ipv4Addr::from_bits(n));
             clients.verified(client, PASSWORD, Timestamp(1));
         }
-        assert_eq!(clients.proofs.iter().count(), MAX_PREFERRED);
+        assert_eq!(clients.verified.iter().count(), MAX_PREFERRED);
     }
 }

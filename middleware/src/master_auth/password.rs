@@ -5,7 +5,10 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
-use argon2::{ARGON2ID_IDENT, Algorithm, Argon2, Block, Params, Version, password_hash::phc::PasswordHash};
+use argon2::{
+    ARGON2ID_IDENT, Algorithm, Argon2, Block, Params, Version,
+    password_hash::phc::{Output, PasswordHash},
+};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use subtle::ConstantTimeEq;
@@ -95,7 +98,7 @@ impl MasterPassword {
         let returned = lock(&self.memory).pop();
         returned.unwrap_or_else(|| Memory {
             blocks: vec![Block::default(); self.argon2.params().block_count()].into(),
-            output: vec![0; self.hash.hash.as_ref().map_or(0, |hash| hash.len())].into(),
+            output: vec![0; self.hash.hash.as_ref().map_or(0, Output::len)].into(),
         })
     }
 
