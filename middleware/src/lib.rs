@@ -79,6 +79,7 @@ mod file_text;
 pub mod id;
 #[cfg(feature = "key-follower")]
 pub mod key_follower;
+mod layer_settings;
 pub mod manager;
 #[cfg(feature = "master-auth")]
 pub mod master_auth;

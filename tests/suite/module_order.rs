@@ -16,6 +16,7 @@ const CRATE: &[&str] = &[
     "telemetry",
     "response",
     "auth_future",
+    "layer_settings",
     "token",
     "session",
     "store",

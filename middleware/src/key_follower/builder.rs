@@ -35,8 +35,8 @@ pub(super) struct Limits {
 impl KeyFollower {
     /// Starts with an HTTP client and the URL of the keys, such as `https://sessions.example/v1/keys`.
     ///
-    /// The client must not follow redirects, and must check the certificate of the server. An `http` URL is accepted only for this
-    /// machine: see [`allow_plaintext`](KeyFollowerBuilder::allow_plaintext).
+    /// The client must not follow redirects, and must check the certificate of the server. An `http` URL is accepted only for a
+    /// loopback host: see [`allow_plaintext`](KeyFollowerBuilder::allow_plaintext).
     pub fn builder<S, B>(http: S, url: Uri) -> KeyFollowerBuilder
     where
         S: Service<Request<Full<Bytes>>, Response = Response<B>, Error: Into<BoxError>, Future: Send>
@@ -62,7 +62,7 @@ impl KeyFollower {
 }
 
 impl KeyFollowerBuilder {
-    /// Also accepts an `http` URL whose host is not this machine. An attacker on the network can then replace the keys, and sign tokens
+    /// Also accepts an `http` URL whose host is not a loopback host. An attacker on the network can then replace the keys, and sign tokens
     /// that are accepted. Call it only if something else protects the connection, such as a service mesh.
     pub fn allow_plaintext(mut self) -> Self {
         self.allow_plaintext = true;

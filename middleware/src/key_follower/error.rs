@@ -10,8 +10,10 @@ pub enum KeyFetchError {
     /// Not an absolute `http` or `https` URL.
     #[error("the URL of the keys must be absolute, with http or https")]
     Url,
-    /// An `http` URL of another machine.
-    #[error("the keys of another machine must be fetched with https: they decide which tokens are accepted")]
+    /// An `http` URL whose host is not a loopback host.
+    #[error(
+        "keys must be fetched with https, except from a loopback host: they decide which tokens are accepted"
+    )]
     Plaintext,
     /// The HTTP client has failed.
     #[error("the server of the keys cannot be reached: {}", with_causes(&**.0))]

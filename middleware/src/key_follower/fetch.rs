@@ -100,7 +100,7 @@ impl KeysUrl {
     }
 }
 
-/// True if the host of a URL is this machine: an address, or a name that never leaves it (RFC 6761, section 6.3).
+/// True if the host of a URL is a loopback host: an address, or a name that never leaves it (RFC 6761, section 6.3).
 fn is_loopback(host: &str) -> bool {
     let address = host.trim_start_matches('[').trim_end_matches(']');
     match address.parse::<IpAddr>() {

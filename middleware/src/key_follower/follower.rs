@@ -15,7 +15,7 @@ use tokio::{
 use super::{builder::Limits, fetch::KeysUrl, lifetime, task, unknown_keys::UnknownKeys};
 use crate::{
     telemetry::KeyFollowerMetrics,
-    token::{KeySource, TokenVerifier, Unknown},
+    token::{KeyLookup, KeySource, TokenVerifier},
 };
 
 /// The maximum number of requests that wait for a fetch.
@@ -133,50 +133,46 @@ impl Shared {
 }
 
 impl State {
-    /// True if the server has confirmed the keys at the last fetch, and has no key with this id.
-    fn is_confirmed(&self, key_id: &str) -> bool {
-        self.failures == 0 && !self.stale && self.unknown.is_confirmed(key_id)
+    /// True if the last fetch has succeeded, and has shown that this key does not exist.
+    fn is_absent(&self, key_id: &str) -> bool {
+        self.failures == 0 && !self.stale && self.unknown.is_absent(key_id)
     }
 }
 
 impl KeySource for Running {
-    fn find(&self, key_id: &str) -> Unknown {
+    fn look_up(&self, key_id: &str) -> KeyLookup {
         // Before the state is read, so that the end of a running fetch is not missed.
         let mut finished = self.shared.finished.subscribe();
         let mut state = self.shared.state();
-        let confirmed = state.is_confirmed(key_id);
+        state.unknown.request(key_id);
         if !state.fetching {
             let wait = self.shared.limits.early_refresh_interval;
             let wait = wait.saturating_sub(state.started.elapsed());
             if !wait.is_zero() {
-                // A server that failed is asked again with back-off, often earlier than that.
+                if state.is_absent(key_id) {
+                    return KeyLookup::Absent;
+                }
+                // After a failure, back-off often retries earlier than the interval.
                 let is_next_early = state.failures == 0 && !state.stale;
                 let retry_after = if is_next_early { seconds_until(wait) } else { 1 };
-                return if confirmed {
-                    Unknown::Confirmed
-                } else {
-                    Unknown::Unavailable { retry_after }
-                };
+                return KeyLookup::Unavailable { retry_after };
             }
             tracing::debug!("a token has an unknown key: the keys are fetched");
             state.fetching = true;
             state.started = Instant::now();
             self.shared.early.notify_one();
         }
-        state.unknown.ask(key_id);
         if state.waiting >= MAX_WAITING {
-            return Unknown::Unavailable { retry_after: 1 };
+            return KeyLookup::Unavailable { retry_after: 1 };
         }
         state.waiting += 1;
         drop(state);
         let waiting = Waiting(self.shared.clone());
-        let refreshing = Box::pin(async move {
-            let _ = timeout(waiting.0.limits.max_wait, finished.changed()).await;
-        });
-        Unknown::Asked {
-            refreshing,
-            confirmed,
-        }
+        let key_id = key_id.to_owned();
+        KeyLookup::Pending(Box::pin(async move {
+            let ended = timeout(waiting.0.limits.max_wait, finished.changed()).await;
+            ended.is_ok() && waiting.0.state().is_absent(&key_id)
+        }))
     }
 }
 

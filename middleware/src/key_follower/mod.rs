@@ -33,15 +33,16 @@
 //!    without keys, a key that cannot be parsed. The last good keys stay in use, and the fetch is repeated with back-off.
 //! 4. A token of an unknown key starts a fetch at once, if none has started in the last 10 s
 //!    ([`early_refresh_interval`](KeyFollowerBuilder::early_refresh_interval)). So forged tokens cause at most one fetch in that time.
-//! 5. An unknown key is rejected with 401 only after the server was asked for it. Until then the response is 503 with `Retry-After`: a
-//!    key that was published after the last fetch must not cost a client its session. So strangers cannot keep a new key out by
-//!    tokens that spend the early fetches.
+//! 5. An unknown key is rejected with 401 only if the last fetch began after a token of this key was received, and did not list it.
+//!    Otherwise the response is 503 with `Retry-After`: a client ends its session after a 401, and the key may have been published
+//!    since. It is also 503 while the next fetch is due or running. So attackers cannot keep a new key out by tokens that spend the
+//!    early fetches.
 //! 6. Behind a [`VerifyOnlyLayer`](crate::verify_only::VerifyOnlyLayer), the request waits for the fetch, or for one that runs already,
 //!    for at most 2 s ([`max_wait`](KeyFollowerBuilder::max_wait)). At most 1,024 requests wait. Other layers do not wait: the response
 //!    is 503, and the fetch runs.
 //! 7. Keys that the server has not confirmed for 24 h ([`max_staleness`](KeyFollowerBuilder::max_staleness)) are dropped. All
 //!    tokens are rejected with 503 until a fetch succeeds. The log has an error, and the metric `session_auth_keys_stale` is 1.
-//! 8. The keys are fetched with https, or from this machine, unless
+//! 8. The keys are fetched with https, or from a loopback host, unless
 //!    [`allow_plaintext`](KeyFollowerBuilder::allow_plaintext) permits another http URL.
 //! 9. The background task ends when the follower and all verifiers from [`KeyFollower::verifier`] are dropped.
 //!

@@ -16,11 +16,12 @@ use crate::token::VerifyingKey;
 pub(super) async fn run(shared: Arc<Shared>, url: KeysUrl, mut next: Instant) {
     loop {
         tokio::select! {
-            () = sleep_until(next) => shared.begin(),
+            () = sleep_until(next) => {}
             // A fetch that was due may have begun before the task took this notification.
             () = shared.early.notified() => if !shared.state().fetching { continue },
             () = shared.too_old() => { shared.drop_keys(); continue }
         }
+        shared.begin();
         let fetch = url.fetch(shared.limits.timeout);
         tokio::pin!(fetch);
         let fetched = loop {
@@ -40,6 +41,7 @@ impl Shared {
             state.fetching = true;
             state.started = Instant::now();
         }
+        state.unknown.fetch_begins();
     }
 
     /// Resolves when the keys are too old. Never resolves if they were dropped.
@@ -57,7 +59,7 @@ impl Shared {
     fn drop_keys(&self) {
         tracing::error!("the server has not confirmed the keys for too long: every token is rejected");
         self.state().stale = true;
-        self.metrics.stale(true);
+        self.metrics.set_stale(true);
         self.verifier.set_keys([]);
     }
 
@@ -76,7 +78,7 @@ impl Shared {
             Ok(freshness) => {
                 let keys = self.verifier.verifying_keys();
                 state.unknown.fetched(keys.iter().map(VerifyingKey::id));
-                self.metrics.stale(false);
+                self.metrics.set_stale(false);
                 state.confirmed = state.started;
                 state.failures = 0;
                 state.stale = false;

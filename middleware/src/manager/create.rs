@@ -69,7 +69,7 @@ impl<S: SessionStore, D: AgentDirectory> SessionManager<S, D> {
     }
 }
 
-/// The error of a repetition that cannot return the first token. The administrator's credential is valid, so it is no 401: another
+/// The error of a repetition that cannot return the first token. The administrator's credential is valid, so it is not a 401: another
 /// request needs another key.
 fn cannot_repeat(kind: ErrorKind) -> AuthError {
     let session = match kind {

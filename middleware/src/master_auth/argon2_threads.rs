@@ -4,7 +4,6 @@
 //! [`lowest_priority`](super::lowest_priority).
 
 use std::{
-    net::IpAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     thread,
 };
@@ -35,16 +34,16 @@ struct State {
     queue: Queue<Job>,
     /// The threads for all jobs.
     running: usize,
-    /// True while the thread for clients that have proved the password runs.
-    running_for_proven: bool,
+    /// True while the thread for clients with a verified password runs.
+    running_for_verified: bool,
 }
 
 /// The jobs that a thread takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Takes {
+enum JobFilter {
     All,
-    /// Only those of clients that have proved the password, so that they do not wait until a guess was computed.
-    Proven,
+    /// Only those of clients whose password was verified recently, so that they do not wait until a guess was computed.
+    VerifiedRecently,
 }
 
 impl Argon2Threads {
@@ -54,7 +53,7 @@ impl Argon2Threads {
             state: Mutex::new(State {
                 queue: Queue::new(),
                 running: 0,
-                running_for_proven: false,
+                running_for_verified: false,
             }),
             // One core stays free for requests.
             limit: cores.saturating_sub(1).clamp(1, MAX_THREADS),
@@ -64,58 +63,49 @@ impl Argon2Threads {
         }
     }
 
-    /// Queues a job, and starts a thread with `run` unless all are running. `network` is the unit of the queue's shares. A job with
-    /// the same password and client as a waiting one shares its computation.
-    pub(super) fn submit<R>(self: &Arc<Self>, job: Job, network: Option<IpAddr>, run: R)
+    /// Queues a job, and starts a thread with `run` unless all are running.
+    pub(super) fn submit<R>(self: &Arc<Self>, job: Job, run: R)
     where
         R: Fn(Job) + Send + 'static,
     {
-        let standing = job.standing;
+        let status = job.status;
         let random = random();
         let mut state = self.lock();
         state.queue.retain(|waiting| !waiting.is_abandoned());
-        let mut same = state.queue.of_client(network);
-        if let Some(waiting) = same.find(|waiting| waiting.has_password_of(&job)) {
-            if let Some(job) = waiting.share(job) {
-                job.answer(&overloaded());
-            }
-            return;
-        }
-        drop(same);
-        match state.queue.enter(network, standing, random, job) {
+        match state.queue.enter(job.network(), status, random, job) {
             Entered::Waits => {}
             Entered::Displaced(job) => job.answer(&overloaded()),
             Entered::Refused(job) => return job.answer(&overloaded()),
         }
         self.metrics.waiting(state.queue.len());
         if state.running < self.limit {
-            self.start(&mut state, Takes::All, run);
-        } else if standing.proven && !state.running_for_proven {
-            self.start(&mut state, Takes::Proven, run);
+            self.start(&mut state, JobFilter::All, run);
+        } else if status.verified_recently && !state.running_for_verified {
+            self.start(&mut state, JobFilter::VerifiedRecently, run);
         }
     }
 
-    fn start<R>(self: &Arc<Self>, state: &mut State, takes: Takes, run: R)
+    fn start<R>(self: &Arc<Self>, state: &mut State, filter: JobFilter, run: R)
     where
         R: Fn(Job) + Send + 'static,
     {
         let threads = self.clone();
         let thread = thread::Builder::new().name("argon2".to_owned());
-        match thread.spawn(move || threads.work(takes, run)) {
-            Ok(_) => state.started(takes),
+        match thread.spawn(move || threads.work(filter, run)) {
+            Ok(_) => state.started(filter),
             Err(error) => tracing::error!(%error, "cannot start a thread for Argon2"),
         }
-        if state.running == 0 && !state.running_for_proven {
+        if state.running == 0 && !state.running_for_verified {
             while let Some(job) = state.queue.next() {
                 job.answer(&overloaded());
             }
         }
     }
 
-    fn work(&self, takes: Takes, run: impl Fn(Job)) {
+    fn work(&self, filter: JobFilter, run: impl Fn(Job)) {
         let mut running = Running {
             threads: self,
-            takes,
+            filter,
             counted: true,
         };
         while let Some(job) = self.next(&mut running) {
@@ -125,29 +115,37 @@ impl Argon2Threads {
         }
     }
 
-    /// Takes the next job. If there is none, the thread no longer counts as running.
+    /// Takes the next job, and the requests that share its computation. If there is none, the thread no longer counts as running.
     fn next(&self, running: &mut Running<'_>) -> Option<Job> {
         let mut state = self.lock();
         state.queue.retain(|waiting| !waiting.is_abandoned());
-        let job = match running.takes {
-            Takes::All => state.queue.next(),
-            Takes::Proven => state.queue.next_proven(),
+        let mut job = match running.filter {
+            JobFilter::All => state.queue.next(),
+            JobFilter::VerifiedRecently => state.queue.next_verified(),
         };
+        if let Some(job) = &mut job {
+            for same in state
+                .queue
+                .take_of_client(job.network(), |other| other.has_password_of(job))
+            {
+                job.share(same);
+            }
+        }
         self.metrics.waiting(state.queue.len());
         if job.is_none() {
-            state.ended(running.takes);
+            state.ended(running.filter);
             running.counted = false;
         }
         job
     }
 
-    /// The numbers of waiting jobs and of threads.
+    /// The numbers of waiting requests and of threads.
     #[cfg(test)]
     pub(super) fn counts(&self) -> (usize, usize) {
         let state = self.lock();
         (
             state.queue.len(),
-            state.running + usize::from(state.running_for_proven),
+            state.running + usize::from(state.running_for_verified),
         )
     }
 
@@ -158,17 +156,17 @@ impl Argon2Threads {
 }
 
 impl State {
-    const fn started(&mut self, takes: Takes) {
-        match takes {
-            Takes::All => self.running += 1,
-            Takes::Proven => self.running_for_proven = true,
+    const fn started(&mut self, filter: JobFilter) {
+        match filter {
+            JobFilter::All => self.running += 1,
+            JobFilter::VerifiedRecently => self.running_for_verified = true,
         }
     }
 
-    const fn ended(&mut self, takes: Takes) {
-        match takes {
-            Takes::All => self.running -= 1,
-            Takes::Proven => self.running_for_proven = false,
+    const fn ended(&mut self, filter: JobFilter) {
+        match filter {
+            JobFilter::All => self.running -= 1,
+            JobFilter::VerifiedRecently => self.running_for_verified = false,
         }
     }
 }
@@ -188,14 +186,14 @@ fn random() -> usize {
 /// Counts a thread as running until it ends, also by a panic.
 struct Running<'a> {
     threads: &'a Argon2Threads,
-    takes: Takes,
+    filter: JobFilter,
     counted: bool,
 }
 
 impl Drop for Running<'_> {
     fn drop(&mut self) {
         if self.counted {
-            self.threads.lock().ended(self.takes);
+            self.threads.lock().ended(self.filter);
         }
     }
 }

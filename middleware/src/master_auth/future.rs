@@ -17,7 +17,8 @@ use super::{
 use crate::{
     auth_future::{AuthFuture, Authorize},
     error::{AdminSchemes, AuthError, ErrorKind},
-    response::{LayerSettings, Rejections, ResponseBody},
+    layer_settings::LayerSettings,
+    response::{Rejections, ResponseBody},
 };
 
 pin_project! {

@@ -1,4 +1,4 @@
-//! A master password that waits for Argon2, with the requests that wait for its verdict.
+//! A request whose master password waits for Argon2.
 
 use std::{net::IpAddr, sync::Arc};
 
@@ -6,21 +6,19 @@ use subtle::ConstantTimeEq;
 use tokio::sync::oneshot;
 use tracing::Span;
 
-use super::queue::Standing;
+use super::{ClientAddr, queue::ClientStatus};
 use crate::{clock::Clock, error::AuthError};
 
-/// The maximum number of requests that share a computation. Each of them holds a connection of the server while it waits.
-pub(super) const MAX_SHARED: usize = 128;
-
-/// A password that waits for Argon2.
+/// A request whose password waits for Argon2. When the computation begins, it takes the waiting requests of the same client with the same
+/// password.
 pub(super) struct Job {
     pub(super) password: Vec<u8>,
     pub(super) client: Option<IpAddr>,
-    pub(super) standing: Standing,
+    pub(super) status: ClientStatus,
     pub(super) clock: Arc<dyn Clock>,
     /// The span of the first request, for log lines of the thread.
     pub(super) span: Span,
-    /// The requests that wait for the result. More than one if a client sent the same password several times at once.
+    /// The requests that wait for the result.
     waiting: Vec<oneshot::Sender<Verdict>>,
 }
 
@@ -31,14 +29,14 @@ impl Job {
     pub(super) fn new(
         password: &[u8],
         client: Option<IpAddr>,
-        standing: Standing,
+        status: ClientStatus,
         clock: Arc<dyn Clock>,
     ) -> (Self, oneshot::Receiver<Verdict>) {
         let (sender, receiver) = oneshot::channel();
         let job = Self {
             password: password.to_vec(),
             client,
-            standing,
+            status,
             clock,
             span: Span::current(),
             waiting: vec![sender],
@@ -46,19 +44,19 @@ impl Job {
         (job, receiver)
     }
 
+    /// The network of the client: the unit of the queue's shares.
+    pub(super) fn network(&self) -> Option<IpAddr> {
+        self.client.map(|client| ClientAddr(client).network())
+    }
+
     /// Compares in constant time.
     pub(super) fn has_password_of(&self, other: &Self) -> bool {
         self.password.ct_eq(&other.password).into()
     }
 
-    /// Takes the requests of a job with the same password. Returns that job if it has too many.
-    pub(super) fn share(&mut self, mut other: Self) -> Option<Self> {
-        self.waiting.retain(|request| !request.is_closed());
-        if self.waiting.len() >= MAX_SHARED {
-            return Some(other);
-        }
-        self.waiting.append(&mut other.waiting);
-        None
+    /// Takes the requests of a job with the same password.
+    pub(super) fn share(&mut self, other: Self) {
+        self.waiting.extend(other.waiting);
     }
 
     pub(super) fn answer(self, verdict: &Verdict) {

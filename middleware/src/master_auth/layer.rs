@@ -9,7 +9,7 @@ use super::{
     CredentialChange, Credentials, MasterAuth, Right, demand::Demand, password::InvalidPasswordHash,
     state::Shared,
 };
-use crate::{clock::Clock, error::AuthError, response::LayerSettings, telemetry::ProtectedBy};
+use crate::{clock::Clock, error::AuthError, layer_settings::LayerSettings, telemetry::ProtectedBy};
 
 /// Admits requests that carry the credential of an administrator: the master password or an admin key. See
 /// [`master_auth`](crate::master_auth) for the rules.
@@ -106,7 +106,7 @@ impl MasterAuthLayer {
     /// Quotes, backslashes and characters other than visible ASCII are removed.
     #[must_use]
     pub fn realm(mut self, realm: &str) -> Self {
-        Arc::make_mut(&mut self.settings).rejections.set_realm(realm);
+        Arc::make_mut(&mut self.settings).set_realm(realm);
         self
     }
 
@@ -114,7 +114,7 @@ impl MasterAuthLayer {
     /// auth service behind a proxy.
     #[must_use]
     pub fn only_problem_documents(mut self) -> Self {
-        Arc::make_mut(&mut self.settings).rejections.set_only_problems();
+        Arc::make_mut(&mut self.settings).set_only_problem_documents();
         self
     }
 
@@ -126,7 +126,7 @@ impl MasterAuthLayer {
         mut self,
         respond: impl Fn(&AuthError, &HeaderMap) -> Response<Full<Bytes>> + Send + Sync + 'static,
     ) -> Self {
-        Arc::make_mut(&mut self.settings).rejections.replace(respond);
+        Arc::make_mut(&mut self.settings).set_on_rejection(respond);
         self
     }
 }

@@ -1,7 +1,7 @@
 //! A computation at the lowest priority.
 //!
-//! A thread of the lowest priority may not run for seconds on a busy machine. It must not hold a lock in that time, since a request
-//! could wait for it. So it only computes, and has no access to any state.
+//! The scheduler can suspend a thread of the lowest priority for seconds. It must not hold a lock in that time, since a request could
+//! wait for it. So it only computes. It has no access to any state, and its memory is allocated before.
 
 use std::{io, panic::resume_unwind, thread};
 

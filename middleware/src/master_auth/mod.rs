@@ -42,17 +42,21 @@
 //! # Queue
 //!
 //! Argon2 runs on one or two threads, always fewer than cores if there are several. On Linux, it has the lowest priority, so it does
-//! not delay other requests. At most 256 passwords wait, and at most 4 of one address. They are served in this order:
+//! not delay other requests. At most 256 requests wait, and at most 8 of one address. Requests of one address with the
+//! same password share a computation. They are served in this order:
 //!
 //! 1. Addresses that sent the right password within the last 24 hours. They have a further thread, of the usual priority, so that they
 //!    wait neither for guesses nor for the load of the machine. At most 1,024 addresses are remembered. They are forgotten when the
 //!    password is replaced. Their failures still lock them.
 //! 2. Other addresses, those with fewer failures first.
 //!
-//! In a full queue, a random request of the address with the most failures is answered with `OVERLOADED`. If that includes the new
-//! request, waiting ones still give way. So an attacker cannot keep the queue full for others: if new addresses guess faster than
-//! Argon2 runs, a right password from another new address succeeds with a chance of *computations per second* divided by *requests from
-//! new addresses per second*. Each attempt has this chance. An admin key is never affected.
+//! The rank of a request is the number of failures of its address, plus the number of requests of that address that wait already. A full
+//! queue rejects a random request of the highest rank. At equal rank, the new request displaces a waiting one. The rejected request is
+//! answered with `OVERLOADED` at once.
+//!
+//! So an attacker cannot keep the queue full for others. If new addresses guess faster than Argon2 runs, a right password from another new
+//! address succeeds with a probability of *computations per second* divided by *requests from new addresses per second*, at most 1. Each
+//! attempt has this probability. An admin key is never affected.
 
 mod admin_key_entry;
 mod admin_keys;

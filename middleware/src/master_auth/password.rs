@@ -1,8 +1,14 @@
 //! The master password: its Argon2id hash, and the password that was verified last.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{
+    Mutex, MutexGuard, PoisonError,
+    atomic::{AtomicU64, Ordering},
+};
 
-use argon2::{ARGON2ID_IDENT, Algorithm, Argon2, Block, Params, Version, password_hash::phc::PasswordHash};
+use argon2::{
+    ARGON2ID_IDENT, Algorithm, Argon2, Block, Params, Version,
+    password_hash::phc::{Output, PasswordHash},
+};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use subtle::ConstantTimeEq;
@@ -17,16 +23,39 @@ const CACHE_SECONDS: u64 = 60;
 #[error("not an Argon2id PHC string ($argon2id$v=19$…)")]
 pub struct InvalidPasswordHash;
 
+/// Identifies a [`MasterPassword`] in this process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct PasswordId(u64);
+
+impl PasswordId {
+    fn next() -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        Self(NEXT.fetch_add(1, Ordering::Relaxed))
+    }
+
+    #[cfg(test)]
+    pub(super) const fn of_test(number: u64) -> Self {
+        Self(number)
+    }
+}
+
 /// Verifies passwords against one hash.
 pub(super) struct MasterPassword {
+    pub(super) id: PasswordId,
     phc: String,
     hash: PasswordHash,
     argon2: Argon2<'static>,
     /// Argon2's memory, reused. Freed memory would stay in the allocator's arena of every thread that ran Argon2.
-    blocks: Mutex<Vec<Vec<Block>>>,
+    memory: Mutex<Vec<Memory>>,
     /// Key of the hash in `cached`, random per hash.
     cache_key: [u8; 32],
     cached: Mutex<Option<CachedPassword>>,
+}
+
+/// All memory of one computation. It is allocated before the priority is lowered: the allocator has locks.
+pub(super) struct Memory {
+    blocks: Box<[Block]>,
+    output: Box<[u8]>,
 }
 
 /// The password that was verified last, as a keyed hash.
@@ -49,10 +78,11 @@ impl MasterPassword {
         let mut cache_key = [0; 32];
         getrandom::fill(&mut cache_key).map_err(|_| InvalidPasswordHash)?;
         Ok(Self {
+            id: PasswordId::next(),
             phc: phc.to_owned(),
             hash,
             argon2: Argon2::new(Algorithm::Argon2id, version, params),
-            blocks: Mutex::default(),
+            memory: Mutex::default(),
             cache_key,
             cached: Mutex::new(None),
         })
@@ -63,26 +93,29 @@ impl MasterPassword {
         self.phc == other.phc
     }
 
-    /// Takes memory for a computation, or an empty vector.
-    pub(super) fn take_memory(&self) -> Vec<Block> {
-        lock(&self.blocks).pop().unwrap_or_default()
+    /// Takes the memory of a computation.
+    pub(super) fn take_memory(&self) -> Memory {
+        let returned = lock(&self.memory).pop();
+        returned.unwrap_or_else(|| Memory {
+            blocks: vec![Block::default(); self.argon2.params().block_count()].into(),
+            output: vec![0; self.hash.hash.as_ref().map_or(0, Output::len)].into(),
+        })
     }
 
     /// Keeps the memory of a computation for the next one.
-    pub(super) fn return_memory(&self, blocks: Vec<Block>) {
-        lock(&self.blocks).push(blocks);
+    pub(super) fn return_memory(&self, memory: Memory) {
+        lock(&self.memory).push(memory);
     }
 
-    /// Runs Argon2id. It takes no lock, since it may run at the lowest priority.
-    pub(super) fn matches(&self, password: &[u8], blocks: &mut Vec<Block>) -> bool {
+    /// Runs Argon2id. It takes no lock and allocates nothing, since it may run at the lowest priority.
+    pub(super) fn matches(&self, password: &[u8], memory: &mut Memory) -> bool {
         let (Some(salt), Some(expected)) = (&self.hash.salt, &self.hash.hash) else {
             return false;
         };
-        blocks.resize(self.argon2.params().block_count(), Block::default());
-        let mut output = vec![0; expected.len()];
+        let Memory { blocks, output } = memory;
         let hashed = self
             .argon2
-            .hash_password_into_with_memory(password, salt.as_ref(), &mut output, blocks);
+            .hash_password_into_with_memory(password, salt.as_ref(), output, blocks);
         hashed.is_ok() && output.ct_eq(expected.as_bytes()).into()
     }
 
@@ -117,4 +150,22 @@ impl MasterPassword {
 /// Ignores poisoning: no critical section can panic halfway through a change.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_is_complete_before_a_computation_begins() {
+        let phc = "$argon2id$v=19$m=64,t=1,p=1$c29tZXNhbHRzb21lc2FsdA$\
+                   ba6PXc1nhVwYJp4hKCCqwHI57j3oBYrFRqxdhL3i0rY";
+        let master = MasterPassword::new(phc).unwrap();
+        let mut memory = master.take_memory();
+        assert_eq!((memory.blocks.len(), memory.output.len()), (64, 32));
+        assert!(!master.matches(b"wrong", &mut memory));
+        let blocks = memory.blocks.as_ptr();
+        master.return_memory(memory);
+        assert_eq!(master.take_memory().blocks.as_ptr(), blocks, "it is reused");
+    }
 }

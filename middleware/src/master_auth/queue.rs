@@ -2,19 +2,20 @@
 
 use std::net::IpAddr;
 
-/// Number of waiting computations. Each holds a password of at most 1 KiB.
+/// Number of waiting requests. Each holds a password of at most 1 KiB.
 pub(super) const MAX_WAITING: usize = 256;
-/// Number of waiting computations of one client network.
-pub(super) const MAX_WAITING_PER_CLIENT: usize = 4;
+/// Number of waiting requests of one client network.
+pub(super) const MAX_WAITING_PER_CLIENT: usize = 8;
 
-/// A bounded queue that serves clients with few failures first, and before them those that have proved the password.
+/// A bounded queue. Verified clients are served first, then clients with fewer failures.
 ///
-/// The rank of a request is the number of its client's failures, plus the number of its client's requests that wait already. The
-/// lowest rank is served first, and the earliest request among equal ranks. So each of many new clients is served once before any
-/// of them is served twice.
+/// Verified clients come first. Within each group, the rank is the number of the client's failures, plus the number of its requests
+/// that wait already. The lowest rank is served first, and the earliest request among equal ranks. So each of many new clients is served
+/// once before any of them is served twice.
 ///
-/// A full queue displaces a random request of the highest rank, unless the new one has a higher rank. So waiting requests cannot
-/// keep out a new one of equal rank: if requests arrive faster than they are served, all requests of one rank have the same chance.
+/// A full queue rejects a random request of the highest rank. At equal rank, the new request displaces a waiting one. So waiting requests
+/// cannot keep out a new one of equal rank: if requests arrive faster than they are served, all requests of one rank have the same
+/// probability.
 #[derive(Debug)]
 pub(super) struct Queue<J> {
     waiting: Vec<Waiting<J>>,
@@ -29,11 +30,11 @@ struct Waiting<J> {
     job: J,
 }
 
-/// What is known about a client.
+/// The facts about a client that decide its place in the queue.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Standing {
-    /// True if the client has proved the password lately.
-    pub(super) proven: bool,
+pub(super) struct ClientStatus {
+    /// True if the client has sent the right password recently.
+    pub(super) verified_recently: bool,
     /// The number of its failures.
     pub(super) failures: u32,
 }
@@ -41,7 +42,7 @@ pub(super) struct Standing {
 /// The place of a request in the order. The lowest is served first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Rank {
-    unproven: bool,
+    is_unverified: bool,
     failures_and_waiting: u32,
 }
 
@@ -68,18 +69,23 @@ impl<J> Queue<J> {
     pub(super) fn enter(
         &mut self,
         client: Option<IpAddr>,
-        standing: Standing,
+        status: ClientStatus,
         random: usize,
         job: J,
     ) -> Entered<J> {
-        let own = client.map_or(0, |_| self.of_client(client).count());
+        let own = client.map_or(0, |_| {
+            self.waiting
+                .iter()
+                .filter(|waiting| waiting.client == client)
+                .count()
+        });
         if own >= MAX_WAITING_PER_CLIENT {
             return Entered::Refused(job);
         }
         let own = u32::try_from(own).unwrap_or(u32::MAX);
         let rank = Rank {
-            unproven: !standing.proven,
-            failures_and_waiting: standing.failures.saturating_add(own),
+            is_unverified: !status.verified_recently,
+            failures_and_waiting: status.failures.saturating_add(own),
         };
         let mut displaced = None;
         if self.waiting.len() >= MAX_WAITING {
@@ -106,20 +112,19 @@ impl<J> Queue<J> {
         Some(self.waiting.swap_remove(first).job)
     }
 
-    /// Takes the job that is served next, if its client has proved the password.
-    pub(super) fn next_proven(&mut self) -> Option<J> {
+    /// Takes the job that is served next, if the client's password was verified recently.
+    pub(super) fn next_verified(&mut self) -> Option<J> {
         let first = self.first()?;
-        let is_proven = !self.waiting[first].rank.unproven;
-        is_proven.then(|| self.waiting.swap_remove(first).job)
+        let is_verified = !self.waiting[first].rank.is_unverified;
+        is_verified.then(|| self.waiting.swap_remove(first).job)
     }
 
-    /// The waiting jobs of a client.
-    pub(super) fn of_client(&mut self, client: Option<IpAddr>) -> impl Iterator<Item = &mut J> {
-        let own = self
+    /// Takes the jobs of a client that are equal by `is_same`.
+    pub(super) fn take_of_client(&mut self, client: Option<IpAddr>, is_same: impl Fn(&J) -> bool) -> Vec<J> {
+        let taken = self
             .waiting
-            .iter_mut()
-            .filter(move |waiting| waiting.client == client);
-        own.map(|waiting| &mut waiting.job)
+            .extract_if(.., |waiting| waiting.client == client && is_same(&waiting.job));
+        taken.map(|waiting| waiting.job).collect()
     }
 
     /// Removes the jobs for which `keep` is false.

@@ -12,13 +12,13 @@ use arc_swap::ArcSwap;
 use tokio::sync::oneshot;
 
 use super::{
-    ClientAddr, CredentialChange, Credentials,
+    CredentialChange, Credentials,
     argon2_threads::{Argon2Threads, overloaded},
     clients::Clients,
     job::{Job, Verdict},
     lowest_priority,
-    password::MasterPassword,
-    queue::Standing,
+    password::{MasterPassword, PasswordId},
+    queue::ClientStatus,
 };
 use crate::{
     clock::{Clock, Timestamp},
@@ -58,9 +58,6 @@ impl Shared {
             change = CredentialChange::new(before, &now);
             now
         });
-        if change.master_password {
-            self.clients().forget_proofs();
-        }
         change
     }
 
@@ -79,20 +76,18 @@ impl Shared {
             return Err(error.with_reason(RejectionReason::NoMasterPassword));
         };
         if master.is_cached(password, now) {
-            self.proved(client, now);
+            self.verified(client, master.id, now);
             return Ok(Precheck::Verified);
         }
-        let standing = client.map_or_else(Standing::default, |client| self.clients().standing(client, now));
-        let (job, verdict) = Job::new(password, client, standing, clock.clone());
+        let status = client.map_or_else(ClientStatus::default, |client| {
+            self.clients().status(client, master.id, now)
+        });
+        let (job, verdict) = Job::new(password, client, status, clock.clone());
         let shared = self.clone();
-        self.threads.submit(
-            job,
-            client.map(|client| ClientAddr(client).network()),
-            move |job| {
-                let verdict = shared.verify(&job);
-                job.answer(&verdict);
-            },
-        );
+        self.threads.submit(job, move |job| {
+            let verdict = shared.verify(&job);
+            job.answer(&verdict);
+        });
         Ok(Precheck::Waiting(verdict))
     }
 
@@ -100,8 +95,8 @@ impl Shared {
     fn verify(&self, job: &Job) -> Verdict {
         // During the wait, another request may have locked the address or verified the password.
         self.check_lock(job.client, job.clock.now())?;
-        if self.matches(job)? {
-            self.proved(job.client, job.clock.now());
+        if let Some(password) = self.matching(job)? {
+            self.verified(job.client, password, job.clock.now());
             return Ok(());
         }
         if let Some(client) = job.client {
@@ -114,25 +109,26 @@ impl Shared {
         Err(ErrorKind::InvalidMasterPassword.into())
     }
 
-    /// Verifies against the hash that is configured when the computation ends.
-    fn matches(&self, job: &Job) -> Result<bool, AuthError> {
+    /// Verifies against the hash that is configured when the computation ends. Returns the id of the password if it matches.
+    fn matching(&self, job: &Job) -> Result<Option<PasswordId>, AuthError> {
         loop {
             let credentials = self.credentials.load_full();
-            let matches = match &credentials.password {
-                Some(master) => master.is_cached(&job.password, job.clock.now()) || self.hash(master, job)?,
-                None => false,
+            let matching = match &credentials.password {
+                Some(master) if master.is_cached(&job.password, job.clock.now()) => Some(master.id),
+                Some(master) => self.hash(master, job)?.then_some(master.id),
+                None => None,
             };
             if credentials.has_password_of(&self.credentials.load()) {
-                return Ok(matches);
+                return Ok(matching);
             }
         }
     }
 
-    /// Runs Argon2. A client that has proved the password is not slowed down by the load of the machine.
+    /// Runs Argon2. A client whose password was verified recently is not slowed down by the load of the machine.
     fn hash(&self, master: &MasterPassword, job: &Job) -> Result<bool, AuthError> {
         let now = job.clock.now();
         let mut memory = master.take_memory();
-        let right = if job.standing.proven {
+        let right = if job.status.verified_recently {
             master.matches(&job.password, &mut memory)
         } else {
             let hash = || master.matches(&job.password, &mut memory);
@@ -149,9 +145,9 @@ impl Shared {
         Ok(right)
     }
 
-    fn proved(&self, client: Option<IpAddr>, now: Timestamp) {
+    fn verified(&self, client: Option<IpAddr>, password: PasswordId, now: Timestamp) {
         if let Some(client) = client {
-            self.clients().proved(client, now);
+            self.clients().verified(client, password, now);
         }
     }
 

@@ -9,7 +9,6 @@
 
 mod body;
 mod grpc;
-mod layer_settings;
 mod problem;
 mod rejections;
 mod session_ids;
@@ -20,7 +19,6 @@ pub use body::ResponseBody;
 pub use grpc::grpc_response;
 #[cfg(feature = "client")]
 pub(crate) use grpc::has_grpc_type;
-pub(crate) use layer_settings::LayerSettings;
 pub use problem::problem_response;
 pub(crate) use rejections::{Rejections, RequestHead};
 pub use session_ids::SessionIds;

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     error::AuthError,
     id::SessionId,
-    response::LayerSettings,
+    layer_settings::LayerSettings,
     security::SecurityEvents,
     session::SessionRecord,
     store::{CachedStore, SessionStore},

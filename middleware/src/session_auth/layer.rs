@@ -98,10 +98,7 @@ impl<St: SessionStore> SessionAuthLayer<St> {
     /// visible ASCII are left out.
     #[must_use]
     pub fn realm(mut self, realm: &str) -> Self {
-        Arc::make_mut(&mut self.config)
-            .settings
-            .rejections
-            .set_realm(realm);
+        Arc::make_mut(&mut self.config).settings.set_realm(realm);
         self
     }
 
@@ -111,8 +108,7 @@ impl<St: SessionStore> SessionAuthLayer<St> {
     pub fn only_problem_documents(mut self) -> Self {
         Arc::make_mut(&mut self.config)
             .settings
-            .rejections
-            .set_only_problems();
+            .set_only_problem_documents();
         self
     }
 
@@ -124,10 +120,7 @@ impl<St: SessionStore> SessionAuthLayer<St> {
         mut self,
         respond: impl Fn(&AuthError, &HeaderMap) -> Response<Full<Bytes>> + Send + Sync + 'static,
     ) -> Self {
-        Arc::make_mut(&mut self.config)
-            .settings
-            .rejections
-            .replace(respond);
+        Arc::make_mut(&mut self.config).settings.set_on_rejection(respond);
         self
     }
 }

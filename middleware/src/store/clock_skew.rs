@@ -4,7 +4,6 @@
 ///
 /// Expiry is decided by the clock of each process. If clocks differ, one process accepts tokens that another one rejects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
 pub struct ClockSkew {
     millis: i64,
 }

@@ -19,7 +19,7 @@ impl KeyFollowerMetrics {
             failed: counter!(FETCHES, "outcome" => "failed"),
             stale: gauge!(STALE),
         };
-        metrics.stale(false);
+        metrics.set_stale(false);
         metrics
     }
 
@@ -30,7 +30,7 @@ impl KeyFollowerMetrics {
     }
 
     /// Sets whether the keys were dropped because they are too old.
-    pub(crate) fn stale(&self, stale: bool) {
+    pub(crate) fn set_stale(&self, stale: bool) {
         self.stale.set(if stale { 1.0 } else { 0.0 });
     }
 }

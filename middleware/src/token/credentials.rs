@@ -4,7 +4,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, header, request::Parts};
 
 use super::{
     MAX_HEADER_LEN, TokenVerifier, VerifiedToken,
-    key_source::{Refreshing, Unknown},
+    key_source::{KeyLookup, Refreshing},
 };
 use crate::error::{AuthError, Diagnosis, ErrorKind, RejectionReason};
 
@@ -31,7 +31,8 @@ impl TokenVerifier {
     ///
     /// # Errors
     /// `InvalidToken`. Its detail describes the mistake, for example a tab after `Bearer`. `StoreUnavailable` if the verifier follows
-    /// the keys of a server (feature `key-follower`), the token's key is unknown, and the server may have it.
+    /// the keys of a server (feature `key-follower`), the token's key is unknown, and the server has not confirmed that
+    /// it does not exist.
     pub fn verify_request(&self, request: &Parts) -> Result<VerifiedToken, AuthError> {
         self.check_request(request).map_err(|rejected| rejected.error)
     }
@@ -39,6 +40,24 @@ impl TokenVerifier {
     /// Like [`verify_request`](Self::verify_request). If the key is unknown, also returns the refresh of the keys that this
     /// request has started.
     pub(crate) fn check_request(&self, request: &Parts) -> Result<VerifiedToken, RejectedToken> {
+        self.check(request, |diagnosis| self.look_up_key(diagnosis))
+    }
+
+    /// Checks a request again after the refresh that it waited for. `is_absent` is the result of that refresh.
+    pub(crate) fn check_refreshed(
+        &self,
+        request: &Parts,
+        is_absent: bool,
+    ) -> Result<VerifiedToken, AuthError> {
+        let look_up = |diagnosis: &Diagnosis| (!is_absent).then(|| self.look_up_key(diagnosis)).flatten();
+        self.check(request, look_up).map_err(|rejected| rejected.error)
+    }
+
+    fn check(
+        &self,
+        request: &Parts,
+        look_up: impl FnOnce(&Diagnosis) -> Option<KeyLookup>,
+    ) -> Result<VerifiedToken, RejectedToken> {
         self.reject_token_in_query(request)?;
         let value = self.header_value(&request.headers)?;
         // A cached token is found by its bytes. Only other values are examined further.
@@ -49,18 +68,14 @@ impl TokenVerifier {
                 Err(diagnosis) => Some(diagnosis),
             },
         };
-        let unknown = diagnosis.as_ref().and_then(|diagnosis| self.find_key(diagnosis));
-        let (refreshing, retry_after) = match unknown {
-            None | Some(Unknown::Confirmed) => (None, None),
-            Some(Unknown::Unavailable { retry_after }) => (None, Some(retry_after)),
-            Some(Unknown::Asked {
-                refreshing,
-                confirmed,
-            }) => (Some(refreshing), (!confirmed).then_some(1)),
+        let (refreshing, retry_after) = match diagnosis.as_deref().and_then(look_up) {
+            None | Some(KeyLookup::Absent) => (None, None),
+            Some(KeyLookup::Unavailable { retry_after }) => (None, Some(retry_after)),
+            Some(KeyLookup::Pending(refreshing)) => (Some(refreshing), Some(1)),
         };
         let error = match retry_after {
             None => self.explain(value, diagnosis),
-            // A 401 would make the client give up a session whose key is known a moment later.
+            // After a 401, the client would discard a session that is valid.
             Some(seconds) => self.with_key_id_of(keys_unavailable(seconds), &request.headers),
         };
         Err(RejectedToken { error, refreshing })
@@ -217,7 +232,7 @@ fn redact(headers: &mut HeaderMap, name: &HeaderName) {
 fn keys_unavailable(retry_after: u64) -> AuthError {
     AuthError::for_token(ErrorKind::StoreUnavailable)
         .with_detail(
-            "The key of this token is unknown, and the session server has not been asked for it yet.",
+            "The key of this token is unknown. The session server has not confirmed that it does not exist.",
         )
         .with_retry_after(retry_after)
         .with_reason(RejectionReason::KeysUnavailable)

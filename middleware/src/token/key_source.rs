@@ -4,28 +4,28 @@ use std::{fmt, pin::Pin, sync::Arc};
 
 /// The source of the keys of a verifier. A verifier keeps its source running.
 pub(crate) trait KeySource: Send + Sync {
-    /// Asks for an unknown key. Starts a refresh, or joins the running one. The source bounds the number of refreshes.
+    /// Looks up an unknown key. Starts a refresh, or joins the running one. The source bounds the number of refreshes.
     ///
     /// A refresh runs even if its future is dropped.
-    fn find(&self, key_id: &str) -> Unknown;
+    fn look_up(&self, key_id: &str) -> KeyLookup;
 }
 
-/// The state of an unknown key.
+/// The result of looking up an unknown key.
 #[cfg_attr(not(feature = "key-follower"), expect(dead_code, reason = "made by a source"))]
-pub(crate) enum Unknown {
-    /// The source has no such key.
-    Confirmed,
-    /// The source may have it, and cannot be asked now.
+pub(crate) enum KeyLookup {
+    /// The last refresh has shown that the key does not exist.
+    Absent,
+    /// The key may exist, and no refresh is permitted now.
     Unavailable {
-        /// Seconds until it can be asked.
+        /// Seconds until the next refresh.
         retry_after: u64,
     },
-    /// The source is asked now. `confirmed` is true if it did not have the key the last time.
-    Asked { refreshing: Refreshing, confirmed: bool },
+    /// The key may exist, and a refresh is running.
+    Pending(Refreshing),
 }
 
-/// Resolves after a refresh, within the time limit of the source.
-pub(crate) type Refreshing = Pin<Box<dyn Future<Output = ()> + Send>>;
+/// Resolves after a refresh, within the time limit of the source: to true if the key does not exist.
+pub(crate) type Refreshing = Pin<Box<dyn Future<Output = bool> + Send>>;
 
 /// A handle of a source. `Debug` shows only its type.
 #[derive(Clone)]

@@ -10,6 +10,7 @@
 
 mod claims;
 mod credentials;
+mod footer;
 mod hash;
 mod key_file;
 mod key_source;
@@ -28,7 +29,7 @@ pub(crate) use hash::secret_hash;
 pub use key_file::{KeyFileError, KeyFileFault, KeySet, VerifyingKeys};
 pub(crate) use key_source::Refreshing;
 #[cfg(feature = "key-follower")]
-pub(crate) use key_source::{KeySource, Unknown};
+pub(crate) use key_source::{KeyLookup, KeySource};
 pub use keys::{KeyError, SigningKey, VerifyingKey};
 pub use published_keys::{
     InvalidPublishedKeys, KeyStatus, PUBLISHED_KEYS_MAX_AGE, PublishedKey, PublishedKeys,

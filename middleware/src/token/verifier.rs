@@ -3,14 +3,12 @@
 use std::{collections::HashMap, sync::Arc};
 
 use arc_swap::ArcSwap;
-use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use http::HeaderName;
 use pasetors::{
     Public,
     token::UntrustedToken,
     version4::{PublicToken, V4},
 };
-use serde::Deserialize;
 
 #[cfg(feature = "key-follower")]
 use super::KeySource;
@@ -18,13 +16,11 @@ use super::{
     Claims, DEFAULT_ISSUER, DEFAULT_PREFIX, MAX_HEADER_LEN, SessionToken, TokenHash, TokenSigner,
     VerifiedToken, VerifyingKey,
     claims::Payload,
-    key_source::{SourceHandle, Unknown},
+    footer,
+    key_source::{KeyLookup, SourceHandle},
     verified::VerifiedTokenCache,
 };
 use crate::error::{Diagnosis, ErrorKind, RejectionReason};
-
-/// The longest footer that is decoded, in base64 characters. The footers of this crate have 82.
-const MAX_FOOTER_LEN: usize = 256;
 
 /// The default capacity of the signature cache.
 const SIGNATURE_CACHE_CAPACITY: usize = 65_536;
@@ -56,12 +52,6 @@ struct Rules {
     cache: Arc<VerifiedTokenCache>,
 }
 
-#[derive(Deserialize)]
-struct Footer<'a> {
-    #[serde(borrow)]
-    kid: &'a str,
-}
-
 impl TokenVerifier {
     /// A verifier that accepts tokens signed by these keys, with the default prefix and issuer and without an audience.
     ///
@@ -89,11 +79,11 @@ impl TokenVerifier {
         self
     }
 
-    /// Asks the source for the key of a token, if the token was rejected because its key is unknown.
-    pub(super) fn find_key(&self, rejection: &Diagnosis) -> Option<Unknown> {
+    /// Looks up the key of a token in the source, if the token was rejected because its key is unknown.
+    pub(super) fn look_up_key(&self, rejection: &Diagnosis) -> Option<KeyLookup> {
         let source = self.source.as_ref()?;
         let key_id = rejection.key_id.as_deref()?;
-        (rejection.reason == RejectionReason::UnknownKey).then(|| source.0.find(key_id))
+        (rejection.reason == RejectionReason::UnknownKey).then(|| source.0.look_up(key_id))
     }
 
     fn with_rules(self, change: impl FnOnce(&mut Rules)) -> Self {
@@ -167,15 +157,13 @@ impl TokenVerifier {
     ///
     /// # Errors
     /// `InvalidToken`. `StoreUnavailable` if the verifier follows the keys of a server (feature `key-follower`), the token's key is
-    /// unknown, and the server has not been asked for it yet.
+    /// unknown, and the server has not confirmed that it does not exist.
     pub fn verify(&self, bearer: &str) -> Result<VerifiedToken, ErrorKind> {
         self.verify_bytes(bearer.as_bytes())
-            .map_err(|diagnosis| match self.find_key(&diagnosis) {
-                None | Some(Unknown::Confirmed | Unknown::Asked { confirmed: true, .. }) => {
-                    ErrorKind::InvalidToken
-                }
+            .map_err(|diagnosis| match self.look_up_key(&diagnosis) {
+                None | Some(KeyLookup::Absent) => ErrorKind::InvalidToken,
                 // A refresh runs without its future.
-                Some(Unknown::Unavailable { .. } | Unknown::Asked { .. }) => ErrorKind::StoreUnavailable,
+                Some(KeyLookup::Unavailable { .. } | KeyLookup::Pending(_)) => ErrorKind::StoreUnavailable,
             })
     }
 
@@ -204,8 +192,8 @@ impl TokenVerifier {
     pub(super) fn key_id_in(&self, bearer: &[u8]) -> Option<String> {
         let rules = self.rules.load();
         let paseto = bearer.strip_prefix(rules.prefix.as_bytes())?;
-        let footer = decode_footer(std::str::from_utf8(paseto).ok()?).ok()?;
-        key_id_of(&footer).map(str::to_owned)
+        let footer = footer::decode(std::str::from_utf8(paseto).ok()?).ok()?;
+        footer::key_id(&footer).map(str::to_owned)
     }
 
     /// Caches a token that was just signed, if these rules accept it.
@@ -268,8 +256,8 @@ impl Rules {
     }
 
     fn verify(&self, paseto: &str, hash: TokenHash) -> Result<VerifiedToken, Box<Diagnosis>> {
-        let footer = decode_footer(paseto).map_err(fault)?;
-        let kid = key_id_of(&footer).ok_or_else(|| fault(RejectionReason::MalformedFooter))?;
+        let footer = footer::decode(paseto).map_err(fault)?;
+        let kid = footer::key_id(&footer).ok_or_else(|| fault(RejectionReason::MalformedFooter))?;
         let with_key = |reason| Box::new(Diagnosis::new(reason).with_key_id(kid));
         let key = self
             .keys
@@ -307,35 +295,4 @@ impl Rules {
 
 fn fault(reason: RejectionReason) -> Box<Diagnosis> {
     Box::new(Diagnosis::new(reason))
-}
-
-/// The footer of a PASETO v4.public token, in base64. `None` if the token has another form.
-fn footer_of(paseto: &str) -> Option<&str> {
-    let mut parts = paseto.split('.');
-    match (
-        parts.next(),
-        parts.next(),
-        parts.next(),
-        parts.next(),
-        parts.next(),
-    ) {
-        (Some("v4"), Some("public"), Some(_), Some(footer), None) => Some(footer),
-        _ => None,
-    }
-}
-
-/// Decodes the footer of a token.
-fn decode_footer(paseto: &str) -> Result<Vec<u8>, RejectionReason> {
-    let footer = footer_of(paseto).ok_or(RejectionReason::MalformedToken)?;
-    if footer.len() > MAX_FOOTER_LEN {
-        return Err(RejectionReason::MalformedFooter);
-    }
-    let decoded = URL_SAFE_NO_PAD.decode(footer);
-    decoded.map_err(|_| RejectionReason::MalformedFooter)
-}
-
-/// The key id in a decoded footer.
-fn key_id_of(footer: &[u8]) -> Option<&str> {
-    let footer: Footer<'_> = serde_json::from_slice(footer).ok()?;
-    Some(footer.kid)
 }

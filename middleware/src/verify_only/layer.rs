@@ -7,7 +7,8 @@ use tower::Layer;
 
 use super::VerifyOnly;
 use crate::{
-    clock::Clock, error::AuthError, response::LayerSettings, telemetry::ProtectedBy, token::TokenVerifier,
+    clock::Clock, error::AuthError, layer_settings::LayerSettings, telemetry::ProtectedBy,
+    token::TokenVerifier,
 };
 
 /// Admits requests with a valid token, without a store. See [`verify_only`](crate::verify_only) for the rules.
@@ -66,10 +67,7 @@ impl VerifyOnlyLayer {
     /// Sets the realm of the `WWW-Authenticate` challenge: `session` by default.
     #[must_use]
     pub fn realm(mut self, realm: &str) -> Self {
-        Arc::make_mut(&mut self.config)
-            .settings
-            .rejections
-            .set_realm(realm);
+        Arc::make_mut(&mut self.config).settings.set_realm(realm);
         self
     }
 
@@ -78,8 +76,7 @@ impl VerifyOnlyLayer {
     pub fn only_problem_documents(mut self) -> Self {
         Arc::make_mut(&mut self.config)
             .settings
-            .rejections
-            .set_only_problems();
+            .set_only_problem_documents();
         self
     }
 
@@ -89,10 +86,7 @@ impl VerifyOnlyLayer {
         mut self,
         respond: impl Fn(&AuthError, &HeaderMap) -> Response<Full<Bytes>> + Send + Sync + 'static,
     ) -> Self {
-        Arc::make_mut(&mut self.config)
-            .settings
-            .rejections
-            .replace(respond);
+        Arc::make_mut(&mut self.config).settings.set_on_rejection(respond);
         self
     }
 }

@@ -90,11 +90,8 @@ impl VerifyOnlyConfig {
     }
 
     /// Checks a request again after a refresh of the keys.
-    fn check_again(&self, parts: &Parts) -> Result<VerifiedToken, AuthError> {
-        let token = self
-            .verifier
-            .check_request(parts)
-            .map_err(|rejected| rejected.error)?;
+    fn check_again(&self, parts: &Parts, is_absent: bool) -> Result<VerifiedToken, AuthError> {
+        let token = self.verifier.check_refreshed(parts, is_absent)?;
         self.unexpired(token, &parts.headers)
     }
 }
@@ -112,8 +109,8 @@ impl Authorize for RefreshCheck {
         cx: &mut Context<'_>,
         request: &mut Request<B>,
     ) -> Poll<Result<(), AuthError>> {
-        ready!(self.refreshing.as_mut().poll(cx));
-        let token = self.config.check_again(&self.parts)?;
+        let is_absent = ready!(self.refreshing.as_mut().poll(cx));
+        let token = self.config.check_again(&self.parts, is_absent)?;
         request.extensions_mut().insert(token);
         Poll::Ready(Ok(()))
     }

@@ -112,6 +112,15 @@ impl DelayedCalls {
             .expect("the condition becomes true");
     }
 
+    /// Waits until a session is revoked at `NOW`.
+    pub async fn wait_until_revoked(&self, record: &SessionRecord) {
+        let revoked = async || {
+            let read = self.read(record).await;
+            read.is_some_and(|record| record.revoked_at == Some(NOW))
+        };
+        self.wait_until(revoked).await;
+    }
+
     pub async fn read(&self, record: &SessionRecord) -> Option<SessionRecord> {
         self.prompt.store.read(record.id).await.unwrap()
     }

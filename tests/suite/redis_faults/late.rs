@@ -105,13 +105,7 @@ async fn cancelled_creation_is_revoked_when_it_runs_late() {
     let given_up = timeout(Duration::from_millis(50), calls.late.store.create(&late));
     assert!(given_up.await.is_err(), "the caller has given up");
     calls.release("EVALSHA").await;
-    let revoked = async || {
-        calls
-            .read(&late.record)
-            .await
-            .is_some_and(|record| record.revoked_at == Some(NOW))
-    };
-    calls.wait_until(revoked).await;
+    calls.wait_until_revoked(&late.record).await;
 }
 
 /// As at the end of a program: no runtime is left to revoke the session.
@@ -151,13 +145,7 @@ async fn late_creation_is_revoked() {
     calls.abandon("EVALSHA", calls.late.store.create(&late)).await;
     assert_eq!(calls.read(&late.record).await, None, "the command has not run");
     calls.release("EVALSHA").await;
-    let revoked = async || {
-        calls
-            .read(&late.record)
-            .await
-            .is_some_and(|record| record.revoked_at == Some(NOW))
-    };
-    calls.wait_until(revoked).await;
+    calls.wait_until_revoked(&late.record).await;
     assert!(!calls.lists(&late.record).await);
 
     let mut next = session(late.record.agent_id, NOW);

@@ -39,13 +39,7 @@ async fn late_creation_that_nobody_repeated_is_revoked_and_frees_its_key() {
     let late = repeatable(agent);
     calls.abandon("EVALSHA", calls.late.store.create(&late)).await;
     calls.release("EVALSHA").await;
-    let revoked = async || {
-        calls
-            .read(&late.record)
-            .await
-            .is_some_and(|record| record.revoked_at == Some(NOW))
-    };
-    calls.wait_until(revoked).await;
+    calls.wait_until_revoked(&late.record).await;
     let repetition = repeatable(agent);
     assert_eq!(calls.prompt.store.create(&repetition).await.unwrap(), CREATED);
     assert!(!calls.lists(&late.record).await);
@@ -66,13 +60,7 @@ async fn late_creation_over_another_connection_than_its_revocation_is_revoked() 
         calls.wait_until(async || calls.runs("EVALSHA") > before).await;
         assert_eq!(calls.read(&late.record).await, None, "the creation has not run");
         calls.release("EVALSHA").await;
-        let revoked = async || {
-            calls
-                .read(&late.record)
-                .await
-                .is_some_and(|record| record.revoked_at == Some(NOW))
-        };
-        calls.wait_until(revoked).await;
+        calls.wait_until_revoked(&late.record).await;
         assert!(!calls.lists(&late.record).await);
     }
 }

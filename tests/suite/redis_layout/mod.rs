@@ -228,6 +228,12 @@ async fn retry_entry_has_the_documented_bytes() {
     let (id, request) = (agent.as_uuid().as_bytes(), retry.request.as_bytes());
     let expected = [&[0], &id[..], request, until, &NOW.0.to_be_bytes()[3..]].concat();
     assert_eq!(layout.query::<Vec<u8>>(&["GET", &key]), expected);
+    // It is never revoked: the deadline of the store does not matter.
+    let keeps = layout.query::<u64>(&["TTL", &key]);
+    assert!(
+        (RETRY_WINDOW + 20..=RETRY_WINDOW + 30).contains(&keeps),
+        "{keeps}"
+    );
 }
 
 /// A rejected creation adds the agent to the registry before it fails.

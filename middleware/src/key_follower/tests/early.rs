@@ -28,7 +28,7 @@ async fn forged_tokens_cause_at_most_one_fetch_in_the_interval() {
     let forged = request(&other_key());
     for number in 0..2_000 {
         let response = service.clone().oneshot(forged.clone()).await.unwrap();
-        // The first 200 come within 10 s of the first fetch, which did not ask for their key.
+        // The first 200 come within 10 s of the first fetch, which began before them.
         let expected = if number < 200 {
             (503, Some("STORE_UNAVAILABLE"))
         } else {
@@ -44,7 +44,7 @@ async fn forged_tokens_cause_at_most_one_fetch_in_the_interval() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn strangers_that_spend_the_early_fetches_do_not_keep_a_new_key_out() {
+async fn attackers_that_spend_the_early_fetches_do_not_keep_a_new_key_out() {
     let (old, new) = (key(), other_key());
     let server = KeyServer::new(&[&old]);
     let keys = server.follow().await;
@@ -58,7 +58,7 @@ async fn strangers_that_spend_the_early_fetches_do_not_keep_a_new_key_out() {
     let early = service.clone().oneshot(request(&new)).await.unwrap();
     assert_eq!(outcome(&early), (503, Some("STORE_UNAVAILABLE")));
     assert_eq!(early.headers()[header::RETRY_AFTER], "6");
-    // A stranger is first again.
+    // The attacker is first again.
     sleep(seconds(6)).await;
     let forged = tokio::spawn(service.clone().oneshot(request(&other_key())));
     let admitted = service.clone().oneshot(request(&new)).await.unwrap();
@@ -119,25 +119,83 @@ async fn number_of_waiting_requests_is_bounded() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn verifier_of_another_layer_rejects_at_once_and_starts_the_fetch() {
+async fn verifier_of_another_layer_answers_503_at_once_and_starts_the_fetch() {
     let (old, new, removed) = (key(), other_key(), other_key());
     let server = KeyServer::new(&[&old]);
     let verifier = server.follow().await.verifier();
     server.publish(&[&new, &old]);
     sleep(seconds(10)).await;
     let verify = |key: &SigningKey| verifier.verify(token_of(key).expose()).map(drop);
-    assert_eq!(
-        verify(&new),
-        Err(ErrorKind::StoreUnavailable),
-        "not asked for yet"
-    );
+    assert_eq!(verify(&new), Err(ErrorKind::StoreUnavailable), "no fetch yet");
     assert_eq!(verify(&removed), Err(ErrorKind::StoreUnavailable));
     sleep(Duration::from_millis(1)).await;
     assert_eq!(verify(&new), Ok(()));
     assert_eq!(verify(&removed), Err(ErrorKind::InvalidToken));
-    // Also while the server is asked again.
+    // Once the keys can be fetched again, the key may have been published since.
     sleep(seconds(10)).await;
+    assert_eq!(verify(&removed), Err(ErrorKind::StoreUnavailable));
+    sleep(Duration::from_millis(1)).await;
     assert_eq!(verify(&removed), Err(ErrorKind::InvalidToken));
+}
+
+#[tokio::test(start_paused = true)]
+async fn key_that_is_published_during_a_fetch_is_not_rejected_after_it() {
+    let (old, new) = (key(), other_key());
+    let server = KeyServer::new(&[&old]);
+    let keys = server.follow().await;
+    let (service, verifier) = (service(&keys), keys.verifier());
+    *server.delay.lock().unwrap() = seconds(1);
+    sleep(seconds(10)).await;
+    // This fetch is answered with the old key only.
+    let forged = tokio::spawn(service.clone().oneshot(request(&other_key())));
+    sleep(Duration::from_millis(500)).await;
+    server.publish(&[&new, &old]);
+    let early = service.clone().oneshot(request(&new)).await.unwrap();
+    assert_eq!(outcome(&early), (503, Some("STORE_UNAVAILABLE")));
+    assert_eq!(early.headers()[header::RETRY_AFTER], "9");
+    assert_eq!(
+        verifier.verify(token_of(&new).expose()).unwrap_err(),
+        ErrorKind::StoreUnavailable
+    );
+    assert_eq!(outcome(&forged.await.unwrap().unwrap()).0, 401);
+    sleep(seconds(9)).await;
+    let admitted = service.oneshot(request(&new)).await.unwrap();
+    assert_eq!(outcome(&admitted), (200, None));
+}
+
+#[tokio::test(start_paused = true)]
+async fn key_that_was_absent_is_503_while_the_next_fetch_is_due_or_too_slow() {
+    let (old, new) = (key(), other_key());
+    let server = KeyServer::new(&[&old]);
+    let keys = server.follow().await;
+    let (service, verifier) = (service(&keys), keys.verifier());
+    let verify = || verifier.verify(token_of(&new).expose()).map(drop);
+    sleep(seconds(10)).await;
+    let absent = service.clone().oneshot(request(&new)).await.unwrap();
+    assert_eq!(outcome(&absent), (401, Some("INVALID_TOKEN")));
+    assert_eq!(verify(), Err(ErrorKind::InvalidToken));
+    server.publish(&[&new, &old]);
+    *server.delay.lock().unwrap() = seconds(4);
+    sleep(seconds(10)).await;
+    assert_eq!(verify(), Err(ErrorKind::StoreUnavailable), "a fetch is due");
+    let slow = service.clone().oneshot(request(&new)).await.unwrap();
+    assert_eq!(outcome(&slow), (503, Some("STORE_UNAVAILABLE")));
+    assert_eq!(verify(), Err(ErrorKind::StoreUnavailable), "a fetch runs");
+    sleep(seconds(3)).await;
+    assert_eq!(verify(), Ok(()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn fetch_that_takes_longer_than_the_interval_shows_that_a_key_does_not_exist() {
+    let server = KeyServer::new(&[&key()]);
+    let builder = server
+        .builder()
+        .early_refresh_interval(Duration::from_millis(100));
+    let keys = builder.start().await.unwrap();
+    *server.delay.lock().unwrap() = seconds(1);
+    sleep(seconds(1)).await;
+    let forged = service(&keys).oneshot(request(&other_key())).await.unwrap();
+    assert_eq!(outcome(&forged), (401, Some("INVALID_TOKEN")));
 }
 
 #[tokio::test(start_paused = true)]

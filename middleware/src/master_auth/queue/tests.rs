@@ -5,21 +5,21 @@ fn client(n: usize) -> Option<IpAddr> {
     Some(IpAddr::V4(std::net::Ipv4Addr::from_bits(n)))
 }
 
-const fn failed(failures: u32) -> Standing {
-    Standing {
-        proven: false,
+const fn failed(failures: u32) -> ClientStatus {
+    ClientStatus {
+        verified_recently: false,
         failures,
     }
 }
 
-const fn proven(failures: u32) -> Standing {
-    Standing {
-        proven: true,
+const fn verified(failures: u32) -> ClientStatus {
+    ClientStatus {
+        verified_recently: true,
         failures,
     }
 }
 
-const FRESH: Standing = failed(0);
+const FRESH: ClientStatus = failed(0);
 
 fn served(queue: &mut Queue<&'static str>) -> Vec<&'static str> {
     std::iter::from_fn(|| queue.next()).collect()
@@ -35,14 +35,14 @@ fn fewer_failures_are_served_first_then_the_earlier_request() {
 }
 
 #[test]
-fn a_client_that_has_proved_the_password_is_served_before_all_others() {
+fn a_verified_client_is_served_before_all_others() {
     let mut queue = Queue::new();
-    for (n, standing, job) in [(1, FRESH, "a"), (2, proven(9), "p9"), (3, proven(0), "p0")] {
-        assert_eq!(queue.enter(client(n), standing, 0, job), Entered::Waits);
+    for (n, status, job) in [(1, FRESH, "a"), (2, verified(9), "p9"), (3, verified(0), "p0")] {
+        assert_eq!(queue.enter(client(n), status, 0, job), Entered::Waits);
     }
-    assert_eq!(queue.next_proven(), Some("p0"));
-    assert_eq!(queue.next_proven(), Some("p9"));
-    assert_eq!(queue.next_proven(), None);
+    assert_eq!(queue.next_verified(), Some("p0"));
+    assert_eq!(queue.next_verified(), Some("p9"));
+    assert_eq!(queue.next_verified(), None);
     assert_eq!(served(&mut queue), ["a"]);
 }
 
@@ -57,20 +57,20 @@ fn a_waiting_request_counts_like_a_failure_of_its_client() {
 
 #[test]
 fn a_client_has_a_bounded_share_which_is_free_again_when_it_was_served() {
-    for standing in [FRESH, proven(0)] {
+    for status in [FRESH, verified(0)] {
         let mut queue = Queue::new();
         for _ in 0..MAX_WAITING_PER_CLIENT {
-            assert_eq!(queue.enter(client(1), standing, 0, "job"), Entered::Waits);
+            assert_eq!(queue.enter(client(1), status, 0, "job"), Entered::Waits);
         }
         assert_eq!(
-            queue.enter(client(1), standing, 0, "more"),
+            queue.enter(client(1), status, 0, "more"),
             Entered::Refused("more")
         );
         assert_eq!(queue.enter(client(2), failed(9), 0, "other"), Entered::Waits);
         queue.next();
-        assert_eq!(queue.enter(client(1), standing, 0, "more"), Entered::Waits);
+        assert_eq!(queue.enter(client(1), status, 0, "more"), Entered::Waits);
         queue.retain(|job| *job != "more");
-        assert_eq!(queue.enter(client(1), standing, 0, "again"), Entered::Waits);
+        assert_eq!(queue.enter(client(1), status, 0, "again"), Entered::Waits);
     }
 }
 
@@ -82,16 +82,16 @@ fn in_a_full_queue_a_request_of_the_highest_rank_gives_way() {
         assert_eq!(queue.enter(client(n), failed(failures), 0, n), Entered::Waits);
     }
     let mut next = MAX_WAITING;
-    let mut enter = |standing, random| {
+    let mut enter = |status, random| {
         next += 1;
-        queue.enter(client(next), standing, random, next)
+        queue.enter(client(next), status, random, next)
     };
     assert_eq!(enter(failed(8), 0), Entered::Refused(MAX_WAITING + 1));
     assert_eq!(enter(failed(7), 1), Entered::Displaced(1), "one of equal rank");
     assert_eq!(enter(FRESH, 2), Entered::Displaced(0));
     assert_eq!(enter(FRESH, 0), Entered::Displaced(MAX_WAITING + 2));
     assert_eq!(enter(failed(2), 0), Entered::Refused(MAX_WAITING + 5));
-    let displaced = enter(proven(2), 0);
+    let displaced = enter(verified(2), 0);
     assert!(
         matches!(displaced, Entered::Displaced(2..MAX_WAITING)),
         "{displaced:?}"
@@ -112,6 +112,17 @@ fn jobs_without_a_client_share_the_whole_queue_in_order_of_arrival() {
     );
 }
 
+#[test]
+fn requests_of_one_client_with_the_same_job_are_taken_together() {
+    let mut queue = Queue::new();
+    for (n, job) in [(1, "a"), (1, "b"), (2, "a"), (1, "a"), (1, "a")] {
+        assert_eq!(queue.enter(client(n), FRESH, 0, job), Entered::Waits);
+    }
+    assert_eq!(queue.next(), Some("a"));
+    assert_eq!(queue.take_of_client(client(1), |job| *job == "a"), ["a", "a"]);
+    assert_eq!(served(&mut queue), ["a", "b"]);
+}
+
 /// A pseudo-random number, by xorshift.
 fn random(state: &mut u64) -> usize {
     *state ^= *state << 13;
@@ -120,9 +131,9 @@ fn random(state: &mut u64) -> usize {
     usize::try_from(*state >> 33).unwrap()
 }
 
-/// The documented chance: computations per second divided by new requests per second.
+/// The documented probability: computations per second divided by new requests per second.
 #[test]
-fn a_new_client_has_the_same_chance_as_those_that_wait_already() {
+fn a_new_client_has_the_same_probability_as_those_that_wait_already() {
     const TRIES: usize = 400;
     for per_computation in [2, 4] {
         let mut state = 0x9e37_79b9_7f4a_7c15;

@@ -178,7 +178,7 @@ async fn an_admitted_request_waits_until_the_inner_service_is_ready() {
     assert_eq!(response.status(), 200);
 }
 
-/// A thread of the lowest priority may not run for seconds. If it held a lock then, requests would wait for it.
+/// The scheduler can suspend a thread of the lowest priority for seconds. If it held a lock then, requests would wait for it.
 #[cfg(target_os = "linux")]
 #[tokio::test]
 async fn state_is_changed_at_the_usual_priority_only() {
@@ -209,7 +209,8 @@ async fn state_is_changed_at_the_usual_priority_only() {
     pass(&layer, request_from("192.0.2.1", WRONG)).await.unwrap_err();
     pass(&layer, request_from("192.0.2.1", RIGHT)).await.unwrap();
     let priorities = clock.0.lock().unwrap().clone();
-    assert!(priorities.len() >= 8, "{priorities:?}");
+    // Each of the two requests reads it when it begins, and on the thread for the lock, the cached password and the result.
+    assert!(priorities.len() >= 2 * 4, "{priorities:?}");
     assert!(
         priorities.iter().all(|priority| *priority == usual),
         "{priorities:?}"

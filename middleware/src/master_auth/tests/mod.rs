@@ -5,6 +5,7 @@ mod keys;
 mod lock;
 mod queue;
 mod reasons;
+mod served;
 mod threads;
 mod verdicts;
 

@@ -10,7 +10,7 @@ use tower_test::mock;
 use super::*;
 use crate::{
     ErrorKind,
-    master_auth::argon2_threads::Argon2Threads,
+    master_auth::{argon2_threads::Argon2Threads, queue::MAX_WAITING},
     response::ResponseBody,
     test_support::{Body, Inner, InnerHandle, kind, pass, poll_once},
 };
@@ -74,6 +74,23 @@ pub(super) async fn begin(
 
 pub(super) async fn finish(future: Waiting) -> Response<ResponseBody<Body>> {
     future.await.unwrap()
+}
+
+/// Fills the threads and the queue with guesses of different addresses.
+pub(super) async fn fill(
+    service: &mut MasterAuth<Inner>,
+    threads: &Threads,
+    guesses: &mut impl Iterator<Item = Request<()>>,
+) -> Vec<Waiting> {
+    let mut waiting = Vec::new();
+    for n in 1..=threads.0.limit + MAX_WAITING {
+        waiting.push(begin(service, guesses.next().unwrap()).await.unwrap());
+        if n <= threads.0.limit {
+            threads.have_taken(n).await;
+        }
+    }
+    assert_eq!(threads.0.counts().0, MAX_WAITING);
+    waiting
 }
 
 /// Different wrong passwords of one client.

@@ -7,7 +7,7 @@ use tower::Layer;
 
 use super::RenewalAuth;
 use crate::{
-    clock::Clock, error::AuthError, id::SessionId, response::LayerSettings, store::SessionStore,
+    clock::Clock, error::AuthError, id::SessionId, layer_settings::LayerSettings, store::SessionStore,
     telemetry::ProtectedBy, token::TokenVerifier,
 };
 
@@ -74,10 +74,7 @@ impl<St: SessionStore> RenewalLayer<St> {
     /// Sets the realm of the `WWW-Authenticate` challenge: `session` by default.
     #[must_use]
     pub fn realm(mut self, realm: &str) -> Self {
-        Arc::make_mut(&mut self.config)
-            .settings
-            .rejections
-            .set_realm(realm);
+        Arc::make_mut(&mut self.config).settings.set_realm(realm);
         self
     }
 
@@ -87,8 +84,7 @@ impl<St: SessionStore> RenewalLayer<St> {
     pub fn only_problem_documents(mut self) -> Self {
         Arc::make_mut(&mut self.config)
             .settings
-            .rejections
-            .set_only_problems();
+            .set_only_problem_documents();
         self
     }
 
@@ -98,10 +94,7 @@ impl<St: SessionStore> RenewalLayer<St> {
         mut self,
         respond: impl Fn(&AuthError, &HeaderMap) -> Response<Full<Bytes>> + Send + Sync + 'static,
     ) -> Self {
-        Arc::make_mut(&mut self.config)
-            .settings
-            .rejections
-            .replace(respond);
+        Arc::make_mut(&mut self.config).settings.set_on_rejection(respond);
         self
     }
 }

@@ -67,7 +67,7 @@ impl AgentStore for RedisStore {
     }
 
     async fn reserve(&self, reservation: &AgentReservation) -> Result<AgentReservation, StoreError> {
-        let call = retry::reservation(reservation, &self.revocation_times());
+        let call = retry::reservation(reservation);
         let reply = self.shared.connection.script::<Vec<u8>>(&RESERVE_AGENT, &call);
         let entry = self
             .shared

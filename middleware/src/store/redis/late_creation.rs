@@ -128,33 +128,44 @@ mod tests {
         RevocationTimes::new(deadline, deadline.saturating_add(DRIFT))
     }
 
+    /// The entry begins with the creation, which fails at its deadline. The revocation begins then.
     #[test]
     fn retry_entry_outlives_the_last_attempt_to_revoke_a_failed_creation() {
-        for millis in [1, 250, 499, 500, 501, 2_000, 60_000, 3_600_000, u64::MAX] {
-            let deadline = Duration::from_millis(millis);
-            let times = times(deadline);
-            // The entry begins with the creation. The creation fails at its deadline, and the last attempt begins at the end of the attempts.
-            let last_attempt_ends = deadline.min(LONGEST_DEADLINE) + times.attempts + times.attempt;
-            let entry = Duration::from_secs(times.longest_seconds());
+        // The deadline, in milliseconds: until the creation cannot run, all attempts, one attempt. The entry, in seconds.
+        for (deadline, creation_may_run, attempts, attempt, entry) in [
+            (1, 1_001, 31_001, 1, 32),
+            (250, 1_250, 31_250, 250, 32),
+            (499, 1_499, 31_499, 499, 33),
+            (500, 1_500, 31_500, 500, 33),
+            (2_000, 3_000, 33_000, 2_000, 38),
+            (29_000, 30_000, 60_000, 10_000, 100),
+            (60_000, 61_000, 91_000, 10_000, 162),
+            (3_600_000, 3_600_000, 3_630_000, 10_000, 7_241),
+        ] {
+            let expected = RevocationTimes {
+                deadline: Duration::from_millis(deadline),
+                creation_may_run: Duration::from_millis(creation_may_run),
+                attempts: Duration::from_millis(attempts),
+                attempt: Duration::from_millis(attempt),
+            };
+            let times = times(Duration::from_millis(deadline));
+            assert_eq!(times, expected);
+            assert_eq!(times.longest_seconds(), entry, "{deadline} ms");
+            assert!(entry * 1_000 > deadline + attempts + attempt);
+            let after_creation = attempts - creation_may_run;
             assert!(
-                entry > last_attempt_ends,
-                "{millis} ms: {entry:?} {last_attempt_ends:?}"
+                after_creation >= 2 * (attempt + 500),
+                "at least two attempts with their pauses"
             );
         }
     }
 
     #[test]
-    fn attempts_go_on_after_the_last_time_at_which_the_creation_can_run() {
-        for millis in [1, 250, 29_000, 60_000, 3_600_000] {
-            let times = times(Duration::from_millis(millis));
-            assert!(times.creation_may_run > Duration::from_millis(millis) || millis == 3_600_000);
-            let pauses = times.attempts - times.creation_may_run;
-            assert!(pauses >= 2 * (times.attempt + PAUSE), "{millis} ms: {pauses:?}");
-        }
-    }
-
-    #[test]
-    fn usual_entry_is_kept_for_about_half_a_minute_after_its_window() {
-        assert_eq!(times(Duration::from_millis(250)).longest_seconds(), 32);
+    fn deadline_of_more_than_an_hour_counts_as_an_hour() {
+        assert_eq!(times(Duration::MAX), times(Duration::from_secs(3_600)));
+        assert_eq!(
+            times(Duration::from_secs(7_200)),
+            times(Duration::from_secs(3_600))
+        );
     }
 }

@@ -13,7 +13,10 @@ use crate::{
     store::{AgentReservation, CreationRetry, NewSession, StoreError},
 };
 
-/// Adds the retry entry to a call of create.lua.
+/// Seconds for which a reservation is kept after its retry window: the clocks of servers may differ. A failed reservation is not revoked.
+const RESERVATION_MARGIN: u64 = 30;
+
+/// Adds the retry entry to a call of create.lua. The revocation of a failed creation needs the entry, so it is kept longer.
 pub(super) fn add_to_creation(
     call: ScriptCall,
     session: &NewSession,
@@ -25,11 +28,11 @@ pub(super) fn add_to_creation(
     let entry = pack(retry, session.record.id.as_uuid().as_bytes());
     call.key(keys::session_retry_key(session.record.agent_id, retry.id))
         .arg(entry)
-        .number(keep_for(retry, session.now, revocation))
+        .number(keep_for(retry, session.now, revocation.longest_seconds()))
 }
 
 /// Builds the call of reserve_agent.lua.
-pub(super) fn reservation(reservation: &AgentReservation, revocation: &RevocationTimes) -> ScriptCall {
+pub(super) fn reservation(reservation: &AgentReservation) -> ScriptCall {
     let retry = &reservation.retry;
     let mut entry = pack(retry, reservation.agent.as_uuid().as_bytes());
     entry.extend_from_slice(&pack_time(reservation.created_at));
@@ -37,7 +40,7 @@ pub(super) fn reservation(reservation: &AgentReservation, revocation: &Revocatio
         .key(keys::agent_retry_key(retry.id))
         .number(reservation.created_at)
         .arg(entry)
-        .number(keep_for(retry, reservation.created_at, revocation))
+        .number(keep_for(retry, reservation.created_at, RESERVATION_MARGIN))
 }
 
 /// Unpacks the entry of an agent's registration.
@@ -66,10 +69,7 @@ fn pack(retry: &CreationRetry, id: &[u8; 16]) -> Vec<u8> {
     entry
 }
 
-/// Seconds from the creation for which its entry is kept. It is longer than the revocation of a failed creation, which needs the entry.
-fn keep_for(retry: &CreationRetry, now: Timestamp, revocation: &RevocationTimes) -> u64 {
-    retry
-        .until
-        .since(now)
-        .saturating_add(revocation.longest_seconds())
+/// Seconds from the creation for which its entry is kept. `margin` is the time after the retry window.
+fn keep_for(retry: &CreationRetry, now: Timestamp, margin: u64) -> u64 {
+    retry.until.since(now).saturating_add(margin)
 }
