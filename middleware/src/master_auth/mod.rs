@@ -42,7 +42,7 @@
 //! # Queue
 //!
 //! Argon2 runs on one or two threads, always fewer than cores if there are several. On Linux, it has the lowest priority, so it does
-//! not delay other requests. At most 256 requests wait, and at most 8 of one address. Requests of one address with the
+//! not delay other requests. At most 256 requests wait, and at most 64 of one address. Requests of one address with the
 //! same password share a computation. They are served in this order:
 //!
 //! 1. Addresses that sent the right password within the last 24 hours. They have a further thread, of the usual priority, so that they

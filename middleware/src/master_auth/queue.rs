@@ -5,7 +5,7 @@ use std::net::IpAddr;
 /// Number of waiting requests. Each holds a password of at most 1 KiB.
 pub(super) const MAX_WAITING: usize = 256;
 /// Number of waiting requests of one client network.
-pub(super) const MAX_WAITING_PER_CLIENT: usize = 8;
+pub(super) const MAX_WAITING_PER_CLIENT: usize = 64;
 
 /// A bounded queue. Verified clients are served first, then clients with fewer failures.
 ///
