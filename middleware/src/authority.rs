@@ -181,6 +181,7 @@ impl<S: SessionStore + crate::store::AgentStore> SessionAuthority<S> {
             store: self.store.clone(),
             clock: self.clock.clone(),
             readiness: crate::endpoints::Readiness::default(),
+            unready_without_writes: std::sync::atomic::AtomicBool::default(),
             realm: self.realm.clone(),
             // Those of the layer, since this method may be called outside the scope of the recorder.
             rejections: self.layer.rejection_metrics(),

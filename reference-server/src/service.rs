@@ -101,8 +101,12 @@ async fn serve<S: SessionStore + AgentStore>(
     let proxies = config.trusted_proxies.clone();
     let state = ServerState::new(config.limits, proxies, certificate.clone());
     metrics.export_connections(state.counters());
+    let mut endpoints = authority.endpoints(admin.clone());
+    if config.unready_without_writes {
+        endpoints = endpoints.unready_without_writes();
+    }
     let service = with_metrics(
-        authority.endpoints(admin.clone()),
+        endpoints,
         admin
             .clone()
             .right(Right::Metrics)

@@ -579,7 +579,7 @@ async fn inspect_prints_a_record_of_redis() {
     assert_eq!(shown["id"], id);
     assert_eq!(shown["agentId"], agent.to_string());
     assert_eq!(shown["status"], "ACTIVE");
-    assert_eq!(shown["key"], RedisStore::session_key(issued.record.id));
+    assert_eq!(shown["key"], store.session_key(issued.record.id));
     assert_eq!(shown["maxRenewals"], 30);
     assert_eq!(shown["expiresAt"], issued.record.expires_at().0);
     for absent in ["repeatableUntil", "previousTokenUntil", "onReuse"] {
@@ -612,7 +612,7 @@ async fn inspect_prints_a_record_of_redis() {
     assert!(text(&none.stderr).contains("session:{9b1f}:0190f3a17c1e7d2a9b3c4d5e6f70"));
     assert_eq!(inspect("not-an-id").status.code(), Some(2));
 
-    let key = RedisStore::session_key(issued.record.id);
+    let key = store.session_key(issued.record.id);
     redis::command::<()>(&url, &["SET", &key, "no record"]).expect("a write");
     let spoilt = inspect(&id);
     assert_eq!(spoilt.status.code(), Some(1));

@@ -87,7 +87,7 @@ fn example_file_has_every_setting_with_a_value_that_parses() {
         Some(setting) if !setting.starts_with(' ') => format!("{setting}\n"),
         _ => format!("{line}\n"),
     });
-    let set: String = set.collect();
+    let mut set: String = set.collect();
     let keys = std::env::temp_dir().join(format!("session-auth-example-{}", std::process::id()));
     let key = tower_session_auth::SigningKey::generate()
         .expect("a key")
@@ -103,7 +103,13 @@ fn example_file_has_every_setting_with_a_value_that_parses() {
     let (tls_cert, tls_key) = (keys.with_extension("crt"), keys.with_extension("key"));
     std::fs::write(&tls_cert, certificate.cert.pem()).expect("a file");
     std::fs::write(&tls_key, certificate.signing_key.serialize_pem()).expect("a file");
-    let set = set.replace("/etc/session-auth/tls", keys.to_str().expect("a path"));
+    for pair in [
+        "/etc/session-auth/tls",
+        "/etc/session-auth/redis-ca",
+        "/etc/session-auth/redis-client",
+    ] {
+        set = set.replace(pair, keys.to_str().expect("a path"));
+    }
     let set = set.replace("/etc/session-auth/keys", keys.to_str().expect("a path"));
     let set = set.replace(
         "/etc/session-auth/admin-keys.toml",

@@ -8,7 +8,7 @@ use session_auth_tests::{
 };
 use tower_session_auth::{
     MemoryStore, RedisStore,
-    store::{AgentStore as _, CreateOutcome, SessionStore as _},
+    store::{AgentStore as _, CreateOutcome, RedisStoreConfig, SessionStore as _},
 };
 
 /// Far longer than any call takes: these tests do not cover deadlines.
@@ -36,6 +36,46 @@ mod redis {
     }
 
     session_auth_tests::store_suite!(open_empty);
+}
+
+/// With a prefix of its keys.
+mod redis_with_prefix {
+    use std::sync::Arc;
+
+    use session_auth_tests::redis::TestRedis;
+    use tower_session_auth::{RedisStore, store::RedisStoreConfig};
+
+    async fn open_empty() -> (RedisStore, Arc<TestRedis>) {
+        let redis = TestRedis::shared();
+        let mut config = RedisStoreConfig::new(redis.fresh_database());
+        config.timeout = super::DEADLINE;
+        config.key_prefix = "app1:".to_owned();
+        (RedisStore::open(&config).unwrap(), redis)
+    }
+
+    session_auth_tests::store_suite!(open_empty);
+}
+
+#[tokio::test]
+async fn two_stores_with_different_prefixes_share_a_database() {
+    let redis = TestRedis::shared();
+    let url = redis.fresh_database();
+    let store = |prefix: &str| {
+        let mut config = RedisStoreConfig::new(&url);
+        config.timeout = DEADLINE;
+        config.key_prefix = prefix.to_owned();
+        RedisStore::open(&config).unwrap()
+    };
+    let (one, other) = (store("one:"), store("other:"));
+    let created = session(agent(), NOW);
+    one.create(&created).await.unwrap();
+    assert!(one.read(created.record.id).await.unwrap().is_some());
+    assert!(other.read(created.record.id).await.unwrap().is_none());
+    let keys: Vec<String> = command(&url, &["KEYS", "*"]).unwrap();
+    assert!(!keys.is_empty());
+    for key in keys {
+        assert!(key.starts_with("one:"), "{key}");
+    }
 }
 
 #[tokio::test]

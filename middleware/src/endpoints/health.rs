@@ -1,6 +1,6 @@
 //! `/healthz` and `/readyz`.
 
-use std::time::Duration;
+use std::{sync::atomic::Ordering, time::Duration};
 
 use http::StatusCode;
 use serde_json::json;
@@ -10,7 +10,7 @@ use super::{
     output::{self, Answer},
     state::State,
 };
-use crate::store::{SessionStore, StoreError};
+use crate::store::{SessionStore, StoreError, StoreHealth};
 
 /// The time in which requests share the result of one probe.
 const SHARED_FOR: Duration = Duration::from_millis(20);
@@ -18,17 +18,17 @@ const SHARED_FOR: Duration = Duration::from_millis(20);
 /// The last probe of the store. `/readyz` needs no credentials, so its requests must not load the store: there is one probe at a time,
 /// and at most one each 20 ms.
 #[derive(Debug, Default)]
-pub(crate) struct Readiness(Mutex<Option<(Instant, Result<(), StoreError>)>>);
+pub(crate) struct Readiness(Mutex<Option<(Instant, Result<StoreHealth, StoreError>)>>);
 
 impl Readiness {
-    async fn probe<S: SessionStore>(&self, store: &S) -> Result<(), StoreError> {
+    async fn probe<S: SessionStore>(&self, store: &S) -> Result<StoreHealth, StoreError> {
         let mut last = self.0.lock().await;
         if let Some((ended, result)) = &*last
             && ended.elapsed() < SHARED_FOR
         {
             return result.clone();
         }
-        let result = store.ping().await;
+        let result = store.health().await;
         *last = Some((Instant::now(), result.clone()));
         result
     }
@@ -39,18 +39,21 @@ pub(super) fn health() -> Answer {
     output::json(StatusCode::OK, &json!({ "status": "ok" }))
 }
 
-/// The store answers. A warning does not change the status.
+/// The store answers. A warning does not change the status, and a store that refuses writes does so only if
+/// [`Endpoints::unready_without_writes`](super::Endpoints::unready_without_writes) was called.
 pub(super) async fn ready<S: SessionStore>(state: &State<S>) -> Answer {
-    state.readiness.probe(&state.store).await?;
-    let skew = state.store.clock_skew().filter(|skew| !skew.is_tolerated());
-    let body = match skew {
-        None => json!({ "status": "ready" }),
-        // Requests are served, and expiry is decided by a wrong clock.
-        Some(skew) => json!({
-            "status": "ready",
-            "warnings": ["clock_skew"],
-            "clockSkewMs": skew.millis(),
-        }),
-    };
-    output::json(StatusCode::OK, &body)
+    let mut body = json!({ "status": "ready" });
+    let mut status = StatusCode::OK;
+    if let StoreHealth::ReadOnly { reason } = state.readiness.probe(&state.store).await? {
+        body = json!({ "status": "degraded", "reason": reason });
+        if state.unready_without_writes.load(Ordering::Relaxed) {
+            status = StatusCode::SERVICE_UNAVAILABLE;
+        }
+    }
+    // Requests are served, and expiry is decided by a wrong clock.
+    if let Some(skew) = state.store.clock_skew().filter(|skew| !skew.is_tolerated()) {
+        body["warnings"] = json!(["clock_skew"]);
+        body["clockSkewMs"] = skew.millis().into();
+    }
+    output::json(status, &body)
 }

@@ -39,7 +39,7 @@ use std::{
     convert::Infallible,
     fmt,
     pin::Pin,
-    sync::Arc,
+    sync::{Arc, atomic::Ordering},
     task::{Context, Poll},
 };
 
@@ -94,6 +94,14 @@ impl<S: SessionStore + AgentStore> Endpoints<S> {
         Self {
             state: Arc::new(state),
         }
+    }
+
+    /// Makes `/readyz` a 503 while the store answers and refuses writes. By default it is a 200 with the status `degraded`: sessions are
+    /// still checked, and a load balancer that takes all servers out would end that.
+    #[must_use]
+    pub fn unready_without_writes(self) -> Self {
+        self.state.unready_without_writes.store(true, Ordering::Relaxed);
+        self
     }
 }
 

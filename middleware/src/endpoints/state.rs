@@ -1,4 +1,4 @@
-use std::sync::Arc;
+use std::sync::{Arc, atomic::AtomicBool};
 
 use super::health::Readiness;
 use crate::{
@@ -23,6 +23,8 @@ pub(crate) struct State<S: SessionStore> {
     pub(crate) store: S,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) readiness: Readiness,
+    /// True if `/readyz` is a 503 while the store refuses writes.
+    pub(crate) unready_without_writes: AtomicBool,
     pub(crate) realm: String,
     pub(crate) rejections: RejectionMetrics,
 }

@@ -8,6 +8,7 @@ mod cached;
 mod changes;
 mod clock_skew;
 mod error;
+mod health;
 mod memory;
 mod page;
 #[cfg(feature = "redis")]
@@ -20,6 +21,7 @@ pub use cached::{CachedStore, NearCacheStats};
 pub use changes::{CreateOutcome, CreationRetry, NewSession, SwapOutcome, TokenSwap};
 pub use clock_skew::ClockSkew;
 pub use error::StoreError;
+pub use health::StoreHealth;
 pub use memory::MemoryStore;
 pub use page::{InvalidCursor, Page, PageRequest, SessionCursor};
 #[cfg(feature = "redis")]
@@ -99,6 +101,13 @@ pub trait SessionStore: Clone + Send + Sync + 'static {
     /// connection, or if the store has no server. A store that wraps another one forwards the call.
     fn clock_skew(&self) -> Option<ClockSkew> {
         None
+    }
+
+    /// Checks that the store answers, and whether sessions can change.
+    ///
+    /// The default calls [`ping`](Self::ping). A store that wraps another one forwards the call.
+    fn health(&self) -> impl Future<Output = Result<StoreHealth, StoreError>> + Send {
+        async { self.ping().await.map(|()| StoreHealth::Ready) }
     }
 
     /// Checks that the store answers.

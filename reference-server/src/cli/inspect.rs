@@ -25,7 +25,7 @@ pub(super) fn run(sources: &Sources, id: SessionId) -> Result<(), Failure> {
 /// Returns the record as JSON. Field names follow the HTTP API.
 async fn describe(config: &RedisStoreConfig, id: SessionId) -> Result<String, String> {
     let store = RedisStore::open(config).map_err(|error| error.to_string())?;
-    let key = RedisStore::session_key(id);
+    let key = store.session_key(id);
     let record = store.read(id).await.map_err(|error| format!("{key}: {error}"))?;
     let record = record.ok_or_else(|| format!("no session {id}: the key {key} does not exist"))?;
     let described = json(&record, &key, SystemClock.now());

@@ -28,6 +28,22 @@ impl Config {
                     .map(without_password)
                     .and_then(|url| toml(&url)),
             ),
+            (
+                "redis_key_prefix",
+                settings.redis_key_prefix.as_ref().and_then(toml),
+            ),
+            ("redis_ca_file", settings.redis_ca_file.as_ref().and_then(toml)),
+            (
+                "redis_client_cert_file",
+                settings.redis_client_cert_file.as_ref().and_then(toml),
+            ),
+            (
+                "redis_client_key_file",
+                settings.redis_client_key_file.as_ref().and_then(toml),
+            ),
+            ("sentinel_user", settings.sentinel_user.as_ref().and_then(toml)),
+            ("sentinel_password", None),
+            ("unready_without_writes", toml(&self.unready_without_writes)),
             ("master_password_hash", None),
             (
                 "admin_keys_file",

@@ -93,12 +93,15 @@ pub struct Config {
     pub log_format: LogFormat,
     /// The address of the listener for `/metrics` alone, without credentials.
     pub metrics_listen: Option<SocketAddr>,
+    /// True if `/readyz` is a 503 while Redis refuses writes.
+    pub unready_without_writes: bool,
     /// The parts that were generated for a first run.
     pub generated: Option<Generated>,
 }
 
 /// The store of the sessions.
 #[derive(Debug, Clone)]
+#[expect(clippy::large_enum_variant, reason = "a process has one of it")]
 pub enum Store {
     /// The memory of the process.
     Memory,

@@ -63,9 +63,24 @@ settings! {
     tls_cert_file: PathBuf, "none", r#""/etc/session-auth/tls.crt""#;
     /// A PEM file with the private key of that certificate.
     tls_key_file: PathBuf, "none", r#""/etc/session-auth/tls.key""#;
-    /// The Redis server that keeps the sessions: `redis://[user:password@]host[:port][/database]`, or `rediss://` for TLS. Characters
-    /// such as / ? # in the password are percent-encoded. Without it, sessions are kept in memory and end with the process.
+    /// The [Redis](redis.md#addresses) that keeps the sessions: `redis://[user:password@]host[:port][/database]`, `rediss://` for TLS,
+    /// `unix:///path`, or `redis+sentinel://host[:port],…/master`. Characters such as / ? # in the password are percent-encoded. Without it,
+    /// sessions are kept in memory and end with the process.
     redis_url: String, "an embedded store", r#""redis://127.0.0.1:6379/0""#, secret;
+    /// Stands before the name of every key in Redis, so that several deployments can share a server. It must not contain braces.
+    redis_key_prefix: String, "none", r#""app1:""#;
+    /// A PEM file with the certificates of the authorities that may have signed the certificate of Redis. Without it, those of the system.
+    redis_ca_file: PathBuf, "none", r#""/etc/session-auth/redis-ca.crt""#;
+    /// A PEM file with a client's certificate for Redis. It needs `redis_client_key_file`.
+    redis_client_cert_file: PathBuf, "none", r#""/etc/session-auth/redis-client.crt""#;
+    /// A PEM file with the private key of that certificate.
+    redis_client_key_file: PathBuf, "none", r#""/etc/session-auth/redis-client.key""#;
+    /// The user of the sentinels themselves. The user in `redis_url` is that of the master.
+    sentinel_user: String, "none", r#""session-auth""#;
+    /// The password of the sentinels themselves.
+    sentinel_password: String, "none", r#""secret""#, secret;
+    /// True if `/readyz` is a 503 while Redis answers and refuses writes. Otherwise it is a 200 with the status `degraded`.
+    unready_without_writes: bool, "false", "false";
     /// The Argon2id hash of the master password, as `hash-password` prints it. It may be left out with
     /// `admin_keys_file`.
     master_password_hash: String, "generated", r#""$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$WFXMnDdAUAWzKxjo4CUJEHe8hdlxZHJGIjAqAQFSRrE""#, secret;

@@ -82,6 +82,7 @@ macro_rules! single_values {
 }
 
 single_values! {
+    bool: "true or false", parsed;
     u32: "a whole number from 0 on", parsed;
     u64: "a whole number from 0 on", parsed;
     usize: "a whole number from 0 on", parsed;

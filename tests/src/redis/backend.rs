@@ -42,6 +42,19 @@ impl Backend {
         }
     }
 
+    /// The installed program, also if the tests use containers.
+    ///
+    /// # Panics
+    /// If there is none.
+    #[track_caller]
+    pub(super) fn installed() -> PathBuf {
+        match binary() {
+            Ok(Self::Binary(path)) => path,
+            Ok(Self::Container { .. }) => panic!("redis: a binary is needed"),
+            Err(missing) => panic!("redis: {missing}"),
+        }
+    }
+
     pub(super) fn server(&self, port: u16, options: &[String]) -> Box<dyn Server> {
         match self {
             Self::Container { image, client } => Box::new(Container::new(image, client, port, options)),

@@ -10,6 +10,7 @@ mod backend;
 mod container;
 mod monitor;
 mod process;
+mod sentinels;
 mod server;
 
 use std::{
@@ -26,8 +27,8 @@ use std::{
 use redis::{Client, Connection, FromRedisValue, IntoConnectionInfo as _, RedisResult, cmd};
 use tokio::net::TcpSocket;
 
-pub use self::monitor::Monitor;
 use self::{backend::Backend, server::Server};
+pub use self::{monitor::Monitor, sentinels::Sentinels};
 use crate::free_address::free_port;
 
 /// Another process may take the free port first. An invalid option fails each time.
@@ -76,13 +77,19 @@ impl TestRedis {
         let password = options.iter().skip_while(|&&option| option != "--requirepass");
         let password = password.skip(1).map(|&word| word.to_owned()).next();
         let options: Vec<String> = options.iter().map(|&option| option.to_owned()).collect();
+        Self::start_server(password.as_ref(), |port| backend.server(port, &options))
+    }
+
+    /// Starts a server on a free port.
+    #[track_caller]
+    fn start_server(password: Option<&String>, server: impl Fn(u16) -> Box<dyn Server>) -> Self {
         let mut failure = String::new();
         for _ in 0..ATTEMPTS {
             let port = free_port();
             let mut redis = Self {
-                server: backend.server(port, &options),
+                server: server(port),
                 port,
-                password: password.clone(),
+                password: password.cloned(),
                 databases: AtomicU32::new(0),
                 held: None,
             };

@@ -43,6 +43,11 @@ impl Process {
             .chain(OPTIONS.map(str::to_owned))
             .chain(options.iter().cloned())
             .collect();
+        Self::of(command)
+    }
+
+    /// A server that this command starts.
+    pub(super) const fn of(command: Vec<String>) -> Self {
         Self {
             command,
             running: None,

@@ -6,6 +6,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
+    time::Duration,
 };
 
 use tokio::{
@@ -16,6 +17,7 @@ use tokio::{
     },
     spawn,
     sync::watch,
+    time::sleep,
 };
 
 /// The treatment of the bytes that clients send.
@@ -30,6 +32,8 @@ pub enum Mode {
     HoldOne(&'static str),
     /// Accepts connections and never answers on them.
     Silent,
+    /// Forwards everything this much later.
+    Slow(Duration),
 }
 
 /// A running proxy. It stops with the runtime of its test.
@@ -89,11 +93,16 @@ async fn forward(
     while let Ok(len @ 1..) = client.read(&mut buffer).await {
         let sent = &buffer[..len];
         let contains = |text: &str| sent.windows(text.len()).any(|window| window == text.as_bytes());
-        let (hold, is_last) = match *modes.borrow() {
+        let mode = *modes.borrow();
+        let (hold, is_last) = match mode {
             Mode::Hold(text) => (contains(text), false),
             Mode::HoldOne(text) => {
                 let hold = contains(text) && !held.swap(true, Ordering::SeqCst);
                 (hold, hold)
+            }
+            Mode::Slow(delay) => {
+                sleep(delay).await;
+                (false, false)
             }
             Mode::Open | Mode::Silent => (false, false),
         };

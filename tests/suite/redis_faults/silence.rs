@@ -1,11 +1,12 @@
 //! Servers that accept connections and send no response.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use session_auth_tests::{
-    fixtures::{NOW, agent, session},
+    fixtures::{NOW, agent, open, session},
     redis::TestRedis,
 };
+use tower_session_auth::store::{CachedStore as _, SessionStore as _};
 
 use super::{
     execute,
@@ -48,5 +49,21 @@ async fn store_reconnects_when_a_silent_address_answers_again() {
         execute(&redis, &["CLIENT", "KILL", "TYPE", "normal"]);
         // Until the store notices the loss.
         while subject.read(record.id).await.is_ok() {}
+    }
+}
+
+#[tokio::test]
+async fn store_connects_to_a_server_whose_replies_take_most_of_the_deadline() {
+    let redis = TestRedis::start();
+    let proxy = FaultProxy::start(redis.port(), Mode::Slow(Duration::from_millis(200))).await;
+    for bounded in [false, true] {
+        let store = open(proxy.url(), Duration::from_millis(250));
+        if bounded {
+            store.enable_cache().unwrap();
+        }
+        let began = Instant::now();
+        while store.ping().await.is_err() {
+            assert!(began.elapsed() < Duration::from_secs(20), "no connection");
+        }
     }
 }

@@ -5,9 +5,7 @@ use std::time::Duration;
 use redis::{Value, cmd, pipe};
 
 use super::{
-    RedisStore,
-    keys::{self, AgentKeys},
-    record, retry,
+    RedisStore, keys, record, retry,
     script::{REGISTER_AGENT, RESERVE_AGENT, REVOKE_AGENT, ScriptCall, unknown_reply},
 };
 use crate::{
@@ -31,11 +29,11 @@ impl AgentStore for RedisStore {
     async fn register(&self, agent: &Agent) -> Result<RegisterOutcome, StoreError> {
         let mut registry = cmd("ZADD");
         registry
-            .arg(keys::REGISTRY)
+            .arg(self.keys().registry())
             .arg(0)
             .arg(agent.id.as_uuid().as_bytes());
         let call = ScriptCall::default()
-            .key(AgentKeys::of(agent.id).agent)
+            .key(self.keys().of_agent(agent.id).agent)
             .number(agent.created_at)
             .fields(keys::agent_fields(agent));
         let register = async {
@@ -67,7 +65,7 @@ impl AgentStore for RedisStore {
     }
 
     async fn reserve(&self, reservation: &AgentReservation) -> Result<AgentReservation, StoreError> {
-        let call = retry::reservation(reservation);
+        let call = retry::reservation(self.keys(), reservation);
         let reply = self.shared.connection.script::<Vec<u8>>(&RESERVE_AGENT, &call);
         let entry = self
             .shared
@@ -130,13 +128,13 @@ impl RedisStore {
         now: Timestamp,
         delete: Option<Timestamp>,
     ) -> Result<Option<u32>, StoreError> {
-        let names = AgentKeys::of(agent);
+        let names = self.keys().of_agent(agent);
         let created = delete.map(|created| created.to_string()).unwrap_or_default();
         for _ in 0..REVOKE_AGENT_ATTEMPTS {
             let ids = self.index(&names.index).await?;
             let mut call = ScriptCall::default().key(&names.index).key(&names.agent);
             for id in &ids {
-                call = call.key(keys::session_key(*id));
+                call = call.key(self.keys().session(*id));
             }
             call = call
                 .number(now)
@@ -164,7 +162,7 @@ impl RedisStore {
 
     async fn find_agent(&self, id: AgentId) -> Result<Option<Agent>, StoreError> {
         let mut hmget = cmd("HMGET");
-        hmget.arg(AgentKeys::of(id).agent).arg(&keys::AGENT_FIELDS);
+        hmget.arg(self.keys().of_agent(id).agent).arg(&keys::AGENT_FIELDS);
         keys::agent(id, self.shared.connection.query(&hmget).await?)
     }
 
@@ -176,7 +174,7 @@ impl RedisStore {
         }
         let member = id.as_uuid().as_bytes();
         let mut remove = cmd("ZREM");
-        remove.arg(keys::REGISTRY).arg(member);
+        remove.arg(self.keys().registry()).arg(member);
         let removed = self.shared.connection.query::<Value>(&remove).await;
         // The command may have run even if its reply was lost.
         for _ in 0..RELIST_ATTEMPTS {
@@ -191,7 +189,10 @@ impl RedisStore {
     async fn relist(&self, id: AgentId) -> Result<(), StoreError> {
         if self.in_use(id).await? {
             let mut relist = cmd("ZADD");
-            relist.arg(keys::REGISTRY).arg(0).arg(id.as_uuid().as_bytes());
+            relist
+                .arg(self.keys().registry())
+                .arg(0)
+                .arg(id.as_uuid().as_bytes());
             self.shared.connection.query::<Value>(&relist).await?;
         }
         Ok(())
@@ -199,7 +200,7 @@ impl RedisStore {
 
     /// Returns true if an agent is registered or has sessions.
     async fn in_use(&self, id: AgentId) -> Result<bool, StoreError> {
-        let names = AgentKeys::of(id);
+        let names = self.keys().of_agent(id);
         let mut lookup = pipe();
         lookup.cmd("HEXISTS").arg(names.agent).arg("c");
         lookup.cmd("EXISTS").arg(names.index);

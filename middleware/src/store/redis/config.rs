@@ -2,9 +2,12 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use redis::{Client, IntoConnectionInfo, ProtocolVersion};
-
-use super::{NearCacheConfig, endpoint::Endpoint};
+use super::{
+    NearCacheConfig,
+    address::Address,
+    endpoint::Login,
+    url::{RedisUrl, Topology},
+};
 use crate::clock::{Clock, SystemClock};
 
 /// The configuration of a [`RedisStore`](super::RedisStore): address, deadline and near cache.
@@ -19,13 +22,34 @@ pub struct RedisStoreConfig {
     /// The clock that is compared with the clock of Redis: the system's by default. See
     /// [`SessionStore::clock_skew`](crate::store::SessionStore::clock_skew).
     pub clock: Arc<dyn Clock>,
+    /// Stands before the name of every key, so that several deployments can share a server. Empty by default. Braces are not allowed,
+    /// since they choose the hash slot of a key.
+    pub key_prefix: String,
+    /// The user of the sentinels themselves, with a `redis+sentinel` URL. The user of the URL is that of the master.
+    pub sentinel_user: Option<String>,
+    /// The password of the sentinels themselves.
+    pub sentinel_password: Option<String>,
+    /// With TLS: certificates of authorities in PEM. `None`: those of the system.
+    #[cfg(feature = "tls")]
+    pub ca_certificates: Option<Vec<u8>>,
+    /// With TLS: the certificate of this client and its key, in PEM.
+    #[cfg(feature = "tls")]
+    pub client_certificate: Option<(Vec<u8>, Vec<u8>)>,
 }
 
 impl RedisStoreConfig {
-    /// The server at `redis://[user:password@]host[:port][/database]`, with the default deadline.
+    /// The store at a URL, with the default deadline:
     ///
-    /// `rediss://` needs the feature `tls`. The server's certificate is verified with the system's root certificates, or with
-    /// those in `SSL_CERT_FILE` and `SSL_CERT_DIR`. A root certificate that cannot be parsed is skipped.
+    /// | URL | meaning |
+    /// |---|---|
+    /// | `redis://[user:password@]host[:port][/database]` | one server; `valkey://` is the same |
+    /// | `unix:///path[?db=…&user=…&pass=…]` | one server on this machine |
+    /// | `redis+sentinel://[user:password@]host[:port],…/master[/database]` | the master that the sentinels name |
+    ///
+    /// User name and password are percent-encoded (RFC 3986, section 2.1): `/` is `%2F`, and `@` is `%40`.
+    ///
+    /// `rediss`, `valkeys` and `rediss+sentinel` need the feature `tls`. The server's certificate is verified with the system's root
+    /// certificates, or with those in `SSL_CERT_FILE` and `SSL_CERT_DIR`. A root certificate that cannot be parsed is skipped.
     #[must_use]
     pub fn new(url: impl Into<String>) -> Self {
         Self {
@@ -33,45 +57,78 @@ impl RedisStoreConfig {
             timeout: Duration::from_millis(250),
             near_cache: NearCacheConfig::default(),
             clock: Arc::new(SystemClock),
+            key_prefix: String::new(),
+            sentinel_user: None,
+            sentinel_password: None,
+            #[cfg(feature = "tls")]
+            ca_certificates: None,
+            #[cfg(feature = "tls")]
+            client_certificate: None,
         }
     }
 
-    /// Checks the URL. Nothing is sent.
+    /// Checks the URL, the prefix and the certificates. Nothing is sent.
     ///
     /// # Errors
-    /// When the URL is not usable.
+    /// When one of them is not usable.
     pub fn check(&self) -> Result<(), InvalidRedisConfig> {
-        self.endpoint().map(drop)
+        self.address().map(drop)
     }
 
-    pub(super) fn endpoint(&self) -> Result<Endpoint, InvalidRedisConfig> {
-        // The kind of the error adds nothing to the description of the fault, and its detail can be a part of the URL.
-        let invalid = |error: redis::RedisError| {
-            let text = error.to_string();
-            let (fault, _) = text.split_once(" - ").unwrap_or((&text, ""));
-            InvalidRedisConfig(fault.to_owned())
+    pub(super) fn address(&self) -> Result<Address, InvalidRedisConfig> {
+        if self.key_prefix.contains(['{', '}']) {
+            return Err(InvalidRedisConfig(
+                "the prefix of keys must not contain { or }".into(),
+            ));
+        }
+        let invalid = |reason| InvalidRedisConfig(format!("not a usable Redis URL: {reason}"));
+        let url = RedisUrl::parse(&self.url).map_err(invalid)?;
+        let login = self.login(url.username, url.password, url.database, url.tls);
+        let address = match url.topology {
+            Topology::Single(server) => Address::fixed(&server, &login),
+            Topology::Sentinel { sentinels, master } => {
+                let (user, password) = (self.sentinel_user.clone(), self.sentinel_password.clone());
+                let of_sentinels = self.login(user, password, 0, url.tls);
+                Address::sentinel(&sentinels, &of_sentinels, master, login)
+            }
+            Topology::Cluster(_) => Err("this version does not support a cluster".into()),
         };
-        let info = self.url.as_str().into_connection_info().map_err(invalid)?;
-        let tcp = info.tcp_settings().clone().set_nodelay(true);
-        // RESP3 has the disconnection push, so a lost connection is replaced before the next request needs it.
-        let protocol = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
-        let info = info.set_tcp_settings(tcp).set_redis_settings(protocol);
-        let client = Client::open(info).map_err(invalid)?;
-        Endpoint::new(client).map_err(InvalidRedisConfig)
+        address.map_err(invalid)
+    }
+
+    fn login(&self, username: Option<String>, password: Option<String>, database: u32, tls: bool) -> Login {
+        Login {
+            username,
+            password,
+            database,
+            tls,
+            #[cfg(feature = "tls")]
+            tls_files: super::tls::TlsFiles {
+                authorities: self.ca_certificates.as_deref().map(Arc::from),
+                client: self
+                    .client_certificate
+                    .as_ref()
+                    .map(|(certificates, key)| super::tls::ClientPem {
+                        certificates: certificates.as_slice().into(),
+                        key: key.as_slice().into(),
+                    }),
+            },
+        }
     }
 }
 
 impl fmt::Debug for RedisStoreConfig {
-    /// Leaves the URL out: it may contain a password.
+    /// Leaves out the URL and the sentinels' password: they are secret.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RedisStoreConfig")
             .field("timeout", &self.timeout)
             .field("near_cache", &self.near_cache)
+            .field("key_prefix", &self.key_prefix)
             .finish_non_exhaustive()
     }
 }
 
 /// The configuration of a [`RedisStore`](super::RedisStore) is invalid.
 #[derive(Debug, Clone, thiserror::Error)]
-#[error("not a usable Redis URL: {0}")]
+#[error("{0}")]
 pub struct InvalidRedisConfig(String);

@@ -24,17 +24,19 @@ use tokio::{
 };
 
 use super::{
+    address::Address,
     background::AbortOnDrop,
-    endpoint::Endpoint,
+    keys::Keys,
     observer::Observer,
     role::{REPLICA, Role, describe},
     script::ScriptCall,
     skew_monitor::SkewMonitor,
     supervisor::{ConnectionFault, FaultKind, Link, State, Supervisor},
+    writes::Writes,
 };
 use crate::{
     clock::Clock,
-    store::StoreError,
+    store::{StoreError, StoreHealth},
     telemetry::{StoreFailure, StoreMetrics, StoreOperation},
 };
 
@@ -51,20 +53,24 @@ pub(super) struct Connection {
     deadline: Duration,
     metrics: StoreMetrics,
     pub(super) skew: Arc<SkewMonitor>,
+    writes: Arc<Writes>,
     _supervisor: AbortOnDrop,
 }
 
 impl Connection {
     /// Starts to connect. Must be called inside a Tokio runtime.
-    pub(super) fn open(endpoint: Endpoint, deadline: Duration, clock: Arc<dyn Clock>) -> Self {
+    pub(super) fn open(address: Address, deadline: Duration, keys: Keys, clock: Arc<dyn Clock>) -> Self {
+        let writes = Arc::<Writes>::default();
         let skew = Arc::new(SkewMonitor::new(clock));
-        let (state, faults, supervisor) = Supervisor::start(endpoint, deadline, skew.clone());
+        let (state, faults, supervisor) =
+            Supervisor::start(address, deadline, keys, skew.clone(), writes.clone());
         Self {
             state,
             faults,
             deadline,
             metrics: StoreMetrics::new(),
             skew,
+            writes,
             _supervisor: supervisor,
         }
     }
@@ -106,6 +112,17 @@ impl Connection {
                 Err(StoreError::Unavailable(REPLICA.into()))
             }
             Ok(Role::Master | Role::Unknown) => Ok(()),
+        }
+    }
+
+    /// Checks the server as [`probe`](Self::probe) does, and whether it accepts writes.
+    pub(super) async fn health(&self) -> Result<StoreHealth, StoreError> {
+        self.probe().await?;
+        let mut link = self.link().await?;
+        match self.writes.probe(&mut link.connection).await {
+            Ok(None) => Ok(StoreHealth::Ready),
+            Ok(Some(reason)) => Ok(StoreHealth::ReadOnly { reason }),
+            Err(error) => Err(self.classify_error(link.epoch, &error)),
         }
     }
 

@@ -4,7 +4,7 @@ use redis::{Value, cmd};
 
 use super::{
     RedisStore,
-    keys::{self, AgentKeys},
+    keys::{self, Keys},
     late_creation::{RevocationTimes, RevokeOnDrop},
     record, retry,
     script::{CREATE, ScriptCall, unknown_reply},
@@ -26,7 +26,7 @@ impl RedisStore {
         // One round trip, the registry first: an entry without sessions is harmless.
         let mut register = cmd("ZADD");
         register
-            .arg(keys::REGISTRY)
+            .arg(self.keys().registry())
             .arg(0)
             .arg(record.agent_id.as_uuid().as_bytes());
         let create = async {
@@ -54,7 +54,7 @@ impl RedisStore {
     async fn add(&self, session: &NewSession) -> Result<Option<CreateOutcome>, StoreError> {
         let mut evictable = Vec::new();
         loop {
-            let call = creation(session, &evictable, &self.revocation_times());
+            let call = creation(self.keys(), session, &evictable, &self.revocation_times());
             let _invalidate = self.shared.near.invalidate_on_drop(evictable.clone());
             return match self.shared.connection.script(&CREATE, &call).await? {
                 Value::Int(1) => Ok(Some(CreateOutcome::Created { evicted: Vec::new() })),
@@ -86,9 +86,14 @@ impl RedisStore {
 }
 
 /// Builds the call of create.lua.
-fn creation(session: &NewSession, evictable: &[SessionId], revocation: &RevocationTimes) -> ScriptCall {
+fn creation(
+    keys: &Keys,
+    session: &NewSession,
+    evictable: &[SessionId],
+    revocation: &RevocationTimes,
+) -> ScriptCall {
     let record = &session.record;
-    let names = AgentKeys::of(record.agent_id);
+    let names = keys.of_agent(record.agent_id);
     let at_limit: &[u8] = match session.on_limit {
         OnSessionLimit::Refuse => b"refuse",
         OnSessionLimit::EvictOldest => b"evict",
@@ -96,7 +101,7 @@ fn creation(session: &NewSession, evictable: &[SessionId], revocation: &Revocati
     let keep_for = record.expires_at().plus(session.retention).since(session.now);
     let margin = session.retention.saturating_add(CLOCK_MARGIN);
     let mut call = ScriptCall::timely()
-        .key(keys::session_key(record.id))
+        .key(keys.session(record.id))
         .key(names.index)
         .key(names.agent)
         .number(session.now)
@@ -108,12 +113,12 @@ fn creation(session: &NewSession, evictable: &[SessionId], revocation: &Revocati
         .number(session.now.0.saturating_sub(margin))
         .arg(record::pack(record))
         .arg(record::pack_time(session.now));
-    call = retry::add_to_creation(call, session, revocation);
+    call = retry::add_to_creation(call, keys, session, revocation);
     let mut evictable = evictable.to_vec();
     evictable.sort_unstable();
     for id in evictable {
         call = call
-            .key(keys::session_key(id))
+            .key(keys.session(id))
             .arg(*id.as_uuid().as_bytes())
             .number(id.created_at());
     }

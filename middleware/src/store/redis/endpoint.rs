@@ -1,25 +1,40 @@
-//! The server's address, and how connections to it are opened.
+//! A server's address, and how connections to it are opened.
 
 use std::{
     ops::{Deref, DerefMut},
     sync::Arc,
 };
 
-use redis::{AsyncConnectionConfig, Client, RedisResult, aio::MultiplexedConnection};
+use redis::{
+    AsyncConnectionConfig, Client, ConnectionAddr, IntoConnectionInfo as _, ProtocolVersion,
+    RedisConnectionInfo, RedisResult, aio::MultiplexedConnection, io::tcp::TcpSettings,
+};
 
-use super::background::AbortOnDrop;
 #[cfg(feature = "tls")]
-use super::tls::Tls;
+use super::tls::{Tls, TlsFiles};
+use super::{background::AbortOnDrop, url::Server};
 
 /// Opens connections to one server.
 #[derive(Clone)]
 pub(super) struct Endpoint {
+    server: Server,
     client: Client,
     #[cfg(feature = "tls")]
     tls: Option<Tls>,
     /// The number of connection attempts that panic.
     #[cfg(test)]
     pub(super) injected_panics: Arc<std::sync::atomic::AtomicU32>,
+}
+
+/// How a connection begins: user, database and TLS. The same for all servers of a store.
+#[derive(Clone, Default)]
+pub(super) struct Login {
+    pub(super) username: Option<String>,
+    pub(super) password: Option<String>,
+    pub(super) database: u32,
+    pub(super) tls: bool,
+    #[cfg(feature = "tls")]
+    pub(super) tls_files: TlsFiles,
 }
 
 /// An open connection. Clones share it; it closes with the last of them.
@@ -31,11 +46,38 @@ pub(super) struct RedisConnection {
 }
 
 impl Endpoint {
-    pub(super) fn new(client: Client) -> Result<Self, String> {
+    pub(super) fn new(server: &Server, login: &Login) -> Result<Self, String> {
+        let address = match server {
+            Server::Unix(path) => ConnectionAddr::Unix(path.clone()),
+            Server::Tcp(host) => ConnectionAddr::Tcp(host.name.clone(), host.port),
+        };
+        if login.tls && cfg!(not(feature = "tls")) {
+            return Err("TLS to Redis needs the feature tls".into());
+        }
+        let mut settings = RedisConnectionInfo::default()
+            .set_db(login.database.into())
+            // RESP3 has the disconnection push, so a lost connection is replaced before the next request needs it.
+            .set_protocol(ProtocolVersion::RESP3);
+        if let Some(username) = &login.username {
+            settings = settings.set_username(username);
+        }
+        if let Some(password) = &login.password {
+            settings = settings.set_password(password);
+        }
+        let info = address
+            .into_connection_info()
+            .map_err(|error| error.to_string())?;
+        let info = info
+            .set_tcp_settings(TcpSettings::default().set_nodelay(true))
+            .set_redis_settings(settings);
         Ok(Self {
+            server: server.clone(),
+            client: Client::open(info).map_err(|error| error.to_string())?,
             #[cfg(feature = "tls")]
-            tls: Tls::of(client.get_connection_info().addr())?,
-            client,
+            tls: match server {
+                Server::Tcp(host) if login.tls => Some(Tls::new(host, &login.tls_files)?),
+                _ => None,
+            },
             #[cfg(test)]
             injected_panics: Arc::default(),
         })
@@ -46,6 +88,10 @@ impl Endpoint {
         return self.tls.is_some();
         #[cfg(not(feature = "tls"))]
         false
+    }
+
+    pub(super) const fn server(&self) -> &Server {
+        &self.server
     }
 
     pub(super) async fn connect(&self, config: &AsyncConnectionConfig) -> RedisResult<RedisConnection> {

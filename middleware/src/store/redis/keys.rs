@@ -1,5 +1,7 @@
 //! The names of keys, and the values of keys that are not session records.
 
+use std::sync::Arc;
+
 use redis::{Cmd, FromRedisValue, ParsingError, Value};
 use uuid::Uuid;
 
@@ -10,8 +12,11 @@ use crate::{
     store::{Agent, StoreError},
 };
 
-/// The key of the registry of agents. It belongs to no bucket.
-pub(super) const REGISTRY: &str = "agents";
+/// The names of the keys of a store. Each begins with the prefix of the store, which is empty by default.
+#[derive(Debug, Clone)]
+pub(super) struct Keys {
+    prefix: Arc<str>,
+}
 
 /// The keys of an agent's state.
 pub(super) struct AgentKeys {
@@ -19,64 +24,88 @@ pub(super) struct AgentKeys {
     pub(super) index: String,
 }
 
-impl AgentKeys {
-    pub(super) fn of(agent: AgentId) -> Self {
-        let bucket = agent.bucket();
-        let id = agent.as_uuid().as_simple();
+impl Keys {
+    pub(super) fn new(prefix: &str) -> Self {
         Self {
-            agent: format!("agent:{{{bucket:04x}}}:{id}"),
-            // Not `index:…`: that needs the allocator's next size, 16 bytes more for each agent.
-            index: format!("idx:{{{bucket:04x}}}:{id}"),
+            prefix: prefix.into(),
         }
     }
-}
 
-/// The prefix of the keys of session records.
-pub(super) const SESSION_PREFIX: &str = "session:{";
-
-/// The key of a session record. The tag holds the last four of the id's 32 digits; the other 28 follow.
-pub(super) fn session_key(id: SessionId) -> String {
-    let mut digits = [0; 32];
-    let digits = &*id.as_uuid().as_simple().encode_lower(&mut digits);
-    [SESSION_PREFIX, &digits[28..], "}:", &digits[..28]].concat()
-}
-
-/// The key of the retry entry of a session's creation, in the slot of its agent.
-pub(super) fn session_retry_key(agent: AgentId, creation: CreationId) -> String {
-    format!(
-        "retry:{{{:04x}}}:{}",
-        agent.bucket(),
-        Uuid::from_bytes(*creation.as_bytes()).as_simple()
-    )
-}
-
-/// The key of the retry entry of an agent's registration. It belongs to no bucket, since the agent's id is not known before.
-pub(super) fn agent_retry_key(creation: CreationId) -> String {
-    format!(
-        "retry:agents:{}",
-        Uuid::from_bytes(*creation.as_bytes()).as_simple()
-    )
-}
-
-/// `GET` of a session's record.
-pub(super) fn get_session(id: SessionId) -> Cmd {
-    let key = session_key(id);
-    // Sized up front, so that the buffer does not grow.
-    let mut get = Cmd::with_capacity(2, "GET".len() + key.len());
-    get.arg("GET").arg(key);
-    get
-}
-
-/// Returns the session of a record's key; `None` for any other key.
-pub(super) fn session_of_key(key: &[u8]) -> Option<SessionId> {
-    let key = std::str::from_utf8(key).ok()?.strip_prefix(SESSION_PREFIX)?;
-    let (bucket, digits) = key.split_once("}:")?;
-    if bucket.len() != 4 || digits.len() != 28 {
-        return None;
+    /// The registry of agents. It belongs to no bucket.
+    pub(super) fn registry(&self) -> String {
+        format!("{}agents", self.prefix)
     }
-    let id = Uuid::try_parse(&[digits, bucket].concat()).ok()?;
-    Some(SessionId::from_uuid(id))
+
+    pub(super) fn of_agent(&self, agent: AgentId) -> AgentKeys {
+        let (prefix, bucket) = (&self.prefix, agent.bucket());
+        let id = agent.as_uuid().as_simple();
+        AgentKeys {
+            agent: format!("{prefix}agent:{{{bucket:04x}}}:{id}"),
+            // Not `index:…`: that needs the allocator's next size, 16 bytes more for each agent.
+            index: format!("{prefix}idx:{{{bucket:04x}}}:{id}"),
+        }
+    }
+
+    /// The prefix of the keys of session records.
+    pub(super) fn session_prefix(&self) -> String {
+        [&self.prefix, SESSION].concat()
+    }
+
+    /// The key of a session record. The tag holds the last four of the id's 32 digits; the other 28 follow.
+    pub(super) fn session(&self, id: SessionId) -> String {
+        let mut digits = [0; 32];
+        let digits = &*id.as_uuid().as_simple().encode_lower(&mut digits);
+        [&self.prefix, SESSION, &digits[28..], "}:", &digits[..28]].concat()
+    }
+
+    /// `GET` of a session's record.
+    pub(super) fn get_session(&self, id: SessionId) -> Cmd {
+        let key = self.session(id);
+        // Sized up front, so that the buffer does not grow.
+        let mut get = Cmd::with_capacity(2, "GET".len() + key.len());
+        get.arg("GET").arg(key);
+        get
+    }
+
+    /// Returns the session of a record's key; `None` for any other key.
+    pub(super) fn session_of(&self, key: &[u8]) -> Option<SessionId> {
+        let key = std::str::from_utf8(key).ok()?;
+        let key = key.strip_prefix(&*self.prefix)?.strip_prefix(SESSION)?;
+        let (bucket, digits) = key.split_once("}:")?;
+        if bucket.len() != 4 || digits.len() != 28 {
+            return None;
+        }
+        let id = Uuid::try_parse(&[digits, bucket].concat()).ok()?;
+        Some(SessionId::from_uuid(id))
+    }
+
+    /// The key of the retry entry of a session's creation, in the slot of its agent.
+    pub(super) fn session_retry(&self, agent: AgentId, creation: CreationId) -> String {
+        self.retry(agent, Uuid::from_bytes(*creation.as_bytes()))
+    }
+
+    /// The key of a retry entry.
+    pub(super) fn retry(&self, agent: AgentId, creation: Uuid) -> String {
+        format!(
+            "{}retry:{{{:04x}}}:{}",
+            self.prefix,
+            agent.bucket(),
+            creation.as_simple()
+        )
+    }
+
+    /// The key of the retry entry of an agent's registration. It belongs to no bucket, since the agent's id is not known before.
+    pub(super) fn agent_retry(&self, creation: CreationId) -> String {
+        format!(
+            "{}retry:agents:{}",
+            self.prefix,
+            Uuid::from_bytes(*creation.as_bytes()).as_simple()
+        )
+    }
 }
+
+/// The begin of the keys of session records, behind the prefix of the store.
+const SESSION: &str = "session:{";
 
 /// The fields of an agent's record, in the order of [`agent`].
 pub(super) const AGENT_FIELDS: [&str; 2] = ["c", "n"];

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::{
-    RedisStore, keys,
+    RedisStore,
     script::{REVOKE, REVOKE_UNDELIVERED},
     sessions::revocation,
 };
@@ -66,10 +66,10 @@ impl RedisStore {
     /// With an idempotency key, a repetition may have delivered the token meanwhile. The script then leaves the session active.
     fn revoke_in_background(&self, session: &NewSession) {
         let id = session.record.id;
-        let mut call = revocation(id, session.record.agent_id, session.now);
+        let mut call = revocation(self.keys(), id, session.record.agent_id, session.now);
         let mut script = &REVOKE;
         if let Some(retry) = &session.retry {
-            call = call.key(keys::session_retry_key(session.record.agent_id, retry.id));
+            call = call.key(self.keys().session_retry(session.record.agent_id, retry.id));
             script = &REVOKE_UNDELIVERED;
         }
         let store = self.clone();

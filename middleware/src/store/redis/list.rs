@@ -23,7 +23,7 @@ impl RedisStore {
     pub(super) async fn agent_of(&self, id: SessionId) -> Result<Option<AgentId>, StoreError> {
         let (first, last) = record::AGENT_RANGE;
         let mut getrange = cmd("GETRANGE");
-        getrange.arg(keys::session_key(id)).arg(first).arg(last);
+        getrange.arg(self.keys().session(id)).arg(first).arg(last);
         let agent: Vec<u8> = self.shared.connection.query(&getrange).await?;
         if agent.is_empty() {
             return Ok(None);
@@ -103,7 +103,7 @@ impl RedisStore {
             let until = until.min(items.len());
             let mut counts = pipe();
             for agent in &items[enough..until] {
-                counts.cmd("ZCARD").arg(keys::AgentKeys::of(*agent).index);
+                counts.cmd("ZCARD").arg(self.keys().of_agent(*agent).index);
             }
             for reply in self.send_all(&counts).await? {
                 // The sessions of the cursor's agent may be on the page before, so they do not count.
@@ -139,7 +139,7 @@ impl RedisStore {
             },
         );
         let mut zrange = cmd("ZRANGE");
-        zrange.arg(keys::REGISTRY).arg(from).arg("+").arg("BYLEX");
+        zrange.arg(self.keys().registry()).arg(from).arg("+").arg("BYLEX");
         zrange.arg("LIMIT").arg(0).arg(limit);
         self.shared
             .connection
@@ -158,7 +158,7 @@ impl RedisStore {
     ) -> Result<Vec<(AgentId, SessionId)>, StoreError> {
         let mut indices = pipe();
         for agent in agents {
-            let index = keys::AgentKeys::of(*agent).index;
+            let index = self.keys().of_agent(*agent).index;
             indices.cmd("ZRANGE").arg(index).arg(0).arg(-1);
         }
         let mut ids = Vec::new();
@@ -188,7 +188,7 @@ impl RedisStore {
         let mut reads = pipe();
         // The keys of an agent are in one hash slot, so one MGET reads them.
         for of_agent in ids.chunk_by(|a, b| a.0 == b.0) {
-            let keys: Vec<_> = of_agent.iter().map(|(_, id)| keys::session_key(*id)).collect();
+            let keys: Vec<_> = of_agent.iter().map(|(_, id)| self.keys().session(*id)).collect();
             reads.cmd("MGET").arg(keys);
         }
         let mut packed = Vec::with_capacity(ids.len());
@@ -229,7 +229,7 @@ impl RedisStore {
     pub(super) async fn find_agents(&self, ids: &[AgentId]) -> Result<Vec<Agent>, StoreError> {
         let mut reads = pipe();
         for id in ids {
-            let key = keys::AgentKeys::of(*id).agent;
+            let key = self.keys().of_agent(*id).agent;
             reads.cmd("HMGET").arg(key).arg(&keys::AGENT_FIELDS);
         }
         let mut agents = Vec::new();

@@ -1,5 +1,6 @@
 //! Sessions in Redis (7.0 or later) or Valkey.
 
+mod address;
 mod agents;
 mod background;
 mod config;
@@ -11,6 +12,7 @@ mod late_creation;
 mod list;
 mod near;
 mod observer;
+mod preconditions;
 mod record;
 mod retry;
 mod role;
@@ -23,6 +25,8 @@ mod supervisor;
 mod tests;
 #[cfg(feature = "tls")]
 mod tls;
+mod url;
+mod writes;
 
 pub use config::{InvalidRedisConfig, RedisStoreConfig};
 pub use near::NearCacheConfig;
@@ -34,7 +38,7 @@ use std::{
     sync::{Arc, Mutex, OnceLock, PoisonError},
 };
 
-use self::{connection::Connection, endpoint::Endpoint, near::NearCache, observer::Observer};
+use self::{address::Address, connection::Connection, keys::Keys, near::NearCache, observer::Observer};
 use crate::{
     id::SessionId,
     store::{ClockSkew, StoreError},
@@ -54,14 +58,15 @@ pub struct RedisStore {
 /// The state that clones share.
 struct Shared {
     connection: Connection,
+    keys: Keys,
     near: Near,
 }
 
 /// The near cache, once it is enabled.
 struct Near {
-    endpoint: Endpoint,
     /// The store's own connection.
     own: Observer,
+    keys: Keys,
     config: NearCacheConfig,
     cache: OnceLock<NearCache>,
     /// Held during a start, so that concurrent calls start one cache.
@@ -83,21 +88,23 @@ impl RedisStore {
     /// # Panics
     /// Outside a Tokio runtime.
     pub fn open(config: &RedisStoreConfig) -> Result<Self, InvalidRedisConfig> {
-        Ok(Self::connect(config, config.endpoint()?))
+        Ok(Self::connect(config, config.address()?))
     }
 
-    fn connect(config: &RedisStoreConfig, endpoint: Endpoint) -> Self {
-        let connection = Connection::open(endpoint.clone(), config.timeout, config.clock.clone());
+    fn connect(config: &RedisStoreConfig, address: Address) -> Self {
+        let keys = Keys::new(&config.key_prefix);
+        let connection = Connection::open(address, config.timeout, keys.clone(), config.clock.clone());
         Self {
             shared: Arc::new(Shared {
                 near: Near {
-                    endpoint,
                     own: connection.observer(),
+                    keys: keys.clone(),
                     config: config.near_cache,
                     cache: OnceLock::new(),
                     start: Mutex::new(()),
                 },
                 connection,
+                keys,
             }),
         }
     }
@@ -114,8 +121,12 @@ impl RedisStore {
 
     /// The key of a session's record.
     #[must_use]
-    pub fn session_key(id: SessionId) -> String {
-        keys::session_key(id)
+    pub fn session_key(&self, id: SessionId) -> String {
+        self.keys().session(id)
+    }
+
+    fn keys(&self) -> &Keys {
+        &self.shared.keys
     }
 }
 
@@ -131,7 +142,7 @@ impl Near {
         if self.cache.get().is_some() {
             return Ok(());
         }
-        let cache = NearCache::start(self.endpoint.clone(), self.own.clone(), self.config)
+        let cache = NearCache::start(self.own.clone(), self.keys.clone(), self.config)
             .map_err(|error| StoreError::Unavailable(format!("cannot start the near cache: {error}")))?;
         self.cache.get_or_init(|| cache);
         Ok(())

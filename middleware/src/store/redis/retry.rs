@@ -1,7 +1,7 @@
 //! Retry entries: what the store keeps of a creation with an idempotency key. LAYOUT.md describes them byte by byte.
 
 use super::{
-    keys::{self, uuid},
+    keys::{Keys, uuid},
     late_creation::RevocationTimes,
     record::{pack_time, unpack_time},
     script::ScriptCall,
@@ -19,6 +19,7 @@ const RESERVATION_MARGIN: u64 = 30;
 /// Adds the retry entry to a call of create.lua. The revocation of a failed creation needs the entry, so it is kept longer.
 pub(super) fn add_to_creation(
     call: ScriptCall,
+    keys: &Keys,
     session: &NewSession,
     revocation: &RevocationTimes,
 ) -> ScriptCall {
@@ -26,18 +27,18 @@ pub(super) fn add_to_creation(
         return call.arg([]).arg([]);
     };
     let entry = pack(retry, session.record.id.as_uuid().as_bytes());
-    call.key(keys::session_retry_key(session.record.agent_id, retry.id))
+    call.key(keys.session_retry(session.record.agent_id, retry.id))
         .arg(entry)
         .number(keep_for(retry, session.now, revocation.longest_seconds()))
 }
 
 /// Builds the call of reserve_agent.lua.
-pub(super) fn reservation(reservation: &AgentReservation) -> ScriptCall {
+pub(super) fn reservation(keys: &Keys, reservation: &AgentReservation) -> ScriptCall {
     let retry = &reservation.retry;
     let mut entry = pack(retry, reservation.agent.as_uuid().as_bytes());
     entry.extend_from_slice(&pack_time(reservation.created_at));
     ScriptCall::default()
-        .key(keys::agent_retry_key(retry.id))
+        .key(keys.agent_retry(retry.id))
         .number(reservation.created_at)
         .arg(entry)
         .number(keep_for(retry, reservation.created_at, RESERVATION_MARGIN))

@@ -23,16 +23,30 @@ impl Role {
         Ok(Self::of(&hello))
     }
 
-    fn of(hello: &Value) -> Self {
-        let Value::Map(properties) = hello else {
-            return Self::Unknown;
-        };
-        let role = properties.iter().find(|(name, _)| is_text(name, "role"));
-        match role {
-            Some((_, role)) if is_text(role, "master") => Self::Master,
+    pub(super) fn of(hello: &Value) -> Self {
+        match property(hello, "role") {
+            Some(role) if is_text(role, "master") => Self::Master,
             Some(_) => Self::Replica,
             None => Self::Unknown,
         }
+    }
+}
+
+/// A property of the answer to `HELLO`.
+fn property<'a>(hello: &'a Value, name: &str) -> Option<&'a Value> {
+    let Value::Map(properties) = hello else {
+        return None;
+    };
+    let found = properties.iter().find(|(known, _)| is_text(known, name));
+    found.map(|(_, value)| value)
+}
+
+/// A property of the answer to `HELLO` that is a text.
+pub(super) fn text_of(hello: &Value, name: &str) -> Option<String> {
+    match property(hello, name)? {
+        Value::BulkString(bytes) => String::from_utf8(bytes.clone()).ok(),
+        Value::SimpleString(text) => Some(text.clone()),
+        _ => None,
     }
 }
 

@@ -13,7 +13,7 @@ use redis::Value;
 
 use super::{
     RedisStore,
-    keys::{self, AgentKeys},
+    keys::Keys,
     record,
     script::{REPLACE_TOKEN, REVOKE, ScriptCall, unknown_reply},
 };
@@ -23,7 +23,7 @@ use crate::{
     session::SessionRecord,
     store::{
         CachedStore, ClockSkew, CreateOutcome, NearCacheStats, NewSession, Page, PageRequest, SessionCursor,
-        SessionStore, StoreError, SwapOutcome, TokenSwap,
+        SessionStore, StoreError, StoreHealth, SwapOutcome, TokenSwap,
     },
     telemetry::StoreOperation,
 };
@@ -62,10 +62,10 @@ impl SessionStore for RedisStore {
 
     async fn replace_token(&self, swap: &TokenSwap) -> Result<SwapOutcome, StoreError> {
         let next = &swap.next;
-        let names = AgentKeys::of(next.agent_id);
+        let names = self.keys().of_agent(next.agent_id);
         let keep_for = next.expires_at().plus(swap.retention).since(swap.now);
         let call = ScriptCall::timely()
-            .key(keys::session_key(next.id))
+            .key(self.keys().session(next.id))
             .key(names.index)
             .key(names.agent)
             .arg(*swap.expected().as_bytes())
@@ -99,7 +99,7 @@ impl SessionStore for RedisStore {
             let Some(agent) = self.agent_of(id).await? else {
                 return Ok(false);
             };
-            let call = revocation(id, agent, now);
+            let call = revocation(self.keys(), id, agent, now);
             match self.shared.connection.script::<i64>(&REVOKE, &call).await? {
                 1 => Ok(true),
                 0 => Ok(false),
@@ -147,6 +147,11 @@ impl SessionStore for RedisStore {
         self.shared.connection.skew.latest()
     }
 
+    async fn health(&self) -> Result<StoreHealth, StoreError> {
+        let connection = &self.shared.connection;
+        connection.within(StoreOperation::Ping, connection.health()).await
+    }
+
     async fn ping(&self) -> Result<(), StoreError> {
         self.shared
             .connection
@@ -189,16 +194,16 @@ impl CachedStore for RedisStore {
 
 impl RedisStore {
     async fn read_session(&self, id: SessionId) -> Result<Option<SessionRecord>, StoreError> {
-        let packed: Option<Vec<u8>> = self.shared.connection.query(&keys::get_session(id)).await?;
+        let packed: Option<Vec<u8>> = self.shared.connection.query(&self.keys().get_session(id)).await?;
         packed.map(|packed| record::unpack(id, &packed)).transpose()
     }
 }
 
 /// Builds the call of revoke.lua.
-pub(super) fn revocation(id: SessionId, agent: AgentId, now: Timestamp) -> ScriptCall {
+pub(super) fn revocation(keys: &Keys, id: SessionId, agent: AgentId, now: Timestamp) -> ScriptCall {
     ScriptCall::default()
-        .key(keys::session_key(id))
-        .key(AgentKeys::of(agent).index)
+        .key(keys.session(id))
+        .key(keys.of_agent(agent).index)
         .arg(record::pack_time(now))
         .arg(*id.as_uuid().as_bytes())
 }

@@ -9,14 +9,22 @@ use tokio::{
 };
 
 use super::{
+    address::Address,
     background::{AbortOnDrop, Backoff, catch_panic},
     endpoint::{Endpoint, RedisConnection},
+    keys::Keys,
+    preconditions::{Greeting, check_permissions},
     role::{REPLICA, Role, describe},
     skew_monitor::SkewMonitor,
+    writes::Writes,
 };
 use crate::telemetry::StoreUpMetrics;
 
-pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+/// The shortest and the longest time limit of an attempt to connect.
+const MIN_CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+const MAX_CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// The number of round trips of an attempt, with room for TLS. A store call has one, within its deadline.
+const CONNECT_ROUND_TRIPS: u32 = 8;
 /// A connection that lasted this long resets the back-off.
 pub(super) const STABLE_AFTER: Duration = Duration::from_secs(1);
 const HEALTH_CHECK_INTERVAL: Duration = Duration::from_secs(1);
@@ -41,11 +49,15 @@ pub(super) enum State {
 #[derive(Clone)]
 pub(super) struct Link {
     pub(super) connection: RedisConnection,
+    /// The server that it reaches.
+    pub(super) endpoint: Arc<Endpoint>,
     /// The number of the connection attempt.
     pub(super) epoch: u64,
     pub(super) since: Instant,
     /// `None` if the user may not call `TIME`.
     pub(super) server_time: Option<ServerTime>,
+    /// The time limit of an attempt to connect.
+    pub(super) connect_timeout: Duration,
 }
 
 /// The server's time at the last `TIME` command, in milliseconds.
@@ -73,6 +85,14 @@ impl ServerTime {
     }
 }
 
+/// The result of an attempt to connect.
+struct Connected {
+    endpoint: Arc<Endpoint>,
+    connection: RedisConnection,
+    role: Role,
+    server_time: Option<ServerTime>,
+}
+
 /// A report that a connection does not work.
 #[derive(Clone, Copy)]
 pub(super) struct ConnectionFault {
@@ -89,12 +109,14 @@ pub(super) enum FaultKind {
 }
 
 pub(super) struct Supervisor {
-    endpoint: Endpoint,
+    address: Address,
     deadline: Duration,
     publish: watch::Sender<State>,
     faults: mpsc::WeakSender<ConnectionFault>,
     reports: mpsc::Receiver<ConnectionFault>,
     skew: Arc<SkewMonitor>,
+    writes: Arc<Writes>,
+    keys: Keys,
     up: StoreUpMetrics,
     epoch: u64,
 }
@@ -102,19 +124,23 @@ pub(super) struct Supervisor {
 impl Supervisor {
     /// Starts the task. Returns the published state, the queue for faults, and a guard that ends the task.
     pub(super) fn start(
-        endpoint: Endpoint,
+        address: Address,
         deadline: Duration,
+        keys: Keys,
         skew: Arc<SkewMonitor>,
+        writes: Arc<Writes>,
     ) -> (watch::Receiver<State>, mpsc::Sender<ConnectionFault>, AbortOnDrop) {
         let (publish, state) = watch::channel(State::Connecting);
         let (faults, reports) = mpsc::channel(FAULT_QUEUE);
         let supervisor = Self {
-            endpoint,
+            address,
             deadline,
             publish,
             faults: faults.downgrade(),
             reports,
             skew,
+            writes,
+            keys,
             up: StoreUpMetrics::new(),
             epoch: 0,
         };
@@ -144,7 +170,12 @@ impl Supervisor {
         loop {
             self.epoch += 1;
             match self.connect().await {
-                Ok((connection, role, server_time)) => {
+                Ok(Connected {
+                    endpoint,
+                    connection,
+                    role,
+                    server_time,
+                }) => {
                     tracing::info!("connected to Redis");
                     if role == Role::Unknown {
                         tracing::warn!(
@@ -154,11 +185,16 @@ impl Supervisor {
                     let since = Instant::now();
                     self.publish(State::Up(Link {
                         connection: connection.clone(),
+                        endpoint: endpoint.clone(),
                         epoch: self.epoch,
                         since,
                         server_time,
+                        connect_timeout: self.connect_timeout(),
                     }));
-                    if !self.wait_for_failure(connection, server_time.is_some()).await {
+                    if !self
+                        .wait_for_failure(&endpoint, connection, server_time.is_some())
+                        .await
+                    {
                         return;
                     }
                     tracing::warn!("lost the connection to Redis");
@@ -183,10 +219,27 @@ impl Supervisor {
         }
     }
 
-    async fn connect(&self) -> Result<(RedisConnection, Role, Option<ServerTime>), String> {
+    /// A server so far away that its replies barely arrive within the deadline of a call can still be connected to.
+    fn connect_timeout(&self) -> Duration {
+        self.deadline
+            .saturating_mul(CONNECT_ROUND_TRIPS)
+            .clamp(MIN_CONNECT_TIMEOUT, MAX_CONNECT_TIMEOUT)
+    }
+
+    async fn connect(&self) -> Result<Connected, String> {
+        let endpoint = self.address.find().await?;
+        tokio::select! {
+            connected = self.connect_to(endpoint.clone()) => connected,
+            // The server may never answer.
+            () = self.address.superseded(endpoint.server()) => Err("another server is the right one now".to_owned()),
+        }
+    }
+
+    async fn connect_to(&self, endpoint: Arc<Endpoint>) -> Result<Connected, String> {
+        let limit = self.connect_timeout();
         let (faults, epoch) = (self.faults.clone(), self.epoch);
         let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(CONNECT_TIMEOUT))
+            .set_connection_timeout(Some(limit))
             // Each call has its own deadline: see `within`.
             .set_response_timeout(None)
             .set_pipeline_buffer_size(WRITE_QUEUE)
@@ -200,34 +253,56 @@ impl Supervisor {
                 Ok::<_, SendError>(())
             });
         let connecting = async {
-            let mut connection = self.endpoint.connect(&config).await?;
-            let role = Role::query(&mut connection).await?;
-            let time = self.skew.measure(&mut connection).await;
-            Ok::<_, RedisError>((connection, role, time))
+            let refused = |error: RedisError| describe(&error);
+            let mut connection = endpoint.connect(&config).await.map_err(refused)?;
+            let greeting = Greeting::ask(&mut connection).await.map_err(refused)?;
+            greeting.check()?;
+            if greeting.role == Role::Replica {
+                return Err(REPLICA.to_owned());
+            }
+            check_permissions(&mut connection, &self.keys).await?;
+            let server_time = self.skew.measure(&mut connection).await;
+            Ok(Connected {
+                endpoint: endpoint.clone(),
+                connection,
+                role: greeting.role,
+                server_time,
+            })
         };
         // The library's own timeout does not cover the whole handshake.
-        match timeout(CONNECT_TIMEOUT, connecting).await {
-            Ok(Ok((_, Role::Replica, _))) => Err(REPLICA.to_owned()),
-            Ok(Ok(connected)) => Ok(connected),
-            Ok(Err(error)) => Err(describe(&error)),
-            Err(_) if self.endpoint.has_tls() => {
-                Err("no answer while connecting with TLS; the port may have no TLS".to_owned())
-            }
-            Err(_) => Err("no answer while connecting".to_owned()),
-        }
+        let connected = timeout(limit, connecting).await;
+        connected.unwrap_or_else(|_| {
+            Err(if endpoint.has_tls() {
+                "no answer while connecting with TLS; the port may have no TLS".to_owned()
+            } else {
+                "no answer while connecting".to_owned()
+            })
+        })
     }
 
     /// Waits until the connection has to be replaced. Returns `false` when the store is dropped.
-    async fn wait_for_failure(&mut self, mut connection: RedisConnection, has_time: bool) -> bool {
+    async fn wait_for_failure(
+        &mut self,
+        endpoint: &Endpoint,
+        mut connection: RedisConnection,
+        has_time: bool,
+    ) -> bool {
+        let address = self.address.clone();
+        let superseded = address.superseded(endpoint.server());
+        tokio::pin!(superseded);
         let skew = has_time.then(|| self.skew.clone());
         let limit = HEALTH_CHECK_TIMEOUT.max(self.deadline);
-        let health_checks = check_health(connection.clone(), skew, limit);
+        let health_checks = check_health(connection.clone(), skew, self.writes.clone(), limit);
         tokio::pin!(health_checks);
         loop {
             let fault = tokio::select! {
                 biased;
                 fault = self.reports.recv() => fault,
                 () = &mut health_checks => return true,
+                () = &mut superseded => {
+                    tracing::warn!(server = %endpoint.server(), "another server is the right one now");
+                    return true;
+                }
             };
             match fault {
                 None => return false,
@@ -240,9 +315,14 @@ impl Supervisor {
     }
 }
 
-/// Checks a connection at intervals, also while it is idle, and measures the clock skew unless the user may not call `TIME`. Returns
-/// when a check fails.
-async fn check_health(mut connection: RedisConnection, skew: Option<Arc<SkewMonitor>>, limit: Duration) {
+/// Checks a connection at intervals, also while it is idle, whether it accepts writes, and the clock skew unless the user may not call
+/// `TIME`. Returns when a check fails.
+async fn check_health(
+    mut connection: RedisConnection,
+    skew: Option<Arc<SkewMonitor>>,
+    writes: Arc<Writes>,
+    limit: Duration,
+) {
     loop {
         sleep(HEALTH_CHECK_INTERVAL).await;
         if is_unusable(&mut connection, limit).await {
@@ -253,6 +333,8 @@ async fn check_health(mut connection: RedisConnection, skew: Option<Arc<SkewMoni
         {
             return;
         }
+        // A refusal is logged. Another error shows in the next check.
+        let _ = timeout(limit, writes.probe(&mut connection)).await;
     }
 }
 

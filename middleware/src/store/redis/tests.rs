@@ -48,6 +48,14 @@ async fn number(stream: &mut BufReader<TcpStream>, kind: char) -> Option<usize> 
     line.trim().strip_prefix(kind)?.parse().ok()
 }
 
+/// The server of a configuration.
+fn endpoint(config: &RedisStoreConfig) -> Arc<endpoint::Endpoint> {
+    match config.address().unwrap() {
+        Address::Fixed(endpoint) => endpoint,
+        Address::Sentinel(_) => panic!("one server"),
+    }
+}
+
 async fn until(condition: &str, mut holds: impl AsyncFnMut() -> bool) {
     let began = Instant::now();
     while !holds().await {
@@ -59,9 +67,9 @@ async fn until(condition: &str, mut holds: impl AsyncFnMut() -> bool) {
 #[tokio::test]
 async fn a_panic_in_the_connection_supervisor_does_not_end_the_store() {
     let config = RedisStoreConfig::new(serve().await);
-    let endpoint = config.endpoint().unwrap();
+    let endpoint = endpoint(&config);
     endpoint.injected_panics.store(2, Ordering::SeqCst);
-    let store = RedisStore::connect(&config, endpoint.clone());
+    let store = RedisStore::connect(&config, Address::Fixed(endpoint.clone()));
     until("connected", async || store.ping().await.is_ok()).await;
     assert_eq!(endpoint.injected_panics.load(Ordering::SeqCst), 0);
 }
@@ -69,8 +77,8 @@ async fn a_panic_in_the_connection_supervisor_does_not_end_the_store() {
 #[tokio::test]
 async fn a_panic_in_the_tracking_thread_does_not_end_the_near_cache() {
     let config = RedisStoreConfig::new(serve().await);
-    let endpoint = config.endpoint().unwrap();
-    let store = RedisStore::connect(&config, endpoint.clone());
+    let endpoint = endpoint(&config);
+    let store = RedisStore::connect(&config, Address::Fixed(endpoint.clone()));
     until("connected", async || store.ping().await.is_ok()).await;
     endpoint.injected_panics.store(2, Ordering::SeqCst);
     store.enable_cache().unwrap();

@@ -15,44 +15,69 @@ use std::{
     },
 };
 
-use redis::ConnectionAddr;
-use rustls::{ClientConfig, RootCertStore, crypto::ring, pki_types::ServerName};
+use rustls::{
+    ClientConfig, ConfigBuilder, RootCertStore,
+    client::WantsClientCert,
+    crypto::ring,
+    pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject as _},
+};
 use tokio::net::TcpStream;
 use tokio_rustls::{TlsConnector, client::TlsStream};
+
+use super::url::Host;
+
+/// Certificates and keys in PEM, in place of those of the system.
+#[derive(Clone, Default)]
+pub(super) struct TlsFiles {
+    /// The authorities that may have signed the server's certificate. `None`: those of the system.
+    pub(super) authorities: Option<Arc<[u8]>>,
+    /// The certificate of this client, and its key.
+    pub(super) client: Option<ClientPem>,
+}
+
+/// A certificate with its chain, and its key.
+#[derive(Clone)]
+pub(super) struct ClientPem {
+    pub(super) certificates: Arc<[u8]>,
+    pub(super) key: Arc<[u8]>,
+}
 
 /// Opens TLS connections to one server.
 #[derive(Clone)]
 pub(super) struct Tls {
-    host: String,
-    port: u16,
+    host: Host,
     name: ServerName<'static>,
+    files: TlsFiles,
     /// Set once skipped certificates are in the log.
     warned: Arc<AtomicBool>,
 }
 
 impl Tls {
-    /// `None` for an address without TLS.
-    pub(super) fn of(address: &ConnectionAddr) -> Result<Option<Self>, String> {
-        let ConnectionAddr::TcpTls {
-            host, port, insecure, ..
-        } = address
-        else {
-            return Ok(None);
-        };
-        if *insecure {
-            return Err("#insecure is not supported: the server's certificate is always verified".into());
-        }
-        let name = ServerName::try_from(host.clone()).map_err(|error| error.to_string())?;
-        Ok(Some(Self {
+    pub(super) fn new(host: &Host, files: &TlsFiles) -> Result<Self, String> {
+        files.check()?;
+        Ok(Self {
+            name: ServerName::try_from(host.name.clone()).map_err(|error| error.to_string())?,
             host: host.clone(),
-            port: *port,
-            name,
+            files: files.clone(),
             warned: Arc::default(),
-        }))
+        })
     }
 
     pub(super) async fn connect(&self) -> io::Result<TlsStream<TcpStream>> {
-        // Read for each connection, so that a new certificate in the store is found without a restart.
+        let store = match self.files.authorities()? {
+            Some(store) => store,
+            None => self.system_roots().await?,
+        };
+        let config = client_config(store, &self.files)?;
+        let stream = TcpStream::connect((self.host.name.as_str(), self.host.port)).await?;
+        stream.set_nodelay(true)?;
+        TlsConnector::from(Arc::new(config))
+            .connect(self.name.clone(), stream)
+            .await
+    }
+
+    /// Read for each connection, so that a new certificate in the store is found without a restart.
+    async fn system_roots(&self) -> io::Result<RootCertStore> {
         let roots = tokio::task::spawn_blocking(system_roots)
             .await
             .map_err(io::Error::other)?;
@@ -63,13 +88,44 @@ impl Tls {
                 "skipped root certificates that cannot be read or parsed"
             );
         }
-        let config = client_config(roots.store)?;
-        let stream = TcpStream::connect((self.host.as_str(), self.port)).await?;
-        stream.set_nodelay(true)?;
-        TlsConnector::from(Arc::new(config))
-            .connect(self.name.clone(), stream)
-            .await
+        Ok(roots.store)
     }
+}
+
+impl TlsFiles {
+    /// Checks the certificates and the key.
+    fn check(&self) -> Result<(), String> {
+        let store = self.authorities().map_err(|error| error.to_string())?;
+        if self.client.is_some() {
+            // Any authority will do: the certificate of this client is checked.
+            let store = store.unwrap_or_else(RootCertStore::empty);
+            with_client(verifying(store).map_err(|error| error.to_string())?, self)
+                .map_err(|error| error.to_string())?;
+        }
+        Ok(())
+    }
+
+    fn authorities(&self) -> io::Result<Option<RootCertStore>> {
+        let Some(pem) = &self.authorities else {
+            return Ok(None);
+        };
+        let mut store = RootCertStore::empty();
+        for certificate in CertificateDer::pem_slice_iter(pem) {
+            let certificate =
+                certificate.map_err(|_| invalid("the authorities are not certificates in PEM"))?;
+            store
+                .add(certificate)
+                .map_err(|error| invalid(&format!("a certificate authority: {error}")))?;
+        }
+        if store.is_empty() {
+            return Err(invalid("the file of authorities has no certificate"));
+        }
+        Ok(Some(store))
+    }
+}
+
+fn invalid(reason: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, reason)
 }
 
 struct Roots {
@@ -89,12 +145,31 @@ fn system_roots() -> Roots {
     }
 }
 
-fn client_config(roots: RootCertStore) -> io::Result<ClientConfig> {
+fn client_config(roots: RootCertStore, files: &TlsFiles) -> io::Result<ClientConfig> {
     if roots.is_empty() {
         return Err(io::Error::other("the system has no usable root certificate"));
     }
+    with_client(verifying(roots)?, files)
+}
+
+type Builder = ConfigBuilder<ClientConfig, WantsClientCert>;
+
+fn verifying(roots: RootCertStore) -> io::Result<Builder> {
     let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
         .map_err(io::Error::other)?;
-    Ok(builder.with_root_certificates(roots).with_no_client_auth())
+    Ok(builder.with_root_certificates(roots))
+}
+
+fn with_client(builder: Builder, files: &TlsFiles) -> io::Result<ClientConfig> {
+    let Some(ClientPem { certificates, key }) = &files.client else {
+        return Ok(builder.with_no_client_auth());
+    };
+    let certificates = CertificateDer::pem_slice_iter(certificates)
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|_| invalid("the client's certificate is not in PEM"))?;
+    let key = PrivateKeyDer::from_pem_slice(key).map_err(|_| invalid("the client's key is not in PEM"))?;
+    builder
+        .with_client_auth_cert(certificates, key)
+        .map_err(|error| invalid(&format!("the client's certificate and key: {error}")))
 }

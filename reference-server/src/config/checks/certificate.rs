@@ -24,7 +24,7 @@ pub(super) fn certificate(settings: &Settings, checks: &mut Checks<'_>) -> Optio
 }
 
 /// Adds a setting that another one requires, unless it is already wrong.
-fn needs(given: &'static str, missing: &'static str, checks: &mut Checks<'_>) {
+pub(super) fn needs(given: &'static str, missing: &'static str, checks: &mut Checks<'_>) {
     if !checks.errors.is_wrong(missing) {
         checks.wrong(given, format_args!("needs {missing} too"));
     }

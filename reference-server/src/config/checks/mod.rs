@@ -120,6 +120,7 @@ impl Config {
             log,
             log_format: settings.log_format.unwrap_or_default(),
             metrics_listen: settings.metrics_listen,
+            unready_without_writes: settings.unready_without_writes.unwrap_or(false),
             generated,
         })
     }

@@ -1,10 +1,10 @@
 //! The store of the sessions.
 
-use std::time::Duration;
+use std::{fs, path::Path, time::Duration};
 
 use tower_session_auth::store::RedisStoreConfig;
 
-use super::Checks;
+use super::{Checks, certificate::needs};
 use crate::config::{Settings, Store, redis_url::has_reserved_character};
 
 pub(super) fn store(settings: &Settings, checks: &mut Checks<'_>) -> Store {
@@ -30,6 +30,19 @@ pub(super) fn store(settings: &Settings, checks: &mut Checks<'_>) -> Store {
     let mut config = RedisStoreConfig::new(url);
     config.timeout = Duration::from_millis(timeout);
     config.near_cache.bound = Duration::from_millis(bound);
+    config.sentinel_user.clone_from(&settings.sentinel_user);
+    config.sentinel_password.clone_from(&settings.sentinel_password);
+    config.ca_certificates = read(settings.redis_ca_file.as_deref(), "redis_ca_file", checks);
+    config.client_certificate = client_certificate(settings, checks);
+    match &settings.redis_key_prefix {
+        Some(prefix) if prefix.contains(['{', '}']) => {
+            checks.wrong(
+                "redis_key_prefix",
+                "must not contain { or }: they choose the hash slot of a key",
+            );
+        }
+        prefix => config.key_prefix = prefix.clone().unwrap_or_default(),
+    }
     // A part of the password may be a valid host.
     match (encoding, config.check()) {
         (Some(encoding), _) => checks.wrong("redis_url", encoding),
@@ -37,4 +50,23 @@ pub(super) fn store(settings: &Settings, checks: &mut Checks<'_>) -> Store {
         (None, Ok(())) => {}
     }
     Store::Redis(config)
+}
+
+/// The certificate of this client and its key.
+fn client_certificate(settings: &Settings, checks: &mut Checks<'_>) -> Option<(Vec<u8>, Vec<u8>)> {
+    let (cert, key) = ("redis_client_cert_file", "redis_client_key_file");
+    match (&settings.redis_client_cert_file, &settings.redis_client_key_file) {
+        (Some(_), None) => needs(cert, key, checks),
+        (None, Some(_)) => needs(key, cert, checks),
+        _ => {}
+    }
+    let certificate = read(settings.redis_client_cert_file.as_deref(), cert, checks);
+    certificate.zip(read(settings.redis_client_key_file.as_deref(), key, checks))
+}
+
+fn read(file: Option<&Path>, setting: &'static str, checks: &mut Checks<'_>) -> Option<Vec<u8>> {
+    let file = file?;
+    let content =
+        fs::read(file).map_err(|error| checks.wrong(setting, format_args!("{}: {error}", file.display())));
+    content.ok()
 }

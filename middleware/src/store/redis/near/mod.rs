@@ -30,8 +30,8 @@ use self::{
     state::CacheState,
 };
 use super::{
-    endpoint::{Endpoint, RedisConnection},
-    keys,
+    endpoint::RedisConnection,
+    keys::{self, Keys},
     observer::Observer,
     record,
 };
@@ -52,8 +52,8 @@ pub(super) struct NearCache {
 
 impl NearCache {
     /// Starts the tracking thread, which connects in the background.
-    pub(super) fn start(endpoint: Endpoint, own: Observer, config: NearCacheConfig) -> io::Result<Self> {
-        let state = Arc::new(CacheState::new(config, own.clone()));
+    pub(super) fn start(own: Observer, keys: Keys, config: NearCacheConfig) -> io::Result<Self> {
+        let state = Arc::new(CacheState::new(config, own.clone(), keys));
         let (stop, stopped) = oneshot::channel();
         let (started, result) = mpsc::channel();
         let cache = Arc::downgrade(&state);
@@ -69,7 +69,7 @@ impl NearCache {
                         runtime.block_on(async {
                             tokio::select! {
                                 () = report::run(cache.clone(), metrics) => {}
-                                () = tracking::run(cache, endpoint, own, stopped) => {}
+                                () = tracking::run(cache, own, stopped) => {}
                             }
                         });
                     }
@@ -155,7 +155,7 @@ impl Miss {
     }
 
     async fn read_and_cache(mut self, limit: Duration) -> Option<Result<Option<SessionRecord>, StoreError>> {
-        let get = keys::get_session(self.id);
+        let get = self.state.keys.get_session(self.id);
         let Ok(reply) = timeout(limit, self.connection.send_packed_command(&get)).await else {
             // The timeout does not concern a connection that has replaced this one.
             if self.version.is_of(self.state.epoch()) {

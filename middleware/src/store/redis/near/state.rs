@@ -19,7 +19,7 @@ use crate::{
     session::SessionRecord,
     store::{
         NearCacheStats,
-        redis::{endpoint::RedisConnection, keys, observer::Observer},
+        redis::{endpoint::RedisConnection, keys::Keys, observer::Observer},
     },
 };
 
@@ -37,6 +37,7 @@ pub(super) struct CacheState {
     pub(super) slow: AtomicBool,
     /// The store's own connection.
     own: Observer,
+    pub(super) keys: Keys,
     pub(super) counts: Counts,
 }
 
@@ -59,7 +60,7 @@ pub(super) struct Counts {
 }
 
 impl CacheState {
-    pub(super) fn new(config: NearCacheConfig, own: Observer) -> Self {
+    pub(super) fn new(config: NearCacheConfig, own: Observer, keys: Keys) -> Self {
         // Rounded up: each shard has room for at least one record.
         let capacity = config.capacity.div_ceil(SHARDS);
         Self {
@@ -70,6 +71,7 @@ impl CacheState {
             tracking: Mutex::new(None),
             slow: AtomicBool::new(false),
             own,
+            keys,
             counts: Counts::default(),
         }
     }
@@ -135,7 +137,7 @@ impl CacheState {
     pub(super) fn invalidate_key(&self, key: &[u8]) {
         self.counts.invalidations.fetch_add(1, Ordering::Relaxed);
         // Other keys hold no session record.
-        if let Some(id) = keys::session_of_key(key) {
+        if let Some(id) = self.keys.session_of(key) {
             self.shard(id).invalidate(&id);
         }
     }

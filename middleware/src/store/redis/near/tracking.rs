@@ -15,15 +15,17 @@ use tokio::{
 use super::state::{CacheState, TrackingConnection};
 use crate::store::redis::{
     background::{Backoff, catch_panic},
-    endpoint::{Endpoint, RedisConnection},
-    keys,
+    endpoint::RedisConnection,
     observer::Observer,
     role::{REPLICA, Role, describe, run_id},
-    supervisor::{CONNECT_TIMEOUT, Link, STABLE_AFTER},
+    supervisor::{Link, STABLE_AFTER},
 };
 
 /// The time that a ping waits for its reply before the connection is replaced. The lease ends earlier.
 const PING_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Connections that were opened within this time count as connections to one server, if it does not tell its run id.
+const RECENT: Duration = Duration::from_secs(1);
 
 const NO_ROLE: &str = "the server does not say whether it is a replica";
 
@@ -31,15 +33,9 @@ const NO_ROLE: &str = "the server does not say whether it is a replica";
 const LAST_MOVE_PAUSE: Duration = Duration::from_secs(60);
 
 /// Keeps the cache coherent until `stop`, the cache or the store is dropped.
-pub(super) async fn run(
-    cache: Weak<CacheState>,
-    endpoint: Endpoint,
-    own: Observer,
-    mut stop: oneshot::Receiver<()>,
-) {
+pub(super) async fn run(cache: Weak<CacheState>, own: Observer, mut stop: oneshot::Receiver<()>) {
     let tracker = Tracker {
         cache,
-        endpoint,
         own,
         attempt: 0,
         coherent_since: None,
@@ -53,7 +49,6 @@ pub(super) async fn run(
 
 struct Tracker {
     cache: Weak<CacheState>,
-    endpoint: Endpoint,
     /// The store's own connection.
     own: Observer,
     /// The number of the connection attempt. It never repeats, so a late push of an old connection is detected.
@@ -141,7 +136,7 @@ impl Tracker {
     /// Connects, and pings while the connection works. Returns the reason for its failure.
     async fn track(&mut self, link: Link) -> Option<Loss> {
         let own_epoch = link.epoch;
-        let connection = match timeout(CONNECT_TIMEOUT, self.connect(link)).await {
+        let connection = match timeout(link.connect_timeout, self.connect(link)).await {
             Ok(Ok(connected)) => connected,
             Ok(Err(loss)) => return Some(loss),
             Err(_) => return Some(Loss::connection("no answer while connecting")),
@@ -156,10 +151,14 @@ impl Tracker {
 
     /// Returns a connection on which Redis has acknowledged that it tracks, to the same server as the store's own connection.
     async fn connect(&self, mut link: Link) -> Result<RedisConnection, Loss> {
-        let is_recent = link.since.elapsed() < CONNECT_TIMEOUT;
+        let prefix = match self.cache.upgrade() {
+            Some(cache) => cache.keys.session_prefix(),
+            None => return Err(Loss::connection("the cache was dropped")),
+        };
+        let is_recent = link.since.elapsed() < RECENT;
         let (listener, attempt) = (self.cache.clone(), self.attempt);
         let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(CONNECT_TIMEOUT))
+            .set_connection_timeout(Some(link.connect_timeout))
             .set_response_timeout(None)
             .set_push_sender(move |push: PushInfo| {
                 if let Some(cache) = listener.upgrade() {
@@ -167,10 +166,10 @@ impl Tracker {
                 }
                 Ok::<_, SendError>(())
             });
-        let mut connection = self.endpoint.connect(&config).await.map_err(failed)?;
+        let mut connection = link.endpoint.connect(&config).await.map_err(failed)?;
         let mut tracking = redis::cmd("CLIENT");
         tracking.arg("TRACKING").arg("ON").arg("BCAST");
-        tracking.arg("PREFIX").arg(keys::SESSION_PREFIX);
+        tracking.arg("PREFIX").arg(prefix);
         tracking.exec_async(&mut *connection).await.map_err(failed)?;
         match Role::query(&mut connection).await.map_err(failed)? {
             Role::Master => {}

@@ -1,0 +1,13 @@
+/// What a store that answers can do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum StoreHealth {
+    /// Everything.
+    Ready,
+    /// Sessions are checked, and cannot be created, renewed or revoked.
+    #[non_exhaustive]
+    ReadOnly {
+        /// The reason, as the store's server gives it.
+        reason: String,
+    },
+}

@@ -1,0 +1,55 @@
+//! Where the server of a store is: always the same, or the master that sentinels name.
+
+mod moved;
+mod sentinel;
+
+use std::{future::pending, net::IpAddr, sync::Arc};
+
+use super::{
+    endpoint::{Endpoint, Login},
+    url::{Host, Server},
+};
+
+use self::sentinel::Sentinels;
+
+/// Finds the server.
+#[derive(Clone)]
+pub(super) enum Address {
+    Fixed(Arc<Endpoint>),
+    Sentinel(Sentinels),
+}
+
+impl Address {
+    pub(super) fn fixed(server: &Server, login: &Login) -> Result<Self, String> {
+        Ok(Self::Fixed(Arc::new(Endpoint::new(server, login)?)))
+    }
+
+    /// The master of this name.
+    pub(super) fn sentinel(
+        sentinels: &[Host],
+        of_sentinels: &Login,
+        master: String,
+        of_master: Login,
+    ) -> Result<Self, String> {
+        Sentinels::new(sentinels, of_sentinels, master, of_master).map(Self::Sentinel)
+    }
+
+    /// The server to connect to now.
+    pub(super) async fn find(&self) -> Result<Arc<Endpoint>, String> {
+        match self {
+            Self::Fixed(endpoint) => Ok(endpoint.clone()),
+            Self::Sentinel(sentinels) => sentinels.find().await,
+        }
+    }
+
+    /// Resolves when another server is the right one: the sentinels name it, or the host name has moved to it.
+    pub(super) async fn superseded(&self, server: &Server) {
+        match self {
+            Self::Fixed(endpoint) => match endpoint.server() {
+                Server::Tcp(host) if host.name.parse::<IpAddr>().is_err() => moved::moved(host).await,
+                Server::Tcp(_) | Server::Unix(_) => pending().await,
+            },
+            Self::Sentinel(sentinels) => sentinels.superseded(server).await,
+        }
+    }
+}

@@ -1,0 +1,35 @@
+#!lua flags=no-writes
+-- Finds the commands that this user may not call on the keys of the store. Nothing is executed.
+--
+-- KEYS  1 session  2 index  3 agent  4 retry entry   (all with the hash tag of one bucket)
+-- Reply the names of the forbidden commands, sorted
+--
+-- EVALSHA … 4 session:{0000}:0000… idx:{0000}:0000… agent:{0000}:0000… retry:{0000}:0000…
+if not redis.acl_check_cmd then
+  return {}
+end
+local commands = {
+  { KEYS[1], 'GET', 'GETRANGE:0:1', 'MGET', 'SET:x', 'EXPIRE:1', 'TTL', 'DEL' },
+  { KEYS[2], 'ZADD:0:x', 'ZCARD', 'ZCOUNT:0:1', 'ZRANGE:0:1', 'ZRANGEBYSCORE:0:1', 'ZREM:x', 'ZREMRANGEBYSCORE:0:1', 'ZSCORE:x',
+    'EXISTS', 'EXPIRE:1', 'TTL', 'DEL' },
+  { KEYS[3], 'HSET:x:x', 'HGET:x', 'HMGET:x', 'HEXISTS:x', 'EXPIRE:1', 'DEL' },
+  { KEYS[4], 'GET', 'SET:x' },
+}
+local denied, seen = {}, {}
+for _, group in ipairs(commands) do
+  for place = 2, #group do
+    local name, rest = group[place]:match('^(%u+):?(.*)$')
+    local call = { name, group[1] }
+    for argument in rest:gmatch('[^:]+') do
+      call[#call + 1] = argument
+    end
+    -- An error means that the command was renamed or removed.
+    local known, allowed = pcall(redis.acl_check_cmd, unpack(call))
+    if not (known and allowed) and not seen[name] then
+      seen[name] = true
+      denied[#denied + 1] = name
+    end
+  end
+end
+table.sort(denied)
+return denied

@@ -1,0 +1,7 @@
+#!lua
+-- Writes nothing. Redis applies to it the checks of a script that may write: a full memory, failed snapshots, too few replicas.
+--
+-- Reply 1
+--
+-- EVALSHA … 0
+return 1

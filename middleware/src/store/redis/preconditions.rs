@@ -1,0 +1,163 @@
+//! What a server must have before it is used: its mode, its version, and the permissions of the user.
+
+use redis::{RedisResult, Value, aio::MultiplexedConnection};
+use uuid::Uuid;
+
+use super::{
+    keys::Keys,
+    role::{Role, describe, text_of},
+    script::PRECONDITIONS,
+};
+use crate::id::{AgentId, SessionId};
+
+/// The lowest version of Redis whose scripts have flags.
+const MIN_REDIS: u32 = 7;
+
+/// The answer to `HELLO`.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Greeting {
+    pub(super) role: Role,
+    server: Option<String>,
+    version: Option<String>,
+    mode: Option<String>,
+}
+
+impl Greeting {
+    pub(super) async fn ask(connection: &mut MultiplexedConnection) -> RedisResult<Self> {
+        let hello: Value = redis::cmd("HELLO").query_async(connection).await?;
+        Ok(Self::of(&hello))
+    }
+
+    fn of(hello: &Value) -> Self {
+        let field = |name| text_of(hello, name);
+        Self {
+            role: Role::of(hello),
+            server: field("server"),
+            version: field("version"),
+            mode: field("mode"),
+        }
+    }
+
+    /// Checks mode and version.
+    ///
+    /// # Errors
+    /// A sentence that says what is wrong and what to write.
+    pub(super) fn check(&self) -> Result<(), String> {
+        match self.mode.as_deref() {
+            Some("cluster") => {
+                return Err("the server is a node of a cluster, which this version does not support".into());
+            }
+            Some("sentinel") => {
+                return Err(
+                    "the server is a sentinel: write redis+sentinel://host:26379/name-of-the-master".into(),
+                );
+            }
+            _ => {}
+        }
+        let major = self
+            .version
+            .as_deref()
+            .and_then(|version| version.split('.').next()?.parse::<u32>().ok());
+        match (self.server.as_deref(), major) {
+            (Some("redis"), Some(major)) if major < MIN_REDIS => Err(format!(
+                "Redis {} is too old: {MIN_REDIS}.0 is the lowest version",
+                self.version.as_deref().unwrap_or_default()
+            )),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Checks that the user may run scripts, and call the commands of the store on its keys.
+///
+/// # Errors
+/// A sentence that names the commands.
+pub(super) async fn check_permissions(
+    connection: &mut MultiplexedConnection,
+    keys: &Keys,
+) -> Result<(), String> {
+    let agent = AgentId::from_uuid(Uuid::nil());
+    let session = SessionId::from_uuid(Uuid::from_u128(agent.bucket().into()));
+    let of_agent = keys.of_agent(agent);
+    let mut call = PRECONDITIONS.prepare_invoke();
+    call.key(keys.session(session))
+        .key(of_agent.index)
+        .key(of_agent.agent)
+        .key(keys.retry(agent, Uuid::nil()));
+    let reply: RedisResult<Value> = call.invoke_async(connection).await;
+    let denied = match reply {
+        Ok(Value::Array(denied)) => denied,
+        Ok(_) => return Ok(()),
+        Err(error) => {
+            let told = describe(&error);
+            let concerns_keys = error.code() == Some("NOPERM") && told.contains("keys");
+            let what = if concerns_keys {
+                "access the keys of the store"
+            } else {
+                "run scripts"
+            };
+            return Err(format!("the user may not {what}: {told}"));
+        }
+    };
+    let names: Vec<String> = denied
+        .into_iter()
+        .filter_map(|name| redis::from_redis_value(name).ok())
+        .collect();
+    if names.is_empty() {
+        return Ok(());
+    }
+    Err(format!(
+        "the user may not call {} on the keys of the store (see ACL SETUSER in the documentation)",
+        names.join(", ")
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn greeting(server: &str, version: &str, mode: &str) -> Greeting {
+        let text = |text: &str| Value::BulkString(text.into());
+        Greeting::of(&Value::Map(vec![
+            (text("server"), text(server)),
+            (text("version"), text(version)),
+            (text("mode"), text(mode)),
+            (text("role"), text("master")),
+        ]))
+    }
+
+    #[test]
+    fn other_modes_and_old_versions_are_refused_with_a_sentence() {
+        for (server, version, mode, expected) in [
+            ("redis", "7.0.15", "standalone", None),
+            ("valkey", "9.1.2", "standalone", None),
+            ("valkey", "1.0", "standalone", None),
+            ("redis", "unknown", "", None),
+            (
+                "redis",
+                "6.2.14",
+                "standalone",
+                Some("Redis 6.2.14 is too old: 7.0 is the lowest version"),
+            ),
+            (
+                "redis",
+                "7.2.1",
+                "cluster",
+                Some("the server is a node of a cluster"),
+            ),
+            (
+                "redis",
+                "7.2.1",
+                "sentinel",
+                Some("the server is a sentinel: write redis+sentinel://"),
+            ),
+        ] {
+            let checked = greeting(server, version, mode).check();
+            match expected {
+                None => assert_eq!(checked, Ok(()), "{server} {version} {mode}"),
+                Some(expected) => assert!(checked.unwrap_err().starts_with(expected)),
+            }
+        }
+        assert_eq!(Greeting::of(&Value::Nil).check(), Ok(()));
+    }
+}

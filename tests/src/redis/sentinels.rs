@@ -1,0 +1,116 @@
+//! A master with a replica, and three sentinels that watch it.
+
+use super::{TestRedis, backend::Backend, poll, process::Process};
+use crate::folder::Folder;
+
+/// The name of the master.
+const NAME: &str = "main";
+
+/// The servers. They end when this is dropped.
+pub struct Sentinels {
+    pub master: TestRedis,
+    pub replica: TestRedis,
+    sentinels: Vec<TestRedis>,
+    _folder: Folder,
+}
+
+impl Sentinels {
+    /// Starts all of them from an installed binary, with `down-after-milliseconds 500`. Servers in containers cannot reach each other by
+    /// the addresses that a client uses.
+    ///
+    /// # Panics
+    /// If there is no binary, or if a server does not start.
+    #[track_caller]
+    pub fn start() -> Self {
+        let program = Backend::installed();
+        let folder = Folder::new("sentinels");
+        // A replica writes the snapshot that it gets from its master into its folder, also without persistence.
+        let data = |options: &[String], name: &str| {
+            let file = [
+                "--dir".to_owned(),
+                folder.display().to_string(),
+                "--dbfilename".to_owned(),
+                name.to_owned(),
+            ];
+            [options, &file].concat()
+        };
+        let server = |port: u16, options: &[String]| Process::new(&program, port, options);
+        let master = TestRedis::start_server(None, |port| Box::new(server(port, &data(&[], "master.rdb"))));
+        let options = ["--replicaof", "127.0.0.1", &master.port().to_string()].map(str::to_owned);
+        let replica = TestRedis::start_server(None, |port| {
+            Box::new(server(port, &data(&options, "replica.rdb")))
+        });
+        let sentinels = (0..3).map(|_| {
+            TestRedis::start_server(None, |port| {
+                let file = folder.write(
+                    &format!("{port}.conf"),
+                    &configuration(port, master.port(), &folder),
+                );
+                let program = program.display().to_string();
+                Box::new(Process::of(vec![program, file, "--sentinel".to_owned()]))
+            })
+        });
+        let started = Self {
+            sentinels: sentinels.collect(),
+            master,
+            replica,
+            _folder: folder,
+        };
+        let ready = poll(|| {
+            let replicas = started.of_each("SENTINEL REPLICAS", |reply: Vec<redis::Value>| reply.len() == 1);
+            let peers = started.of_each("SENTINEL SENTINELS", |reply: Vec<redis::Value>| reply.len() == 2);
+            replicas && peers
+        });
+        assert!(ready, "the sentinels do not find the replica and each other");
+        started
+    }
+
+    /// The URL of a database of the master.
+    pub fn url(&self, database: u32) -> String {
+        let hosts: Vec<_> = self
+            .sentinels
+            .iter()
+            .map(|sentinel| format!("127.0.0.1:{}", sentinel.port()))
+            .collect();
+        format!("redis+sentinel://{}/{NAME}/{database}", hosts.join(","))
+    }
+
+    /// The URL of the first sentinel, as if it were a server.
+    pub fn url_of_a_sentinel(&self) -> String {
+        self.sentinels[0].url()
+    }
+
+    /// The port of the master, by the word of the first sentinel.
+    pub fn named_master(&self) -> u16 {
+        let named: (String, u16) = self.sentinels[0]
+            .command(&["SENTINEL", "GET-MASTER-ADDR-BY-NAME", NAME])
+            .expect("an answer");
+        named.1
+    }
+
+    /// Waits until all sentinels name this port.
+    pub fn wait_for_master(&self, port: u16) {
+        let named = poll(|| {
+            self.of_each("SENTINEL GET-MASTER-ADDR-BY-NAME", |(_, named): (String, u16)| {
+                named == port
+            })
+        });
+        assert!(named, "the sentinels do not name port {port}");
+    }
+
+    fn of_each<T: redis::FromRedisValue>(&self, command: &str, holds: impl Fn(T) -> bool) -> bool {
+        let words: Vec<&str> = command.split(' ').chain([NAME]).collect();
+        let mut sentinels = self.sentinels.iter();
+        sentinels.all(|sentinel| sentinel.command(&words).is_ok_and(&holds))
+    }
+}
+
+fn configuration(port: u16, master: u16, folder: &Folder) -> String {
+    format!(
+        "port {port}\nbind 127.0.0.1\ndir {}\n\
+         sentinel monitor {NAME} 127.0.0.1 {master} 2\n\
+         sentinel down-after-milliseconds {NAME} 500\n\
+         sentinel failover-timeout {NAME} 3000\n",
+        folder.display()
+    )
+}

@@ -1,0 +1,114 @@
+//! Servers that cannot do what the store needs: the reason is in the error of each call, and in `/readyz`.
+
+use std::time::Duration;
+
+use http::Method;
+use session_auth_server::config::Settings;
+use session_auth_tests::{
+    fixtures::{NOW, agent, open, session},
+    redis::TestRedis,
+    server::{START, TestServer},
+};
+use tower_session_auth::{
+    clock::{ManualClock, Timestamp},
+    store::{RedisStoreConfig, SessionStore as _, StoreHealth},
+};
+
+const DEADLINE: Duration = Duration::from_secs(5);
+
+fn execute(redis: &TestRedis, arguments: &[&str]) {
+    redis.command::<redis::Value>(arguments).unwrap();
+}
+
+/// The reason why a store on this server does not work.
+async fn reason(url: &str) -> String {
+    let store = tower_session_auth::RedisStore::open(&RedisStoreConfig::new(url)).unwrap();
+    store.ping().await.unwrap_err().to_string()
+}
+
+#[tokio::test]
+async fn node_of_a_cluster_is_refused_with_this_reason() {
+    let redis = TestRedis::start_with(&["--cluster-enabled", "yes"]);
+    let reason = reason(&redis.url()).await;
+    assert!(reason.contains("a node of a cluster"), "{reason}");
+}
+
+#[tokio::test]
+async fn forbidden_commands_are_named() {
+    let redis = TestRedis::start();
+    let user = |name: &str, rules: &[&str]| {
+        let mut setuser = vec!["ACL", "SETUSER", name, "on", ">secret", "~*", "&*"];
+        setuser.extend(rules);
+        execute(&redis, &setuser);
+        redis.url().replace("://", &format!("://{name}:secret@"))
+    };
+    let without_writes = user("reader", &["+@all", "-zadd", "-set"]);
+    let told = reason(&without_writes).await;
+    assert!(
+        told.contains("may not call SET, ZADD on the keys of the store"),
+        "{told}"
+    );
+    let without_scripts = user("plain", &["+@all", "-@scripting"]);
+    let told = reason(&without_scripts).await;
+    assert!(
+        told.contains("may not run scripts") && told.contains("evalsha"),
+        "{told}"
+    );
+    let other_keys = user("other", &["+@all", "resetkeys", "~app:*"]);
+    let told = reason(&other_keys).await;
+    assert!(told.contains("may not access the keys of the store"), "{told}");
+    let mut config = RedisStoreConfig::new(other_keys);
+    config.key_prefix = "app:".to_owned();
+    let store = tower_session_auth::RedisStore::open(&config).unwrap();
+    store.ping().await.unwrap();
+}
+
+/// What makes a server refuse writes, what makes it accept them again, and the code of its errors.
+const REFUSALS: [([&str; 2], [&str; 2], &str); 2] = [
+    (
+        ["min-replicas-to-write", "1"],
+        ["min-replicas-to-write", "0"],
+        "NOREPLICAS",
+    ),
+    (["maxmemory", "1"], ["maxmemory", "0"], "OOM"),
+];
+
+#[tokio::test]
+async fn server_that_refuses_writes_still_checks_sessions() {
+    let redis = TestRedis::start();
+    let store = open(redis.url(), DEADLINE);
+    let created = session(agent(), NOW);
+    store.create(&created).await.unwrap();
+    for (refuse, accept, code) in REFUSALS {
+        execute(&redis, &["CONFIG", "SET", refuse[0], refuse[1]]);
+        match store.health().await.unwrap() {
+            StoreHealth::ReadOnly { reason, .. } => assert!(reason.contains(code), "{reason}"),
+            other => panic!("{code}: {other:?}"),
+        }
+        assert!(store.read(created.record.id).await.unwrap().is_some(), "{code}");
+        execute(&redis, &["CONFIG", "SET", accept[0], accept[1]]);
+        assert_eq!(store.health().await.unwrap(), StoreHealth::Ready);
+    }
+}
+
+#[tokio::test]
+async fn readiness_is_degraded_while_redis_refuses_writes() {
+    let redis = TestRedis::start();
+    for (unready_without_writes, status) in [(false, 200), (true, 503)] {
+        let settings = Settings {
+            redis_url: Some(redis.url()),
+            unready_without_writes: Some(unready_without_writes),
+            ..Settings::default()
+        };
+        let server = TestServer::start(settings, None, ManualClock::new(Timestamp(START))).await;
+        let ready = async || server.api.anonymous(Method::GET, "/readyz").await;
+        assert_eq!(ready().await.expect(200).body["status"], "ready");
+        execute(&redis, &["CONFIG", "SET", "min-replicas-to-write", "1"]);
+        // Requests within 20 ms share a probe.
+        tokio::time::sleep(Duration::from_millis(30)).await;
+        let body = ready().await.expect(status).body;
+        assert_eq!(body["status"], "degraded");
+        assert!(body["reason"].as_str().unwrap().contains("NOREPLICAS"), "{body}");
+        execute(&redis, &["CONFIG", "SET", "min-replicas-to-write", "0"]);
+    }
+}
