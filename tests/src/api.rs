@@ -11,8 +11,6 @@ use hyper_util::{
 };
 use serde_json::{Value, json};
 
-const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
-
 /// A client of one server. It knows the master password.
 #[derive(Clone)]
 pub struct Api {
@@ -88,7 +86,7 @@ impl Api {
         } else if parts
             .headers
             .get(CONTENT_TYPE)
-            .is_some_and(|kind| kind == PROMETHEUS)
+            .is_some_and(|kind| kind.as_bytes().starts_with(b"text/plain"))
         {
             Value::String(String::from_utf8(bytes.into()).expect("text"))
         } else {

@@ -19,7 +19,7 @@ use crate::{api::Api, folder::Folder, free_address::free_address};
 const LIMIT: Duration = Duration::from_secs(20);
 const POLL: Duration = Duration::from_millis(50);
 
-/// A running Prometheus on a free port of 127.0.0.1, with its data in a temporary folder. Both end when it is dropped.
+/// A running Prometheus on a free address of this machine, with its data in a temporary folder. Both end when it is dropped.
 pub struct Prometheus {
     process: Child,
     folder: Folder,
