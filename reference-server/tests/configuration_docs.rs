@@ -103,6 +103,8 @@ fn example_file_has_every_setting_with_a_value_that_parses() {
     let (tls_cert, tls_key) = (keys.with_extension("crt"), keys.with_extension("key"));
     std::fs::write(&tls_cert, certificate.cert.pem()).expect("a file");
     std::fs::write(&tls_key, certificate.signing_key.serialize_pem()).expect("a file");
+    // Certificates for Redis need TLS.
+    set = set.replace("\"redis://", "\"rediss://");
     for pair in [
         "/etc/session-auth/tls",
         "/etc/session-auth/redis-ca",

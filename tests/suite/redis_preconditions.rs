@@ -112,3 +112,23 @@ async fn readiness_is_degraded_while_redis_refuses_writes() {
         execute(&redis, &["CONFIG", "SET", "min-replicas-to-write", "0"]);
     }
 }
+
+#[tokio::test]
+async fn paused_writes_do_not_delay_reads() {
+    let redis = TestRedis::start();
+    let store = open(redis.url(), Duration::from_millis(250));
+    let created = session(agent(), NOW);
+    store.create(&created).await.unwrap();
+    execute(&redis, &["CLIENT", "PAUSE", "4000", "WRITE"]);
+    assert!(matches!(
+        store.health().await.unwrap(),
+        StoreHealth::ReadOnly { .. }
+    ));
+    let began = std::time::Instant::now();
+    // Longer than the interval of the health checks.
+    while began.elapsed() < Duration::from_millis(2500) {
+        assert!(store.read(created.record.id).await.unwrap().is_some());
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    execute(&redis, &["CLIENT", "UNPAUSE"]);
+}

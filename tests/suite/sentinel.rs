@@ -132,7 +132,7 @@ async fn unknown_name_of_a_master_is_an_error_with_this_reason() {
     ))
     .unwrap();
     let error = store.ping().await.unwrap_err().to_string();
-    assert!(error.contains("it has no master of this name"), "{error}");
+    assert!(error.contains("No such master"), "{error}");
 }
 
 #[tokio::test]
@@ -141,4 +141,23 @@ async fn sentinel_at_the_url_of_a_server_is_refused_with_the_right_url() {
     let store = open(sentinels.url_of_a_sentinel(), DEADLINE);
     let error = store.ping().await.unwrap_err().to_string();
     assert!(error.contains("write redis+sentinel://"), "{error}");
+}
+
+#[tokio::test]
+async fn sentinel_that_names_an_earlier_master_does_not_count() {
+    let mut sentinels = Sentinels::start();
+    let id = created(&impatient(&sentinels)).await;
+    let _: u32 = sentinels.master.command(&["WAIT", "1", "5000"]).unwrap();
+    sentinels.master.pause();
+    sentinels.wait_for_master(sentinels.replica.port());
+    sentinels.master.resume();
+    sentinels.cut_off_the_first(sentinels.master.port());
+    let store = impatient(&sentinels);
+    assert!(time_until(&store, id, false).await <= FOLLOWED_WITHIN);
+    store.revoke(id, NOW).await.unwrap();
+    let on_the_new: String = session_auth_tests::redis::command(&sentinels.replica.url(), &["ROLE"])
+        .map(|role: Vec<redis::Value>| format!("{:?}", role[0]))
+        .unwrap();
+    assert!(on_the_new.contains("master"), "{on_the_new}");
+    assert_eq!(is_revoked(&store, id).await, Some(true));
 }

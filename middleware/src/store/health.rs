@@ -4,7 +4,7 @@
 pub enum StoreHealth {
     /// Everything.
     Ready,
-    /// Sessions are checked, and cannot be created, renewed or revoked.
+    /// Sessions are checked, and cannot be created or renewed. A full memory still admits revocations; other reasons do not.
     #[non_exhaustive]
     ReadOnly {
         /// The reason, as the store's server gives it.

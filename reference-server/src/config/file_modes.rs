@@ -12,6 +12,7 @@ pub(super) fn warnings(settings: &Settings) -> Vec<String> {
         ("key_file", &settings.key_file),
         ("admin_keys_file", &settings.admin_keys_file),
         ("tls_key_file", &settings.tls_key_file),
+        ("redis_client_key_file", &settings.redis_client_key_file),
     ];
     let named = named
         .into_iter()

@@ -34,12 +34,6 @@ impl RedisAddress {
     }
 }
 
-/// True if the user or the password has a character that ends the host of a URL, so that a part of it is taken for the host.
-pub(super) fn has_reserved_character(url: &str) -> bool {
-    let of_tcp = |scheme: &str| matches!(scheme, "redis" | "rediss" | "valkey" | "valkeys");
-    Parts::of(url).is_some_and(|parts| of_tcp(parts.scheme) && parts.rest.contains('@'))
-}
-
 /// Removes user and password from a URL.
 pub(super) fn without_password(url: &str) -> String {
     let Some(parts) = Parts::of(url) else {
@@ -108,12 +102,5 @@ mod tests {
         ] {
             assert_eq!(RedisAddress::of(url), expected, "{url}");
         }
-    }
-
-    #[test]
-    fn password_of_a_unix_socket_may_have_an_at_sign() {
-        assert!(!has_reserved_character("unix:///run/redis.sock?pass=p@ss"));
-        assert!(has_reserved_character("redis://:p/ss@h"));
-        assert!(!has_reserved_character("redis://:p@ss@h/0"));
     }
 }

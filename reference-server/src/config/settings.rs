@@ -67,11 +67,11 @@ settings! {
     /// `unix:///path`, or `redis+sentinel://host[:port],…/master`. Characters such as / ? # in the password are percent-encoded. Without it,
     /// sessions are kept in memory and end with the process.
     redis_url: String, "an embedded store", r#""redis://127.0.0.1:6379/0""#, secret;
-    /// Stands before the name of every key in Redis, so that several deployments can share a server. It must not contain braces.
+    /// A prefix of every key in Redis, so that several deployments can share a server. It must not contain braces.
     redis_key_prefix: String, "none", r#""app1:""#;
     /// A PEM file with the certificates of the authorities that may have signed the certificate of Redis. Without it, those of the system.
     redis_ca_file: PathBuf, "none", r#""/etc/session-auth/redis-ca.crt""#;
-    /// A PEM file with a client's certificate for Redis. It needs `redis_client_key_file`.
+    /// A PEM file with the certificate with which this server authenticates to Redis. It needs `redis_client_key_file`.
     redis_client_cert_file: PathBuf, "none", r#""/etc/session-auth/redis-client.crt""#;
     /// A PEM file with the private key of that certificate.
     redis_client_key_file: PathBuf, "none", r#""/etc/session-auth/redis-client.key""#;

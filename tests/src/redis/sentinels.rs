@@ -80,6 +80,15 @@ impl Sentinels {
         self.sentinels[0].url()
     }
 
+    /// Makes the first sentinel name this port, as if it had been cut off before a failover.
+    pub fn cut_off_the_first(&self, port: u16) {
+        let first = &self.sentinels[0];
+        let _: redis::Value = first.command(&["SENTINEL", "REMOVE", NAME]).expect("an answer");
+        let port = port.to_string();
+        let monitor = ["SENTINEL", "MONITOR", NAME, "127.0.0.1", &port, "2"];
+        let _: redis::Value = first.command(&monitor).expect("an answer");
+    }
+
     /// The port of the master, by the word of the first sentinel.
     pub fn named_master(&self) -> u16 {
         let named: (String, u16) = self.sentinels[0]

@@ -22,7 +22,7 @@ pub struct RedisStoreConfig {
     /// The clock that is compared with the clock of Redis: the system's by default. See
     /// [`SessionStore::clock_skew`](crate::store::SessionStore::clock_skew).
     pub clock: Arc<dyn Clock>,
-    /// Stands before the name of every key, so that several deployments can share a server. Empty by default. Braces are not allowed,
+    /// The prefix of every key, so that several deployments can share a server. Empty by default. Braces are not allowed,
     /// since they choose the hash slot of a key.
     pub key_prefix: String,
     /// The user of the sentinels themselves, with a `redis+sentinel` URL. The user of the URL is that of the master.
@@ -81,15 +81,19 @@ impl RedisStoreConfig {
                 "the prefix of keys must not contain { or }".into(),
             ));
         }
-        let invalid = |reason| InvalidRedisConfig(format!("not a usable Redis URL: {reason}"));
+        let invalid = |reason: String| InvalidRedisConfig(format!("not a usable Redis URL: {reason}"));
         let url = RedisUrl::parse(&self.url).map_err(invalid)?;
+        #[cfg(feature = "tls")]
+        if !url.tls && (self.ca_certificates.is_some() || self.client_certificate.is_some()) {
+            return Err(invalid("certificates need TLS: write rediss".into()));
+        }
         let login = self.login(url.username, url.password, url.database, url.tls);
         let address = match url.topology {
             Topology::Single(server) => Address::fixed(&server, &login),
             Topology::Sentinel { sentinels, master } => {
                 let (user, password) = (self.sentinel_user.clone(), self.sentinel_password.clone());
                 let of_sentinels = self.login(user, password, 0, url.tls);
-                Address::sentinel(&sentinels, &of_sentinels, master, login)
+                Address::sentinel(&sentinels, &of_sentinels, &master, login)
             }
             Topology::Cluster(_) => Err("this version does not support a cluster".into()),
         };

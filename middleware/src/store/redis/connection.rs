@@ -97,9 +97,11 @@ impl Connection {
     pub(super) async fn query<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, StoreError> {
         let mut link = self.link().await?;
         let reply = link.connection.send_packed_command(command).await;
-        reply
+        let reply = reply
             .and_then(|reply| Ok(T::from_redis_value(reply.extract_error()?)?))
-            .map_err(|error| self.classify_error(link.epoch, &error))
+            .map_err(|error| self.classify_error(link.epoch, &error))?;
+        self.still_used(link.epoch)?;
+        Ok(reply)
     }
 
     /// Checks that the server answers and is not a replica. The connection to a replica is replaced.
@@ -118,8 +120,12 @@ impl Connection {
     /// Checks the server as [`probe`](Self::probe) does, and whether it accepts writes.
     pub(super) async fn health(&self) -> Result<StoreHealth, StoreError> {
         self.probe().await?;
-        let mut link = self.link().await?;
-        match self.writes.probe(&mut link.connection).await {
+        let link = self.link().await?;
+        match self
+            .writes
+            .probe(&link.endpoint, link.epoch, self.deadline / 2)
+            .await
+        {
             Ok(None) => Ok(StoreHealth::Ready),
             Ok(Some(reason)) => Ok(StoreHealth::ReadOnly { reason }),
             Err(error) => Err(self.classify_error(link.epoch, &error)),
@@ -138,7 +144,16 @@ impl Connection {
         });
         match failed {
             Some(error) => Err(classify(error.into())),
-            None => Ok(replies),
+            None => self.still_used(link.epoch).map(|()| replies),
+        }
+    }
+
+    /// Fails if the connection of this epoch was replaced meanwhile. A master that hung and was superseded must not be trusted when it
+    /// answers at last.
+    fn still_used(&self, epoch: u64) -> Result<(), StoreError> {
+        match &*self.state.borrow() {
+            State::Up(link) if link.epoch == epoch => Ok(()),
+            _ => Err(StoreError::Unavailable("the connection was replaced".into())),
         }
     }
 
@@ -162,10 +177,12 @@ impl Connection {
         for arg in &call.args {
             invocation.arg(arg.as_slice());
         }
-        invocation
+        let reply = invocation
             .invoke_async(&mut *link.connection)
             .await
-            .map_err(|error| self.classify_error(link.epoch, &error))
+            .map_err(|error| self.classify_error(link.epoch, &error))?;
+        self.still_used(link.epoch)?;
+        Ok(reply)
     }
 
     /// The time after which a timely script must not run.

@@ -18,6 +18,8 @@ use super::{background::AbortOnDrop, url::Server};
 #[derive(Clone)]
 pub(super) struct Endpoint {
     server: Server,
+    /// The failover by which sentinels name this server. 0 without sentinels.
+    epoch: u64,
     client: Client,
     #[cfg(feature = "tls")]
     tls: Option<Tls>,
@@ -72,6 +74,7 @@ impl Endpoint {
             .set_redis_settings(settings);
         Ok(Self {
             server: server.clone(),
+            epoch: 0,
             client: Client::open(info).map_err(|error| error.to_string())?,
             #[cfg(feature = "tls")]
             tls: match server {
@@ -88,6 +91,16 @@ impl Endpoint {
         return self.tls.is_some();
         #[cfg(not(feature = "tls"))]
         false
+    }
+
+    /// The same server, named by sentinels in this epoch.
+    pub(super) const fn named_in(mut self, epoch: u64) -> Self {
+        self.epoch = epoch;
+        self
+    }
+
+    pub(super) const fn epoch(&self) -> u64 {
+        self.epoch
     }
 
     pub(super) const fn server(&self) -> &Server {

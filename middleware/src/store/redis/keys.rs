@@ -96,11 +96,12 @@ impl Keys {
 
     /// The key of the retry entry of an agent's registration. It belongs to no bucket, since the agent's id is not known before.
     pub(super) fn agent_retry(&self, creation: CreationId) -> String {
-        format!(
-            "{}retry:agents:{}",
-            self.prefix,
-            Uuid::from_bytes(*creation.as_bytes()).as_simple()
-        )
+        self.agent_retry_of(Uuid::from_bytes(*creation.as_bytes()))
+    }
+
+    /// The key of such an entry.
+    pub(super) fn agent_retry_of(&self, creation: Uuid) -> String {
+        format!("{}retry:agents:{}", self.prefix, creation.as_simple())
     }
 }
 

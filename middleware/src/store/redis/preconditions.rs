@@ -84,17 +84,18 @@ pub(super) async fn check_permissions(
         .key(of_agent.index)
         .key(of_agent.agent)
         .key(keys.retry(agent, Uuid::nil()));
+    call.arg(keys.registry()).arg(keys.agent_retry_of(Uuid::nil()));
     let reply: RedisResult<Value> = call.invoke_async(connection).await;
     let denied = match reply {
         Ok(Value::Array(denied)) => denied,
         Ok(_) => return Ok(()),
         Err(error) => {
             let told = describe(&error);
-            let concerns_keys = error.code() == Some("NOPERM") && told.contains("keys");
-            let what = if concerns_keys {
-                "access the keys of the store"
-            } else {
-                "run scripts"
+            let what = match error.code() {
+                // "no permissions to access one of the keys", and since 7.2 "No permissions to access a key".
+                Some("NOPERM") if told.contains("to access") => "access the keys of the store",
+                Some("NOPERM") => "run scripts",
+                _ => return Err(told),
             };
             return Err(format!("the user may not {what}: {told}"));
         }

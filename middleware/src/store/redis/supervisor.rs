@@ -2,7 +2,9 @@
 
 use std::{sync::Arc, time::Duration};
 
-use redis::{AsyncConnectionConfig, PushInfo, PushKind, RedisError, aio::SendError};
+use redis::{
+    AsyncConnectionConfig, ErrorKind, PushInfo, PushKind, RedisError, ServerErrorKind, aio::SendError,
+};
 use tokio::{
     sync::{mpsc, watch},
     time::{Instant, sleep, timeout},
@@ -231,7 +233,7 @@ impl Supervisor {
         tokio::select! {
             connected = self.connect_to(endpoint.clone()) => connected,
             // The server may never answer.
-            () = self.address.superseded(endpoint.server()) => Err("another server is the right one now".to_owned()),
+            () = self.address.superseded(&endpoint) => Err("another server is the right one now".to_owned()),
         }
     }
 
@@ -283,33 +285,41 @@ impl Supervisor {
     /// Waits until the connection has to be replaced. Returns `false` when the store is dropped.
     async fn wait_for_failure(
         &mut self,
-        endpoint: &Endpoint,
+        endpoint: &Arc<Endpoint>,
         mut connection: RedisConnection,
         has_time: bool,
     ) -> bool {
         let address = self.address.clone();
-        let superseded = address.superseded(endpoint.server());
+        let superseded = address.superseded(endpoint);
         tokio::pin!(superseded);
         let skew = has_time.then(|| self.skew.clone());
         let limit = HEALTH_CHECK_TIMEOUT.max(self.deadline);
-        let health_checks = check_health(connection.clone(), skew, self.writes.clone(), limit);
+        let writes = (self.writes.clone(), endpoint.clone(), self.epoch);
+        let health_checks = check_health(connection.clone(), skew, writes, limit);
         tokio::pin!(health_checks);
         loop {
             let fault = tokio::select! {
                 biased;
-                fault = self.reports.recv() => fault,
-                () = &mut health_checks => return true,
                 () = &mut superseded => {
                     tracing::warn!(server = %endpoint.server(), "another server is the right one now");
                     return true;
                 }
+                fault = self.reports.recv() => fault,
+                () = &mut health_checks => return true,
             };
             match fault {
                 None => return false,
                 Some(fault) if fault.epoch != self.epoch => {}
                 Some(fault) if fault.kind == FaultKind::Broken => return true,
-                Some(_) if is_unusable(&mut connection, self.deadline).await => return true,
-                Some(_) => {}
+                Some(_) => {
+                    let unusable = tokio::select! {
+                        unusable = is_unusable(&mut connection, self.deadline) => unusable,
+                        () = &mut superseded => true,
+                    };
+                    if unusable {
+                        return true;
+                    }
+                }
             }
         }
     }
@@ -320,7 +330,7 @@ impl Supervisor {
 async fn check_health(
     mut connection: RedisConnection,
     skew: Option<Arc<SkewMonitor>>,
-    writes: Arc<Writes>,
+    (writes, endpoint, epoch): (Arc<Writes>, Arc<Endpoint>, u64),
     limit: Duration,
 ) {
     loop {
@@ -333,8 +343,12 @@ async fn check_health(
         {
             return;
         }
-        // A refusal is logged. Another error shows in the next check.
-        let _ = timeout(limit, writes.probe(&mut connection)).await;
+        // A refusal is logged. A replica whose role `HELLO` does not show answers READONLY.
+        if let Err(error) = writes.probe(&endpoint, epoch, limit).await
+            && error.kind() == ErrorKind::Server(ServerErrorKind::ReadOnly)
+        {
+            return;
+        }
     }
 }
 

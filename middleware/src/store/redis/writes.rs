@@ -1,44 +1,84 @@
 //! Whether the server accepts writes. A server that refuses them still answers reads.
 
-use std::sync::{Mutex, PoisonError};
+use std::{
+    sync::{Mutex as StdMutex, PoisonError},
+    time::Duration,
+};
 
-use redis::{RedisError, aio::MultiplexedConnection};
+use redis::{AsyncConnectionConfig, RedisError};
+use tokio::{sync::Mutex, time::timeout};
 
-use super::{role::describe, script::WRITE_PROBE};
+use super::{
+    endpoint::{Endpoint, RedisConnection},
+    role::describe,
+    script::WRITE_PROBE,
+};
 
 /// The codes with which a server refuses writes and answers reads: a failed snapshot, too few replicas, a full memory.
 const REFUSALS: [&str; 3] = ["MISCONF", "NOREPLICAS", "OOM"];
+const PAUSED: &str = "the server does not answer a script that may write";
 
-/// The latest state, for the log.
-#[derive(Debug, Default)]
-pub(super) struct Writes(Mutex<Option<String>>);
+/// Asks on a connection of its own: while the server pauses writes (`CLIENT PAUSE … WRITE`, `FAILOVER`), the probe blocks its connection,
+/// and reads behind it would wait too.
+#[derive(Default)]
+pub(super) struct Writes {
+    /// The connection, and the epoch of the store's connection to the same server.
+    connection: Mutex<Option<(u64, RedisConnection)>>,
+    /// The latest reason, for the log.
+    latest: StdMutex<Option<String>>,
+}
 
 impl Writes {
-    /// Asks the server whether it accepts writes. The reason, if it does not.
+    /// Asks the server of this epoch whether it accepts writes. The reason, if it does not.
     ///
     /// # Errors
-    /// If the server does not answer.
+    /// If the server answers with another error, as a replica does.
     pub(super) async fn probe(
         &self,
-        connection: &mut MultiplexedConnection,
+        endpoint: &Endpoint,
+        epoch: u64,
+        limit: Duration,
     ) -> Result<Option<String>, RedisError> {
-        let answer = WRITE_PROBE.prepare_invoke().invoke_async::<i64>(connection).await;
-        let refusal = match answer {
-            Ok(_) => None,
-            Err(error) if error.code().is_some_and(|code| REFUSALS.contains(&code)) => Some(describe(&error)),
-            Err(error) => return Err(error),
+        let refusal = match timeout(limit, self.ask(endpoint, epoch)).await {
+            Ok(Ok(())) => None,
+            Ok(Err(error)) if error.code().is_some_and(|code| REFUSALS.contains(&code)) => {
+                Some(describe(&error))
+            }
+            Ok(Err(error)) => return Err(error),
+            Err(_) => Some(PAUSED.to_owned()),
         };
         self.log(refusal.as_deref());
         Ok(refusal)
     }
 
+    async fn ask(&self, endpoint: &Endpoint, epoch: u64) -> Result<(), RedisError> {
+        let mut slot = self.connection.lock().await;
+        // Taken out, so that a probe that is given up closes its connection.
+        let mut connection = match slot.take() {
+            Some((of, connection)) if of == epoch => connection,
+            _ => {
+                endpoint
+                    .connect(&AsyncConnectionConfig::new().set_response_timeout(None))
+                    .await?
+            }
+        };
+        let answer = WRITE_PROBE
+            .prepare_invoke()
+            .invoke_async::<i64>(&mut *connection)
+            .await;
+        if answer.as_ref().err().is_none_or(|error| !error.is_io_error()) {
+            *slot = Some((epoch, connection));
+        }
+        answer.map(drop)
+    }
+
     /// Logs a change.
     fn log(&self, refusal: Option<&str>) {
-        let mut latest = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
         if latest.as_deref() != refusal {
             match refusal {
                 Some(reason) => {
-                    tracing::warn!(%reason, "Redis refuses writes: sessions are checked, and cannot change");
+                    tracing::warn!(%reason, "Redis refuses writes: sessions are checked, but most changes fail");
                 }
                 None => tracing::info!("Redis accepts writes again"),
             }

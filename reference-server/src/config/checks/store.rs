@@ -5,7 +5,7 @@ use std::{fs, path::Path, time::Duration};
 use tower_session_auth::store::RedisStoreConfig;
 
 use super::{Checks, certificate::needs};
-use crate::config::{Settings, Store, redis_url::has_reserved_character};
+use crate::config::{Settings, Store};
 
 pub(super) fn store(settings: &Settings, checks: &mut Checks<'_>) -> Store {
     let timeout = checks.within(
@@ -23,10 +23,6 @@ pub(super) fn store(settings: &Settings, checks: &mut Checks<'_>) -> Store {
     let Some(url) = settings.redis_url.clone() else {
         return Store::Memory;
     };
-    let encoding = has_reserved_character(&url).then_some(
-        "not a usable Redis URL: characters such as / ? # in the user or the password must be percent-encoded \
-         (/ is %2F, ? is %3F, # is %23)",
-    );
     let mut config = RedisStoreConfig::new(url);
     config.timeout = Duration::from_millis(timeout);
     config.near_cache.bound = Duration::from_millis(bound);
@@ -43,11 +39,8 @@ pub(super) fn store(settings: &Settings, checks: &mut Checks<'_>) -> Store {
         }
         prefix => config.key_prefix = prefix.clone().unwrap_or_default(),
     }
-    // A part of the password may be a valid host.
-    match (encoding, config.check()) {
-        (Some(encoding), _) => checks.wrong("redis_url", encoding),
-        (None, Err(error)) => checks.wrong("redis_url", error),
-        (None, Ok(())) => {}
+    if let Err(error) = config.check() {
+        checks.wrong("redis_url", error);
     }
     Store::Redis(config)
 }

@@ -218,14 +218,18 @@ fn password_with_reserved_characters_in_a_url_must_be_percent_encoded() {
         "redis://:p@ss/hunter2@127.0.0.1",
     ] {
         let found = sources(&["--redis-url", url], &[]).load_store().unwrap_err().0;
-        assert_eq!(
-            found,
-            [
-                "--redis-url: not a usable Redis URL: characters such as / ? # in the user or the password must be \
-                 percent-encoded (/ is %2F, ? is %3F, # is %23)"
-            ],
-            "{url}"
+        let [message] = &found[..] else {
+            panic!("{url}: {found:?}");
+        };
+        assert!(
+            message.starts_with("--redis-url: not a usable Redis URL: "),
+            "{message}"
         );
+        assert!(
+            message.contains("in a user name or password, write %2F for /"),
+            "{message}"
+        );
+        assert!(!message.contains("hun") && !message.contains("ter2"), "{message}");
     }
     for url in [
         "redis://:hun%2Fter2@127.0.0.1:6379/0",
@@ -236,10 +240,9 @@ fn password_with_reserved_characters_in_a_url_must_be_percent_encoded() {
     }
     let database = sources(&["--redis-url", "redis://:hunter2@h/x"], &[])
         .load_store()
-        .unwrap_err()
-        .0;
-    assert_eq!(
-        database,
-        ["--redis-url: not a usable Redis URL: Invalid database number"]
+        .unwrap_err();
+    assert!(
+        database.0[0].contains("the database must be a number"),
+        "{database}"
     );
 }

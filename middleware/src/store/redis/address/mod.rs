@@ -28,7 +28,7 @@ impl Address {
     pub(super) fn sentinel(
         sentinels: &[Host],
         of_sentinels: &Login,
-        master: String,
+        master: &str,
         of_master: Login,
     ) -> Result<Self, String> {
         Sentinels::new(sentinels, of_sentinels, master, of_master).map(Self::Sentinel)
@@ -43,13 +43,13 @@ impl Address {
     }
 
     /// Resolves when another server is the right one: the sentinels name it, or the host name has moved to it.
-    pub(super) async fn superseded(&self, server: &Server) {
+    pub(super) async fn superseded(&self, used: &Endpoint) {
         match self {
-            Self::Fixed(endpoint) => match endpoint.server() {
+            Self::Fixed(_) => match used.server() {
                 Server::Tcp(host) if host.name.parse::<IpAddr>().is_err() => moved::moved(host).await,
                 Server::Tcp(_) | Server::Unix(_) => pending().await,
             },
-            Self::Sentinel(sentinels) => sentinels.superseded(server).await,
+            Self::Sentinel(sentinels) => sentinels.superseded(used).await,
         }
     }
 }

@@ -9,8 +9,10 @@ use super::super::url::Host;
 /// The interval in which the name is resolved again.
 const INTERVAL: Duration = Duration::from_secs(10);
 
-/// Resolves when the name has none of the addresses that it had at the beginning. A name that alternates between servers keeps some of
-/// them. Failures of the resolver are ignored.
+/// The number of answers in sequence without any of the first addresses. A name that alternates between servers has them again before.
+const ANSWERS: u32 = 6;
+
+/// Resolves when the name has none of the addresses that it had at the beginning, for a minute. Failures of the resolver are ignored.
 pub(super) async fn moved(host: &Host) {
     let resolve = || async {
         let found = tokio::net::lookup_host((host.name.as_str(), host.port)).await?;
@@ -24,6 +26,7 @@ where
     F: Future<Output = io::Result<BTreeSet<IpAddr>>>,
 {
     let mut before = BTreeSet::new();
+    let mut others = 0;
     loop {
         if let Ok(now) = resolve().await
             && !now.is_empty()
@@ -31,7 +34,12 @@ where
             if before.is_empty() {
                 before = now;
             } else if before.is_disjoint(&now) {
-                return;
+                others += 1;
+                if others == ANSWERS {
+                    return;
+                }
+            } else {
+                others = 0;
             }
         }
         sleep(INTERVAL).await;
@@ -65,14 +73,17 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn move_is_found_when_no_address_is_left() {
-        assert_eq!(found_after(&["10.0.0.1", "10.0.0.2"]).await, 10);
+        let moved = |before: &[&'static str]| [before, &["10.0.0.9"; 6]].concat();
+        assert_eq!(found_after(&moved(&["10.0.0.1"])).await, 60);
         assert_eq!(
-            found_after(&["10.0.0.1 10.0.0.2", "10.0.0.2 10.0.0.3", "10.0.0.3"]).await,
-            20
+            found_after(&moved(&["10.0.0.1 10.0.0.2", "10.0.0.2 10.0.0.9"])).await,
+            70
         );
+        let alternating = ["10.0.0.1", "10.0.0.9", "10.0.0.9", "10.0.0.1"];
+        assert_eq!(found_after(&moved(&alternating)).await, 90);
         assert_eq!(
-            found_after(&["failure", "10.0.0.1", "", "failure", "::1"]).await,
-            40
+            found_after(&moved(&["failure", "10.0.0.1", "", "failure"])).await,
+            90
         );
     }
 }

@@ -1,47 +1,51 @@
 //! The master that sentinels name, and its replacement by a failover.
 //!
-//! Any sentinel can be asked. It answers from its own view, which changes at a failover: it is told of that by its peers within a second. A
-//! sentinel publishes the change on the channel `+switch-master`, and the name of the master is asked for at intervals too, since a message
-//! can be lost.
+//! All sentinels are asked, since one of them can be cut off from the others and name a master that they have replaced. Each failover has
+//! a higher configuration epoch: the answer with the highest one counts. A sentinel publishes a failover on the channel `+switch-master`,
+//! and it is asked at intervals too, since a message can be lost and its user may not be allowed to subscribe.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-    time::Duration,
-};
+use std::{collections::HashMap, future::pending, sync::Arc, time::Duration};
 
 use redis::{AsyncConnectionConfig, PushInfo, PushKind, RedisError, aio::SendError};
-use tokio::{sync::Notify, time::timeout};
+use tokio::{
+    sync::Notify,
+    task::JoinSet,
+    time::{sleep, timeout},
+};
 
 use super::super::{
-    background::Backoff,
     endpoint::{Endpoint, Login, RedisConnection},
     role::describe,
     url::{Host, Server},
 };
 
-/// The time for one sentinel to answer, with its connection.
-const ANSWER: Duration = Duration::from_millis(500);
+/// The time for a sentinel to answer, with its connection.
+const ANSWER: Duration = Duration::from_secs(1);
 /// The interval in which a sentinel is asked, also without a message.
 const INTERVAL: Duration = Duration::from_millis(500);
 const CHANNEL: &str = "+switch-master";
 
-/// The sentinels of one master. Clones share the one that has answered last.
+/// The sentinels of one master.
 #[derive(Clone)]
 pub(in super::super) struct Sentinels {
     sentinels: Arc<[Endpoint]>,
-    preferred: Arc<AtomicUsize>,
-    master: String,
+    master: Arc<str>,
     login: Login,
+}
+
+/// The answer of a sentinel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Named {
+    /// The number of the failover that made it the master.
+    epoch: u64,
+    server: Server,
 }
 
 impl Sentinels {
     pub(super) fn new(
         sentinels: &[Host],
         of_sentinels: &Login,
-        master: String,
+        master: &str,
         login: Login,
     ) -> Result<Self, String> {
         let endpoints = sentinels
@@ -50,43 +54,63 @@ impl Sentinels {
             .collect::<Result<Vec<_>, _>>()?;
         Ok(Self {
             sentinels: endpoints.into(),
-            preferred: Arc::default(),
-            master,
+            master: master.into(),
             login,
         })
     }
 
-    /// The master that the first sentinel names that answers.
+    /// The master with the highest epoch of all sentinels that answer.
     pub(super) async fn find(&self) -> Result<Arc<Endpoint>, String> {
-        let mut reasons = Vec::new();
-        for (number, sentinel) in self.in_order() {
-            match self.ask_once(sentinel).await {
-                Ok(master) => {
-                    self.preferred.store(number, Ordering::Relaxed);
-                    return Endpoint::new(&master, &self.login).map(Arc::new);
-                }
-                Err(reason) => reasons.push(format!("{}: {reason}", sentinel.server())),
+        let mut asked = JoinSet::new();
+        for number in 0..self.sentinels.len() {
+            let sentinels = self.clone();
+            asked.spawn(async move {
+                let answer = timeout(ANSWER, sentinels.ask_once(number)).await;
+                let answer = answer.unwrap_or_else(|_| Err("no answer".to_owned()));
+                answer.map_err(|reason| format!("{}: {reason}", sentinels.sentinels[number].server()))
+            });
+        }
+        let (mut best, mut reasons) = (None::<Named>, Vec::new());
+        while let Some(answer) = asked.join_next().await {
+            match answer.unwrap_or_else(|error| Err(error.to_string())) {
+                Ok(named) if best.as_ref().is_none_or(|best| named.epoch > best.epoch) => best = Some(named),
+                Ok(_) => {}
+                Err(reason) => reasons.push(reason),
             }
         }
-        Err(format!("no sentinel names the master: {}", reasons.join("; ")))
-    }
-
-    /// Resolves when a sentinel names another master than this server.
-    pub(super) async fn superseded(&self, server: &Server) {
-        let mut backoff = Backoff::new();
-        loop {
-            for (number, sentinel) in self.in_order() {
-                if let Some(true) = self.watch(sentinel, server, &mut backoff).await {
-                    self.preferred.store(number, Ordering::Relaxed);
-                    return;
-                }
+        reasons.sort();
+        match best {
+            Some(named) => {
+                let endpoint = Endpoint::new(&named.server, &self.login)?;
+                Ok(Arc::new(endpoint.named_in(named.epoch)))
             }
-            backoff.wait().await;
+            None => Err(format!("no sentinel names the master: {}", reasons.join("; "))),
         }
     }
 
-    /// Watches one sentinel for as long as it answers. `Some(true)` if it names another master.
-    async fn watch(&self, sentinel: &Endpoint, server: &Server, backoff: &mut Backoff) -> Option<bool> {
+    /// Resolves when a sentinel names another master, of a later failover.
+    pub(super) async fn superseded(&self, master: &Endpoint) {
+        let mut watching = JoinSet::new();
+        for number in 0..self.sentinels.len() {
+            let (sentinels, server, epoch) = (self.clone(), master.server().clone(), master.epoch());
+            watching.spawn(async move {
+                let mut logged = false;
+                loop {
+                    if sentinels.watch(number, &server, epoch, &mut logged).await {
+                        return;
+                    }
+                    sleep(INTERVAL).await;
+                }
+            });
+        }
+        if watching.join_next().await.is_none() {
+            pending::<()>().await;
+        }
+    }
+
+    /// Watches one sentinel for as long as it answers. True if it names another master of a later failover.
+    async fn watch(&self, number: usize, server: &Server, epoch: u64, logged: &mut bool) -> bool {
+        let sentinel = &self.sentinels[number];
         let switched = Arc::new(Notify::new());
         let told = switched.clone();
         let config = config().set_push_sender(move |push: PushInfo| {
@@ -95,55 +119,44 @@ impl Sentinels {
             }
             Ok::<_, SendError>(())
         });
-        let mut connection = timeout(ANSWER, sentinel.connect(&config)).await.ok()?.ok()?;
+        let Ok(Ok(mut connection)) = timeout(ANSWER, sentinel.connect(&config)).await else {
+            return false;
+        };
         let mut subscribe = redis::cmd("SUBSCRIBE");
         subscribe.arg(CHANNEL);
-        timeout(ANSWER, subscribe.exec_async(&mut *connection))
-            .await
-            .ok()?
-            .ok()?;
-        loop {
-            let named = timeout(ANSWER, self.ask(&mut connection)).await.ok()?.ok()?;
-            backoff.reset();
-            if named != *server {
-                return Some(true);
+        if let Ok(Err(error)) = timeout(ANSWER, subscribe.exec_async(&mut *connection)).await
+            && !std::mem::replace(logged, true)
+        {
+            let (reason, sentinel) = (describe(&error), sentinel.server());
+            tracing::warn!(%reason, %sentinel, "cannot subscribe to {CHANNEL}: the sentinel is only asked");
+        }
+        while let Ok(Ok(named)) = timeout(ANSWER, self.ask(&mut connection)).await {
+            if named.server != *server && named.epoch > epoch {
+                return true;
             }
             let _ = timeout(INTERVAL, switched.notified()).await;
         }
+        false
     }
 
-    async fn ask_once(&self, sentinel: &Endpoint) -> Result<Server, String> {
-        let asked = async {
-            let mut connection = sentinel
-                .connect(&config())
-                .await
-                .map_err(|error| describe(&error))?;
-            self.ask(&mut connection).await
-        };
-        timeout(ANSWER, asked)
-            .await
-            .unwrap_or_else(|_| Err("no answer".into()))
+    async fn ask_once(&self, number: usize) -> Result<Named, String> {
+        let connection = self.sentinels[number].connect(&config()).await;
+        self.ask(&mut connection.map_err(|error| describe(&error))?).await
     }
 
-    async fn ask(&self, connection: &mut RedisConnection) -> Result<Server, String> {
+    async fn ask(&self, connection: &mut RedisConnection) -> Result<Named, String> {
         let mut command = redis::cmd("SENTINEL");
-        command.arg("GET-MASTER-ADDR-BY-NAME").arg(&self.master);
-        let named: Result<Option<(String, u16)>, RedisError> = command.query_async(&mut **connection).await;
-        match named {
-            Ok(Some((name, port))) => Ok(Server::Tcp(Host { name, port })),
-            Ok(None) => Err("it has no master of this name".into()),
-            Err(error) => Err(describe(&error)),
-        }
-    }
-
-    /// All sentinels, the one first that has answered last.
-    fn in_order(&self) -> impl Iterator<Item = (usize, &Endpoint)> {
-        let count = self.sentinels.len();
-        let first = self.preferred.load(Ordering::Relaxed);
-        (0..count).map(move |offset| {
-            let number = (first + offset) % count;
-            (number, &self.sentinels[number])
-        })
+        command.arg("MASTER").arg(&*self.master);
+        let answer: Result<HashMap<String, String>, RedisError> =
+            command.query_async(&mut **connection).await;
+        let fields = answer.map_err(|error| describe(&error))?;
+        let read = || {
+            let (name, port) = (fields.get("ip")?.clone(), fields.get("port")?.parse().ok()?);
+            let epoch = fields.get("config-epoch")?.parse().ok()?;
+            let server = Server::Tcp(Host { name, port });
+            Some(Named { epoch, server })
+        };
+        read().ok_or_else(|| "an answer without address and epoch".to_owned())
     }
 }
 

@@ -2,9 +2,10 @@
 -- Finds the commands that this user may not call on the keys of the store. Nothing is executed.
 --
 -- KEYS  1 session  2 index  3 agent  4 retry entry   (all with the hash tag of one bucket)
+-- ARGV  1 registry of agents  2 retry entry of a registration   (keys too, of other slots: nothing is read)
 -- Reply the names of the forbidden commands, sorted
 --
--- EVALSHA … 4 session:{0000}:0000… idx:{0000}:0000… agent:{0000}:0000… retry:{0000}:0000…
+-- EVALSHA … 4 session:{0000}:0000… idx:{0000}:0000… agent:{0000}:0000… retry:{0000}:0000… agents retry:agents:0000…
 if not redis.acl_check_cmd then
   return {}
 end
@@ -14,6 +15,8 @@ local commands = {
     'EXISTS', 'EXPIRE:1', 'TTL', 'DEL' },
   { KEYS[3], 'HSET:x:x', 'HGET:x', 'HMGET:x', 'HEXISTS:x', 'EXPIRE:1', 'DEL' },
   { KEYS[4], 'GET', 'SET:x' },
+  { ARGV[1], 'ZADD:0:x', 'ZRANGE:-:x', 'ZREM:x' },
+  { ARGV[2], 'GET', 'SET:x' },
 }
 local denied, seen = {}, {}
 for _, group in ipairs(commands) do

@@ -111,7 +111,7 @@ fn single(list: &str) -> Result<Topology, String> {
     let mut hosts = hosts(list, PORT)?;
     match (hosts.pop(), hosts.is_empty()) {
         (Some(host), true) => Ok(Topology::Single(Server::Tcp(host))),
-        _ => Err("several servers need the scheme redis+cluster or redis+sentinel".into()),
+        _ => Err("several servers need the scheme redis+sentinel".into()),
     }
 }
 
@@ -131,7 +131,7 @@ fn unix(parts: &Parts<'_>) -> Result<RedisUrl, String> {
 }
 
 fn unknown_scheme(scheme: &str) -> String {
-    let known = "redis, rediss, valkey, valkeys, unix, redis+sentinel and redis+cluster";
+    let known = "redis, rediss, valkey, valkeys, unix, redis+sentinel and rediss+sentinel";
     match scheme {
         "tcp" | "http" | "https" => {
             format!("the scheme {scheme} is unknown: write redis:// (known are {known})")

@@ -77,7 +77,7 @@ fn error_says_what_to_write_and_shows_no_secret() {
         ("hunter2://h", "known are redis, rediss"),
         ("redis+shards://h", "known are redis, rediss"),
         ("redis://", "the host is missing"),
-        ("redis://a,b", "redis+cluster or redis+sentinel"),
+        ("redis://a,b", "the scheme redis+sentinel"),
         ("redis://:hunter2@h#x", "%23 for #"),
         ("rediss://h/#insecure", "always verified"),
         ("redis://:p@hunter2/hunter2@h", "%2F for /"),
