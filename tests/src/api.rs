@@ -83,14 +83,16 @@ impl Api {
         let bytes = body.collect().await.expect("a body").to_bytes();
         let body = if bytes.is_empty() {
             Value::Null
-        } else if parts
-            .headers
-            .get(CONTENT_TYPE)
-            .is_some_and(|kind| kind.as_bytes().starts_with(b"text/plain"))
-        {
-            Value::String(String::from_utf8(bytes.into()).expect("text"))
         } else {
-            serde_json::from_slice(&bytes).unwrap_or_else(|_| panic!("not JSON: {bytes:?}"))
+            let is_text = parts
+                .headers
+                .get(CONTENT_TYPE)
+                .is_some_and(|kind| kind.as_bytes().starts_with(b"text/plain"));
+            match serde_json::from_slice(&bytes) {
+                Ok(body) => body,
+                Err(_) if is_text => Value::String(String::from_utf8(bytes.into()).expect("text")),
+                Err(_) => panic!("not JSON: {bytes:?}"),
+            }
         };
         Some(Reply {
             status: parts.status.as_u16(),
