@@ -161,3 +161,18 @@ async fn sentinel_that_names_an_earlier_master_does_not_count() {
     assert!(on_the_new.contains("master"), "{on_the_new}");
     assert_eq!(is_revoked(&store, id).await, Some(true));
 }
+
+#[tokio::test]
+async fn sentinel_that_does_not_answer_delays_nothing() {
+    let mut sentinels = Sentinels::start();
+    sentinels.pause_the_first();
+    let store = open(sentinels.url(0), DEADLINE);
+    let began = Instant::now();
+    store.ping().await.unwrap();
+    // The time limit of a sentinel is a second.
+    assert!(
+        began.elapsed() < Duration::from_millis(900),
+        "{:?}",
+        began.elapsed()
+    );
+}

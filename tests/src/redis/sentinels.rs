@@ -80,6 +80,11 @@ impl Sentinels {
         self.sentinels[0].url()
     }
 
+    /// Pauses the first sentinel: it accepts connections and does not answer.
+    pub fn pause_the_first(&mut self) {
+        self.sentinels[0].pause();
+    }
+
     /// Makes the first sentinel name this port, as if it had been cut off before a failover.
     pub fn cut_off_the_first(&self, port: u16) {
         let first = &self.sentinels[0];

@@ -100,7 +100,7 @@ impl Connection {
         let reply = reply
             .and_then(|reply| Ok(T::from_redis_value(reply.extract_error()?)?))
             .map_err(|error| self.classify_error(link.epoch, &error))?;
-        self.still_used(link.epoch)?;
+        self.ensure_current(link.epoch)?;
         Ok(reply)
     }
 
@@ -117,15 +117,16 @@ impl Connection {
         }
     }
 
-    /// Checks the server as [`probe`](Self::probe) does, and whether it accepts writes.
+    /// Checks the server as [`probe`](Self::probe) does, and at the same time whether it accepts writes: one round trip must suffice
+    /// within the deadline.
     pub(super) async fn health(&self) -> Result<StoreHealth, StoreError> {
-        self.probe().await?;
         let link = self.link().await?;
-        match self
-            .writes
-            .probe(&link.endpoint, link.epoch, self.deadline / 2)
-            .await
-        {
+        // Ends before the deadline of the call.
+        let limit = self.deadline * 9 / 10;
+        let writes = self.writes.probe(&link.endpoint, link.epoch, limit);
+        let (probed, refusal) = tokio::join!(self.probe(), writes);
+        probed?;
+        match refusal {
             Ok(None) => Ok(StoreHealth::Ready),
             Ok(Some(reason)) => Ok(StoreHealth::ReadOnly { reason }),
             Err(error) => Err(self.classify_error(link.epoch, &error)),
@@ -144,13 +145,13 @@ impl Connection {
         });
         match failed {
             Some(error) => Err(classify(error.into())),
-            None => self.still_used(link.epoch).map(|()| replies),
+            None => self.ensure_current(link.epoch).map(|()| replies),
         }
     }
 
-    /// Fails if the connection of this epoch was replaced meanwhile. A master that hung and was superseded must not be trusted when it
+    /// Fails if the connection of this epoch was replaced. A master that hung and was superseded must not be trusted when it
     /// answers at last.
-    fn still_used(&self, epoch: u64) -> Result<(), StoreError> {
+    fn ensure_current(&self, epoch: u64) -> Result<(), StoreError> {
         match &*self.state.borrow() {
             State::Up(link) if link.epoch == epoch => Ok(()),
             _ => Err(StoreError::Unavailable("the connection was replaced".into())),
@@ -181,7 +182,7 @@ impl Connection {
             .invoke_async(&mut *link.connection)
             .await
             .map_err(|error| self.classify_error(link.epoch, &error))?;
-        self.still_used(link.epoch)?;
+        self.ensure_current(link.epoch)?;
         Ok(reply)
     }
 

@@ -105,7 +105,7 @@ impl Keys {
     }
 }
 
-/// The begin of the keys of session records, behind the prefix of the store.
+/// The start of the keys of session records, after the prefix of the store.
 const SESSION: &str = "session:{";
 
 /// The fields of an agent's record, in the order of [`agent`].

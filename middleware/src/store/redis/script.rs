@@ -14,7 +14,6 @@ macro_rules! script {
 }
 
 script!(PRECONDITIONS, "preconditions");
-script!(WRITE_PROBE, "write_probe");
 script!(CREATE, "create");
 script!(REVOKE_UNDELIVERED, "revoke_undelivered");
 script!(REPLACE_TOKEN, "replace_token");

@@ -233,7 +233,7 @@ impl Supervisor {
         tokio::select! {
             connected = self.connect_to(endpoint.clone()) => connected,
             // The server may never answer.
-            () = self.address.superseded(&endpoint) => Err("another server is the right one now".to_owned()),
+            () = self.address.superseded(&endpoint) => Err("the address names another server now".to_owned()),
         }
     }
 
@@ -301,7 +301,7 @@ impl Supervisor {
             let fault = tokio::select! {
                 biased;
                 () = &mut superseded => {
-                    tracing::warn!(server = %endpoint.server(), "another server is the right one now");
+                    tracing::warn!(server = %endpoint.server(), "the address names another server now");
                     return true;
                 }
                 fault = self.reports.recv() => fault,
@@ -344,7 +344,7 @@ async fn check_health(
             return;
         }
         // A refusal is logged. A replica whose role `HELLO` does not show answers READONLY.
-        if let Err(error) = writes.probe(&endpoint, epoch, limit).await
+        if let Err(error) = writes.check(&endpoint, epoch, limit).await
             && error.kind() == ErrorKind::Server(ServerErrorKind::ReadOnly)
         {
             return;

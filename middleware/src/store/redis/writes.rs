@@ -1,7 +1,7 @@
 //! Whether the server accepts writes. A server that refuses them still answers reads.
 
 use std::{
-    sync::{Mutex as StdMutex, PoisonError},
+    sync::{Mutex as StdMutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -11,9 +11,10 @@ use tokio::{sync::Mutex, time::timeout};
 use super::{
     endpoint::{Endpoint, RedisConnection},
     role::describe,
-    script::WRITE_PROBE,
 };
 
+/// Sent as a text: its hash would need more round trips on a server that has not cached it.
+const WRITE_PROBE: &str = include_str!("lua/write_probe.lua");
 /// The codes with which a server refuses writes and answers reads: a failed snapshot, too few replicas, a full memory.
 const REFUSALS: [&str; 3] = ["MISCONF", "NOREPLICAS", "OOM"];
 const PAUSED: &str = "the server does not answer a script that may write";
@@ -24,12 +25,13 @@ const PAUSED: &str = "the server does not answer a script that may write";
 pub(super) struct Writes {
     /// The connection, and the epoch of the store's connection to the same server.
     connection: Mutex<Option<(u64, RedisConnection)>>,
-    /// The latest reason, for the log.
+    /// The latest reason.
     latest: StdMutex<Option<String>>,
 }
 
 impl Writes {
-    /// Asks the server of this epoch whether it accepts writes. The reason, if it does not.
+    /// Asks the server of this epoch whether it accepts writes. The reason, if it does not. Without an answer within the limit, the latest
+    /// result: a slow answer alone does not mean that writes are paused.
     ///
     /// # Errors
     /// If the server answers with another error, as a replica does.
@@ -39,21 +41,41 @@ impl Writes {
         epoch: u64,
         limit: Duration,
     ) -> Result<Option<String>, RedisError> {
-        let refusal = match timeout(limit, self.ask(endpoint, epoch)).await {
-            Ok(Ok(())) => None,
-            Ok(Err(error)) if error.code().is_some_and(|code| REFUSALS.contains(&code)) => {
-                Some(describe(&error))
+        match timeout(limit, self.ask(endpoint, epoch)).await {
+            Ok(answer) => self.judge(answer),
+            Err(_) => Ok(self.latest().clone()),
+        }
+    }
+
+    /// Like [`probe`](Self::probe), at intervals and with a long limit: without an answer, writes are paused.
+    pub(super) async fn check(
+        &self,
+        endpoint: &Endpoint,
+        epoch: u64,
+        limit: Duration,
+    ) -> Result<(), RedisError> {
+        match timeout(limit, self.ask(endpoint, epoch)).await {
+            Ok(answer) => self.judge(answer).map(drop),
+            Err(_) => {
+                self.record(Some(PAUSED));
+                Ok(())
             }
-            Ok(Err(error)) => return Err(error),
-            Err(_) => Some(PAUSED.to_owned()),
+        }
+    }
+
+    fn judge(&self, answer: Result<(), RedisError>) -> Result<Option<String>, RedisError> {
+        let refusal = match answer {
+            Ok(()) => None,
+            Err(error) if error.code().is_some_and(|code| REFUSALS.contains(&code)) => Some(describe(&error)),
+            Err(error) => return Err(error),
         };
-        self.log(refusal.as_deref());
+        self.record(refusal.as_deref());
         Ok(refusal)
     }
 
     async fn ask(&self, endpoint: &Endpoint, epoch: u64) -> Result<(), RedisError> {
         let mut slot = self.connection.lock().await;
-        // Taken out, so that a probe that is given up closes its connection.
+        // Taken out, so that a probe that is cancelled closes its connection.
         let mut connection = match slot.take() {
             Some((of, connection)) if of == epoch => connection,
             _ => {
@@ -62,19 +84,22 @@ impl Writes {
                     .await?
             }
         };
-        let answer = WRITE_PROBE
-            .prepare_invoke()
-            .invoke_async::<i64>(&mut *connection)
-            .await;
+        let mut probe = redis::cmd("EVAL");
+        probe.arg(WRITE_PROBE).arg(0);
+        let answer = probe.exec_async(&mut *connection).await;
         if answer.as_ref().err().is_none_or(|error| !error.is_io_error()) {
             *slot = Some((epoch, connection));
         }
-        answer.map(drop)
+        answer
     }
 
-    /// Logs a change.
-    fn log(&self, refusal: Option<&str>) {
-        let mut latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
+    fn latest(&self) -> MutexGuard<'_, Option<String>> {
+        self.latest.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Keeps the result, and logs a change.
+    fn record(&self, refusal: Option<&str>) {
+        let mut latest = self.latest();
         if latest.as_deref() != refusal {
             match refusal {
                 Some(reason) => {

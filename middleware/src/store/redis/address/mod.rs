@@ -42,7 +42,7 @@ impl Address {
         }
     }
 
-    /// Resolves when another server is the right one: the sentinels name it, or the host name has moved to it.
+    /// Resolves when the address names another server: by a failover, or because the host name has moved.
     pub(super) async fn superseded(&self, used: &Endpoint) {
         match self {
             Self::Fixed(_) => match used.server() {

@@ -59,7 +59,8 @@ impl Sentinels {
         })
     }
 
-    /// The master with the highest epoch of all sentinels that answer.
+    /// The master with the highest epoch. Each failover needs the votes of a majority, so the answers of a majority contain the latest one:
+    /// a sentinel that does not answer delays nothing. Without a majority, those that answer count.
     pub(super) async fn find(&self) -> Result<Arc<Endpoint>, String> {
         let mut asked = JoinSet::new();
         for number in 0..self.sentinels.len() {
@@ -70,16 +71,18 @@ impl Sentinels {
                 answer.map_err(|reason| format!("{}: {reason}", sentinels.sentinels[number].server()))
             });
         }
-        let (mut best, mut reasons) = (None::<Named>, Vec::new());
+        let (mut named, mut reasons) = (Vec::new(), Vec::new());
         while let Some(answer) = asked.join_next().await {
             match answer.unwrap_or_else(|error| Err(error.to_string())) {
-                Ok(named) if best.as_ref().is_none_or(|best| named.epoch > best.epoch) => best = Some(named),
-                Ok(_) => {}
+                Ok(master) => named.push(master),
                 Err(reason) => reasons.push(reason),
+            }
+            if named.len() * 2 > self.sentinels.len() {
+                break;
             }
         }
         reasons.sort();
-        match best {
+        match named.into_iter().max_by_key(|named| named.epoch) {
             Some(named) => {
                 let endpoint = Endpoint::new(&named.server, &self.login)?;
                 Ok(Arc::new(endpoint.named_in(named.epoch)))

@@ -3,5 +3,5 @@
 --
 -- Reply 1
 --
--- EVALSHA … 0
+-- EVAL <this text> 0
 return 1

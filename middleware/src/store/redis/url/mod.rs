@@ -97,6 +97,7 @@ impl RedisUrl {
             return Err("a cluster has only the database 0".into());
         }
         let (username, password) = parts.credentials()?;
+        check_user(username.as_ref(), password.as_ref())?;
         Ok(Self {
             topology,
             tls,
@@ -120,6 +121,7 @@ fn unix(parts: &Parts<'_>) -> Result<RedisUrl, String> {
         return Err("the path of a socket is absolute: write unix:///run/redis/redis.sock".into());
     }
     let [database, username, password] = parts.query(["db", "user", "pass"])?;
+    check_user(username.as_ref(), password.as_ref())?;
     let path = format!("/{}", decoded(parts.path, "path of the socket")?);
     Ok(RedisUrl {
         topology: Topology::Single(Server::Unix(path.into())),
@@ -128,6 +130,14 @@ fn unix(parts: &Parts<'_>) -> Result<RedisUrl, String> {
         password,
         database: database.map_or(Ok(0), |database| number(&database))?,
     })
+}
+
+/// Redis is not told of a user without a password, so the connection would have the rights of the default user.
+fn check_user(username: Option<&String>, password: Option<&String>) -> Result<(), String> {
+    match (username, password) {
+        (Some(_), None) => Err("a user name needs a password: write redis://user:password@host".into()),
+        _ => Ok(()),
+    }
 }
 
 fn unknown_scheme(scheme: &str) -> String {

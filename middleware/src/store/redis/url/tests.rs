@@ -54,7 +54,6 @@ fn user_name_and_password_are_percent_decoded() {
     for (text, username, password) in [
         ("redis://h", None, None),
         ("redis://:secret@h", None, Some("secret")),
-        ("redis://me@h", Some("me"), None),
         ("redis://m%40e:p%2Fa%3Ass@h:1/2", Some("m@e"), Some("p/a:ss")),
         ("redis://u:a:b@h", Some("u"), Some("a:b")),
         ("redis+cluster://u:p@a,b", Some("u"), Some("p")),
@@ -76,6 +75,8 @@ fn error_says_what_to_write_and_shows_no_secret() {
         ("tcp://h", "the scheme tcp is unknown: write redis://"),
         ("hunter2://h", "known are redis, rediss"),
         ("redis+shards://h", "known are redis, rediss"),
+        ("redis://hunter2@h", "a user name needs a password"),
+        ("unix:///s?user=hunter2", "a user name needs a password"),
         ("redis://", "the host is missing"),
         ("redis://a,b", "the scheme redis+sentinel"),
         ("redis://:hunter2@h#x", "%23 for #"),
