@@ -13,6 +13,14 @@ use std::{
 /// If there is no `python3` with the module `venv`, or a package cannot be installed.
 #[must_use]
 pub fn with_packages(packages: &[&str]) -> PathBuf {
+    try_with_packages(packages).unwrap_or_else(|why| panic!("{why}"))
+}
+
+/// Like [`with_packages`].
+///
+/// # Errors
+/// If there is no `python3` with the module `venv`, or a package cannot be installed.
+pub fn try_with_packages(packages: &[&str]) -> Result<PathBuf, String> {
     let root = target_folder().join("test-python");
     fs::create_dir_all(&root).expect("a writable target folder");
     // One process installs, the others wait.
@@ -22,7 +30,7 @@ pub fn with_packages(packages: &[&str]) -> PathBuf {
     if !python.exists() {
         run(Command::new("python3")
             .args(["-m", "venv"])
-            .arg(root.join("venv")));
+            .arg(root.join("venv")))?;
     }
     let installed = root.join("installed");
     let known = fs::read_to_string(&installed).unwrap_or_default();
@@ -33,13 +41,13 @@ pub fn with_packages(packages: &[&str]) -> PathBuf {
     if !missing.is_empty() {
         run(Command::new(&python)
             .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"])
-            .args(&missing));
+            .args(&missing))?;
         let known = missing
             .iter()
             .fold(known, |known, package| format!("{known}{package}\n"));
         fs::write(installed, known).expect("a writable target folder");
     }
-    python
+    Ok(python)
 }
 
 /// Runs a Python program to its end and returns its standard output.
@@ -48,26 +56,28 @@ pub fn with_packages(packages: &[&str]) -> PathBuf {
 /// If it fails.
 #[must_use]
 pub fn output(python: &Path, program: &str, arguments: &[&str]) -> String {
-    let output = Command::new(python)
-        .args(["-c", program])
-        .args(arguments)
-        .output()
-        .expect("a Python interpreter");
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    String::from_utf8(output.stdout).expect("text")
+    try_output(python, program, arguments).unwrap_or_else(|why| panic!("{why}"))
 }
 
-fn run(command: &mut Command) {
-    let output = command.output().expect("python3");
-    assert!(
-        output.status.success(),
+/// Like [`output`].
+///
+/// # Errors
+/// If the program fails.
+pub fn try_output(python: &Path, program: &str, arguments: &[&str]) -> Result<String, String> {
+    let output = run(Command::new(python).args(["-c", program]).args(arguments))?;
+    String::from_utf8(output).map_err(|error| error.to_string())
+}
+
+/// Runs a command to its end and returns its standard output.
+fn run(command: &mut Command) -> Result<Vec<u8>, String> {
+    let output = command.output().map_err(|error| format!("python3: {error}"))?;
+    if output.status.success() {
+        return Ok(output.stdout);
+    }
+    Err(format!(
         "{command:?}: {}",
         String::from_utf8_lossy(&output.stderr)
-    );
+    ))
 }
 
 /// The folder that holds the build profile of this test program.

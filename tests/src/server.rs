@@ -14,7 +14,10 @@ use tokio::{
 };
 use tower_session_auth::clock::{Clock, ManualClock, Timestamp};
 
-use crate::{api::Api, redis::TestRedis};
+use crate::{
+    api::Api,
+    redis::{Guard, Keyspace},
+};
 
 /// The master password of test servers.
 pub const PASSWORD: &str = "correct horse battery staple";
@@ -32,7 +35,7 @@ pub struct TestServer {
     stop: Option<oneshot::Sender<()>>,
     running: JoinHandle<()>,
     /// Keeps the shared Redis running.
-    _redis: Option<Arc<TestRedis>>,
+    _redis: Option<Guard>,
 }
 
 impl TestServer {
@@ -47,24 +50,31 @@ impl TestServer {
         Self::start(settings, None, ManualClock::new(Timestamp(START))).await
     }
 
-    /// Starts a server on an empty database of the shared Redis.
+    /// Starts a server on an unused keyspace of the Redis that `TEST_REDIS_TOPOLOGY` names.
     pub async fn redis() -> Self {
         Self::redis_with(|_| {}).await
     }
 
     pub async fn redis_with(adjust: impl FnOnce(&mut Settings)) -> Self {
-        let redis = TestRedis::shared();
+        let keyspace = Keyspace::fresh();
         let mut settings = Settings {
-            redis_url: Some(redis.fresh_database()),
+            redis_url: Some(keyspace.url),
+            redis_key_prefix: Some(keyspace.key_prefix),
             ..Settings::default()
         };
         adjust(&mut settings);
-        Self::start(settings, Some(redis), ManualClock::new(Timestamp(START))).await
+        Self::start(
+            settings,
+            Some(keyspace.server),
+            ManualClock::new(Timestamp(START)),
+        )
+        .await
     }
 
     /// Starts a server with these settings. It generates keys if none are set.
-    pub async fn start(mut settings: Settings, redis: Option<Arc<TestRedis>>, clock: ManualClock) -> Self {
+    pub async fn start(mut settings: Settings, redis: Option<Guard>, clock: ManualClock) -> Self {
         let url = settings.redis_url.take();
+        let key_prefix = settings.redis_key_prefix.take().unwrap_or_default();
         settings.master_password_hash.get_or_insert_with(cheap_hash);
         // Tests that do not cover the deadline must not fail on slow machines.
         settings.store_timeout_ms.get_or_insert(5_000);
@@ -73,6 +83,7 @@ impl TestServer {
         if let Some(url) = url {
             let mut redis = tower_session_auth::store::RedisStoreConfig::new(url);
             redis.timeout = timeout;
+            redis.key_prefix = key_prefix;
             config.store = session_auth_server::config::Store::Redis(redis);
         }
         Self::run(config, redis, clock).await
@@ -90,7 +101,7 @@ impl TestServer {
     }
 
     /// Starts a server with a complete configuration.
-    pub async fn run(config: Config, redis: Option<Arc<TestRedis>>, clock: ManualClock) -> Self {
+    pub async fn run(config: Config, redis: Option<Guard>, clock: ManualClock) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("an address");
         let (stop, stopped) = oneshot::channel();

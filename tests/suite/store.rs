@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use session_auth_tests::{
     fixtures::{CREATED, NOW, RETENTION, TTL, agent, constraints, key, open, register, renewal, session},
-    redis::{TestRedis, command},
+    redis::{Guard, TestRedis, Topology, command},
 };
 use tower_session_auth::{
     MemoryStore, RedisStore,
@@ -51,6 +51,45 @@ mod redis_with_prefix {
         config.timeout = super::DEADLINE;
         config.key_prefix = "app1:".to_owned();
         (RedisStore::open(&config).unwrap(), redis)
+    }
+
+    session_auth_tests::store_suite!(open_empty);
+}
+
+/// A store in an unused keyspace, or `None` if the tests about Valkey are skipped.
+fn open_in(topology: Topology) -> Option<(RedisStore, Guard)> {
+    let keyspace = topology.keyspace()?;
+    let mut config = keyspace.config();
+    config.timeout = DEADLINE;
+    Some((RedisStore::open(&config).unwrap(), keyspace.server))
+}
+
+/// A cluster of three masters with a replica each.
+mod redis_cluster {
+    use super::*;
+
+    async fn open_empty() -> Option<(RedisStore, Guard)> {
+        open_in(Topology::Cluster)
+    }
+
+    session_auth_tests::store_suite!(open_empty);
+}
+
+mod valkey {
+    use super::*;
+
+    async fn open_empty() -> Option<(RedisStore, Guard)> {
+        open_in(Topology::Valkey)
+    }
+
+    session_auth_tests::store_suite!(open_empty);
+}
+
+mod valkey_cluster {
+    use super::*;
+
+    async fn open_empty() -> Option<(RedisStore, Guard)> {
+        open_in(Topology::ValkeyCluster)
     }
 
     session_auth_tests::store_suite!(open_empty);

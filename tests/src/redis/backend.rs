@@ -136,12 +136,12 @@ fn binary() -> Result<Backend, String> {
 }
 
 /// The value of an environment variable. An empty one counts as unset.
-fn variable(name: &str) -> Option<String> {
+pub(super) fn variable(name: &str) -> Option<String> {
     env::var(name).ok().filter(|value| !value.is_empty())
 }
 
 /// Finds a program in PATH. A name with a slash is a path, as in a shell.
-fn in_path(program: &str) -> Option<PathBuf> {
+pub(super) fn in_path(program: &str) -> Option<PathBuf> {
     if program.contains('/') {
         return Some(PathBuf::from(program)).filter(|path| path.is_file());
     }

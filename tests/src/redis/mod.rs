@@ -7,17 +7,22 @@
 //! All functions block for a short time. Tests may do that, also inside `#[tokio::test]`.
 
 mod backend;
+mod cluster;
 mod container;
+mod keyspace;
 mod monitor;
 mod process;
 mod sentinels;
 mod server;
+mod shared;
+mod valkey;
 
 use std::{
     io,
     net::{Ipv4Addr, TcpStream},
+    path::Path,
     sync::{
-        Arc, Mutex, PoisonError, Weak,
+        Arc,
         atomic::{AtomicU32, Ordering},
     },
     thread,
@@ -27,8 +32,14 @@ use std::{
 use redis::{Client, Connection, FromRedisValue, IntoConnectionInfo as _, RedisResult, cmd};
 use tokio::net::TcpSocket;
 
-use self::{backend::Backend, server::Server};
-pub use self::{monitor::Monitor, sentinels::Sentinels};
+use self::{backend::Backend, process::Process, server::Server, shared::Shared};
+pub use self::{
+    cluster::{Cluster, ClusterBuilder},
+    keyspace::{Guard, Keyspace, Topology},
+    monitor::Monitor,
+    sentinels::Sentinels,
+    valkey::valkey,
+};
 use crate::free_address::free_port;
 
 /// Another process may take the free port first. An invalid option fails each time.
@@ -55,13 +66,23 @@ impl TestRedis {
     /// If no Redis is available, with one line that says what to install. All constructors do this.
     #[track_caller]
     pub fn shared() -> Arc<Self> {
-        static SHARED: Mutex<Weak<TestRedis>> = Mutex::new(Weak::new());
-        let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
-        shared.upgrade().unwrap_or_else(|| {
-            let started = Arc::new(Self::start());
-            *shared = Arc::downgrade(&started);
-            started
-        })
+        static SHARED: Shared<TestRedis> = Shared::new();
+        SHARED.get(Self::start)
+    }
+
+    /// The Valkey server that the tests of this process share, like [`shared`](Self::shared). `None` if the tests about Valkey are
+    /// skipped.
+    #[track_caller]
+    pub fn shared_valkey() -> Option<Arc<Self>> {
+        static SHARED: Shared<TestRedis> = Shared::new();
+        let program = valkey()?;
+        Some(SHARED.get(|| Self::start_program(program)))
+    }
+
+    /// Starts a server with this program.
+    #[track_caller]
+    pub fn start_program(program: &Path) -> Self {
+        Self::start_server(None, |port| Box::new(Process::new(program, port, &[])))
     }
 
     /// Starts a server that only the caller uses, and may break.

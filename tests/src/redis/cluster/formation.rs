@@ -1,0 +1,179 @@
+//! How the nodes become a cluster, and how the harness follows its state.
+
+use std::collections::HashMap;
+
+use redis::{InfoDict, Value};
+
+use super::{Cluster, MASTERS, poll};
+
+const SLOTS: u16 = 16_384;
+
+/// The owner of each slot, as one node sees it: the number of the owner.
+type Owners = HashMap<u16, usize>;
+
+impl Cluster {
+    /// Distributes the slots, connects the nodes and assigns the replicas, as `redis-cli --cluster create` does.
+    pub(super) fn form(&self) {
+        for (number, (first, last)) in slot_ranges().enumerate() {
+            self.execute(
+                number,
+                &["CLUSTER", "SET-CONFIG-EPOCH", &(number + 1).to_string()],
+            );
+            let (first, last) = (first.to_string(), last.to_string());
+            self.execute(number, &["CLUSTER", "ADDSLOTSRANGE", &first, &last]);
+        }
+        for node in 1..self.nodes.len() {
+            self.introduce(node);
+        }
+        self.wait_until_all_know_each_other();
+        for replica in MASTERS..self.nodes.len() {
+            let master = &self.nodes[replica - MASTERS].id;
+            self.execute(replica, &["CLUSTER", "REPLICATE", master]);
+        }
+        self.wait_until_all_slots_are_served();
+        for replica in MASTERS..self.nodes.len() {
+            self.wait_for_sync(replica);
+        }
+    }
+
+    /// Adds a master without slots. Returns its number.
+    #[track_caller]
+    pub fn add_node(&mut self) -> usize {
+        self.start_node();
+        let number = self.nodes.len() - 1;
+        self.introduce(number);
+        self.wait_until_all_know_each_other();
+        self.wait_until_all_slots_are_served();
+        number
+    }
+
+    /// Waits until a replica has the data of its master.
+    #[track_caller]
+    pub fn wait_for_sync(&self, replica: usize) {
+        let synced = poll(|| {
+            let role: Vec<Value> = self.command(replica, &["ROLE"]).unwrap_or_default();
+            matches!(&role[..], [_, _, _, Value::BulkString(state), ..] if state == b"connected")
+        });
+        assert!(synced, "node {replica} does not replicate");
+    }
+
+    /// Waits until each node that answers finds the cluster complete.
+    #[track_caller]
+    pub fn wait_until_all_slots_are_served(&self) {
+        let complete = |info: &InfoDict| {
+            info.get::<String>("cluster_state").as_deref() == Some("ok")
+                && info.get::<u16>("cluster_slots_ok") == Some(SLOTS)
+        };
+        let all = poll(|| {
+            self.answering().all(|node| {
+                let info = self.command(node, &["CLUSTER", "INFO"]);
+                info.is_ok_and(|info| complete(&info))
+            })
+        });
+        assert!(all, "the cluster is not complete");
+    }
+
+    /// The slot of a key.
+    #[track_caller]
+    pub fn slot(&self, key: &str) -> u16 {
+        let node = self.answering().next().expect("a node that answers");
+        self.command(node, &["CLUSTER", "KEYSLOT", key]).expect("a slot")
+    }
+
+    /// The number of the master that serves this key.
+    ///
+    /// # Panics
+    /// If the nodes that answer do not agree.
+    #[track_caller]
+    pub fn owner(&self, key: &str) -> usize {
+        let slot = self.slot(key);
+        self.agreed_owner(slot).expect("all nodes name the same owner")
+    }
+
+    /// The slots of a master, in order.
+    #[track_caller]
+    pub fn slots_of(&self, master: usize) -> Vec<u16> {
+        let node = self.answering().next().expect("a node that answers");
+        let owners = self.owners_by(node).expect("an answer");
+        let slots = owners.iter().filter(|&(_, &owner)| owner == master);
+        let mut slots: Vec<u16> = slots.map(|(&slot, _)| slot).collect();
+        slots.sort_unstable();
+        slots
+    }
+
+    /// Waits until each node that answers names another owner of this key than the old one. Returns the new owner.
+    #[track_caller]
+    pub fn wait_for_failover(&self, key: &str, old: usize) -> usize {
+        let slot = self.slot(key);
+        let mut owner = old;
+        let changed = poll(|| {
+            owner = self.agreed_owner(slot).unwrap_or(old);
+            owner != old
+        });
+        assert!(changed, "no other node serves the keys of node {old}");
+        owner
+    }
+
+    /// The owner of a slot, if each node that answers names the same one.
+    pub(super) fn agreed_owner(&self, slot: u16) -> Option<usize> {
+        let mut named = self
+            .answering()
+            .map(|node| self.owners_by(node)?.get(&slot).copied());
+        let first = named.next()??;
+        named.all(|owner| owner == Some(first)).then_some(first)
+    }
+
+    /// The owners of all slots, as one node sees them.
+    fn owners_by(&self, node: usize) -> Option<Owners> {
+        let nodes: String = self.command(node, &["CLUSTER", "NODES"]).ok()?;
+        let mut owners = Owners::new();
+        for line in nodes.lines() {
+            let mut words = line.split(' ');
+            let id = words.next()?;
+            let Some(number) = self.nodes.iter().position(|node| node.id == id) else {
+                continue;
+            };
+            for range in words.skip(7).filter(|word| !word.starts_with('[')) {
+                let (first, last) = range.split_once('-').unwrap_or((range, range));
+                let (first, last): (u16, u16) = (first.parse().ok()?, last.parse().ok()?);
+                owners.extend((first..=last).map(|slot| (slot, number)));
+            }
+        }
+        Some(owners)
+    }
+
+    /// Connects a node to all earlier ones.
+    fn introduce(&self, node: usize) {
+        let port = self.node(node).port().to_string();
+        let bus: String = self
+            .command::<Vec<String>>(node, &["CONFIG", "GET", "cluster-port"])
+            .expect("an answer")
+            .remove(1);
+        for earlier in self.answering().filter(|&earlier| earlier < node) {
+            self.execute(earlier, &["CLUSTER", "MEET", "127.0.0.1", &port, &bus]);
+        }
+    }
+
+    fn wait_until_all_know_each_other(&self) {
+        let met = poll(|| {
+            self.answering().all(|node| {
+                let nodes: String = self.command(node, &["CLUSTER", "NODES"]).unwrap_or_default();
+                let known = nodes.lines().filter(|line| !line.contains("handshake"));
+                known.count() == self.nodes.len()
+            })
+        });
+        assert!(met, "the nodes do not find each other");
+    }
+
+    #[track_caller]
+    pub(super) fn execute(&self, node: usize, arguments: &[&str]) {
+        let reply = self.command::<Value>(node, arguments);
+        assert!(reply.is_ok(), "node {node}: {arguments:?}: {reply:?}");
+    }
+}
+
+/// The first and the last slot of each master.
+fn slot_ranges() -> impl Iterator<Item = (u16, u16)> {
+    let share = SLOTS.div_ceil(3);
+    (0..3).map(move |number| (number * share, ((number + 1) * share - 1).min(SLOTS - 1)))
+}
