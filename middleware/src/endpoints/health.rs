@@ -44,10 +44,14 @@ pub(super) fn health() -> Answer {
 pub(super) async fn ready<S: SessionStore>(state: &State<S>) -> Answer {
     let mut body = json!({ "status": "ready" });
     let mut status = StatusCode::OK;
-    if let StoreHealth::ReadOnly { reason } = state.readiness.probe(&state.store).await? {
-        body = json!({ "status": "degraded", "reason": reason });
-        if state.unready_without_writes.load(Ordering::Relaxed) {
-            status = StatusCode::SERVICE_UNAVAILABLE;
+    match state.readiness.probe(&state.store).await? {
+        StoreHealth::Ready => {}
+        StoreHealth::Partial { reason } => body = json!({ "status": "degraded", "reason": reason }),
+        StoreHealth::ReadOnly { reason } => {
+            body = json!({ "status": "degraded", "reason": reason });
+            if state.unready_without_writes.load(Ordering::Relaxed) {
+                status = StatusCode::SERVICE_UNAVAILABLE;
+            }
         }
     }
     // Requests are served, and expiry is decided by a wrong clock.

@@ -10,4 +10,10 @@ pub enum StoreHealth {
         /// The reason, as the store's server gives it.
         reason: String,
     },
+    /// Some sessions can be checked and changed: one of several servers does not work.
+    #[non_exhaustive]
+    Partial {
+        /// The server, and its failure.
+        reason: String,
+    },
 }

@@ -11,8 +11,6 @@
 
 #[cfg(feature = "master-auth")]
 mod argon2;
-#[cfg(feature = "redis")]
-mod clock_skew;
 #[cfg(feature = "key-follower")]
 mod key_follower;
 #[cfg(feature = "redis")]
@@ -21,14 +19,12 @@ mod renewals;
 mod requests;
 mod security;
 #[cfg(feature = "redis")]
-mod store;
+mod servers;
 #[cfg(feature = "redis")]
-mod store_up;
+mod store;
 
 #[cfg(feature = "master-auth")]
 pub(crate) use self::argon2::Argon2Metrics;
-#[cfg(feature = "redis")]
-pub(crate) use self::clock_skew::ClockSkewMetrics;
 #[cfg(feature = "key-follower")]
 pub(crate) use self::key_follower::KeyFollowerMetrics;
 #[cfg(feature = "redis")]
@@ -39,9 +35,9 @@ pub(crate) use self::requests::RejectionMetrics;
 pub(crate) use self::requests::{ProtectedBy, RequestMetrics};
 pub(crate) use self::security::SecurityMetrics;
 #[cfg(feature = "redis")]
-pub(crate) use self::store::{StoreFailure, StoreMetrics, StoreOperation};
+pub(crate) use self::servers::{ServerMetrics, ServersMetrics};
 #[cfg(feature = "redis")]
-pub(crate) use self::store_up::StoreUpMetrics;
+pub(crate) use self::store::{StoreFailure, StoreMetrics, StoreOperation};
 
 /// The upper bounds of the buckets of store latencies, in seconds. The default deadline is 0.25.
 pub const STORE_BUCKETS: &[f64] = &[

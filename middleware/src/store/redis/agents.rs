@@ -38,19 +38,15 @@ impl AgentStore for RedisStore {
             .fields(keys::agent_fields(agent));
         let register = async {
             // The registry entry comes first: an entry without an agent is harmless, an unlisted agent is not.
-            self.shared.connection.query::<Value>(&registry).await?;
-            let reply = self
-                .shared
-                .connection
-                .script::<i64>(&REGISTER_AGENT, &call)
-                .await?;
+            self.shared.servers.query::<Value>(&registry).await?;
+            let reply = self.shared.servers.script::<i64>(&REGISTER_AGENT, &call).await?;
             // Added again: a concurrent deletion of an earlier agent with this id may have removed the entry.
-            self.shared.connection.query::<Value>(&registry).await?;
+            self.shared.servers.query::<Value>(&registry).await?;
             Ok(reply)
         };
         match self
             .shared
-            .connection
+            .servers
             .within(StoreOperation::RegisterAgent, register)
             .await?
         {
@@ -66,10 +62,10 @@ impl AgentStore for RedisStore {
 
     async fn reserve(&self, reservation: &AgentReservation) -> Result<AgentReservation, StoreError> {
         let call = retry::reservation(self.keys(), reservation);
-        let reply = self.shared.connection.script::<Vec<u8>>(&RESERVE_AGENT, &call);
+        let reply = self.shared.servers.script::<Vec<u8>>(&RESERVE_AGENT, &call);
         let entry = self
             .shared
-            .connection
+            .servers
             .within(StoreOperation::ReserveAgent, reply)
             .await?;
         retry::unpack_reservation(reservation.retry.id, &entry)
@@ -77,21 +73,21 @@ impl AgentStore for RedisStore {
 
     async fn agent(&self, id: AgentId) -> Result<Option<Agent>, StoreError> {
         self.shared
-            .connection
+            .servers
             .within(StoreOperation::ReadAgent, self.find_agent(id))
             .await
     }
 
     async fn agents_of(&self, ids: &[AgentId]) -> Result<Vec<Agent>, StoreError> {
         self.shared
-            .connection
+            .servers
             .within(StoreOperation::ListAgents, self.find_agents(ids))
             .await
     }
 
     async fn agents(&self, page: PageRequest<AgentId>) -> Result<Page<Agent, AgentId>, StoreError> {
         self.shared
-            .connection
+            .servers
             .within(StoreOperation::ListAgents, self.list_agents(page))
             .await
     }
@@ -112,7 +108,7 @@ impl AgentStore for RedisStore {
             Ok(revoked)
         };
         self.shared
-            .connection
+            .servers
             .within(StoreOperation::DeleteAgent, delete)
             .await
     }
@@ -145,7 +141,7 @@ impl RedisStore {
                 call = call.arg(*id.as_uuid().as_bytes());
             }
             let _invalidate = self.shared.near.invalidate_on_drop(ids);
-            match self.shared.connection.script::<i64>(&REVOKE_AGENT, &call).await? {
+            match self.shared.servers.script::<i64>(&REVOKE_AGENT, &call).await? {
                 -1 => {}
                 -2 => return Ok(None),
                 active => {
@@ -163,7 +159,7 @@ impl RedisStore {
     async fn find_agent(&self, id: AgentId) -> Result<Option<Agent>, StoreError> {
         let mut hmget = cmd("HMGET");
         hmget.arg(self.keys().of_agent(id).agent).arg(&keys::AGENT_FIELDS);
-        keys::agent(id, self.shared.connection.query(&hmget).await?)
+        keys::agent(id, self.shared.servers.query(&hmget).await?)
     }
 
     /// Removes the registry entry of an agent without state. Restores it if the agent was registered again, or got a session,
@@ -175,7 +171,7 @@ impl RedisStore {
         let member = id.as_uuid().as_bytes();
         let mut remove = cmd("ZREM");
         remove.arg(self.keys().registry()).arg(member);
-        let removed = self.shared.connection.query::<Value>(&remove).await;
+        let removed = self.shared.servers.query::<Value>(&remove).await;
         // The command may have run even if its reply was lost.
         for _ in 0..RELIST_ATTEMPTS {
             match self.relist(id).await {
@@ -193,7 +189,7 @@ impl RedisStore {
                 .arg(self.keys().registry())
                 .arg(0)
                 .arg(id.as_uuid().as_bytes());
-            self.shared.connection.query::<Value>(&relist).await?;
+            self.shared.servers.query::<Value>(&relist).await?;
         }
         Ok(())
     }
@@ -204,7 +200,7 @@ impl RedisStore {
         let mut lookup = pipe();
         lookup.cmd("HEXISTS").arg(names.agent).arg("c");
         lookup.cmd("EXISTS").arg(names.index);
-        let replies = self.shared.connection.pipeline(&lookup).await?;
+        let replies = self.shared.servers.pipeline(&lookup).await?;
         Ok(replies.iter().any(|reply| *reply != Value::Int(0)))
     }
 }

@@ -5,10 +5,21 @@ use std::{fmt, sync::Arc, time::Duration};
 use super::{
     NearCacheConfig,
     address::Address,
+    cluster::ClusterAddress,
     endpoint::Login,
     url::{RedisUrl, Topology},
 };
 use crate::clock::{Clock, SystemClock};
+
+/// The lease of a cluster's map.
+const LEASE: Duration = Duration::from_secs(3);
+
+/// Where the data is.
+pub(super) enum Location {
+    /// On one server at a time.
+    One(Address),
+    Cluster(ClusterAddress),
+}
 
 /// The configuration of a [`RedisStore`](super::RedisStore): address, deadline and near cache.
 #[derive(Clone)]
@@ -45,10 +56,11 @@ impl RedisStoreConfig {
     /// | `redis://[user:password@]host[:port][/database]` | one server; `valkey://` is the same |
     /// | `unix:///path[?db=…&user=…&pass=…]` | one server on this machine |
     /// | `redis+sentinel://[user:password@]host[:port],…/master[/database]` | the master that the sentinels name |
+    /// | `redis+cluster://[user:password@]host[:port],…` | a cluster, which is found from any of these nodes |
     ///
     /// User name and password are percent-encoded (RFC 3986, section 2.1): `/` is `%2F`, and `@` is `%40`.
     ///
-    /// `rediss`, `valkeys` and `rediss+sentinel` need the feature `tls`. The server's certificate is verified with the system's root
+    /// `rediss`, `valkeys`, `rediss+sentinel` and `rediss+cluster` need the feature `tls`. The server's certificate is verified with the system's root
     /// certificates, or with those in `SSL_CERT_FILE` and `SSL_CERT_DIR`. A root certificate that cannot be parsed is skipped.
     #[must_use]
     pub fn new(url: impl Into<String>) -> Self {
@@ -72,10 +84,10 @@ impl RedisStoreConfig {
     /// # Errors
     /// When one of them is not usable.
     pub fn check(&self) -> Result<(), InvalidRedisConfig> {
-        self.address().map(drop)
+        self.location().map(drop)
     }
 
-    pub(super) fn address(&self) -> Result<Address, InvalidRedisConfig> {
+    pub(super) fn location(&self) -> Result<Location, InvalidRedisConfig> {
         if self.key_prefix.contains(['{', '}']) {
             return Err(InvalidRedisConfig(
                 "the prefix of keys must not contain { or }".into(),
@@ -89,15 +101,21 @@ impl RedisStoreConfig {
         }
         let login = self.login(url.username, url.password, url.database, url.tls);
         let address = match url.topology {
+            Topology::Cluster(seeds) => {
+                return Ok(Location::Cluster(ClusterAddress {
+                    seeds,
+                    login,
+                    lease: LEASE,
+                }));
+            }
             Topology::Single(server) => Address::fixed(&server, &login),
             Topology::Sentinel { sentinels, master } => {
                 let (user, password) = (self.sentinel_user.clone(), self.sentinel_password.clone());
                 let of_sentinels = self.login(user, password, 0, url.tls);
                 Address::sentinel(&sentinels, &of_sentinels, &master, login)
             }
-            Topology::Cluster(_) => Err("this version does not support a cluster".into()),
         };
-        address.map_err(invalid)
+        address.map(Location::One).map_err(invalid)
     }
 
     fn login(&self, username: Option<String>, password: Option<String>, database: u32, tls: bool) -> Login {

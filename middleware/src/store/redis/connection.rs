@@ -1,4 +1,4 @@
-//! A handle to the supervised connection: deadlines, commands, scripts and error classification.
+//! A handle to the supervised connection to one server: commands, scripts and error classification.
 //!
 //! The [`Supervisor`] task owns the connection and is the only one that connects. It publishes a connection, or the reason why
 //! there is none, and callers never wait for a second attempt. It detects a loss by the client library's disconnection push. It
@@ -8,50 +8,53 @@
 //! The library's `ConnectionManager` is not used. It stays broken after a reconnection that failed with anything but an I/O error, and
 //! it ignores its response timeout while it reconnects.
 
-use std::{
-    future::Future,
-    pin::Pin,
-    sync::Arc,
-    task::{Context, Poll, ready},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
-use pin_project_lite::pin_project;
-use redis::{Cmd, ErrorKind, FromRedisValue, Pipeline, RedisError, Script, ServerErrorKind, Value};
-use tokio::{
-    sync::{mpsc, watch},
-    time::{Instant, Timeout, timeout},
-};
+use redis::{Cmd, FromRedisValue, Pipeline, RedisError, RedisResult, Value};
+use tokio::sync::{mpsc, watch};
 
 use super::{
-    address::Address,
     background::AbortOnDrop,
-    keys::Keys,
+    call_error::{CallError, Redirect, WRONG_TYPE, is_demoted},
     observer::Observer,
-    role::{REPLICA, Role, describe},
-    script::ScriptCall,
+    role::{REPLICA, Role},
+    script::{LuaScript, ScriptCall},
     skew_monitor::SkewMonitor,
-    supervisor::{ConnectionFault, FaultKind, Link, State, Supervisor},
+    supervisor::{ConnectionFault, FaultKind, Link, ServerSettings, State, Supervisor},
     writes::Writes,
 };
-use crate::{
-    clock::Clock,
-    store::{StoreError, StoreHealth},
-    telemetry::{StoreFailure, StoreMetrics, StoreOperation},
-};
-
-/// The error code of a command that does not fit the type of the key's value.
-const WRONG_TYPE: &str = "WRONGTYPE";
+use crate::store::{StoreError, StoreHealth};
 
 /// The time after its deadline in which a timely script may still run: the tolerated drift between the two clocks.
 const CLOCK_DRIFT: Duration = Duration::from_secs(1);
+
+/// What a server is asked to do.
+#[derive(Clone, Copy)]
+pub(super) enum Request<'a> {
+    /// Its second word is a key.
+    Command(&'a Cmd),
+    /// By its hash, or by its text if the server has not cached it.
+    Script(&'a LuaScript, &'a ScriptCall),
+}
+
+impl Request<'_> {
+    /// The first key. All keys of a request are in one hash slot.
+    pub(super) fn key(&self) -> &[u8] {
+        match self {
+            Self::Command(command) => match command.args_iter().nth(1) {
+                Some(redis::Arg::Simple(key)) => key,
+                _ => &[],
+            },
+            Self::Script(_, call) => call.keys.first().map_or(&[], |key| key.as_bytes()),
+        }
+    }
+}
 
 /// A handle to the supervised connection. The supervisor ends when it is dropped.
 pub(super) struct Connection {
     state: watch::Receiver<State>,
     faults: mpsc::Sender<ConnectionFault>,
     deadline: Duration,
-    metrics: StoreMetrics,
     pub(super) skew: Arc<SkewMonitor>,
     writes: Arc<Writes>,
     _supervisor: AbortOnDrop,
@@ -59,16 +62,15 @@ pub(super) struct Connection {
 
 impl Connection {
     /// Starts to connect. Must be called inside a Tokio runtime.
-    pub(super) fn open(address: Address, deadline: Duration, keys: Keys, clock: Arc<dyn Clock>) -> Self {
+    pub(super) fn open(settings: ServerSettings) -> Self {
         let writes = Arc::<Writes>::default();
-        let skew = Arc::new(SkewMonitor::new(clock));
-        let (state, faults, supervisor) =
-            Supervisor::start(address, deadline, keys, skew.clone(), writes.clone());
+        let skew = Arc::new(SkewMonitor::new(settings.clock.clone(), settings.metrics.clone()));
+        let deadline = settings.deadline;
+        let (state, faults, supervisor) = Supervisor::start(settings, skew.clone(), writes.clone());
         Self {
             state,
             faults,
             deadline,
-            metrics: StoreMetrics::new(),
             skew,
             writes,
             _supervisor: supervisor,
@@ -79,36 +81,40 @@ impl Connection {
         Observer::new(self.state.clone(), self.faults.downgrade())
     }
 
-    /// The deadline of a store call.
-    pub(super) const fn deadline(&self) -> Duration {
-        self.deadline
-    }
-
-    /// Applies the deadline to a store call, and measures it. A command that was sent may still run after it.
-    pub(super) fn within<F: Future>(&self, operation: StoreOperation, call: F) -> Within<'_, F> {
-        Within {
-            operation,
-            began: Instant::now(),
-            call: timeout(self.deadline, call),
-            connection: self,
-        }
-    }
-
-    pub(super) async fn query<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, StoreError> {
+    /// Sends a request. With `asking`, a node of a cluster executes it although it does not have the hash slot yet.
+    pub(super) async fn call<T: FromRedisValue>(
+        &self,
+        request: Request<'_>,
+        asking: bool,
+    ) -> Result<T, CallError> {
         let mut link = self.link().await?;
-        let reply = link.connection.send_packed_command(command).await;
-        let reply = reply
-            .and_then(|reply| Ok(T::from_redis_value(reply.extract_error()?)?))
-            .map_err(|error| self.classify_error(link.epoch, &error))?;
-        self.ensure_current(link.epoch)?;
-        Ok(reply)
+        let epoch = link.epoch;
+        let reply = async {
+            match request {
+                Request::Command(command) if asking => ask(&mut link, command).await,
+                Request::Command(command) => {
+                    let reply = link.connection.send_packed_command(command).await?;
+                    Ok(T::from_redis_value(reply.extract_error()?)?)
+                }
+                Request::Script(script, call) => {
+                    let deadline = call.timely.then(|| self.latest(&link));
+                    if asking {
+                        ask(&mut link, &script.eval(call, deadline.as_deref())).await
+                    } else {
+                        let invocation = script.invocation(call, deadline.as_deref());
+                        invocation.invoke_async(&mut *link.connection).await
+                    }
+                }
+            }
+        };
+        self.answered(epoch, reply).await
     }
 
     /// Checks that the server answers and is not a replica. The connection to a replica is replaced.
     pub(super) async fn probe(&self) -> Result<(), StoreError> {
         let mut link = self.link().await?;
         match Role::query(&mut link.connection).await {
-            Err(error) => Err(self.classify_error(link.epoch, &error)),
+            Err(error) => Err(self.classify_error(link.epoch, &error).into()),
             Ok(Role::Replica) => {
                 self.report(link.epoch, FaultKind::Broken);
                 Err(StoreError::Unavailable(REPLICA.into()))
@@ -129,24 +135,28 @@ impl Connection {
         match refusal {
             Ok(None) => Ok(StoreHealth::Ready),
             Ok(Some(reason)) => Ok(StoreHealth::ReadOnly { reason }),
-            Err(error) => Err(self.classify_error(link.epoch, &error)),
+            Err(error) => Err(self.classify_error(link.epoch, &error).into()),
         }
     }
 
     /// Sends commands in one round trip. A WRONGTYPE error is returned among the replies, so that one record does not fail the others.
-    pub(super) async fn pipeline(&self, pipeline: &Pipeline) -> Result<Vec<Value>, StoreError> {
+    /// So is a redirection.
+    pub(super) async fn pipeline(&self, pipeline: &Pipeline) -> Result<Vec<Value>, CallError> {
         let mut link = self.link().await?;
-        let classify = |error: RedisError| self.classify_error(link.epoch, &error);
-        let replies = link.connection.send_packed_commands(pipeline, 0, pipeline.len());
-        let replies = replies.await.map_err(classify)?;
-        let failed = replies.iter().find_map(|reply| match reply {
-            Value::ServerError(error) if error.code() != WRONG_TYPE => Some(error.clone()),
-            _ => None,
-        });
-        match failed {
-            Some(error) => Err(classify(error.into())),
-            None => self.ensure_current(link.epoch).map(|()| replies),
-        }
+        let replies = async {
+            let replies = link
+                .connection
+                .send_packed_commands(pipeline, 0, pipeline.len())
+                .await?;
+            let failed = replies.iter().find_map(|reply| match reply {
+                Value::ServerError(error) if error.code() == WRONG_TYPE => None,
+                redirected if Redirect::is(redirected) => None,
+                Value::ServerError(error) => Some(error.clone()),
+                _ => None,
+            });
+            failed.map_or(Ok(replies), |error| Err(error.into()))
+        };
+        self.answered(link.epoch, replies).await
     }
 
     /// Fails if the connection of this epoch was replaced. A master that hung and was superseded must not be trusted when it
@@ -158,50 +168,42 @@ impl Connection {
         }
     }
 
-    /// Runs a script by its hash, or by its text if the server has not cached it.
-    pub(super) async fn script<T: FromRedisValue>(
+    /// Waits for a reply, classifies an error, and checks that the connection is still in use. A caller that stops waiting has missed its
+    /// deadline.
+    async fn answered<T>(
         &self,
-        script: &Script,
-        call: &ScriptCall,
-    ) -> Result<T, StoreError> {
-        let mut link = self.link().await?;
-        let mut invocation = script.prepare_invoke();
-        for key in &call.keys {
-            invocation.key(key);
+        epoch: u64,
+        reply: impl Future<Output = RedisResult<T>>,
+    ) -> Result<T, CallError> {
+        let unanswered = ReportOnDrop {
+            connection: self,
+            epoch,
+        };
+        let reply = reply.await;
+        std::mem::forget(unanswered);
+        match reply {
+            Ok(reply) => Ok(self.ensure_current(epoch).map(|()| reply)?),
+            Err(error) => Err(match Redirect::of(&error) {
+                Some(redirect) => CallError::Redirected(redirect),
+                None => self.classify_error(epoch, &error).into(),
+            }),
         }
-        if call.timely {
-            let latest = link
-                .server_time
-                .map(|time| time.now_millis().saturating_add(self.timely_millis()));
-            invocation.arg(latest.map_or_else(String::new, |latest| latest.to_string()));
-        }
-        for arg in &call.args {
-            invocation.arg(arg.as_slice());
-        }
-        let reply = invocation
-            .invoke_async(&mut *link.connection)
-            .await
-            .map_err(|error| self.classify_error(link.epoch, &error))?;
-        self.ensure_current(link.epoch)?;
-        Ok(reply)
     }
 
-    /// The time after which a timely script must not run.
-    pub(super) const fn timely(&self) -> Duration {
-        self.deadline.saturating_add(CLOCK_DRIFT)
+    /// The time after which a timely script must not run, as milliseconds by the server's clock. Empty if that is not known.
+    fn latest(&self, link: &Link) -> String {
+        let timely = u64::try_from(timely(self.deadline).as_millis()).unwrap_or(u64::MAX);
+        let latest = link
+            .server_time
+            .map(|time| time.now_millis().saturating_add(timely));
+        latest.map_or_else(String::new, |latest| latest.to_string())
     }
 
-    fn timely_millis(&self) -> u64 {
-        u64::try_from(self.timely().as_millis()).unwrap_or(u64::MAX)
-    }
-
-    /// The error of a timely script that ran too late. The server's clock may have been set, so the connection is replaced to read its time
-    /// again.
-    pub(super) fn too_late(&self) -> StoreError {
+    /// A timely script ran too late. The server's clock may have been set, so the connection is replaced to read its time again.
+    pub(super) fn was_too_late(&self) {
         if let State::Up(link) = &*self.state.borrow() {
             self.report(link.epoch, FaultKind::Broken);
         }
-        StoreError::Timeout
     }
 
     /// Returns the connection. Waits during the first attempt, and fails at once if the last attempt failed.
@@ -223,8 +225,7 @@ impl Connection {
 
     /// Converts an error, and reports the connection if the error shows that it is broken.
     fn classify_error(&self, epoch: u64, error: &RedisError) -> StoreError {
-        let demoted = error.kind() == ErrorKind::Server(ServerErrorKind::ReadOnly);
-        if error.is_unrecoverable_error() || error.is_io_error() || demoted {
+        if error.is_unrecoverable_error() || error.is_io_error() || is_demoted(error) {
             self.report(epoch, FaultKind::Broken);
         }
         StoreError::from(error)
@@ -236,52 +237,27 @@ impl Connection {
     }
 }
 
-pin_project! {
-    /// A store call with its deadline. It is no `async fn`, because that would hold the call twice.
-    pub(super) struct Within<'a, F> {
-        #[pin]
-        call: Timeout<F>,
-        operation: StoreOperation,
-        began: Instant,
-        connection: &'a Connection,
-    }
+/// The longest time from the start of a call to the effect of a timely script.
+pub(super) const fn timely(deadline: Duration) -> Duration {
+    deadline.saturating_add(CLOCK_DRIFT)
 }
 
-impl<T, F: Future<Output = Result<T, StoreError>>> Future for Within<'_, F> {
-    type Output = Result<T, StoreError>;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.project();
-        let answer = ready!(this.call.poll(cx)).unwrap_or_else(|_| {
-            if let State::Up(link) = &*this.connection.state.borrow() {
-                this.connection.report(link.epoch, FaultKind::DeadlineMissed);
-            }
-            Err(StoreError::Timeout)
-        });
-        let failure = answer.as_ref().err().map(StoreError::failure);
-        let metrics = &this.connection.metrics;
-        metrics.record(*this.operation, this.began.elapsed(), failure);
-        Poll::Ready(answer)
-    }
+/// Sends a command behind `ASKING`, which applies to the next command only.
+async fn ask<T: FromRedisValue>(link: &mut Link, command: &Cmd) -> RedisResult<T> {
+    let mut pipeline = redis::pipe();
+    pipeline.cmd("ASKING").ignore().add_command(command.clone());
+    let (reply,) = pipeline.query_async(&mut *link.connection).await?;
+    Ok(reply)
 }
 
-impl StoreError {
-    const fn failure(&self) -> StoreFailure {
-        match self {
-            Self::Timeout => StoreFailure::Timeout,
-            Self::Unavailable(_) => StoreFailure::Unavailable,
-            Self::Unexpected(_) => StoreFailure::Unexpected,
-        }
-    }
+/// Reports a missed deadline when it is dropped: the supervisor checks the connection's health.
+struct ReportOnDrop<'a> {
+    connection: &'a Connection,
+    epoch: u64,
 }
 
-impl From<&RedisError> for StoreError {
-    fn from(error: &RedisError) -> Self {
-        match error.kind() {
-            ErrorKind::Parse | ErrorKind::UnexpectedReturnType => Self::Unexpected(describe(error)),
-            _ if error.code() == Some(WRONG_TYPE) => Self::Unexpected(describe(error)),
-            _ if error.is_timeout() => Self::Timeout,
-            _ => Self::Unavailable(describe(error)),
-        }
+impl Drop for ReportOnDrop<'_> {
+    fn drop(&mut self) {
+        self.connection.report(self.epoch, FaultKind::DeadlineMissed);
     }
 }

@@ -23,27 +23,25 @@ const CLOCK_MARGIN: u64 = 3600;
 impl RedisStore {
     pub(super) async fn create_session(&self, session: &NewSession) -> Result<CreateOutcome, StoreError> {
         let record = &session.record;
-        // One round trip, the registry first: an entry without sessions is harmless.
+        // The registry first: an entry without sessions is harmless. In one round trip, if the servers keep that order.
         let mut register = cmd("ZADD");
         register
             .arg(self.keys().registry())
             .arg(0)
             .arg(record.agent_id.as_uuid().as_bytes());
         let create = async {
-            let (registered, created) = tokio::join!(
-                biased;
-                self.shared.connection.query::<Value>(&register),
-                self.add(session),
-            );
+            let servers = &self.shared.servers;
+            let registering = servers.query::<Value>(&register);
+            if !servers.keeps_order() {
+                registering.await?;
+                return self.add(session).await;
+            }
+            let (registered, created) = tokio::join!(biased; registering, self.add(session));
             registered?;
             created
         };
         let revoke = RevokeOnDrop::new(self, session);
-        let created = self
-            .shared
-            .connection
-            .within(StoreOperation::Create, create)
-            .await?;
+        let created = self.shared.servers.within(StoreOperation::Create, create).await?;
         revoke.disarm();
         created.ok_or_else(|| StoreError::Unexpected("a fresh session id is in use".into()))
     }
@@ -56,13 +54,13 @@ impl RedisStore {
         loop {
             let call = creation(self.keys(), session, &evictable, &self.revocation_times());
             let _invalidate = self.shared.near.invalidate_on_drop(evictable.clone());
-            return match self.shared.connection.script(&CREATE, &call).await? {
+            return match self.shared.servers.script(&CREATE, &call).await? {
                 Value::Int(1) => Ok(Some(CreateOutcome::Created { evicted: Vec::new() })),
                 Value::Int(0) => Ok(Some(CreateOutcome::LimitReached)),
                 Value::Int(-1) => Ok(Some(CreateOutcome::AgentDeleted)),
                 Value::Int(-2) => Ok(None),
                 Value::Int(-3) => Ok(Some(CreateOutcome::KeyReused)),
-                Value::Int(-4) => Err(self.shared.connection.too_late()),
+                Value::Int(-4) => Err(self.shared.servers.too_late(&call)),
                 Value::Array(reply) => match <[Value; 2]>::try_from(reply) {
                     Ok([Value::Int(1), Value::Array(ids)]) => {
                         keys::session_ids(ids).map(|evicted| Some(CreateOutcome::Created { evicted }))

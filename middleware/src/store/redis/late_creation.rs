@@ -57,8 +57,8 @@ impl RevocationTimes {
 
 impl RedisStore {
     pub(super) fn revocation_times(&self) -> RevocationTimes {
-        let connection = &self.shared.connection;
-        RevocationTimes::new(connection.deadline(), connection.timely())
+        let servers = &self.shared.servers;
+        RevocationTimes::new(servers.deadline(), servers.timely())
     }
 
     /// Revokes a session in the background.
@@ -80,10 +80,10 @@ impl RedisStore {
         let (times, failed) = (self.revocation_times(), Instant::now());
         runtime.spawn(async move {
             let _invalidate = store.shared.near.invalidate_on_drop(vec![id]);
-            let connection = &store.shared.connection;
+            let servers = &store.shared.servers;
             while failed.elapsed() <= times.attempts {
-                let revoked = connection.script::<i64>(script, &call);
-                let revoked = connection.within(StoreOperation::Revoke, revoked);
+                let revoked = servers.script::<i64>(script, &call);
+                let revoked = servers.within(StoreOperation::Revoke, revoked);
                 match timeout(times.attempt, revoked).await {
                     // Over another connection, the creation can arrive after its revocation.
                     Ok(Ok(0)) if failed.elapsed() <= times.creation_may_run => {}

@@ -16,7 +16,7 @@ impl RedisStore {
     pub(super) async fn index(&self, index: &str) -> Result<Vec<SessionId>, StoreError> {
         let mut zrange = cmd("ZRANGE");
         zrange.arg(index).arg(0).arg(-1);
-        keys::session_ids(self.shared.connection.query(&zrange).await?)
+        keys::session_ids(self.shared.servers.query(&zrange).await?)
     }
 
     /// Returns the agent of a session, to find the agent's index.
@@ -24,7 +24,7 @@ impl RedisStore {
         let (first, last) = record::AGENT_RANGE;
         let mut getrange = cmd("GETRANGE");
         getrange.arg(self.keys().session(id)).arg(first).arg(last);
-        let agent: Vec<u8> = self.shared.connection.query(&getrange).await?;
+        let agent: Vec<u8> = self.shared.servers.query(&getrange).await?;
         if agent.is_empty() {
             return Ok(None);
         }
@@ -142,7 +142,7 @@ impl RedisStore {
         zrange.arg(self.keys().registry()).arg(from).arg("+").arg("BYLEX");
         zrange.arg("LIMIT").arg(0).arg(limit);
         self.shared
-            .connection
+            .servers
             .query::<Vec<Vec<u8>>>(&zrange)
             .await?
             .iter()
@@ -249,6 +249,6 @@ impl RedisStore {
         if commands.is_empty() {
             return Ok(Vec::new());
         }
-        self.shared.connection.pipeline(commands).await
+        self.shared.servers.pipeline(commands).await
     }
 }

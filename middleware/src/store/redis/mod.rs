@@ -3,12 +3,16 @@
 mod address;
 mod agents;
 mod background;
+mod call_error;
+mod calls;
+mod cluster;
 mod config;
 mod connection;
 mod creation;
 mod endpoint;
 mod keys;
 mod late_creation;
+mod lease;
 mod list;
 mod near;
 mod observer;
@@ -18,6 +22,7 @@ mod retry;
 mod role;
 mod script;
 mod server_info;
+mod servers;
 mod sessions;
 mod skew_monitor;
 mod supervisor;
@@ -38,13 +43,14 @@ use std::{
     sync::{Arc, Mutex, OnceLock, PoisonError},
 };
 
-use self::{address::Address, connection::Connection, keys::Keys, near::NearCache, observer::Observer};
+use self::{config::Location, keys::Keys, near::NearCache, observer::Observer, servers::Servers};
 use crate::{
     id::SessionId,
     store::{ClockSkew, StoreError},
 };
 
-/// A store on a single Redis or Valkey server. Clones share one multiplexed connection.
+/// A store on one Redis or Valkey server, on the master that sentinels name, or on a cluster. Clones share one multiplexed connection to
+/// each master.
 ///
 /// Every call has a deadline and fails closed with a [`StoreError`](super::StoreError). A connection that fails is replaced in the
 /// background.
@@ -57,15 +63,15 @@ pub struct RedisStore {
 
 /// The state that clones share.
 struct Shared {
-    connection: Connection,
+    servers: Servers,
     keys: Keys,
     near: Near,
 }
 
 /// The near cache, once it is enabled.
 struct Near {
-    /// The store's own connection.
-    own: Observer,
+    /// The store's own connection. `None` in a cluster.
+    own: Option<Observer>,
     keys: Keys,
     config: NearCacheConfig,
     cache: OnceLock<NearCache>,
@@ -88,22 +94,22 @@ impl RedisStore {
     /// # Panics
     /// Outside a Tokio runtime.
     pub fn open(config: &RedisStoreConfig) -> Result<Self, InvalidRedisConfig> {
-        Ok(Self::connect(config, config.address()?))
+        Ok(Self::connect(config, config.location()?))
     }
 
-    fn connect(config: &RedisStoreConfig, address: Address) -> Self {
+    fn connect(config: &RedisStoreConfig, location: Location) -> Self {
         let keys = Keys::new(&config.key_prefix);
-        let connection = Connection::open(address, config.timeout, keys.clone(), config.clock.clone());
+        let servers = Servers::open(location, config.timeout, keys.clone(), config.clock.clone());
         Self {
             shared: Arc::new(Shared {
                 near: Near {
-                    own: connection.observer(),
+                    own: servers.observer(),
                     keys: keys.clone(),
                     config: config.near_cache,
                     cache: OnceLock::new(),
                     start: Mutex::new(()),
                 },
-                connection,
+                servers,
                 keys,
             }),
         }
@@ -116,7 +122,7 @@ impl RedisStore {
     /// `endpoints`.
     #[must_use]
     pub fn clock_skew(&self) -> Option<ClockSkew> {
-        self.shared.connection.skew.latest()
+        self.shared.servers.clock_skew()
     }
 
     /// The key of a session's record.
@@ -142,7 +148,10 @@ impl Near {
         if self.cache.get().is_some() {
             return Ok(());
         }
-        let cache = NearCache::start(self.own.clone(), self.keys.clone(), self.config)
+        let Some(own) = self.own.clone() else {
+            return Err(StoreError::Unavailable("a cluster has no near cache".into()));
+        };
+        let cache = NearCache::start(own, self.keys.clone(), self.config)
             .map_err(|error| StoreError::Unavailable(format!("cannot start the near cache: {error}")))?;
         self.cache.get_or_init(|| cache);
         Ok(())

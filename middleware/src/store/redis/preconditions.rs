@@ -6,7 +6,7 @@ use uuid::Uuid;
 use super::{
     keys::Keys,
     role::{Role, describe, text_of},
-    script::PRECONDITIONS,
+    script::{PRECONDITIONS, ScriptCall},
 };
 use crate::id::{AgentId, SessionId};
 
@@ -38,19 +38,22 @@ impl Greeting {
         }
     }
 
-    /// Checks mode and version.
+    /// Checks mode and version. `in_cluster` is the mode that the URL means.
     ///
     /// # Errors
     /// A sentence that says what is wrong and what to write.
-    pub(super) fn check(&self) -> Result<(), String> {
+    pub(super) fn check(&self, in_cluster: bool) -> Result<(), String> {
         match self.mode.as_deref() {
-            Some("cluster") => {
-                return Err("the server is a node of a cluster, which this version does not support".into());
+            Some("cluster") if !in_cluster => {
+                return Err("the server is a node of a cluster: write redis+cluster://host:6379".into());
             }
             Some("sentinel") => {
                 return Err(
                     "the server is a sentinel: write redis+sentinel://host:26379/name-of-the-master".into(),
                 );
+            }
+            Some("standalone") if in_cluster => {
+                return Err("the server is no node of a cluster: write redis://host:6379".into());
             }
             _ => {}
         }
@@ -75,17 +78,27 @@ impl Greeting {
 pub(super) async fn check_permissions(
     connection: &mut MultiplexedConnection,
     keys: &Keys,
+    in_cluster: bool,
 ) -> Result<(), String> {
     let agent = AgentId::from_uuid(Uuid::nil());
     let session = SessionId::from_uuid(Uuid::from_u128(agent.bucket().into()));
     let of_agent = keys.of_agent(agent);
-    let mut call = PRECONDITIONS.prepare_invoke();
-    call.key(keys.session(session))
-        .key(of_agent.index)
-        .key(of_agent.agent)
-        .key(keys.retry(agent, Uuid::nil()));
-    call.arg(keys.registry()).arg(keys.agent_retry_of(Uuid::nil()));
-    let reply: RedisResult<Value> = call.invoke_async(connection).await;
+    let mut call = ScriptCall::default();
+    let in_one_slot = [
+        keys.session(session),
+        of_agent.index,
+        of_agent.agent,
+        keys.retry(agent, Uuid::nil()),
+    ];
+    for key in in_one_slot {
+        // A node of a cluster redirects a call whose keys are in another node's slot.
+        call = if in_cluster { call.arg(key) } else { call.key(key) };
+    }
+    call = call.arg(keys.registry()).arg(keys.agent_retry_of(Uuid::nil()));
+    let reply: RedisResult<Value> = PRECONDITIONS
+        .invocation(&call, None)
+        .invoke_async(connection)
+        .await;
     let denied = match reply {
         Ok(Value::Array(denied)) => denied,
         Ok(_) => return Ok(()),
@@ -153,12 +166,15 @@ mod tests {
                 Some("the server is a sentinel: write redis+sentinel://"),
             ),
         ] {
-            let checked = greeting(server, version, mode).check();
+            let checked = greeting(server, version, mode).check(false);
             match expected {
                 None => assert_eq!(checked, Ok(()), "{server} {version} {mode}"),
                 Some(expected) => assert!(checked.unwrap_err().starts_with(expected)),
             }
         }
-        assert_eq!(Greeting::of(&Value::Nil).check(), Ok(()));
+        assert_eq!(Greeting::of(&Value::Nil).check(false), Ok(()));
+        assert_eq!(greeting("redis", "7.2.1", "cluster").check(true), Ok(()));
+        let standalone = greeting("redis", "7.2.1", "standalone").check(true);
+        assert!(standalone.unwrap_err().ends_with("write redis://host:6379"));
     }
 }

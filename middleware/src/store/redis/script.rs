@@ -2,14 +2,14 @@
 
 use std::sync::LazyLock;
 
-use redis::Script;
+use redis::{Cmd, Script, ScriptInvocation};
 
 use crate::store::StoreError;
 
 macro_rules! script {
     ($name:ident, $file:literal) => {
-        pub(super) static $name: LazyLock<Script> =
-            LazyLock::new(|| Script::new(include_str!(concat!("lua/", $file, ".lua"))));
+        pub(super) static $name: LazyLock<LuaScript> =
+            LazyLock::new(|| LuaScript::new(include_str!(concat!("lua/", $file, ".lua"))));
     };
 }
 
@@ -21,6 +21,47 @@ script!(REVOKE, "revoke");
 script!(REVOKE_AGENT, "revoke_agent");
 script!(REGISTER_AGENT, "register_agent");
 script!(RESERVE_AGENT, "reserve_agent");
+
+/// A script: its text, and its hash.
+pub(super) struct LuaScript {
+    text: &'static str,
+    script: Script,
+}
+
+impl LuaScript {
+    fn new(text: &'static str) -> Self {
+        Self {
+            text,
+            script: Script::new(text),
+        }
+    }
+
+    /// A call by hash. `deadline` comes before the other arguments.
+    pub(super) fn invocation(&self, call: &ScriptCall, deadline: Option<&str>) -> ScriptInvocation<'_> {
+        let mut invocation = self.script.prepare_invoke();
+        for key in &call.keys {
+            invocation.key(key);
+        }
+        if let Some(deadline) = deadline {
+            invocation.arg(deadline);
+        }
+        for arg in &call.args {
+            invocation.arg(arg.as_slice());
+        }
+        invocation
+    }
+
+    /// A call by text. It needs no second command, whatever the server has cached.
+    pub(super) fn eval(&self, call: &ScriptCall, deadline: Option<&str>) -> Cmd {
+        let mut eval = redis::cmd("EVAL");
+        eval.arg(self.text).arg(call.keys.len()).arg(&call.keys);
+        eval.arg(deadline);
+        for arg in &call.args {
+            eval.arg(arg.as_slice());
+        }
+        eval
+    }
+}
 
 /// The keys and arguments of a script.
 #[derive(Default)]

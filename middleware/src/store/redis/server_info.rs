@@ -34,20 +34,20 @@ impl RedisStore {
     /// # Errors
     /// If the server cannot be reached, or the user may not call `INFO`.
     pub async fn server_info(&self) -> Result<RedisServerInfo, StoreError> {
-        let connection = &self.shared.connection;
+        let servers = &self.shared.servers;
         let describe = async {
-            let info = connection.query::<InfoDict>(&redis::cmd("INFO")).await?;
+            let info = servers.query::<InfoDict>(&redis::cmd("INFO")).await?;
             let mut found = RedisServerInfo::of(&info);
             if found.append_only == Some(true) {
                 let mut command = redis::cmd("ACL");
-                let user = connection
+                let user = servers
                     .query::<Value>(command.arg("GETUSER").arg("default"))
                     .await;
                 found.default_user_is_restricted = user.ok().as_ref().and_then(is_restricted);
             }
             Ok(found)
         };
-        connection.within(StoreOperation::Describe, describe).await
+        servers.within(StoreOperation::Describe, describe).await
     }
 }
 

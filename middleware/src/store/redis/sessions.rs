@@ -52,7 +52,7 @@ impl SessionStore for RedisStore {
         let store = self.clone();
         RedisRead(Box::pin(async move {
             let read = store.read_session(id);
-            store.shared.connection.within(StoreOperation::Read, read).await
+            store.shared.servers.within(StoreOperation::Read, read).await
         }))
     }
 
@@ -74,17 +74,17 @@ impl SessionStore for RedisStore {
             .number(keep_for)
             .arg(record::pack(next));
         let _invalidate = self.shared.near.invalidate_on_drop(vec![next.id]);
-        let reply = self.shared.connection.script(&REPLACE_TOKEN, &call);
+        let reply = self.shared.servers.script(&REPLACE_TOKEN, &call);
         match self
             .shared
-            .connection
+            .servers
             .within(StoreOperation::ReplaceToken, reply)
             .await?
         {
             Value::Int(1) => Ok(SwapOutcome::Replaced),
             Value::Int(-1) => Ok(SwapOutcome::Revoked),
             Value::Int(-2) => Ok(SwapOutcome::NotFound),
-            Value::Int(-4) => Err(self.shared.connection.too_late()),
+            Value::Int(-4) => Err(self.shared.servers.too_late(&call)),
             Value::BulkString(packed) => {
                 let record = record::unpack(next.id, &packed)?;
                 Ok(SwapOutcome::Mismatch(Box::new(record)))
@@ -100,22 +100,19 @@ impl SessionStore for RedisStore {
                 return Ok(false);
             };
             let call = revocation(self.keys(), id, agent, now);
-            match self.shared.connection.script::<i64>(&REVOKE, &call).await? {
+            match self.shared.servers.script::<i64>(&REVOKE, &call).await? {
                 1 => Ok(true),
                 0 => Ok(false),
                 other => Err(unknown_reply("revoke", other)),
             }
         };
-        self.shared
-            .connection
-            .within(StoreOperation::Revoke, revoke)
-            .await
+        self.shared.servers.within(StoreOperation::Revoke, revoke).await
     }
 
     async fn revoke_agent(&self, agent: AgentId, now: Timestamp) -> Result<u32, StoreError> {
         let revoked = self
             .shared
-            .connection
+            .servers
             .within(StoreOperation::RevokeAgent, self.revoke_all(agent, now, None))
             .await?;
         Ok(revoked.unwrap_or_default())
@@ -127,7 +124,7 @@ impl SessionStore for RedisStore {
         page: PageRequest<SessionCursor>,
     ) -> Result<Page<SessionRecord, SessionCursor>, StoreError> {
         self.shared
-            .connection
+            .servers
             .within(StoreOperation::List, self.list_sessions(agent, page))
             .await
     }
@@ -138,24 +135,24 @@ impl SessionStore for RedisStore {
         page: PageRequest<SessionCursor>,
     ) -> Result<Page<SessionRecord, SessionCursor>, StoreError> {
         self.shared
-            .connection
+            .servers
             .within(StoreOperation::List, self.list_sessions_of(agents, page))
             .await
     }
 
     fn clock_skew(&self) -> Option<ClockSkew> {
-        self.shared.connection.skew.latest()
+        self.shared.servers.clock_skew()
     }
 
     async fn health(&self) -> Result<StoreHealth, StoreError> {
-        let connection = &self.shared.connection;
-        connection.within(StoreOperation::Ping, connection.health()).await
+        let servers = &self.shared.servers;
+        servers.within(StoreOperation::Ping, servers.health()).await
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
         self.shared
-            .connection
-            .within(StoreOperation::Ping, self.shared.connection.probe())
+            .servers
+            .within(StoreOperation::Ping, self.shared.servers.probe())
             .await
     }
 }
@@ -175,15 +172,15 @@ impl CachedStore for RedisStore {
         };
         let store = self.clone();
         RedisRead(Box::pin(async move {
-            let connection = &store.shared.connection;
+            let servers = &store.shared.servers;
             let read = async {
                 // The other half of the deadline is for the store's own connection.
-                match miss.read(connection.deadline() / 2).await {
+                match miss.read(servers.deadline() / 2).await {
                     Some(read) => read,
                     None => store.read_session(id).await,
                 }
             };
-            connection.within(StoreOperation::Read, read).await
+            servers.within(StoreOperation::Read, read).await
         }))
     }
 
@@ -194,7 +191,7 @@ impl CachedStore for RedisStore {
 
 impl RedisStore {
     async fn read_session(&self, id: SessionId) -> Result<Option<SessionRecord>, StoreError> {
-        let packed: Option<Vec<u8>> = self.shared.connection.query(&self.keys().get_session(id)).await?;
+        let packed: Option<Vec<u8>> = self.shared.servers.query(&self.keys().get_session(id)).await?;
         packed.map(|packed| record::unpack(id, &packed)).transpose()
     }
 }

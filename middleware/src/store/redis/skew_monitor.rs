@@ -6,13 +6,13 @@ use redis::{RedisResult, aio::MultiplexedConnection, cmd};
 use tokio::time::Instant;
 
 use super::supervisor::ServerTime;
-use crate::{clock::Clock, store::ClockSkew, telemetry::ClockSkewMetrics};
+use crate::{clock::Clock, store::ClockSkew, telemetry::ServerMetrics};
 
 /// The latest skew. The supervisor measures it, and the store reads it.
 pub(super) struct SkewMonitor {
     clock: Arc<dyn Clock>,
     state: Mutex<State>,
-    metrics: ClockSkewMetrics,
+    metrics: Arc<ServerMetrics>,
 }
 
 #[derive(Default)]
@@ -24,11 +24,11 @@ struct State {
 }
 
 impl SkewMonitor {
-    pub(super) fn new(clock: Arc<dyn Clock>) -> Self {
+    pub(super) fn new(clock: Arc<dyn Clock>, metrics: Arc<ServerMetrics>) -> Self {
         Self {
             clock,
             state: Mutex::default(),
-            metrics: ClockSkewMetrics::new(),
+            metrics,
         }
     }
 
@@ -54,7 +54,7 @@ impl SkewMonitor {
     /// Forgets the skew: without a connection, an old one would look like a current one.
     pub(super) fn forget(&self) {
         self.lock().latest = None;
-        self.metrics.set(None);
+        self.metrics.set_clock_skew(None);
     }
 
     #[expect(clippy::cast_precision_loss, reason = "a gauge is a floating-point number")]
@@ -64,7 +64,7 @@ impl SkewMonitor {
             state.latest = Some(skew);
             !std::mem::replace(&mut state.warned, !skew.is_tolerated())
         };
-        self.metrics.set(Some(skew.millis() as f64 / 1000.0));
+        self.metrics.set_clock_skew(Some(skew.millis() as f64 / 1000.0));
         let skew_ms = skew.millis();
         match (was_tolerated, skew.is_tolerated()) {
             (true, false) => tracing::warn!(
@@ -88,7 +88,7 @@ impl SkewMonitor {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{clock::SystemClock, test_support::CapturedLogs};
+    use crate::{clock::SystemClock, telemetry::ServersMetrics, test_support::CapturedLogs};
 
     fn skew(millis: u64) -> ClockSkew {
         ClockSkew::estimate(millis, 0, millis)
@@ -97,7 +97,7 @@ mod tests {
     #[test]
     fn each_change_of_state_is_logged_once() {
         let logs = CapturedLogs::start();
-        let monitor = SkewMonitor::new(Arc::new(SystemClock));
+        let monitor = SkewMonitor::new(Arc::new(SystemClock), ServersMetrics::new().server());
         for (millis, warnings, agreements) in [
             (0, 0, 0),
             (2_000, 0, 0),
@@ -118,7 +118,7 @@ mod tests {
     #[test]
     fn lost_connection_makes_the_skew_unknown_and_repeats_no_warning() {
         let logs = CapturedLogs::start();
-        let monitor = SkewMonitor::new(Arc::new(SystemClock));
+        let monitor = SkewMonitor::new(Arc::new(SystemClock), ServersMetrics::new().server());
         monitor.record(skew(5_000));
         monitor.forget();
         assert_eq!(monitor.latest(), None);

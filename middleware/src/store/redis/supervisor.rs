@@ -20,7 +20,7 @@ use super::{
     skew_monitor::SkewMonitor,
     writes::Writes,
 };
-use crate::telemetry::StoreUpMetrics;
+use crate::{clock::Clock, telemetry::ServerMetrics};
 
 /// The shortest and the longest time limit of an attempt to connect.
 const MIN_CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
@@ -110,40 +110,45 @@ pub(super) enum FaultKind {
     Broken,
 }
 
+/// What the connections to one server need.
+#[derive(Clone)]
+pub(super) struct ServerSettings {
+    pub(super) address: Address,
+    /// The deadline of every call.
+    pub(super) deadline: Duration,
+    pub(super) keys: Keys,
+    pub(super) clock: Arc<dyn Clock>,
+    /// True for a node of a cluster.
+    pub(super) in_cluster: bool,
+    pub(super) metrics: Arc<ServerMetrics>,
+}
+
 pub(super) struct Supervisor {
-    address: Address,
-    deadline: Duration,
+    settings: ServerSettings,
     publish: watch::Sender<State>,
     faults: mpsc::WeakSender<ConnectionFault>,
     reports: mpsc::Receiver<ConnectionFault>,
     skew: Arc<SkewMonitor>,
     writes: Arc<Writes>,
-    keys: Keys,
-    up: StoreUpMetrics,
     epoch: u64,
 }
 
 impl Supervisor {
     /// Starts the task. Returns the published state, the queue for faults, and a guard that ends the task.
     pub(super) fn start(
-        address: Address,
-        deadline: Duration,
-        keys: Keys,
+        settings: ServerSettings,
         skew: Arc<SkewMonitor>,
         writes: Arc<Writes>,
     ) -> (watch::Receiver<State>, mpsc::Sender<ConnectionFault>, AbortOnDrop) {
         let (publish, state) = watch::channel(State::Connecting);
         let (faults, reports) = mpsc::channel(FAULT_QUEUE);
         let supervisor = Self {
-            address,
-            deadline,
+            settings,
             publish,
             faults: faults.downgrade(),
             reports,
             skew,
             writes,
-            keys,
-            up: StoreUpMetrics::new(),
             epoch: 0,
         };
         (state, faults, AbortOnDrop(tokio::spawn(supervisor.run())))
@@ -163,7 +168,7 @@ impl Supervisor {
 
     /// Publishes the state to callers and to the metrics.
     fn publish(&self, state: State) {
-        self.up.set(matches!(state, State::Up(_)));
+        self.settings.metrics.set_up(matches!(state, State::Up(_)));
         self.publish.send_replace(state);
     }
 
@@ -223,17 +228,18 @@ impl Supervisor {
 
     /// A server so far away that its replies barely arrive within the deadline of a call can still be connected to.
     fn connect_timeout(&self) -> Duration {
-        self.deadline
+        self.settings
+            .deadline
             .saturating_mul(CONNECT_ROUND_TRIPS)
             .clamp(MIN_CONNECT_TIMEOUT, MAX_CONNECT_TIMEOUT)
     }
 
     async fn connect(&self) -> Result<Connected, String> {
-        let endpoint = self.address.find().await?;
+        let endpoint = self.settings.address.find().await?;
         tokio::select! {
             connected = self.connect_to(endpoint.clone()) => connected,
             // The server may never answer.
-            () = self.address.superseded(&endpoint) => Err("the address names another server now".to_owned()),
+            () = self.settings.address.superseded(&endpoint) => Err("the address names another server now".to_owned()),
         }
     }
 
@@ -258,11 +264,11 @@ impl Supervisor {
             let refused = |error: RedisError| describe(&error);
             let mut connection = endpoint.connect(&config).await.map_err(refused)?;
             let greeting = Greeting::ask(&mut connection).await.map_err(refused)?;
-            greeting.check()?;
+            greeting.check(self.settings.in_cluster)?;
             if greeting.role == Role::Replica {
                 return Err(REPLICA.to_owned());
             }
-            check_permissions(&mut connection, &self.keys).await?;
+            check_permissions(&mut connection, &self.settings.keys, self.settings.in_cluster).await?;
             let server_time = self.skew.measure(&mut connection).await;
             Ok(Connected {
                 endpoint: endpoint.clone(),
@@ -289,11 +295,11 @@ impl Supervisor {
         mut connection: RedisConnection,
         has_time: bool,
     ) -> bool {
-        let address = self.address.clone();
+        let address = self.settings.address.clone();
         let superseded = address.superseded(endpoint);
         tokio::pin!(superseded);
         let skew = has_time.then(|| self.skew.clone());
-        let limit = HEALTH_CHECK_TIMEOUT.max(self.deadline);
+        let limit = HEALTH_CHECK_TIMEOUT.max(self.settings.deadline);
         let writes = (self.writes.clone(), endpoint.clone(), self.epoch);
         let health_checks = check_health(connection.clone(), skew, writes, limit);
         tokio::pin!(health_checks);
@@ -313,7 +319,7 @@ impl Supervisor {
                 Some(fault) if fault.kind == FaultKind::Broken => return true,
                 Some(_) => {
                     let unusable = tokio::select! {
-                        unusable = is_unusable(&mut connection, self.deadline) => unusable,
+                        unusable = is_unusable(&mut connection, self.settings.deadline) => unusable,
                         () = &mut superseded => true,
                     };
                     if unusable {

@@ -8,7 +8,7 @@ use tokio::{
     time::{Instant, sleep},
 };
 
-use super::*;
+use super::{address::Address, *};
 use crate::store::{CachedStore as _, SessionStore as _};
 
 /// A server that reports itself as a master and answers any other command with OK. Returns its URL.
@@ -50,9 +50,9 @@ async fn number(stream: &mut BufReader<TcpStream>, kind: char) -> Option<usize> 
 
 /// The server of a configuration.
 fn endpoint(config: &RedisStoreConfig) -> Arc<endpoint::Endpoint> {
-    match config.address().unwrap() {
-        Address::Fixed(endpoint) => endpoint,
-        Address::Sentinel(_) => panic!("one server"),
+    match config.location().unwrap() {
+        Location::One(Address::Fixed(endpoint)) => endpoint,
+        _ => panic!("one server"),
     }
 }
 
@@ -69,7 +69,7 @@ async fn a_panic_in_the_connection_supervisor_does_not_end_the_store() {
     let config = RedisStoreConfig::new(serve().await);
     let endpoint = endpoint(&config);
     endpoint.injected_panics.store(2, Ordering::SeqCst);
-    let store = RedisStore::connect(&config, Address::Fixed(endpoint.clone()));
+    let store = RedisStore::connect(&config, Location::One(Address::Fixed(endpoint.clone())));
     until("connected", async || store.ping().await.is_ok()).await;
     assert_eq!(endpoint.injected_panics.load(Ordering::SeqCst), 0);
 }
@@ -78,7 +78,7 @@ async fn a_panic_in_the_connection_supervisor_does_not_end_the_store() {
 async fn a_panic_in_the_tracking_thread_does_not_end_the_near_cache() {
     let config = RedisStoreConfig::new(serve().await);
     let endpoint = endpoint(&config);
-    let store = RedisStore::connect(&config, Address::Fixed(endpoint.clone()));
+    let store = RedisStore::connect(&config, Location::One(Address::Fixed(endpoint.clone())));
     until("connected", async || store.ping().await.is_ok()).await;
     endpoint.injected_panics.store(2, Ordering::SeqCst);
     store.enable_cache().unwrap();

@@ -1,0 +1,150 @@
+//! Which node has which slot: the views of all nodes, merged.
+//!
+//! Each election and each move of a slot gives the new owner a higher configuration epoch. For each slot, the claim of the highest epoch in
+//! any view counts. So a node that was cut off or suspended cannot name an earlier owner.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use tokio::time::Instant;
+
+use super::{
+    super::{lease::Confirmations, url::Host},
+    slot::SLOTS,
+    view::{NodeId, View},
+};
+
+/// The merged views.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Claims {
+    /// The masters, with or without slots.
+    pub(super) masters: Vec<Master>,
+    /// For each slot the place of its owner in `masters`.
+    pub(super) owners: Vec<Option<u16>>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Master {
+    pub(super) id: NodeId,
+    /// The addresses at which it can be reached: first those that other nodes name, then those at which it answered.
+    pub(super) hosts: Vec<Host>,
+    pub(super) has_slots: bool,
+}
+
+/// The latest view of each node.
+#[derive(Default)]
+pub(super) struct Views(BTreeMap<NodeId, Latest>);
+
+struct Latest {
+    view: View,
+    /// The addresses at which the node answered.
+    asked: BTreeSet<Host>,
+    /// The time at which it was asked last.
+    sent: Instant,
+}
+
+impl Views {
+    /// Adds the view of a node that was asked at this address and time. True if the view is new.
+    ///
+    /// # Errors
+    /// The node belongs to another cluster: no node that has answered knows it, and it knows none of them.
+    pub(super) fn add(&mut self, asked: Host, view: View, sent: Instant) -> Result<bool, ()> {
+        let knows = |one: &View, other: &NodeId| one.nodes.iter().any(|node| node.id == *other);
+        let mut others = self
+            .0
+            .values()
+            .filter(|other| !other.asked.contains(&asked))
+            .peekable();
+        let is_first = others.peek().is_none();
+        if !is_first && !others.any(|other| knows(&other.view, &view.by) || knows(&view, &other.view.by)) {
+            return Err(());
+        }
+        // Another node may have had this address before.
+        self.0
+            .retain(|id, other| *id == view.by || !other.asked.remove(&asked) || !other.asked.is_empty());
+        match self.0.get_mut(&view.by) {
+            Some(latest) => {
+                let new_address = latest.asked.insert(asked);
+                latest.sent = latest.sent.max(sent);
+                let before = std::mem::replace(&mut latest.view, view);
+                Ok(new_address || before != latest.view)
+            }
+            None => {
+                let asked = BTreeSet::from([asked]);
+                self.0.insert(view.by.clone(), Latest { view, asked, sent });
+                Ok(true)
+            }
+        }
+    }
+
+    /// Forgets the nodes that have not answered since then. True if there were any. If no node has answered, all are kept.
+    pub(super) fn forget_before(&mut self, time: Instant) -> bool {
+        let before = self.0.len();
+        if self.0.values().any(|latest| latest.sent >= time) {
+            self.0.retain(|_, latest| latest.sent >= time);
+        }
+        self.0.len() < before
+    }
+
+    /// The addresses of all nodes.
+    pub(super) fn hosts(&self) -> BTreeSet<Host> {
+        let named = self.0.values().flat_map(|latest| &latest.view.nodes);
+        let named = named.filter_map(|node| node.host.as_ref());
+        let asked = self.0.values().flat_map(|latest| &latest.asked);
+        named.chain(asked).cloned().collect()
+    }
+
+    /// The latest time at which a majority of the masters with slots had these views: later changes may be unknown.
+    pub(super) fn confirmed_at(&self, claims: &Claims) -> Option<Instant> {
+        let voters: Vec<_> = claims.masters.iter().filter(|master| master.has_slots).collect();
+        let mut confirmed = Confirmations::new(voters.len());
+        for (voter, master) in voters.into_iter().enumerate() {
+            if let Some(latest) = self.0.get(&master.id) {
+                confirmed.confirm(voter, latest.sent);
+            }
+        }
+        confirmed.majority()
+    }
+
+    /// Merges the views.
+    pub(super) fn merge(&self) -> Claims {
+        let mut masters: BTreeMap<&NodeId, BTreeSet<&Host>> = BTreeMap::new();
+        // For each slot the highest claim. Two claims of one epoch are an error that Redis resolves by the ids.
+        let mut highest: Vec<Option<(u64, &NodeId)>> = vec![None; SLOTS.into()];
+        for latest in self.0.values() {
+            for node in latest.view.nodes.iter().filter(|node| node.is_master) {
+                masters.entry(&node.id).or_default().extend(&node.host);
+                for slot in node.slots.iter().cloned().flatten() {
+                    let highest = &mut highest[usize::from(slot)];
+                    *highest = (*highest).max(Some((node.epoch, &node.id)));
+                }
+            }
+        }
+        let places: BTreeMap<&NodeId, u16> = (0..)
+            .zip(masters.keys())
+            .map(|(place, id)| (*id, place))
+            .collect();
+        let owner = |claim: &Option<(u64, &NodeId)>| places.get(claim.as_ref()?.1).copied();
+        let owners: Vec<Option<u16>> = highest.iter().map(owner).collect();
+        let with_slots: BTreeSet<u16> = owners.iter().flatten().copied().collect();
+        let masters = (0..).zip(&masters).map(|(place, (id, named))| {
+            let asked = self.0.get(*id).into_iter().flat_map(|latest| &latest.asked);
+            let asked = asked.filter(|host| !named.contains(host));
+            Master {
+                id: (*id).clone(),
+                hosts: named.iter().copied().chain(asked).cloned().collect(),
+                has_slots: with_slots.contains(&place),
+            }
+        });
+        Claims {
+            masters: masters.collect(),
+            owners,
+        }
+    }
+}
+
+impl Claims {
+    /// The number of slots without an owner.
+    pub(super) fn uncovered(&self) -> usize {
+        self.owners.iter().filter(|owner| owner.is_none()).count()
+    }
+}

@@ -1,0 +1,236 @@
+//! Finds the nodes of the cluster and the owners of its slots, and follows their changes.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
+
+use tokio::sync::{mpsc, watch};
+
+use super::{
+    super::{
+        address::Address,
+        background::AbortOnDrop,
+        connection::Connection,
+        endpoint::Login,
+        lease::Lease,
+        supervisor::ServerSettings,
+        url::{Host, Server},
+    },
+    claims::{Claims, Master, Views},
+    map::{Node, SlotMap},
+    watcher::{Report, Watcher},
+};
+use crate::telemetry::{ServerMetrics, ServersMetrics};
+
+/// The time after which a node that does not answer is forgotten. Others may still name it.
+const FORGET_AFTER: Duration = Duration::from_secs(60);
+const REPORT_QUEUE: usize = 64;
+
+/// What is known of the cluster.
+#[derive(Clone)]
+pub(super) enum Found {
+    /// No node has answered yet. Callers wait for the first answer.
+    Nothing,
+    /// No node answers, each for a reason.
+    NoAnswer(String),
+    Map(Arc<SlotMap>),
+}
+
+/// Opens the connection to a master.
+pub(in super::super) type Open = Box<dyn Fn(Address) -> ServerSettings + Send>;
+
+pub(super) struct Discovery {
+    seeds: Vec<Host>,
+    login: Login,
+    open: Open,
+    views: Views,
+    watchers: BTreeMap<Host, AbortOnDrop>,
+    /// The latest failure of each address.
+    failures: BTreeMap<Host, String>,
+    reports: mpsc::Receiver<Report>,
+    /// Kept for new watchers, so the queue never closes.
+    reporter: mpsc::Sender<Report>,
+    demand: watch::Receiver<u64>,
+    publish: watch::Sender<Found>,
+    lease: Lease,
+    lease_time: Duration,
+    /// Counts the cluster as up while every slot has an owner.
+    coverage: Arc<ServerMetrics>,
+}
+
+/// The handles of a running discovery.
+pub(super) struct Discovered {
+    pub(super) found: watch::Receiver<Found>,
+    /// Demands new views.
+    pub(super) demand: watch::Sender<u64>,
+    pub(super) task: AbortOnDrop,
+}
+
+impl Discovery {
+    pub(super) fn start(
+        seeds: Vec<Host>,
+        login: Login,
+        open: Open,
+        (lease, lease_time): (Lease, Duration),
+        metrics: &ServersMetrics,
+    ) -> Discovered {
+        let (reporter, reports) = mpsc::channel(REPORT_QUEUE);
+        let (demand, demanded) = watch::channel(0);
+        let (publish, found) = watch::channel(Found::Nothing);
+        let discovery = Self {
+            seeds,
+            login,
+            open,
+            views: Views::default(),
+            watchers: BTreeMap::new(),
+            failures: BTreeMap::new(),
+            reports,
+            reporter,
+            demand: demanded,
+            publish,
+            lease,
+            lease_time,
+            coverage: metrics.server(),
+        };
+        Discovered {
+            found,
+            demand,
+            task: AbortOnDrop(tokio::spawn(discovery.run())),
+        }
+    }
+
+    async fn run(mut self) {
+        self.watch_all();
+        while let Some(Report { host, sent, view }) = self.reports.recv().await {
+            match view {
+                Ok(view) => {
+                    self.failures.remove(&host);
+                    match self.views.add(host.clone(), view, sent) {
+                        Ok(new) => {
+                            let oldest = sent.checked_sub(FORGET_AFTER);
+                            let forgot = oldest.is_some_and(|oldest| self.views.forget_before(oldest));
+                            if new || forgot {
+                                self.update();
+                            }
+                            self.extend_lease();
+                        }
+                        Err(()) => self.failed(host, "the node belongs to another cluster".to_owned()),
+                    }
+                }
+                Err(reason) => self.failed(host, reason),
+            }
+        }
+    }
+
+    fn failed(&mut self, host: Host, reason: String) {
+        if self.failures.get(&host) != Some(&reason) {
+            tracing::warn!(node = %host, %reason, "a node of the cluster does not tell its view");
+            self.failures.insert(host, reason);
+        }
+        let is_known = matches!(&*self.publish.borrow(), Found::Map(_));
+        if !is_known && self.seeds.iter().all(|seed| self.failures.contains_key(seed)) {
+            let reasons: Vec<_> = self
+                .failures
+                .iter()
+                .map(|(host, reason)| format!("{host}: {reason}"))
+                .collect();
+            let reason = format!("no node of the cluster answers: {}", reasons.join("; "));
+            self.coverage.set_up(false);
+            self.publish.send_replace(Found::NoAnswer(reason));
+        }
+    }
+
+    /// Publishes a new map if the views have changed it.
+    fn update(&mut self) {
+        self.watch_all();
+        let claims = self.views.merge();
+        let before = match &*self.publish.borrow() {
+            Found::Map(map) => Some(map.clone()),
+            _ => None,
+        };
+        if before.as_ref().is_some_and(|before| *before.claims() == claims) {
+            return;
+        }
+        let known = before.as_ref().map_or(&[][..], |map| map.nodes());
+        let nodes = claims
+            .masters
+            .iter()
+            .filter_map(|master| self.node(master, known))
+            .collect();
+        log_change(before.as_deref(), &claims);
+        self.coverage.set_up(claims.uncovered() == 0);
+        self.publish
+            .send_replace(Found::Map(Arc::new(SlotMap::new(claims, nodes))));
+    }
+
+    /// The node of a master: the known one while its address is valid.
+    fn node(&self, master: &Master, known: &[Arc<Node>]) -> Option<Arc<Node>> {
+        let is_same = |node: &&Arc<Node>| node.id == master.id && master.hosts.contains(&node.host);
+        if let Some(node) = known.iter().find(is_same) {
+            return Some(node.clone());
+        }
+        let host = master.hosts.first()?.clone();
+        let address = match Address::fixed(&Server::Tcp(host.clone()), &self.login) {
+            Ok(address) => address,
+            Err(reason) => {
+                tracing::error!(node = %host, %reason, "a master cannot be used");
+                return None;
+            }
+        };
+        Some(Arc::new(Node {
+            id: master.id.clone(),
+            connection: Connection::open((self.open)(address)),
+            host,
+        }))
+    }
+
+    /// Watches the seeds and all nodes that are known.
+    fn watch_all(&mut self) {
+        let hosts: BTreeSet<Host> = self
+            .views
+            .hosts()
+            .into_iter()
+            .chain(self.seeds.iter().cloned())
+            .collect();
+        self.watchers.retain(|host, _| hosts.contains(host));
+        self.failures.retain(|host, _| hosts.contains(host));
+        for host in hosts {
+            let (login, reports, demand) = (&self.login, &self.reporter, &self.demand);
+            self.watchers.entry(host.clone()).or_insert_with(|| {
+                let watcher = Watcher {
+                    host,
+                    login: login.clone(),
+                    reports: reports.clone(),
+                    demand: demand.clone(),
+                };
+                watcher.start()
+            });
+        }
+    }
+
+    fn extend_lease(&self) {
+        if let Found::Map(map) = &*self.publish.borrow()
+            && let Some(confirmed) = self.views.confirmed_at(map.claims())
+        {
+            self.lease.extend(confirmed + self.lease_time);
+        }
+    }
+}
+
+fn log_change(before: Option<&SlotMap>, claims: &Claims) {
+    let (masters, uncovered) = (
+        claims.masters.iter().filter(|master| master.has_slots).count(),
+        claims.uncovered(),
+    );
+    if before.is_none_or(|before| {
+        before.claims().masters != claims.masters || before.claims().uncovered() != uncovered
+    }) {
+        tracing::info!(
+            masters,
+            uncovered_slots = uncovered,
+            "the masters of the cluster are known"
+        );
+    }
+}

@@ -1,0 +1,70 @@
+//! The map from hash slots to masters, with their connections.
+
+use std::sync::Arc;
+
+use super::{
+    super::{connection::Connection, url::Host},
+    claims::Claims,
+    slot::Slot,
+    view::NodeId,
+};
+
+/// A master of the cluster. Its connection closes when the last map with it is dropped.
+pub(in super::super) struct Node {
+    pub(super) id: NodeId,
+    pub(super) host: Host,
+    pub(in super::super) connection: Connection,
+}
+
+/// Which master has which slot.
+pub(super) struct SlotMap {
+    claims: Claims,
+    /// In the order of the masters in `claims`.
+    nodes: Vec<Arc<Node>>,
+}
+
+impl SlotMap {
+    pub(super) const fn new(claims: Claims, nodes: Vec<Arc<Node>>) -> Self {
+        Self { claims, nodes }
+    }
+
+    pub(super) fn owner(&self, slot: Slot) -> Option<&Arc<Node>> {
+        let place = (*self.claims.owners.get(slot.place())?)?;
+        self.nodes.get(usize::from(place))
+    }
+
+    /// The master at an address of a redirection. The name is empty if it is that of the server that redirects.
+    pub(super) fn at(&self, address: &str, redirected_by: &Node) -> Option<&Arc<Node>> {
+        let (name, port) = address.rsplit_once(':')?;
+        let host = Host {
+            name: if name.is_empty() {
+                &redirected_by.host.name
+            } else {
+                name
+            }
+            .to_owned(),
+            port: port.parse().ok()?,
+        };
+        let mut nodes = self.claims.masters.iter().zip(&self.nodes);
+        nodes
+            .find(|(master, _)| master.hosts.contains(&host))
+            .map(|(_, node)| node)
+    }
+
+    pub(super) const fn claims(&self) -> &Claims {
+        &self.claims
+    }
+
+    /// All masters, also those without slots.
+    pub(super) fn nodes(&self) -> &[Arc<Node>] {
+        &self.nodes
+    }
+
+    /// The masters with slots.
+    pub(super) fn owners(&self) -> impl Iterator<Item = &Arc<Node>> {
+        let masters = self.claims.masters.iter().zip(&self.nodes);
+        masters
+            .filter(|(master, _)| master.has_slots)
+            .map(|(_, node)| node)
+    }
+}

@@ -1,0 +1,290 @@
+//! A store on Redis Cluster: each call goes to the master that has its hash slot.
+//!
+//! Every node is asked for its view of the cluster at intervals ([`watcher`]). The views are merged by their configuration epochs
+//! ([`claims`]) into a map from slots to masters ([`map`]). Each master has a supervised connection of its own, so a node that does not
+//! answer delays no call to another one.
+//!
+//! A redirection (`MOVED`) means that the map is old: new views are demanded, and the call is sent again. No call follows a redirection to a
+//! node that no view names. While a slot is being moved, `ASK` names the node that has the keys, and `TRYAGAIN` means that the keys of
+//! one call are on two nodes. A redirected call has not been executed.
+//!
+//! The client library's own cluster client is not used. It has no deadline for each node, and one connection that hangs can delay calls to
+//! other nodes.
+
+mod claims;
+mod discovery;
+mod map;
+mod slot;
+mod view;
+mod watcher;
+
+use std::{sync::Arc, time::Duration};
+
+use futures_util::future::join_all;
+use redis::{Cmd, FromRedisValue, Pipeline, Value};
+use tokio::{
+    sync::watch,
+    time::{sleep, timeout},
+};
+
+use self::{
+    discovery::{Discovered, Discovery, Found, Open},
+    map::{Node, SlotMap},
+    slot::Slot,
+};
+use super::{
+    background::AbortOnDrop,
+    call_error::{CallError, Redirect},
+    connection::Request,
+    endpoint::Login,
+    lease::Lease,
+    script::ScriptCall,
+    url::Host,
+};
+use crate::{
+    store::{ClockSkew, StoreError, StoreHealth},
+    telemetry::ServersMetrics,
+};
+
+/// The pause before a call is sent again: the keys of its slot are being moved, or no new view has arrived.
+const PAUSE: Duration = Duration::from_millis(5);
+/// The longest wait for a new view.
+const VIEW: Duration = Duration::from_millis(50);
+
+/// Where a cluster is found.
+pub(super) struct ClusterAddress {
+    pub(super) seeds: Vec<Host>,
+    pub(super) login: Login,
+    /// The lease of the map. Zero: without an end.
+    pub(super) lease: Duration,
+}
+
+/// The connections to a cluster. They close when this is dropped.
+pub(super) struct Cluster {
+    found: watch::Receiver<Found>,
+    demand: watch::Sender<u64>,
+    lease: Lease,
+    _discovery: AbortOnDrop,
+}
+
+impl Cluster {
+    /// Starts to find the nodes. Must be called inside a Tokio runtime.
+    pub(super) fn open(address: ClusterAddress, open: Open, metrics: &ServersMetrics) -> Self {
+        let lease = if address.lease.is_zero() {
+            Lease::permanent()
+        } else {
+            Lease::ended()
+        };
+        let with_time = (lease.clone(), address.lease);
+        let Discovered { found, demand, task } =
+            Discovery::start(address.seeds, address.login, open, with_time, metrics);
+        Self {
+            found,
+            demand,
+            lease,
+            _discovery: task,
+        }
+    }
+
+    pub(super) async fn call<T: FromRedisValue>(&self, request: Request<'_>) -> Result<T, StoreError> {
+        let slot = Slot::of(request.key());
+        loop {
+            let map = self.map().await?;
+            let Some(node) = map.owner(slot) else {
+                self.demand_views();
+                return Err(StoreError::Unavailable("no master has the hash slot".into()));
+            };
+            match node.connection.call(request, false).await {
+                Ok(reply) if self.is_owner(slot, node) => {
+                    self.check_lease()?;
+                    return Ok(reply);
+                }
+                // A command can be repeated. A script may have been executed before its slot moved, or by a master that was replaced.
+                Ok(_) if matches!(request, Request::Command(_)) => {}
+                Ok(_) => {
+                    return Err(StoreError::Unavailable(
+                        "the hash slot was moved during the call".into(),
+                    ));
+                }
+                Err(CallError::Redirected(Redirect::Moved)) => self.wait_for_views(&map).await,
+                Err(CallError::Redirected(Redirect::TryAgain)) => sleep(PAUSE).await,
+                Err(CallError::Redirected(Redirect::Ask(address))) => match map.at(&address, node) {
+                    Some(other) => match other.connection.call(request, true).await {
+                        Ok(reply) => {
+                            self.check_lease()?;
+                            return Ok(reply);
+                        }
+                        Err(CallError::Redirected(_)) => sleep(PAUSE).await,
+                        Err(CallError::Failed(error)) => return Err(error),
+                    },
+                    None => self.wait_for_views(&map).await,
+                },
+                Err(CallError::Failed(error)) => {
+                    // The node may have been replaced.
+                    self.demand_views();
+                    return Err(error);
+                }
+            }
+        }
+    }
+
+    /// Sends the commands of each node in one round trip, at the same time. Redirected ones are sent again one by one.
+    pub(super) async fn pipeline(&self, pipeline: &Pipeline) -> Result<Vec<Value>, StoreError> {
+        let commands: Vec<&Cmd> = pipeline.cmd_iter().collect();
+        let mut replies: Vec<Value> = vec![Value::Nil; commands.len()];
+        let mut again: Vec<usize> = Vec::new();
+        let map = self.map().await?;
+        let groups = self.groups(&map, &commands)?;
+        let calls = groups.iter().map(|(node, places)| {
+            let mut part = redis::pipe();
+            for place in places {
+                part.add_command(commands[*place].clone());
+            }
+            async move { node.connection.pipeline(&part).await }
+        });
+        for ((node, places), answer) in groups.iter().zip(join_all(calls).await) {
+            for (place, reply) in places.iter().zip(answer?) {
+                let slot = Slot::of(Request::Command(commands[*place]).key());
+                if Redirect::is(&reply) || !self.is_owner(slot, node) {
+                    again.push(*place);
+                } else {
+                    replies[*place] = reply;
+                }
+            }
+        }
+        self.check_lease()?;
+        for place in again {
+            replies[place] = self.call(Request::Command(commands[place])).await?;
+        }
+        Ok(replies)
+    }
+
+    /// The places of the commands, by the master that has their slot.
+    fn groups<'a>(
+        &self,
+        map: &'a SlotMap,
+        commands: &[&Cmd],
+    ) -> Result<Vec<(&'a Arc<Node>, Vec<usize>)>, StoreError> {
+        let mut groups: Vec<(&Arc<Node>, Vec<usize>)> = Vec::new();
+        for (place, command) in commands.iter().enumerate() {
+            let Some(node) = map.owner(Slot::of(Request::Command(command).key())) else {
+                self.demand_views();
+                return Err(StoreError::Unavailable("no master has the hash slot".into()));
+            };
+            match groups.iter_mut().find(|(other, _)| Arc::ptr_eq(other, node)) {
+                Some((_, places)) => places.push(place),
+                None => groups.push((node, vec![place])),
+            }
+        }
+        Ok(groups)
+    }
+
+    pub(super) fn was_too_late(&self, call: &ScriptCall) {
+        let slot = Slot::of(call.keys.first().map_or(&[], |key| key.as_bytes()));
+        if let Found::Map(map) = &*self.found.borrow()
+            && let Some(node) = map.owner(slot)
+        {
+            node.connection.was_too_late();
+        }
+    }
+
+    pub(super) async fn probe(&self) -> Result<(), StoreError> {
+        let map = self.map().await?;
+        let probes = map.owners().map(|node| node.connection.probe());
+        join_all(probes).await.into_iter().collect::<Result<(), _>>()?;
+        self.check_lease()
+    }
+
+    /// A cluster of which only some masters work is degraded: sessions on the others are served.
+    pub(super) async fn health(&self) -> Result<StoreHealth, StoreError> {
+        let map = self.map().await?;
+        self.check_lease()?;
+        let probes = map
+            .owners()
+            .map(|node| async move { (&node.host, node.connection.health().await) });
+        let (mut failed, mut works) = (Vec::new(), false);
+        let mut read_only = None;
+        for (host, health) in join_all(probes).await {
+            match health {
+                Ok(StoreHealth::Ready) => works = true,
+                Ok(other) => {
+                    works = true;
+                    read_only = read_only.or(Some(other));
+                }
+                Err(error) => failed.push((host, error)),
+            }
+        }
+        let uncovered = map.claims().uncovered();
+        match (works, failed.first()) {
+            (false, Some((_, error))) => Err(error.clone()),
+            (false, None) => Err(StoreError::Unavailable(
+                "no master of the cluster has a hash slot".into(),
+            )),
+            (true, Some((host, error))) => Ok(StoreHealth::Partial {
+                reason: format!("{host}: {error}"),
+            }),
+            (true, None) if uncovered > 0 => Ok(StoreHealth::Partial {
+                reason: format!("{uncovered} of 16384 hash slots have no master"),
+            }),
+            (true, None) => Ok(read_only.unwrap_or(StoreHealth::Ready)),
+        }
+    }
+
+    /// The largest clock skew of any master.
+    pub(super) fn clock_skew(&self) -> Option<ClockSkew> {
+        match &*self.found.borrow() {
+            Found::Map(map) => {
+                let skews = map.owners().filter_map(|node| node.connection.skew.latest());
+                skews.max_by_key(|skew| skew.millis().unsigned_abs())
+            }
+            _ => None,
+        }
+    }
+
+    /// The current map. Waits for the first answer of a node.
+    async fn map(&self) -> Result<Arc<SlotMap>, StoreError> {
+        if let Found::Map(map) = &*self.found.borrow() {
+            return Ok(map.clone());
+        }
+        let mut found = self.found.clone();
+        let found = found.wait_for(|found| !matches!(found, Found::Nothing)).await;
+        match found.as_deref() {
+            Ok(Found::Map(map)) => Ok(map.clone()),
+            Ok(Found::NoAnswer(reason)) => Err(StoreError::Unavailable(reason.clone())),
+            Ok(Found::Nothing) | Err(_) => Err(StoreError::Unavailable("the connection was closed".into())),
+        }
+    }
+
+    /// True if the node still has the slot, by the latest map.
+    fn is_owner(&self, slot: Slot, node: &Arc<Node>) -> bool {
+        match &*self.found.borrow() {
+            Found::Map(map) => map.owner(slot).is_some_and(|owner| Arc::ptr_eq(owner, node)),
+            _ => false,
+        }
+    }
+
+    /// Fails if a majority of the masters has not confirmed the map for too long: this process may be cut off from them.
+    fn check_lease(&self) -> Result<(), StoreError> {
+        if self.lease.holds() {
+            return Ok(());
+        }
+        Err(StoreError::Unavailable(
+            "no majority of the masters confirms the cluster's state".into(),
+        ))
+    }
+
+    fn demand_views(&self) {
+        self.demand.send_modify(|demand| *demand = demand.wrapping_add(1));
+    }
+
+    /// Demands new views, and waits until they change the map, for a short time.
+    async fn wait_for_views(&self, map: &Arc<SlotMap>) {
+        self.demand_views();
+        let mut found = self.found.clone();
+        let changed = found.wait_for(|found| !matches!(found, Found::Map(now) if Arc::ptr_eq(now, map)));
+        if timeout(VIEW, changed).await.is_err() {
+            // The views agree with the old map, for a moment.
+            sleep(PAUSE).await;
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! The servers of a store: one, or the masters of a cluster. Each call goes to the server that has its keys.
+
+use std::{future::Future, sync::Arc, time::Duration};
+
+use redis::{Cmd, FromRedisValue, Pipeline, Value};
+
+use super::{
+    address::Address,
+    call_error::Redirect,
+    calls::{Calls, Within},
+    cluster::Cluster,
+    config::Location,
+    connection::{Connection, Request, timely},
+    keys::Keys,
+    observer::Observer,
+    script::{LuaScript, ScriptCall},
+    supervisor::ServerSettings,
+};
+use crate::{
+    clock::Clock,
+    store::{ClockSkew, StoreError, StoreHealth},
+    telemetry::{ServersMetrics, StoreOperation},
+};
+
+/// The connections to the servers. They close when this is dropped.
+pub(super) struct Servers {
+    calls: Calls,
+    topology: Topology,
+}
+
+enum Topology {
+    One(Connection),
+    Cluster(Cluster),
+}
+
+impl Servers {
+    /// Starts to connect. Must be called inside a Tokio runtime.
+    pub(super) fn open(location: Location, deadline: Duration, keys: Keys, clock: Arc<dyn Clock>) -> Self {
+        let metrics = Arc::new(ServersMetrics::new());
+        let in_cluster = matches!(location, Location::Cluster(_));
+        let of_server = metrics.clone();
+        let open = move |address: Address| ServerSettings {
+            address,
+            deadline,
+            keys: keys.clone(),
+            clock: clock.clone(),
+            in_cluster,
+            metrics: of_server.server(),
+        };
+        let topology = match location {
+            Location::One(address) => Topology::One(Connection::open(open(address))),
+            Location::Cluster(cluster) => Topology::Cluster(Cluster::open(cluster, Box::new(open), &metrics)),
+        };
+        Self {
+            calls: Calls::new(deadline),
+            topology,
+        }
+    }
+
+    /// The deadline of a store call.
+    pub(super) const fn deadline(&self) -> Duration {
+        self.calls.deadline()
+    }
+
+    /// The time after which a timely script must not run.
+    pub(super) const fn timely(&self) -> Duration {
+        timely(self.deadline())
+    }
+
+    /// Applies the deadline to a store call, and measures it. A command that was sent may still run after it.
+    pub(super) fn within<F: Future>(&self, operation: StoreOperation, call: F) -> Within<'_, F> {
+        self.calls.within(operation, call)
+    }
+
+    /// Sends a command whose second word is a key.
+    pub(super) async fn query<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, StoreError> {
+        self.call(Request::Command(command)).await
+    }
+
+    /// Runs a script by its hash, or by its text if the server has not cached it.
+    pub(super) async fn script<T: FromRedisValue>(
+        &self,
+        script: &LuaScript,
+        call: &ScriptCall,
+    ) -> Result<T, StoreError> {
+        self.call(Request::Script(script, call)).await
+    }
+
+    async fn call<T: FromRedisValue>(&self, request: Request<'_>) -> Result<T, StoreError> {
+        match &self.topology {
+            Topology::One(connection) => Ok(connection.call(request, false).await?),
+            Topology::Cluster(cluster) => cluster.call(request).await,
+        }
+    }
+
+    /// Sends commands in one round trip. A WRONGTYPE error is returned among the replies, so that one record does not fail the others.
+    pub(super) async fn pipeline(&self, pipeline: &Pipeline) -> Result<Vec<Value>, StoreError> {
+        match &self.topology {
+            Topology::One(connection) => {
+                let replies = connection.pipeline(pipeline).await?;
+                match replies.iter().find(|reply| Redirect::is(reply)) {
+                    Some(_) => Err(StoreError::Unavailable(
+                        "the server is a node of a cluster".into(),
+                    )),
+                    None => Ok(replies),
+                }
+            }
+            Topology::Cluster(cluster) => cluster.pipeline(pipeline).await,
+        }
+    }
+
+    /// Follows the connection to the only server. `None` in a cluster.
+    pub(super) fn observer(&self) -> Option<Observer> {
+        match &self.topology {
+            Topology::One(connection) => Some(connection.observer()),
+            Topology::Cluster(_) => None,
+        }
+    }
+
+    /// True if two requests are executed in the order in which they are sent.
+    pub(super) const fn keeps_order(&self) -> bool {
+        matches!(self.topology, Topology::One(_))
+    }
+
+    /// The error of a timely script that ran too late.
+    pub(super) fn too_late(&self, call: &ScriptCall) -> StoreError {
+        match &self.topology {
+            Topology::One(connection) => connection.was_too_late(),
+            Topology::Cluster(cluster) => cluster.was_too_late(call),
+        }
+        StoreError::Timeout
+    }
+
+    /// Checks that all servers answer and are masters.
+    pub(super) async fn probe(&self) -> Result<(), StoreError> {
+        match &self.topology {
+            Topology::One(connection) => connection.probe().await,
+            Topology::Cluster(cluster) => cluster.probe().await,
+        }
+    }
+
+    /// Like [`probe`](Self::probe), and checks whether the servers accept writes.
+    pub(super) async fn health(&self) -> Result<StoreHealth, StoreError> {
+        match &self.topology {
+            Topology::One(connection) => connection.health().await,
+            Topology::Cluster(cluster) => cluster.health().await,
+        }
+    }
+
+    /// The latest clock skew: in a cluster, the largest.
+    pub(super) fn clock_skew(&self) -> Option<ClockSkew> {
+        match &self.topology {
+            Topology::One(connection) => connection.skew.latest(),
+            Topology::Cluster(cluster) => cluster.clock_skew(),
+        }
+    }
+}
