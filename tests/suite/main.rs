@@ -6,7 +6,7 @@ mod bad_input;
 mod client;
 mod client_opening;
 mod clock_skew;
-mod cluster_harness;
+mod cluster;
 mod concurrency;
 mod connections;
 mod cors;

@@ -34,6 +34,7 @@ impl Cluster {
         for replica in MASTERS..self.nodes.len() {
             self.wait_for_sync(replica);
         }
+        self.set_node_timeout();
     }
 
     /// Adds a master without slots. Returns its number.
@@ -44,6 +45,7 @@ impl Cluster {
         self.introduce(number);
         self.wait_until_all_know_each_other();
         self.wait_until_all_slots_are_served();
+        self.set_node_timeout();
         number
     }
 
@@ -140,6 +142,11 @@ impl Cluster {
             }
         }
         Some(owners)
+    }
+
+    fn set_node_timeout(&self) {
+        let milliseconds = self.builder.node_timeout.as_millis().to_string();
+        self.command_on_each(&["CONFIG", "SET", "cluster-node-timeout", &milliseconds]);
     }
 
     /// Connects a node to all earlier ones.

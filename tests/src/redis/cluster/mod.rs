@@ -16,6 +16,8 @@ use redis::{FromRedisValue, RedisResult};
 use super::{TestRedis, backend::Backend, poll, process::Process, server::Watchdog, shared::Lasting, valkey};
 use crate::{folder::Folder, free_address::free_port};
 
+/// The `cluster-node-timeout` while the cluster starts. Redis serves no slot for this long after a start, and for 2 seconds at least.
+const NODE_TIMEOUT_AT_START: Duration = Duration::from_secs(2);
 /// The number of masters at the start.
 const MASTERS: usize = 3;
 
@@ -237,14 +239,12 @@ impl Cluster {
         let folder = self.folder.join(port.to_string());
         fs::create_dir_all(&folder).expect("a folder");
         let coverage = if self.builder.full_coverage { "yes" } else { "no" };
+        let timeout = self.builder.node_timeout.min(NODE_TIMEOUT_AT_START);
         let options: [(&str, &str); 8] = [
             ("--dir", &folder.display().to_string()),
             ("--cluster-enabled", "yes"),
             ("--cluster-port", &bus_port(port).to_string()),
-            (
-                "--cluster-node-timeout",
-                &self.builder.node_timeout.as_millis().to_string(),
-            ),
+            ("--cluster-node-timeout", &timeout.as_millis().to_string()),
             ("--cluster-require-full-coverage", coverage),
             // A replica takes over however long its master was away.
             ("--cluster-replica-validity-factor", "0"),

@@ -1,0 +1,168 @@
+//! Masters that are replaced by their replica.
+
+use std::time::Duration;
+
+use session_auth_tests::{
+    fixtures::{NOW, key, renewal},
+    redis::Cluster,
+};
+use tokio::time::{Instant, sleep};
+use tower_session_auth::{
+    RedisStore,
+    store::{CachedStore as _, SessionStore as _},
+};
+
+use super::{DEADLINE, SLACK, impatient, read, session_on, session_on_each, time_until};
+
+/// The longest time from the end of a failover to the store's use of the new master.
+const FOLLOWED_WITHIN: Duration = Duration::from_secs(1);
+/// How long a test watches the store after an old master resumed.
+const WATCHED: Duration = Duration::from_secs(3);
+
+/// Without full coverage: in a failover, the others serve their slots.
+fn cluster() -> Cluster {
+    Cluster::builder()
+        .node_timeout_ms(1_000)
+        .without_full_coverage()
+        .start()
+}
+
+fn wait_for_copy(cluster: &Cluster, master: usize) {
+    // WAIT on another connection than that of the writes waits for all of them.
+    let copied: u32 = cluster.command(master, &["WAIT", "1", "5000"]).unwrap();
+    assert_eq!(copied, 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn store_uses_the_replica_of_a_killed_master_without_a_restart() {
+    let mut cluster = cluster();
+    let store = impatient(&cluster);
+    let [first, second, third] = session_on_each(&cluster, &store).await;
+    wait_for_copy(&cluster, 0);
+    let began = Instant::now();
+    cluster.kill(0);
+
+    // The sessions of the other masters are served all the time.
+    let others = [second.id, third.id];
+    let watch = tokio::spawn({
+        let store = store.clone();
+        async move {
+            let mut reads = 0;
+            while began.elapsed() < Duration::from_secs(4) {
+                for id in others {
+                    let (answer, took) = read(&store, id).await;
+                    assert_eq!(answer, Ok(Some(false)), "after {:?}", began.elapsed());
+                    assert!(took < DEADLINE, "{took:?}");
+                    reads += 1;
+                }
+            }
+            reads
+        }
+    });
+    assert_eq!(cluster.wait_for_failover(&key(first.id), 0), 3);
+    let replaced = began.elapsed();
+    let followed = time_until(&store, first.id, false).await;
+    println!("replaced after {replaced:?}, used after {followed:?} more");
+    assert!(followed < FOLLOWED_WITHIN, "{followed:?}");
+
+    store.replace_token(&renewal(&first, "1", NOW)).await.unwrap();
+    store.revoke(first.id, NOW).await.unwrap();
+    assert_eq!(read(&store, first.id).await.0, Ok(Some(true)));
+    assert!(watch.await.unwrap() > 100);
+}
+
+/// Reads for a while. The session was revoked on the new master.
+async fn assert_revoked(store: &RedisStore, id: tower_session_auth::SessionId) {
+    let began = Instant::now();
+    let mut stale = 0;
+    while began.elapsed() < WATCHED {
+        let cached = store.cached(id).map(|record| record.revoked_at.is_some());
+        let (read, _) = read(store, id).await;
+        if cached == Some(false) || read == Ok(Some(false)) {
+            stale += 1;
+            let elapsed = began.elapsed();
+            assert!(
+                elapsed < FOLLOWED_WITHIN,
+                "accepted {elapsed:?} after the resumption"
+            );
+        }
+        sleep(Duration::from_micros(200)).await;
+    }
+    println!("{stale} stale answers");
+    assert_eq!(read(store, id).await.0, Ok(Some(true)));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn master_that_was_replaced_while_it_was_stopped_is_not_trusted() {
+    let mut cluster = cluster();
+    let (strict, bounded) = (impatient(&cluster), impatient(&cluster));
+    let record = session_on(&cluster, &strict, 0).await;
+    wait_for_copy(&cluster, 0);
+    let has_cache = bounded.enable_cache().is_ok();
+    println!("bounded verification: {has_cache}");
+    time_until(&bounded, record.id, false).await;
+
+    cluster.pause(0);
+    assert_eq!(cluster.wait_for_failover(&key(record.id), 0), 3);
+    let other = impatient(&cluster);
+    time_until(&other, record.id, false).await;
+    other.revoke(record.id, NOW).await.unwrap();
+    cluster.resume(0);
+    tokio::join!(
+        assert_revoked(&strict, record.id),
+        assert_revoked(&bounded, record.id)
+    );
+}
+
+/// A store that sends nothing during the failover has no failed call that tells it of the new master.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn revocation_is_not_acknowledged_by_a_replaced_master() {
+    let mut cluster = cluster();
+    let idle = impatient(&cluster);
+    let record = session_on(&cluster, &idle, 0).await;
+    wait_for_copy(&cluster, 0);
+    cluster.pause(0);
+    cluster.wait_for_failover(&key(record.id), 0);
+    cluster.resume(0);
+    let revoked = idle.revoke(record.id, NOW).await;
+    let began = Instant::now();
+    let other = impatient(&cluster);
+    if revoked.is_ok() {
+        let found = time_until(&other, record.id, true).await;
+        println!("acknowledged by the new master, {found:?}");
+    } else {
+        // It may not have happened, but repeating it heals.
+        while idle.revoke(record.id, NOW).await.is_err() {
+            assert!(began.elapsed() < FOLLOWED_WITHIN + SLACK, "{:?}", began.elapsed());
+        }
+        time_until(&other, record.id, true).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn planned_failover_loses_no_acknowledged_change() {
+    let cluster = cluster();
+    let store = impatient(&cluster);
+    let record = session_on(&cluster, &store, 1).await;
+    let began = Instant::now();
+    let _: redis::Value = cluster.command(4, &["CLUSTER", "FAILOVER"]).unwrap();
+    let mut acknowledged = false;
+    let mut current = record.clone();
+    for number in 0.. {
+        let swap = renewal(&current, &number.to_string(), NOW);
+        if store.replace_token(&swap).await.is_ok() {
+            current = swap.next;
+        } else {
+            current = store.read(record.id).await.ok().flatten().unwrap_or(current);
+        }
+        if cluster.wait_for_failover(&key(record.id), 1) == 4 {
+            if acknowledged {
+                break;
+            }
+            acknowledged = true;
+        }
+        assert!(began.elapsed() < Duration::from_secs(20));
+    }
+    let stored = store.read(record.id).await.unwrap().unwrap();
+    assert_eq!(stored, current);
+}

@@ -1,0 +1,202 @@
+//! Slots that move to another master while clients use them.
+
+use std::{
+    collections::BTreeSet,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use session_auth_tests::{
+    fixtures::{
+        CREATED, NOW, agent,
+        cached::{cache, stats, wait_until},
+        open, renewal, session,
+    },
+    redis::Cluster,
+};
+use tokio::{task::spawn_blocking, time::Instant};
+use tower_session_auth::{
+    AgentId, RedisStore,
+    session::SessionRecord,
+    store::{CachedStore as _, SessionStore as _},
+};
+
+use super::{PATIENT, read, session_on};
+
+const WORKERS: usize = 8;
+const AGENTS_OF_A_WORKER: usize = 60;
+/// The number of slots that move there and back.
+const MOVED: usize = 400;
+
+/// What a worker saw.
+#[derive(Default)]
+struct Seen {
+    calls: usize,
+    /// Calls without an answer in time.
+    errors: Vec<String>,
+    wrong: Vec<String>,
+    slowest: Duration,
+    /// The sessions at the end, as they were acknowledged. The order is that of the creations.
+    kept: Vec<SessionRecord>,
+}
+
+impl Seen {
+    /// Counts a call. Returns its value if it was answered.
+    fn answered<T>(
+        &mut self,
+        what: &str,
+        began: Instant,
+        result: Result<T, impl std::fmt::Debug>,
+    ) -> Option<T> {
+        self.calls += 1;
+        self.slowest = self.slowest.max(began.elapsed());
+        result
+            .map_err(|error| {
+                self.errors
+                    .push(format!("{what} after {:?}: {error:?}", began.elapsed()))
+            })
+            .ok()
+    }
+
+    fn check(&mut self, what: &str, holds: bool, found: impl FnOnce() -> String) {
+        if !holds {
+            self.wrong.push(format!("{what}: {}", found()));
+        }
+    }
+
+    /// Creates a session, reads and renews it. Every second one is revoked.
+    async fn use_store(&mut self, store: &RedisStore, agent: AgentId, keep: bool) {
+        let new = session(agent, NOW);
+        let id = new.record.id;
+        let began = Instant::now();
+        let Some(created) = self.answered("create", began, store.create(&new).await) else {
+            return;
+        };
+        self.check("create", created == CREATED, || format!("{created:?}"));
+        self.expect(store, &new.record, "read after create").await;
+
+        let swap = renewal(&new.record, "1", NOW);
+        let began = Instant::now();
+        if self
+            .answered("renew", began, store.replace_token(&swap).await)
+            .is_none()
+        {
+            return;
+        }
+        self.expect(store, &swap.next, "read after renew").await;
+        if keep {
+            self.kept.push(swap.next);
+            return;
+        }
+        let began = Instant::now();
+        let Some(found) = self.answered("revoke", began, store.revoke(id, NOW).await) else {
+            return;
+        };
+        self.check("revoke", found, || "no session".to_owned());
+        let mut revoked = swap.next;
+        revoked.revoked_at = Some(NOW);
+        self.expect(store, &revoked, "read after revoke").await;
+    }
+
+    async fn expect(&mut self, store: &RedisStore, record: &SessionRecord, what: &str) {
+        let began = Instant::now();
+        if let Some(read) = self.answered(what, began, store.read(record.id).await) {
+            self.check(what, read.as_ref() == Some(record), || format!("{read:?}"));
+        }
+    }
+}
+
+async fn work(store: RedisStore, agents: Vec<AgentId>, stop: Arc<AtomicBool>) -> Seen {
+    let mut seen = Seen::default();
+    let mut count = 0;
+    while !stop.load(Ordering::Relaxed) {
+        for &agent in &agents {
+            // The first sessions of each agent stay, within its limit.
+            seen.use_store(&store, agent, count < 3 * agents.len()).await;
+            count += 1;
+        }
+    }
+    seen
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn resharding_under_load_gives_no_wrong_answer_and_loses_no_session() {
+    let cluster = Arc::new(Cluster::builder().without_replicas().start());
+    let store = open(cluster.url(), PATIENT);
+    let all: Vec<AgentId> = (0..WORKERS * AGENTS_OF_A_WORKER).map(|_| agent()).collect();
+    let stop = Arc::new(AtomicBool::new(false));
+    let workers: Vec<_> = all
+        .chunks(AGENTS_OF_A_WORKER)
+        .map(|agents| tokio::spawn(work(store.clone(), agents.to_vec(), Arc::clone(&stop))))
+        .collect();
+
+    let began = Instant::now();
+    let resharding = spawn_blocking({
+        let (cluster, all) = (Arc::clone(&cluster), all.clone());
+        move || {
+            let own: BTreeSet<u16> = cluster.slots_of(0).into_iter().collect();
+            let used = all
+                .iter()
+                .map(|agent| cluster.slot(&format!("{{{:04x}}}", agent.bucket())));
+            let used: BTreeSet<u16> = used.filter(|slot| own.contains(slot)).collect();
+            let unused = own.iter().copied().filter(|slot| !used.contains(slot));
+            let missing = MOVED.saturating_sub(used.len());
+            let slots: Vec<u16> = used.iter().copied().chain(unused.take(missing)).collect();
+            let there = cluster.reshard(&slots, 0, 1);
+            let back = cluster.reshard(&slots, 1, 0);
+            (slots.len(), used.len(), there + back)
+        }
+    });
+    let moved = resharding.await;
+    let took = began.elapsed();
+    stop.store(true, Ordering::Relaxed);
+    let (slots, used, keys) = moved.unwrap();
+
+    let mut all_seen = Vec::new();
+    for worker in workers {
+        all_seen.push(worker.await.unwrap());
+    }
+    let sum = |of: fn(&Seen) -> usize| all_seen.iter().map(of).sum::<usize>();
+    let slowest = all_seen.iter().map(|seen| seen.slowest).max();
+    println!(
+        "{slots} slots ({used} with sessions) moved there and back in {took:?}, with {keys} keys; {} calls, {} without an answer, {} wrong, the slowest took {slowest:?}",
+        sum(|seen| seen.calls),
+        sum(|seen| seen.errors.len()),
+        sum(|seen| seen.wrong.len()),
+    );
+    let mut lost = Vec::new();
+    for record in all_seen.iter().flat_map(|seen| &seen.kept) {
+        let read = store.read(record.id).await.unwrap();
+        if read.as_ref() != Some(record) {
+            lost.push(format!("{record:?}: {read:?}"));
+        }
+    }
+    let wrong: Vec<_> = all_seen.iter().flat_map(|seen| &seen.wrong).take(5).collect();
+    let errors: Vec<_> = all_seen.iter().flat_map(|seen| &seen.errors).take(5).collect();
+    assert_eq!(wrong, [""; 0]);
+    assert_eq!(lost, [""; 0]);
+    assert_eq!(errors, [""; 0]);
+    assert!(keys > 0 && sum(|seen| seen.kept.len()) > 0);
+}
+
+/// The new owner of a slot has never sent an invalidation to this store.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn cached_record_is_invalidated_after_its_slot_moved() {
+    let cluster = Cluster::builder().without_replicas().start();
+    let (bounded, other) = (open(cluster.url(), PATIENT), open(cluster.url(), PATIENT));
+    bounded.enable_cache().unwrap();
+    wait_until("coherent", || stats(&bounded).coherent).await;
+    for _ in 0..20 {
+        let record = session_on(&cluster, &other, 0).await;
+        cache(&bounded, record.id).await;
+        let slot = cluster.slot(&format!("{{{:04x}}}", record.agent_id.bucket()));
+        cluster.reshard(&[slot], 0, 1);
+        other.revoke(record.id, NOW).await.unwrap();
+        wait_until("invalidated", || bounded.cached(record.id).is_none()).await;
+        assert_eq!(read(&bounded, record.id).await.0, Ok(Some(true)));
+        cluster.reshard(&[slot], 1, 0);
+    }
+}
