@@ -29,6 +29,13 @@ pub struct RedisStoreConfig {
     pub sentinel_user: Option<String>,
     /// The password of the sentinels themselves.
     pub sentinel_password: Option<String>,
+    /// With a `redis+sentinel` URL: the time for which the master is used after a majority of the sentinels has confirmed it. 3 s by default;
+    /// zero turns it off.
+    ///
+    /// A process that is cut off from the sentinels so stops using a master that they may have replaced. Without a majority of the sentinels in
+    /// the URL, each call fails after this time, even if the master works. A process that is cut off together with the master uses it after its
+    /// replacement for at most this time minus `down-after-milliseconds` of the sentinels.
+    pub master_lease: Duration,
     /// With TLS: certificates of authorities in PEM. `None`: those of the system.
     #[cfg(feature = "tls")]
     pub ca_certificates: Option<Vec<u8>>,
@@ -60,6 +67,7 @@ impl RedisStoreConfig {
             key_prefix: String::new(),
             sentinel_user: None,
             sentinel_password: None,
+            master_lease: Duration::from_secs(3),
             #[cfg(feature = "tls")]
             ca_certificates: None,
             #[cfg(feature = "tls")]
@@ -93,7 +101,7 @@ impl RedisStoreConfig {
             Topology::Sentinel { sentinels, master } => {
                 let (user, password) = (self.sentinel_user.clone(), self.sentinel_password.clone());
                 let of_sentinels = self.login(user, password, 0, url.tls);
-                Address::sentinel(&sentinels, &of_sentinels, &master, login)
+                Address::sentinel(&sentinels, &of_sentinels, &master, login, self.master_lease)
             }
             Topology::Cluster(_) => Err("this version does not support a cluster".into()),
         };
@@ -128,6 +136,7 @@ impl fmt::Debug for RedisStoreConfig {
             .field("timeout", &self.timeout)
             .field("near_cache", &self.near_cache)
             .field("key_prefix", &self.key_prefix)
+            .field("master_lease", &self.master_lease)
             .finish_non_exhaustive()
     }
 }

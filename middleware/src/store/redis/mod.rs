@@ -9,7 +9,6 @@ mod creation;
 mod endpoint;
 mod keys;
 mod late_creation;
-#[cfg_attr(not(test), expect(dead_code, reason = "the next commit uses it"))]
 mod lease;
 mod list;
 mod near;

@@ -15,12 +15,13 @@ use super::{
     background::{AbortOnDrop, Backoff, catch_panic},
     endpoint::{Endpoint, RedisConnection},
     keys::Keys,
+    lease::Lease,
     preconditions::{Greeting, check_permissions},
     role::{REPLICA, Role, describe},
     skew_monitor::SkewMonitor,
     writes::Writes,
 };
-use crate::telemetry::StoreUpMetrics;
+use crate::{store::StoreError, telemetry::StoreUpMetrics};
 
 /// The shortest and the longest time limit of an attempt to connect.
 const MIN_CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
@@ -36,6 +37,9 @@ const HEALTH_CHECK_TIMEOUT: Duration = Duration::from_secs(1);
 const WRITE_QUEUE: usize = 1024;
 /// Size of the queue of reported faults. When it is full, the supervisor has enough reports to act on.
 const FAULT_QUEUE: usize = 8;
+
+/// The reason in errors when the lease of the master has ended.
+pub(super) const UNCONFIRMED: &str = "no majority of the sentinels confirms the master";
 
 /// The state of the connection.
 #[derive(Clone)]
@@ -53,6 +57,8 @@ pub(super) struct Link {
     pub(super) connection: RedisConnection,
     /// The server that it reaches.
     pub(super) endpoint: Arc<Endpoint>,
+    /// The time until which that server may be used.
+    pub(super) lease: Lease,
     /// The number of the connection attempt.
     pub(super) epoch: u64,
     pub(super) since: Instant,
@@ -60,6 +66,16 @@ pub(super) struct Link {
     pub(super) server_time: Option<ServerTime>,
     /// The time limit of an attempt to connect.
     pub(super) connect_timeout: Duration,
+}
+
+impl Link {
+    /// Checks the lease. It is checked before a command is sent, and before its reply is used.
+    pub(super) fn ensure_confirmed(&self) -> Result<(), StoreError> {
+        if self.lease.holds() {
+            return Ok(());
+        }
+        Err(StoreError::Unavailable(UNCONFIRMED.into()))
+    }
 }
 
 /// The server's time at the last `TIME` command, in milliseconds.
@@ -187,6 +203,7 @@ impl Supervisor {
                     let since = Instant::now();
                     self.publish(State::Up(Link {
                         connection: connection.clone(),
+                        lease: endpoint.lease().clone(),
                         endpoint: endpoint.clone(),
                         epoch: self.epoch,
                         since,
@@ -297,6 +314,16 @@ impl Supervisor {
         let writes = (self.writes.clone(), endpoint.clone(), self.epoch);
         let health_checks = check_health(connection.clone(), skew, writes, limit);
         tokio::pin!(health_checks);
+        let (lease, up) = (endpoint.lease(), &self.up);
+        let lease_changes = lease.watch(|holds| {
+            up.set(holds);
+            if holds {
+                tracing::info!("a majority of the sentinels confirms the master again");
+            } else {
+                tracing::warn!(server = %endpoint.server(), "{UNCONFIRMED}: requests are rejected");
+            }
+        });
+        tokio::pin!(lease_changes);
         loop {
             let fault = tokio::select! {
                 biased;
@@ -306,6 +333,7 @@ impl Supervisor {
                 }
                 fault = self.reports.recv() => fault,
                 () = &mut health_checks => return true,
+                never = &mut lease_changes => match never {},
             };
             match fault {
                 None => return false,

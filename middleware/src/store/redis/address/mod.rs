@@ -1,9 +1,11 @@
 //! Where the server of a store is: always the same, or the master that sentinels name.
 
+mod confirmed;
 mod moved;
 mod sentinel;
+mod watch;
 
-use std::{future::pending, net::IpAddr, sync::Arc};
+use std::{future::pending, net::IpAddr, sync::Arc, time::Duration};
 
 use super::{
     endpoint::{Endpoint, Login},
@@ -24,14 +26,15 @@ impl Address {
         Ok(Self::Fixed(Arc::new(Endpoint::new(server, login)?)))
     }
 
-    /// The master of this name.
+    /// The master of this name. It is used for the time of `lease` after a majority of the sentinels has confirmed it; zero turns that off.
     pub(super) fn sentinel(
         sentinels: &[Host],
         of_sentinels: &Login,
         master: &str,
         of_master: Login,
+        lease: Duration,
     ) -> Result<Self, String> {
-        Sentinels::new(sentinels, of_sentinels, master, of_master).map(Self::Sentinel)
+        Sentinels::new(sentinels, of_sentinels, master, of_master, lease).map(Self::Sentinel)
     }
 
     /// The server to connect to now.
