@@ -196,7 +196,7 @@ impl Discovery {
             return Some(node.clone());
         }
         let host = master.hosts.first()?.clone();
-        let address = match Address::fixed(&Server::Tcp(host.clone()), &self.login) {
+        let address = match Address::leased(&Server::Tcp(host.clone()), &self.login, self.lease.clone()) {
             Ok(address) => address,
             Err(reason) => {
                 tracing::error!(node = %host, %reason, "a master cannot be used");
