@@ -13,11 +13,7 @@ use session_auth_tests::{
     redis::Cluster,
 };
 use tokio::time::{Instant, sleep};
-use tower_session_auth::{
-    AgentId, RedisStore, SessionId,
-    session::SessionRecord,
-    store::SessionStore as _,
-};
+use tower_session_auth::{AgentId, RedisStore, SessionId, session::SessionRecord, store::SessionStore as _};
 
 /// Far longer than any call takes.
 const PATIENT: Duration = Duration::from_secs(10);
