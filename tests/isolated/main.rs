@@ -3,6 +3,7 @@
 //! | module | reason |
 //! |---|---|
 //! | `argon2_load` | measures latencies in milliseconds, and the memory of the process |
+//! | `cluster_soak` | fails over a cluster many times; ignored, `tests/run --soak` runs it |
 //! | `harness` | starts this program again and kills it; counts the users of the process's shared Redis |
 //! | `near_cache_processes` | four processes load both cores; staleness is measured in milliseconds |
 //! | `near_cache_load` | tasks that never wait load both cores; staleness is measured in milliseconds |
@@ -13,6 +14,7 @@
 //! | `renewal_faults` | 10,000 renewals load the machine, and tests with time limits would miss them beside it |
 
 mod argon2_load;
+mod cluster_soak;
 mod harness;
 mod layout_memory;
 mod near_cache_load;

@@ -17,7 +17,7 @@ use session_auth_server::keys::{self, Rotated, RotationTimes};
 use session_auth_tests::{
     api::{Api, Issued, Reply, http_client},
     folder::Folder,
-    redis::TestRedis,
+    redis::Keyspace,
     server::{PASSWORD, START, cheap_hash},
 };
 use tokio::{net::TcpListener, spawn, task::JoinHandle, time::sleep};
@@ -26,7 +26,6 @@ use tower_session_auth::{
     clock::{Clock as _, ManualClock, Timestamp},
     key_follower::{KeyFollower, KeyFollowerBuilder},
     session::SessionPolicy,
-    store::RedisStoreConfig,
     verify_only::VerifyOnlyLayer,
 };
 
@@ -75,8 +74,8 @@ struct Server {
 }
 
 impl Server {
-    async fn start(key_file: &Path, redis_url: &str, clock: &ManualClock) -> Self {
-        let mut redis = RedisStoreConfig::new(redis_url);
+    async fn start(key_file: &Path, keyspace: &Keyspace, clock: &ManualClock) -> Self {
+        let mut redis = keyspace.config();
         redis.timeout = Duration::from_secs(5);
         let store = RedisStore::open(&redis).expect("a store");
         let keys = KeySet::from_file(key_file).expect("keys");
@@ -205,12 +204,11 @@ impl Load {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rotation_over_three_servers_and_two_verifying_services_loses_no_request() {
-    let (redis, key_file) = (TestRedis::shared(), KeyFile::new());
+    let (keyspace, key_file) = (Keyspace::fresh(), KeyFile::new());
     let clock = ManualClock::new(Timestamp(START));
-    let url = redis.fresh_database();
     let mut servers = Vec::new();
     for _ in 0..3 {
-        servers.push(Server::start(&key_file.path, &url, &clock).await);
+        servers.push(Server::start(&key_file.path, &keyspace, &clock).await);
     }
     let old = servers[0].api.anonymous(Method::GET, "/v1/keys").await.body;
     // In real time, the clock of the followers. One refreshes all the time, the other only when it sees a new key.

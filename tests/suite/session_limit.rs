@@ -5,12 +5,12 @@ use std::time::Duration;
 use serde_json::json;
 use session_auth_tests::{
     api::Issued,
-    fixtures::{NOW, agent, open as open_store},
-    redis::TestRedis,
+    fixtures::{NOW, agent},
+    redis::Keyspace,
     server::TestServer,
 };
 use tower_session_auth::{
-    SessionManager, SigningKey,
+    RedisStore, SessionManager, SigningKey,
     clock::ManualClock,
     session::{CreateSession, OnSessionLimit, SessionPolicy},
     store::PageRequest,
@@ -123,8 +123,10 @@ async fn concurrent_creations_all_succeed_and_leave_the_maximum() {
 /// The ids of one process are strictly increasing, so sessions of the same millisecond keep their order in Redis.
 #[tokio::test]
 async fn first_opened_of_six_sessions_is_evicted_in_redis() {
-    let redis = TestRedis::shared();
-    let store = open_store(redis.fresh_database(), Duration::from_secs(10));
+    let keyspace = Keyspace::fresh();
+    let mut config = keyspace.config();
+    config.timeout = Duration::from_secs(10);
+    let store = RedisStore::open(&config).unwrap();
     let signer = TokenSigner::new(SigningKey::generate().unwrap());
     let mut policy = SessionPolicy::default();
     policy.on_session_limit = OnSessionLimit::EvictOldest;

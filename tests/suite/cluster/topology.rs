@@ -6,7 +6,7 @@ use session_auth_tests::{
 };
 use tower_session_auth::{
     RedisStore,
-    store::{PageRequest, RedisStoreConfig, SessionStore as _},
+    store::{AgentStore as _, PageRequest, RedisStoreConfig, SessionStore as _},
 };
 
 use super::{PATIENT, agent_on, impatient, read, session_on, session_on_each, time_until};
@@ -100,7 +100,7 @@ async fn lists_have_the_sessions_of_all_masters_in_order() {
         after: None,
         limit: 100,
     };
-    let listed = store.list_agents(page).await.unwrap().items;
+    let listed = store.agents(page).await.unwrap().items;
     assert_eq!(listed.iter().map(|agent| agent.id).collect::<Vec<_>>(), agents);
 }
 

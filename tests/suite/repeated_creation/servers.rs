@@ -5,13 +5,12 @@ use session_auth_server::config::{Config, Settings, Store};
 use session_auth_tests::{
     api::Api,
     proxy::{Fate, Proxy},
-    redis::TestRedis,
+    redis::Keyspace,
     server::{PASSWORD, START, TestServer, cheap_hash},
 };
 use tower_session_auth::{
     KeySet, SigningKey,
     clock::{ManualClock, Timestamp},
-    store::RedisStoreConfig,
 };
 
 const KEY: &str = "0b7c2f0e-the-first";
@@ -20,29 +19,34 @@ fn clock() -> ManualClock {
     ManualClock::new(Timestamp(START))
 }
 
-async fn server(url: &str, keys: KeySet, clock: &ManualClock, settings: Settings) -> TestServer {
+async fn server(keyspace: &Keyspace, keys: KeySet, clock: &ManualClock, settings: Settings) -> TestServer {
     let settings = Settings {
         master_password_hash: Some(cheap_hash()),
         ..settings
     };
     let mut config = Config::resolve(settings).expect("a configuration");
-    config.store = Store::Redis(RedisStoreConfig::new(url));
+    config.store = Store::Redis(keyspace.config());
     config.keys = keys;
     TestServer::run(config, None, clock.clone()).await
 }
 
 #[tokio::test]
 async fn creation_is_repeated_by_another_server_across_a_change_of_key_and_policy() {
-    let redis = TestRedis::shared();
-    let (url, clock) = (redis.fresh_database(), clock());
+    let (keyspace, clock) = (Keyspace::fresh(), clock());
     let (old, new) = (SigningKey::generate().unwrap(), SigningKey::generate().unwrap());
-    let first = server(&url, KeySet::single(old.clone()), &clock, Settings::default()).await;
+    let first = server(
+        &keyspace,
+        KeySet::single(old.clone()),
+        &clock,
+        Settings::default(),
+    )
+    .await;
     let changed = Settings {
         session_ttl: Some(1_000),
         max_renewals: Some(3),
         ..Settings::default()
     };
-    let second = server(&url, KeySet::single(new).with_previous(old), &clock, changed).await;
+    let second = server(&keyspace, KeySet::single(new).with_previous(old), &clock, changed).await;
 
     let body = json!({ "agentId": first.api.agent().await });
     let created = first.api.create_with(body.clone(), KEY).await.expect(201);
@@ -61,11 +65,16 @@ async fn creation_is_repeated_by_another_server_across_a_change_of_key_and_polic
 
 #[tokio::test]
 async fn creation_cannot_be_repeated_without_the_key_that_signed_its_token() {
-    let redis = TestRedis::shared();
-    let (url, clock) = (redis.fresh_database(), clock());
+    let (keyspace, clock) = (Keyspace::fresh(), clock());
     let (old, new) = (SigningKey::generate().unwrap(), SigningKey::generate().unwrap());
-    let first = server(&url, KeySet::single(old.clone()), &clock, Settings::default()).await;
-    let second = server(&url, KeySet::single(new), &clock, Settings::default()).await;
+    let first = server(
+        &keyspace,
+        KeySet::single(old.clone()),
+        &clock,
+        Settings::default(),
+    )
+    .await;
+    let second = server(&keyspace, KeySet::single(new), &clock, Settings::default()).await;
     let body = json!({ "agentId": first.api.agent().await });
     first.api.create_with(body.clone(), KEY).await.expect(201);
     second
@@ -77,11 +86,10 @@ async fn creation_cannot_be_repeated_without_the_key_that_signed_its_token() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn concurrent_creations_on_two_servers_with_one_key_have_one_response() {
-    let redis = TestRedis::shared();
-    let (url, clock) = (redis.fresh_database(), clock());
+    let (keyspace, clock) = (Keyspace::fresh(), clock());
     let keys = KeySet::single(SigningKey::generate().unwrap());
-    let first = server(&url, keys.clone(), &clock, Settings::default()).await;
-    let second = server(&url, keys, &clock, Settings::default()).await;
+    let first = server(&keyspace, keys.clone(), &clock, Settings::default()).await;
+    let second = server(&keyspace, keys, &clock, Settings::default()).await;
     let body = json!({ "agentId": first.api.agent().await });
     let sent: Vec<_> = (0..64)
         .map(|count| {
