@@ -140,7 +140,7 @@ impl RedisStore {
             for id in &ids {
                 call = call.arg(*id.as_uuid().as_bytes());
             }
-            let _invalidate = self.shared.near.invalidate_on_drop(ids);
+            let _invalidate = self.shared.invalidate_on_drop(ids);
             match self.shared.servers.script::<i64>(&REVOKE_AGENT, &call).await? {
                 -1 => {}
                 -2 => return Ok(None),

@@ -8,7 +8,10 @@
 //! The library's `ConnectionManager` is not used. It stays broken after a reconnection that failed with anything but an I/O error, and
 //! it ignores its response timeout while it reconnects.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use redis::{Cmd, FromRedisValue, Pipeline, RedisError, RedisResult, Value};
 use tokio::sync::{mpsc, watch};
@@ -16,6 +19,7 @@ use tokio::sync::{mpsc, watch};
 use super::{
     background::AbortOnDrop,
     call_error::{CallError, Redirect, WRONG_TYPE, is_demoted},
+    near::NearCache,
     observer::Observer,
     role::{REPLICA, Role},
     script::{LuaScript, ScriptCall},
@@ -57,6 +61,8 @@ pub(super) struct Connection {
     deadline: Duration,
     pub(super) skew: Arc<SkewMonitor>,
     writes: Arc<Writes>,
+    /// The near cache of the server, once it is enabled.
+    pub(super) cache: OnceLock<NearCache>,
     _supervisor: AbortOnDrop,
 }
 
@@ -73,6 +79,7 @@ impl Connection {
             deadline,
             skew,
             writes,
+            cache: OnceLock::new(),
             _supervisor: supervisor,
         }
     }

@@ -8,16 +8,16 @@ use super::{
     address::Address,
     call_error::Redirect,
     calls::{Calls, Within},
-    cluster::Cluster,
+    cluster::{Cluster, NodeOwner},
     config::Location,
     connection::{Connection, Request, timely},
     keys::Keys,
-    observer::Observer,
     script::{LuaScript, ScriptCall},
     supervisor::ServerSettings,
 };
 use crate::{
     clock::Clock,
+    id::SessionId,
     store::{ClockSkew, StoreError, StoreHealth},
     telemetry::{ServersMetrics, StoreOperation},
 };
@@ -31,6 +31,13 @@ pub(super) struct Servers {
 enum Topology {
     One(Connection),
     Cluster(Cluster),
+}
+
+/// The server that has a session.
+#[derive(PartialEq)]
+pub(super) enum Owner {
+    One,
+    Node(NodeOwner),
 }
 
 impl Servers {
@@ -109,11 +116,31 @@ impl Servers {
         }
     }
 
-    /// Follows the connection to the only server. `None` in a cluster.
-    pub(super) fn observer(&self) -> Option<Observer> {
+    /// Calls `f` with the server that has a session. `None` if there is none.
+    pub(super) fn with_server<T>(
+        &self,
+        id: SessionId,
+        f: impl FnOnce(&Connection) -> Option<T>,
+    ) -> Option<T> {
         match &self.topology {
-            Topology::One(connection) => Some(connection.observer()),
-            Topology::Cluster(_) => None,
+            Topology::One(connection) => f(connection),
+            Topology::Cluster(cluster) => cluster.with_owner(id.bucket(), f),
+        }
+    }
+
+    /// The server that has a session now.
+    pub(super) fn owner(&self, id: SessionId) -> Option<Owner> {
+        match &self.topology {
+            Topology::One(_) => Some(Owner::One),
+            Topology::Cluster(cluster) => cluster.owner(id.bucket()).map(Owner::Node),
+        }
+    }
+
+    /// Calls `f` with each server that has sessions.
+    pub(super) fn for_each(&self, f: impl FnMut(&Connection)) {
+        match &self.topology {
+            Topology::One(connection) => std::iter::once(connection).for_each(f),
+            Topology::Cluster(cluster) => cluster.for_each(f),
         }
     }
 

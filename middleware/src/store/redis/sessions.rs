@@ -73,7 +73,7 @@ impl SessionStore for RedisStore {
             .number(next.expires_at())
             .number(keep_for)
             .arg(record::pack(next));
-        let _invalidate = self.shared.near.invalidate_on_drop(vec![next.id]);
+        let _invalidate = self.shared.invalidate_on_drop(vec![next.id]);
         let reply = self.shared.servers.script(&REPLACE_TOKEN, &call);
         match self
             .shared
@@ -94,7 +94,7 @@ impl SessionStore for RedisStore {
     }
 
     async fn revoke(&self, id: SessionId, now: Timestamp) -> Result<bool, StoreError> {
-        let _invalidate = self.shared.near.invalidate_on_drop(vec![id]);
+        let _invalidate = self.shared.invalidate_on_drop(vec![id]);
         let revoke = async {
             let Some(agent) = self.agent_of(id).await? else {
                 return Ok(false);
@@ -159,15 +159,16 @@ impl SessionStore for RedisStore {
 
 impl CachedStore for RedisStore {
     fn enable_cache(&self) -> Result<(), StoreError> {
-        self.shared.near.enable()
+        self.shared.enable_caches()
     }
 
     fn cached(&self, id: SessionId) -> Option<Arc<SessionRecord>> {
-        self.shared.near.cache()?.get(id)
+        self.shared.with_cache(id, |cache| cache.get(id))
     }
 
     fn read_through(&self, id: SessionId) -> Self::Read {
-        let Some(miss) = self.shared.near.cache().and_then(|cache| cache.miss(id)) else {
+        let owner = self.shared.servers.owner(id);
+        let Some(miss) = self.shared.with_cache(id, |cache| cache.miss(id)) else {
             return self.read(id);
         };
         let store = self.clone();
@@ -176,8 +177,9 @@ impl CachedStore for RedisStore {
             let read = async {
                 // The other half of the deadline is for the store's own connection.
                 match miss.read(servers.deadline() / 2).await {
-                    Some(read) => read,
-                    None => store.read_session(id).await,
+                    // A node of a cluster that was replaced meanwhile may have answered.
+                    Some(read) if servers.owner(id) == owner => read,
+                    _ => store.read_session(id).await,
                 }
             };
             servers.within(StoreOperation::Read, read).await
@@ -185,7 +187,7 @@ impl CachedStore for RedisStore {
     }
 
     fn cache_stats(&self) -> Option<NearCacheStats> {
-        Some(self.shared.near.cache()?.stats())
+        self.shared.cache_stats()
     }
 }
 

@@ -39,8 +39,7 @@ const WRITE_QUEUE: usize = 1024;
 const FAULT_QUEUE: usize = 8;
 
 /// The reason in errors when the lease of the master has ended.
-pub(super) const UNCONFIRMED: &str =
-    "no majority of the sentinels, or of the masters of the cluster, confirms the master";
+pub(super) const UNCONFIRMED: &str = "no majority confirms the master";
 
 /// The state of the connection.
 #[derive(Clone)]

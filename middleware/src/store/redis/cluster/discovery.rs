@@ -185,8 +185,16 @@ impl Discovery {
             .collect();
         log_change(before.as_deref(), &claims);
         self.coverage.set_up(claims.uncovered() == 0);
-        self.publish
-            .send_replace(Found::Map(Arc::new(SlotMap::new(claims, nodes))));
+        let map = Arc::new(SlotMap::new(claims, nodes));
+        self.publish.send_replace(Found::Map(map.clone()));
+        // After the map is in use: from then on, no lookup begins with the cache of the old owner.
+        if let Some(before) = before {
+            for node in map.changed_since(&before) {
+                if let Some(cache) = node.connection.cache.get() {
+                    cache.begin_epoch();
+                }
+            }
+        }
     }
 
     /// The node of a master: the known one while its address is valid.

@@ -35,7 +35,7 @@ use self::{
 use super::{
     background::AbortOnDrop,
     call_error::{CallError, Redirect},
-    connection::Request,
+    connection::{Connection, Request},
     endpoint::Login,
     lease::Lease,
     script::ScriptCall,
@@ -64,6 +64,15 @@ pub(super) struct Cluster {
     found: watch::Receiver<Found>,
     demand: watch::Sender<u64>,
     _discovery: AbortOnDrop,
+}
+
+/// A master that has a hash slot.
+pub(super) struct NodeOwner(Arc<Node>);
+
+impl PartialEq for NodeOwner {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
 }
 
 impl Cluster {
@@ -168,6 +177,27 @@ impl Cluster {
             }
         }
         Ok(groups)
+    }
+
+    /// The master that has the keys of a bucket.
+    pub(super) fn owner(&self, bucket: u16) -> Option<NodeOwner> {
+        match &*self.found.borrow() {
+            Found::Map(map) => map.owner(Slot::of_bucket(bucket)).cloned().map(NodeOwner),
+            _ => None,
+        }
+    }
+
+    /// Calls `f` with the master that has the keys of a bucket.
+    pub(super) fn with_owner<T>(&self, bucket: u16, f: impl FnOnce(&Connection) -> Option<T>) -> Option<T> {
+        // Not under the lock of the watch, which a publisher waits for.
+        f(&self.owner(bucket)?.0.connection)
+    }
+
+    /// Calls `f` with each master that has slots.
+    pub(super) fn for_each(&self, mut f: impl FnMut(&Connection)) {
+        if let Found::Map(map) = self.found.borrow().clone() {
+            map.owners().for_each(|node| f(&node.connection));
+        }
     }
 
     pub(super) fn was_too_late(&self, call: &ScriptCall) {
