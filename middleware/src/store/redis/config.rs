@@ -15,8 +15,16 @@ use crate::clock::{Clock, SystemClock};
 #[non_exhaustive]
 pub struct RedisStoreConfig {
     url: String,
-    /// The deadline of every call: 250 ms by default.
+    /// The deadline of every call: 250 ms by default. A revocation that waits for copies has [`ack_timeout`](Self::ack_timeout) more.
     pub timeout: Duration,
+    /// The number of replicas that must have a revocation before it counts as [durable](crate::store::Revoked::durable): 0 by default,
+    /// which waits for none.
+    pub min_replicas_ack: u32,
+    /// True if a revocation must also be in the append-only file of the master, on disk (`WAITAOF`, Redis 7.2 or Valkey). `false` by
+    /// default. On a server without that command or file, no revocation is durable.
+    pub ack_local_disk: bool,
+    /// How long a revocation waits for replicas and disk, beyond the deadline of a call: 1 s by default.
+    pub ack_timeout: Duration,
     /// The near cache, used by [bounded](crate::SessionAuthLayer::bounded) layers.
     pub near_cache: NearCacheConfig,
     /// The clock that is compared with the clock of Redis: the system's by default. See
@@ -55,6 +63,9 @@ impl RedisStoreConfig {
         Self {
             url: url.into(),
             timeout: Duration::from_millis(250),
+            min_replicas_ack: 0,
+            ack_local_disk: false,
+            ack_timeout: Duration::from_secs(1),
             near_cache: NearCacheConfig::default(),
             clock: Arc::new(SystemClock),
             key_prefix: String::new(),
@@ -126,6 +137,9 @@ impl fmt::Debug for RedisStoreConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RedisStoreConfig")
             .field("timeout", &self.timeout)
+            .field("min_replicas_ack", &self.min_replicas_ack)
+            .field("ack_local_disk", &self.ack_local_disk)
+            .field("ack_timeout", &self.ack_timeout)
             .field("near_cache", &self.near_cache)
             .field("key_prefix", &self.key_prefix)
             .finish_non_exhaustive()

@@ -26,6 +26,7 @@ use tokio::{
 use super::{
     address::Address,
     background::AbortOnDrop,
+    durable::Durable,
     keys::Keys,
     observer::Observer,
     role::{REPLICA, Role, describe},
@@ -54,12 +55,20 @@ pub(super) struct Connection {
     metrics: StoreMetrics,
     pub(super) skew: Arc<SkewMonitor>,
     writes: Arc<Writes>,
+    /// `None` if revocations wait for no copies.
+    durable: Option<Durable>,
     _supervisor: AbortOnDrop,
 }
 
 impl Connection {
     /// Starts to connect. Must be called inside a Tokio runtime.
-    pub(super) fn open(address: Address, deadline: Duration, keys: Keys, clock: Arc<dyn Clock>) -> Self {
+    pub(super) fn open(
+        address: Address,
+        deadline: Duration,
+        keys: Keys,
+        clock: Arc<dyn Clock>,
+        durable: Option<Durable>,
+    ) -> Self {
         let writes = Arc::<Writes>::default();
         let skew = Arc::new(SkewMonitor::new(clock));
         let (state, faults, supervisor) =
@@ -71,6 +80,7 @@ impl Connection {
             metrics: StoreMetrics::new(),
             skew,
             writes,
+            durable,
             _supervisor: supervisor,
         }
     }
@@ -86,10 +96,20 @@ impl Connection {
 
     /// Applies the deadline to a store call, and measures it. A command that was sent may still run after it.
     pub(super) fn within<F: Future>(&self, operation: StoreOperation, call: F) -> Within<'_, F> {
+        self.within_limit(operation, self.deadline, call)
+    }
+
+    /// Like [`within`](Self::within), for a call that may wait for copies.
+    pub(super) fn within_durably<F: Future>(&self, operation: StoreOperation, call: F) -> Within<'_, F> {
+        let wait = self.durable.as_ref().map_or(Duration::ZERO, Durable::ack_timeout);
+        self.within_limit(operation, self.deadline.saturating_add(wait), call)
+    }
+
+    fn within_limit<F: Future>(&self, operation: StoreOperation, limit: Duration, call: F) -> Within<'_, F> {
         Within {
             operation,
             began: Instant::now(),
-            call: timeout(self.deadline, call),
+            call: timeout(limit, call),
             connection: self,
         }
     }
@@ -184,6 +204,36 @@ impl Connection {
             .map_err(|error| self.classify_error(link.epoch, &error))?;
         self.ensure_current(link.epoch)?;
         Ok(reply)
+    }
+
+    /// True if revocations wait for copies.
+    pub(super) const fn waits_for_copies(&self) -> bool {
+        self.durable.is_some()
+    }
+
+    /// Runs a script that revokes, and waits for the copies if its reply shows a revocation. `None` if the store waits for no copies.
+    pub(super) async fn script_durably<T: FromRedisValue>(
+        &self,
+        script: &Script,
+        call: &ScriptCall,
+        revoked: impl FnOnce(&T) -> bool,
+    ) -> Result<(T, Option<bool>), StoreError> {
+        let Some(durable) = &self.durable else {
+            return Ok((self.script(script, call).await?, None));
+        };
+        let link = self.link().await?;
+        let written = timeout(self.deadline, durable.write(&link, script, call)).await;
+        let (reply, written) = written
+            .map_err(|_| StoreError::Timeout)?
+            .map_err(|error| self.classify_error(link.epoch, &error))?;
+        let reached = if revoked(&reply) {
+            Some(durable.confirm(written).await)
+        } else {
+            durable.release(written);
+            None
+        };
+        self.ensure_current(link.epoch)?;
+        Ok((reply, reached))
     }
 
     /// The time after which a timely script must not run.

@@ -6,6 +6,7 @@ mod background;
 mod config;
 mod connection;
 mod creation;
+mod durable;
 mod endpoint;
 mod keys;
 mod late_creation;
@@ -38,7 +39,14 @@ use std::{
     sync::{Arc, Mutex, OnceLock, PoisonError},
 };
 
-use self::{address::Address, connection::Connection, keys::Keys, near::NearCache, observer::Observer};
+use self::{
+    address::Address,
+    connection::Connection,
+    durable::{Copies, Durable},
+    keys::Keys,
+    near::NearCache,
+    observer::Observer,
+};
 use crate::{
     id::SessionId,
     store::{ClockSkew, StoreError},
@@ -93,7 +101,18 @@ impl RedisStore {
 
     fn connect(config: &RedisStoreConfig, address: Address) -> Self {
         let keys = Keys::new(&config.key_prefix);
-        let connection = Connection::open(address, config.timeout, keys.clone(), config.clock.clone());
+        let durable = Durable::new(Copies {
+            replicas: config.min_replicas_ack,
+            local_disk: config.ack_local_disk,
+            ack_timeout: config.ack_timeout,
+        });
+        let connection = Connection::open(
+            address,
+            config.timeout,
+            keys.clone(),
+            config.clock.clone(),
+            durable,
+        );
         Self {
             shared: Arc::new(Shared {
                 near: Near {

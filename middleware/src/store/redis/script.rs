@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use redis::Script;
+use redis::{Script, ScriptInvocation};
 
 use crate::store::StoreError;
 
@@ -21,6 +21,9 @@ script!(REVOKE, "revoke");
 script!(REVOKE_AGENT, "revoke_agent");
 script!(REGISTER_AGENT, "register_agent");
 script!(RESERVE_AGENT, "reserve_agent");
+
+/// Makes a script that revokes write also if everything was revoked earlier.
+pub(super) const WRITE_IN_ANY_CASE: &str = "w";
 
 /// The keys and arguments of a script.
 #[derive(Default)]
@@ -52,6 +55,18 @@ impl ScriptCall {
 
     pub(super) fn number(self, number: impl ToString) -> Self {
         self.arg(number.to_string())
+    }
+
+    /// Prepares a call that is not timely.
+    pub(super) fn prepare<'a>(&self, script: &'a Script) -> ScriptInvocation<'a> {
+        let mut invocation = script.prepare_invoke();
+        for key in &self.keys {
+            invocation.key(key);
+        }
+        for arg in &self.args {
+            invocation.arg(arg.as_slice());
+        }
+        invocation
     }
 
     pub(super) fn fields(mut self, fields: Vec<(&'static str, Vec<u8>)>) -> Self {
