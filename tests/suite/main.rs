@@ -10,6 +10,7 @@ mod concurrency;
 mod connections;
 mod cors;
 mod deployment;
+mod durable_revocations;
 mod grpc;
 mod key_rotation;
 mod metrics;

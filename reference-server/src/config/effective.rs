@@ -44,6 +44,18 @@ impl Config {
             ("sentinel_user", settings.sentinel_user.as_ref().and_then(toml)),
             ("sentinel_password", None),
             ("unready_without_writes", toml(&self.unready_without_writes)),
+            (
+                "min_replicas_ack",
+                redis.and_then(|redis| toml(&redis.min_replicas_ack)),
+            ),
+            (
+                "ack_local_disk",
+                redis.and_then(|redis| toml(&redis.ack_local_disk)),
+            ),
+            (
+                "ack_timeout_ms",
+                redis.and_then(|redis| toml(&redis.ack_timeout.as_millis())),
+            ),
             ("master_password_hash", None),
             (
                 "admin_keys_file",

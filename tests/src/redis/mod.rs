@@ -10,6 +10,7 @@ mod backend;
 mod container;
 mod monitor;
 mod process;
+mod replicated;
 mod sentinels;
 mod server;
 
@@ -28,7 +29,7 @@ use redis::{Client, Connection, FromRedisValue, IntoConnectionInfo as _, RedisRe
 use tokio::net::TcpSocket;
 
 use self::{backend::Backend, server::Server};
-pub use self::{monitor::Monitor, sentinels::Sentinels};
+pub use self::{monitor::Monitor, replicated::Replicated, sentinels::Sentinels};
 use crate::free_address::free_port;
 
 /// Another process may take the free port first. An invalid option fails each time.

@@ -1,6 +1,6 @@
 //! A master with a replica, and three sentinels that watch it.
 
-use super::{TestRedis, backend::Backend, poll, process::Process};
+use super::{Replicated, TestRedis, backend::Backend, poll, process::Process};
 use crate::folder::Folder;
 
 /// The name of the master.
@@ -23,23 +23,11 @@ impl Sentinels {
     #[track_caller]
     pub fn start() -> Self {
         let program = Backend::installed();
-        let folder = Folder::new("sentinels");
-        // A replica writes the snapshot that it gets from its master into its folder, also without persistence.
-        let data = |options: &[String], name: &str| {
-            let file = [
-                "--dir".to_owned(),
-                folder.display().to_string(),
-                "--dbfilename".to_owned(),
-                name.to_owned(),
-            ];
-            [options, &file].concat()
-        };
-        let server = |port: u16, options: &[String]| Process::new(&program, port, options);
-        let master = TestRedis::start_server(None, |port| Box::new(server(port, &data(&[], "master.rdb"))));
-        let options = ["--replicaof", "127.0.0.1", &master.port().to_string()].map(str::to_owned);
-        let replica = TestRedis::start_server(None, |port| {
-            Box::new(server(port, &data(&options, "replica.rdb")))
-        });
+        let Replicated {
+            master,
+            replica,
+            folder,
+        } = Replicated::start();
         let sentinels = (0..3).map(|_| {
             TestRedis::start_server(None, |port| {
                 let file = folder.write(

@@ -174,7 +174,7 @@ async fn late_creation_adds_nothing_to_a_deleted_agent() {
     let late = session(agent, NOW);
     calls.abandon("EVALSHA", calls.late.store.create(&late)).await;
     let deleted = calls.prompt.store.delete_agent(agent, NOW).await.unwrap();
-    assert_eq!(deleted, Some(0));
+    assert_eq!(deleted.map(|revoked| revoked.active), Some(0));
     calls.release("EVALSHA").await;
     assert_eq!(calls.read(&late.record).await, None);
     assert!(!calls.lists(&late.record).await);
@@ -204,7 +204,7 @@ async fn late_deletion_keeps_an_agent_registered_again() {
         .abandon("EVALSHA", calls.late.store.delete_agent(agent, NOW))
         .await;
     let deleted = calls.prompt.store.delete_agent(agent, NOW).await.unwrap();
-    assert_eq!(deleted, Some(0));
+    assert_eq!(deleted.map(|revoked| revoked.active), Some(0));
     let anew = agent_record(agent, NOW.plus(1));
     let registered = calls.prompt.store.register(&anew).await.unwrap();
     assert_eq!(registered, RegisterOutcome::Registered);

@@ -93,7 +93,8 @@ async fn flushed_scripts_are_loaded_again() {
         subject
             .call(store.revoke_agent(record.agent_id, NOW))
             .await
-            .unwrap(),
+            .unwrap()
+            .active,
         0
     );
 }

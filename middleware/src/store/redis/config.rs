@@ -78,6 +78,12 @@ impl RedisStoreConfig {
         }
     }
 
+    /// True if revocations wait for replicas or for the disk.
+    #[must_use]
+    pub const fn waits_for_copies(&self) -> bool {
+        self.min_replicas_ack > 0 || self.ack_local_disk
+    }
+
     /// Checks the URL, the prefix and the certificates. Nothing is sent.
     ///
     /// # Errors

@@ -11,6 +11,7 @@ use redis::{AsyncConnectionConfig, FromRedisValue, RedisError, RedisResult, Scri
 use tokio::time::{Instant, timeout};
 
 use super::{
+    RedisStoreConfig,
     endpoint::RedisConnection,
     role::{describe, run_id},
     script::ScriptCall,
@@ -20,18 +21,12 @@ use super::{
 /// The number of idle connections that are kept.
 const MAX_IDLE: usize = 8;
 
-/// The copies that a revocation waits for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Copies {
-    pub(super) replicas: u32,
-    pub(super) local_disk: bool,
-    /// How long a revocation waits, the round trip included.
-    pub(super) ack_timeout: Duration,
-}
-
 /// Runs scripts and waits for the copies.
 pub(super) struct Durable {
-    copies: Copies,
+    replicas: u32,
+    local_disk: bool,
+    /// How long a revocation waits, the round trip included.
+    ack_timeout: Duration,
     /// Idle connections, each with the epoch of the store's connection to the same server.
     idle: Mutex<Vec<(u64, RedisConnection)>>,
     /// Why the last revocation was not durable.
@@ -45,17 +40,19 @@ pub(super) struct Written {
 }
 
 impl Durable {
-    /// `None` if no copy was asked for.
-    pub(super) fn new(copies: Copies) -> Option<Self> {
-        (copies.replicas > 0 || copies.local_disk).then(|| Self {
-            copies,
+    /// `None` if revocations wait for no copies.
+    pub(super) fn new(config: &RedisStoreConfig) -> Option<Self> {
+        config.waits_for_copies().then(|| Self {
+            replicas: config.min_replicas_ack,
+            local_disk: config.ack_local_disk,
+            ack_timeout: config.ack_timeout,
             idle: Mutex::default(),
             shortfall: Mutex::default(),
         })
     }
 
     pub(super) const fn ack_timeout(&self) -> Duration {
-        self.copies.ack_timeout
+        self.ack_timeout
     }
 
     /// Runs a script on the server of this link. The script must be safe to repeat: if an idle connection turns out to be closed, it runs
@@ -101,7 +98,7 @@ impl Durable {
 
     /// Waits until the copies have every write of the connection. `false` if they do not confirm it in time.
     pub(super) async fn confirm(&self, mut written: Written) -> bool {
-        let answer = timeout(self.copies.ack_timeout, self.wait(&mut written.connection)).await;
+        let answer = timeout(self.ack_timeout, self.wait(&mut written.connection)).await;
         let shortfall = match answer {
             Ok(Ok(shortfall)) => {
                 self.release(written);
@@ -138,9 +135,9 @@ impl Durable {
 
     /// Returns what is missing. The server waits a little less than the client, so that its answer arrives in time.
     async fn wait(&self, connection: &mut RedisConnection) -> Result<Option<String>, RedisError> {
-        let Copies { replicas, .. } = self.copies;
+        let replicas = self.replicas;
         let began = Instant::now();
-        let limit = self.copies.ack_timeout * 9 / 10;
+        let limit = self.ack_timeout * 9 / 10;
         // 0 would be no limit.
         let millis =
             || u64::try_from(limit.saturating_sub(began.elapsed()).as_millis()).map_or(1, |left| left.max(1));
@@ -152,7 +149,7 @@ impl Durable {
                 return Ok(Some(format!("fewer than {replicas} replicas confirm in time")));
             }
         }
-        if self.copies.local_disk {
+        if self.local_disk {
             let mut wait = cmd("WAITAOF");
             wait.arg(1).arg(0).arg(millis());
             let (local, _replicas): (u32, u32) = wait.query_async(&mut **connection).await?;

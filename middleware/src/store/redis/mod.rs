@@ -40,11 +40,7 @@ use std::{
 };
 
 use self::{
-    address::Address,
-    connection::Connection,
-    durable::{Copies, Durable},
-    keys::Keys,
-    near::NearCache,
+    address::Address, connection::Connection, durable::Durable, keys::Keys, near::NearCache,
     observer::Observer,
 };
 use crate::{
@@ -101,11 +97,7 @@ impl RedisStore {
 
     fn connect(config: &RedisStoreConfig, address: Address) -> Self {
         let keys = Keys::new(&config.key_prefix);
-        let durable = Durable::new(Copies {
-            replicas: config.min_replicas_ack,
-            local_disk: config.ack_local_disk,
-            ack_timeout: config.ack_timeout,
-        });
+        let durable = Durable::new(config);
         let connection = Connection::open(
             address,
             config.timeout,
