@@ -13,6 +13,7 @@ mod deployment;
 mod durable_revocations;
 mod grpc;
 mod key_rotation;
+mod lost_revocations;
 mod metrics;
 mod module_order;
 mod mounting;

@@ -56,6 +56,10 @@ impl Config {
                 "ack_timeout_ms",
                 redis.and_then(|redis| toml(&redis.ack_timeout.as_millis())),
             ),
+            (
+                "require_durable_store",
+                redis.and_then(|redis| toml(&redis.require_durable_store)),
+            ),
             ("master_password_hash", None),
             (
                 "admin_keys_file",

@@ -88,6 +88,9 @@ settings! {
     ack_local_disk: bool, "false", "false";
     /// How long a revocation waits for replicas and disk, in milliseconds, beyond `store_timeout_ms`.
     ack_timeout_ms: u64, "1000", "1000";
+    /// True if a Redis that may have lost writes is not used before this server has written its recent revocations again, and 5 seconds
+    /// have passed for the other servers to do so: see [after a failover](redis.md#after-a-failover).
+    require_durable_store: bool, "false", "false";
     /// The Argon2id hash of the master password, as `hash-password` prints it. It may be left out with
     /// `admin_keys_file`.
     master_password_hash: String, "generated", r#""$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$WFXMnDdAUAWzKxjo4CUJEHe8hdlxZHJGIjAqAQFSRrE""#, secret;

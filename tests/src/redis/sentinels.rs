@@ -82,6 +82,22 @@ impl Sentinels {
         let _: redis::Value = first.command(&monitor).expect("an answer");
     }
 
+    /// Pauses the replica and cuts it off from the master, so that it lacks every later write.
+    pub fn stop_replication(&mut self) {
+        self.replica.pause();
+        let master = &self.master;
+        let _: redis::Value = master
+            .command(&["CLIENT", "KILL", "TYPE", "replica"])
+            .expect("an answer");
+    }
+
+    /// Kills the master, and waits until the replica is the master.
+    pub fn fail_over(&mut self) {
+        self.master.kill();
+        self.replica.resume();
+        self.wait_for_master(self.replica.port());
+    }
+
     /// The port of the master, by the word of the first sentinel.
     pub fn named_master(&self) -> u16 {
         let named: (String, u16) = self.sentinels[0]

@@ -155,8 +155,14 @@ impl RedisStore {
             for id in &ids {
                 call = call.arg(*id.as_uuid().as_bytes());
             }
-            let _invalidate = self.shared.near.invalidate_on_drop(ids);
-            let revoked = |reply: &i64| *reply >= 0;
+            let _invalidate = self.shared.near.invalidate_on_drop(ids.clone());
+            let revoked = |reply: &i64| {
+                let revoked = *reply >= 0;
+                if revoked {
+                    self.shared.recent.add(ids, agent, now);
+                }
+                revoked
+            };
             match connection.script_durably(&REVOKE_AGENT, &call, revoked).await? {
                 (-1, _) => {}
                 (-2, _) => return Ok(None),

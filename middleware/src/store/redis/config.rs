@@ -25,6 +25,9 @@ pub struct RedisStoreConfig {
     pub ack_local_disk: bool,
     /// How long a revocation waits for replicas and disk, beyond the deadline of a call: 1 s by default.
     pub ack_timeout: Duration,
+    /// True if a server that may have lost writes is not used before this process has written its recent revocations again, and 5 seconds
+    /// have passed in which other processes can do so. `false` by default: the store then waits for its own revocations only.
+    pub require_durable_store: bool,
     /// The near cache, used by [bounded](crate::SessionAuthLayer::bounded) layers.
     pub near_cache: NearCacheConfig,
     /// The clock that is compared with the clock of Redis: the system's by default. See
@@ -66,6 +69,7 @@ impl RedisStoreConfig {
             min_replicas_ack: 0,
             ack_local_disk: false,
             ack_timeout: Duration::from_secs(1),
+            require_durable_store: false,
             near_cache: NearCacheConfig::default(),
             clock: Arc::new(SystemClock),
             key_prefix: String::new(),
@@ -146,6 +150,7 @@ impl fmt::Debug for RedisStoreConfig {
             .field("min_replicas_ack", &self.min_replicas_ack)
             .field("ack_local_disk", &self.ack_local_disk)
             .field("ack_timeout", &self.ack_timeout)
+            .field("require_durable_store", &self.require_durable_store)
             .field("near_cache", &self.near_cache)
             .field("key_prefix", &self.key_prefix)
             .finish_non_exhaustive()

@@ -29,6 +29,7 @@ use super::{
     durable::Durable,
     keys::Keys,
     observer::Observer,
+    recovery::Recovery,
     role::{REPLICA, Role, describe},
     script::ScriptCall,
     skew_monitor::SkewMonitor,
@@ -68,11 +69,12 @@ impl Connection {
         keys: Keys,
         clock: Arc<dyn Clock>,
         durable: Option<Durable>,
+        recovery: Recovery,
     ) -> Self {
         let writes = Arc::<Writes>::default();
         let skew = Arc::new(SkewMonitor::new(clock));
         let (state, faults, supervisor) =
-            Supervisor::start(address, deadline, keys, skew.clone(), writes.clone());
+            Supervisor::start(address, deadline, keys, skew.clone(), writes.clone(), recovery);
         Self {
             state,
             faults,
@@ -212,6 +214,9 @@ impl Connection {
     }
 
     /// Runs a script that revokes, and waits for the copies if its reply shows a revocation. `None` if the store waits for no copies.
+    ///
+    /// `revoked` is called before the check that the connection was not replaced. So a revocation that is acknowledged was kept before the
+    /// next connection is recovered.
     pub(super) async fn script_durably<T: FromRedisValue>(
         &self,
         script: &Script,
@@ -219,7 +224,12 @@ impl Connection {
         revoked: impl FnOnce(&T) -> bool,
     ) -> Result<(T, Option<bool>), StoreError> {
         let Some(durable) = &self.durable else {
-            return Ok((self.script(script, call).await?, None));
+            let mut link = self.link().await?;
+            let reply = call.prepare(script).invoke_async(&mut *link.connection).await;
+            let reply = reply.map_err(|error| self.classify_error(link.epoch, &error))?;
+            revoked(&reply);
+            self.ensure_current(link.epoch)?;
+            return Ok((reply, None));
         };
         let link = self.link().await?;
         let written = timeout(self.deadline, durable.write(&link, script, call)).await;

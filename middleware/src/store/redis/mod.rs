@@ -8,13 +8,16 @@ mod connection;
 mod creation;
 mod durable;
 mod endpoint;
+mod history;
 mod keys;
 mod late_creation;
 mod list;
 mod near;
 mod observer;
 mod preconditions;
+mod recent;
 mod record;
+mod recovery;
 mod retry;
 mod role;
 mod script;
@@ -41,7 +44,7 @@ use std::{
 
 use self::{
     address::Address, connection::Connection, durable::Durable, keys::Keys, near::NearCache,
-    observer::Observer,
+    observer::Observer, recent::RecentRevocations, recovery::Recovery,
 };
 use crate::{
     id::SessionId,
@@ -64,6 +67,8 @@ struct Shared {
     connection: Connection,
     keys: Keys,
     near: Near,
+    /// To be written again to a server that lost them.
+    recent: Arc<RecentRevocations>,
 }
 
 /// The near cache, once it is enabled.
@@ -98,12 +103,15 @@ impl RedisStore {
     fn connect(config: &RedisStoreConfig, address: Address) -> Self {
         let keys = Keys::new(&config.key_prefix);
         let durable = Durable::new(config);
+        let recent = Arc::<RecentRevocations>::default();
+        let recovery = Recovery::new(keys.clone(), recent.clone(), config.require_durable_store);
         let connection = Connection::open(
             address,
             config.timeout,
             keys.clone(),
             config.clock.clone(),
             durable,
+            recovery,
         );
         Self {
             shared: Arc::new(Shared {
@@ -116,6 +124,7 @@ impl RedisStore {
                 },
                 connection,
                 keys,
+                recent,
             }),
         }
     }

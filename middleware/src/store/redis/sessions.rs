@@ -104,7 +104,13 @@ impl SessionStore for RedisStore {
             if connection.waits_for_copies() {
                 call = call.arg(WRITE_IN_ANY_CASE);
             }
-            let revoked = |reply: &i64| *reply > 0;
+            let revoked = |reply: &i64| {
+                let revoked = *reply > 0;
+                if revoked {
+                    self.shared.recent.add([id], agent, now);
+                }
+                revoked
+            };
             match connection.script_durably(&REVOKE, &call, revoked).await? {
                 (1 | 2, durable) => Ok(Some(Revoked::new(durable))),
                 (0, _) => Ok(None),

@@ -33,6 +33,7 @@ pub(super) fn store(settings: &Settings, checks: &mut Checks<'_>) -> Store {
     config.timeout = Duration::from_millis(timeout);
     config.min_replicas_ack = settings.min_replicas_ack.unwrap_or(0);
     config.ack_local_disk = settings.ack_local_disk.unwrap_or(false);
+    config.require_durable_store = settings.require_durable_store.unwrap_or(false);
     config.ack_timeout = Duration::from_millis(ack_timeout);
     config.near_cache.bound = Duration::from_millis(bound);
     config.sentinel_user.clone_from(&settings.sentinel_user);

@@ -1,0 +1,106 @@
+//! Recovery of a new connection: own revocations that its server lacks are written again before it is used.
+
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use super::{
+    endpoint::RedisConnection,
+    history::{Continuity, History},
+    keys::Keys,
+    recent::RecentRevocations,
+    role::describe,
+};
+use crate::telemetry::RecoveryMetrics;
+
+/// The time for the other processes to write their revocations again.
+pub(super) const OTHERS_WRITE_WITHIN: Duration = Duration::from_secs(5);
+
+/// Recovers connections, and remembers the history of the server in use.
+pub(super) struct Recovery {
+    keys: Keys,
+    recent: Arc<RecentRevocations>,
+    /// True if a server that may have lost writes is not used at once.
+    require_durable: bool,
+    seen: Mutex<Option<History>>,
+    metrics: RecoveryMetrics,
+}
+
+/// A connection whose server has all recent revocations of this process.
+pub(super) struct Recovered {
+    /// `None` if the server does not report it.
+    pub(super) history: Option<History>,
+    /// Why the server must not be used before the other processes have written their revocations again.
+    pub(super) distrust: Option<String>,
+}
+
+impl Recovery {
+    pub(super) fn new(keys: Keys, recent: Arc<RecentRevocations>, require_durable: bool) -> Self {
+        Self {
+            keys,
+            recent,
+            require_durable,
+            seen: Mutex::default(),
+            metrics: RecoveryMetrics::new(),
+        }
+    }
+
+    /// Writes own revocations again that the server lacks, and compares its history with the last one that was seen.
+    ///
+    /// # Errors
+    /// If the server does not answer, or refuses to write revocations that it lacks.
+    pub(super) async fn recover(&self, connection: &mut RedisConnection) -> Result<Recovered, String> {
+        let history = History::ask(connection).await.map_err(|error| describe(&error))?;
+        let continuity = self.continuity(history.as_ref());
+        let rewritten = self.write_again(connection).await?;
+        let loss = match continuity {
+            Some(Continuity::Behind { bytes }) => {
+                self.metrics.behind.increment(1);
+                tracing::warn!(
+                    bytes,
+                    "the server lacks the last writes of its predecessor: revocations, renewals and creations were lost"
+                );
+                Some(format!("the server is behind its predecessor by {bytes} bytes"))
+            }
+            Some(Continuity::Unknown) => {
+                tracing::warn!(
+                    "the server has another replication history than its predecessor: writes may have been lost"
+                );
+                Some("the server has another history than its predecessor".to_owned())
+            }
+            Some(Continuity::Complete) | None if rewritten > 0 => {
+                Some(format!("the server has lost {rewritten} revocations"))
+            }
+            Some(Continuity::Complete) | None => None,
+        };
+        let wait = OTHERS_WRITE_WITHIN.as_secs();
+        let distrust = loss.filter(|_| self.require_durable).map(|loss| {
+            format!("{loss}: not used for {wait} s, in which all processes write their revocations again")
+        });
+        Ok(Recovered { history, distrust })
+    }
+
+    /// Writes own revocations again that the server lacks. Returns their number.
+    pub(super) async fn write_again(&self, connection: &mut RedisConnection) -> Result<usize, String> {
+        let rewritten = self.recent.write_again(connection, &self.keys).await?;
+        if rewritten > 0 {
+            self.metrics.rewritten.increment(rewritten as u64);
+            tracing::warn!(
+                rewritten,
+                "the server had lost revocations: they were written again"
+            );
+        }
+        Ok(rewritten)
+    }
+
+    /// Remembers the history of the server in use.
+    pub(super) fn remember(&self, history: History) {
+        *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = Some(history);
+    }
+
+    fn continuity(&self, history: Option<&History>) -> Option<Continuity> {
+        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        Some(history?.continues(seen.as_ref()?))
+    }
+}
