@@ -9,7 +9,9 @@ mod cluster;
 mod config;
 mod connection;
 mod creation;
+mod durable;
 mod endpoint;
+mod history;
 mod keys;
 mod late_creation;
 mod lease;
@@ -18,7 +20,9 @@ mod near;
 mod near_caches;
 mod observer;
 mod preconditions;
+mod recent;
 mod record;
+mod recovery;
 mod retry;
 mod role;
 mod script;
@@ -41,7 +45,9 @@ pub use sessions::RedisRead;
 
 use std::{fmt, sync::Arc};
 
-use self::{config::Location, keys::Keys, near_caches::NearCaches, servers::Servers};
+use self::{
+    config::Location, keys::Keys, near_caches::NearCaches, recent::RecentRevocations, servers::Servers,
+};
 use crate::{id::SessionId, store::ClockSkew};
 
 /// A store on one Redis or Valkey server, on the master that sentinels name, or on a cluster. Clones share one multiplexed connection to
@@ -61,6 +67,8 @@ struct Shared {
     servers: Servers,
     keys: Keys,
     near: NearCaches,
+    /// To be written again to a server that lost them.
+    recent: Arc<RecentRevocations>,
 }
 
 impl fmt::Debug for RedisStore {
@@ -83,12 +91,14 @@ impl RedisStore {
 
     fn connect(config: &RedisStoreConfig, location: Location) -> Self {
         let keys = Keys::new(&config.key_prefix);
-        let servers = Servers::open(location, config.timeout, keys.clone(), config.clock.clone());
+        let recent = Arc::<RecentRevocations>::default();
+        let servers = Servers::open(location, config, &keys, &recent);
         Self {
             shared: Arc::new(Shared {
                 near: NearCaches::new(keys.clone(), config.near_cache),
                 servers,
                 keys,
+                recent,
             }),
         }
     }

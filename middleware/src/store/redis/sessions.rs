@@ -15,15 +15,15 @@ use super::{
     RedisStore,
     keys::Keys,
     record,
-    script::{REPLACE_TOKEN, REVOKE, ScriptCall, unknown_reply},
+    script::{REPLACE_TOKEN, REVOKE, ScriptCall, WRITE_IN_ANY_CASE, unknown_reply},
 };
 use crate::{
     clock::Timestamp,
     id::{AgentId, SessionId},
     session::SessionRecord,
     store::{
-        CachedStore, ClockSkew, CreateOutcome, NearCacheStats, NewSession, Page, PageRequest, SessionCursor,
-        SessionStore, StoreError, StoreHealth, SwapOutcome, TokenSwap,
+        AgentRevoked, CachedStore, ClockSkew, CreateOutcome, NearCacheStats, NewSession, Page, PageRequest,
+        Revoked, SessionCursor, SessionStore, StoreError, StoreHealth, SwapOutcome, TokenSwap,
     },
     telemetry::StoreOperation,
 };
@@ -93,27 +93,41 @@ impl SessionStore for RedisStore {
         }
     }
 
-    async fn revoke(&self, id: SessionId, now: Timestamp) -> Result<bool, StoreError> {
+    async fn revoke(&self, id: SessionId, now: Timestamp) -> Result<Option<Revoked>, StoreError> {
         let _invalidate = self.shared.invalidate_on_drop(vec![id]);
         let revoke = async {
             let Some(agent) = self.agent_of(id).await? else {
-                return Ok(false);
+                return Ok(None);
             };
-            let call = revocation(self.keys(), id, agent, now);
-            match self.shared.servers.script::<i64>(&REVOKE, &call).await? {
-                1 => Ok(true),
-                0 => Ok(false),
-                other => Err(unknown_reply("revoke", other)),
+            let servers = &self.shared.servers;
+            let mut call = revocation(self.keys(), id, agent, now);
+            if servers.waits_for_copies() {
+                call = call.arg(WRITE_IN_ANY_CASE);
+            }
+            let revoked = |reply: &i64| {
+                let revoked = *reply > 0;
+                if revoked {
+                    self.shared.recent.add([id], agent, now);
+                }
+                revoked
+            };
+            match servers.script_durably(&REVOKE, &call, revoked).await? {
+                (1 | 2, durable) => Ok(Some(Revoked::new(durable))),
+                (0, _) => Ok(None),
+                (other, _) => Err(unknown_reply("revoke", other)),
             }
         };
-        self.shared.servers.within(StoreOperation::Revoke, revoke).await
+        self.shared
+            .servers
+            .within_durably(StoreOperation::Revoke, revoke)
+            .await
     }
 
-    async fn revoke_agent(&self, agent: AgentId, now: Timestamp) -> Result<u32, StoreError> {
+    async fn revoke_agent(&self, agent: AgentId, now: Timestamp) -> Result<AgentRevoked, StoreError> {
         let revoked = self
             .shared
             .servers
-            .within(StoreOperation::RevokeAgent, self.revoke_all(agent, now, None))
+            .within_durably(StoreOperation::RevokeAgent, self.revoke_all(agent, now, None))
             .await?;
         Ok(revoked.unwrap_or_default())
     }
