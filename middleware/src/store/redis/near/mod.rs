@@ -4,6 +4,7 @@
 //! decides whether a record may be cached and used; it is model-checked.
 
 mod config;
+mod ping;
 mod report;
 mod shard;
 mod state;

@@ -12,6 +12,7 @@ use tokio::time::Instant;
 
 use super::{
     NearCacheConfig,
+    ping::AnsweredPing,
     shard::{Nanos, Shard},
 };
 use crate::{
@@ -124,11 +125,11 @@ impl CacheState {
     }
 
     /// Extends the lease after a ping was answered. Returns `false` when the answer came after the end of that lease.
-    pub(super) fn extend_lease(&self, epoch: u64, sent: Nanos) -> bool {
+    pub(super) fn extend_lease(&self, ping: &AnsweredPing) -> bool {
         self.slow.store(false, Ordering::Relaxed);
-        let until = sent.saturating_add(nanos(self.config.bound));
+        let until = ping.sent().saturating_add(nanos(self.config.bound));
         for shard in &self.shards {
-            lock(shard).extend_lease(epoch, until);
+            lock(shard).extend_lease(ping.epoch(), until);
         }
         self.now() < until
     }

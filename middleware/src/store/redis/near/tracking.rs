@@ -12,7 +12,10 @@ use tokio::{
     time::{Instant, sleep, timeout},
 };
 
-use super::state::{CacheState, TrackingConnection};
+use super::{
+    ping::Ping,
+    state::{CacheState, TrackingConnection},
+};
 use crate::store::redis::{
     background::{Backoff, catch_panic},
     endpoint::RedisConnection,
@@ -192,20 +195,20 @@ impl Tracker {
     /// Extends the lease by pings, until one fails.
     async fn keep_lease(&mut self, mut connection: RedisConnection) -> Option<Loss> {
         loop {
-            let (sent, epoch, pause) = {
+            let (ping, pause) = {
                 let cache = self.cache.upgrade()?;
-                (cache.now(), cache.epoch(), cache.config.ping_interval())
+                (Ping::of(&cache), cache.config.ping_interval())
             };
-            let Ok(answer) = timeout(PING_TIMEOUT, Role::query(&mut connection)).await else {
+            let Ok(answer) = timeout(PING_TIMEOUT, ping.send(&mut connection)).await else {
                 return Some(Loss::connection("no answer to a ping"));
             };
-            match answer {
-                Ok(Role::Master) => {}
-                Ok(Role::Replica) => return Some(Loss::Demoted),
-                Ok(Role::Unknown) => return Some(Loss::connection(NO_ROLE)),
+            let answered = match answer {
+                Ok((Role::Master, answered)) => answered,
+                Ok((Role::Replica, _)) => return Some(Loss::Demoted),
+                Ok((Role::Unknown, _)) => return Some(Loss::connection(NO_ROLE)),
                 Err(error) => return Some(failed(error)),
-            }
-            if self.cache.upgrade()?.extend_lease(epoch, sent) {
+            };
+            if self.cache.upgrade()?.extend_lease(&answered) {
                 let since = *self.coherent_since.get_or_insert_with(Instant::now);
                 self.log_coherent(since);
             } else {
