@@ -12,6 +12,7 @@ mod cors;
 mod deployment;
 mod grpc;
 mod key_rotation;
+mod lost_keys;
 mod metrics;
 mod module_order;
 mod mounting;

@@ -107,7 +107,8 @@ pub trait AgentStore: Clone + Send + Sync + 'static {
     ) -> impl Future<Output = Result<Page<Agent, AgentId>, StoreError>> + Send;
 
     /// Deletes an agent and revokes its sessions in one step. Afterwards no session can be created for it, even by a command
-    /// that was sent earlier. Returns how many sessions were active; `None` if there is no such agent.
+    /// that was sent earlier. Returns how many sessions were active; `None` if there is no such agent. Sessions of an agent without a
+    /// record are revoked too: the store may have lost the record.
     fn delete_agent(
         &self,
         id: AgentId,

@@ -98,9 +98,17 @@ impl AgentStore for RedisStore {
 
     async fn delete_agent(&self, id: AgentId, now: Timestamp) -> Result<Option<u32>, StoreError> {
         let delete = async {
-            let revoked = match self.find_agent(id).await? {
-                Some(agent) => self.revoke_all(id, now, Some(agent.created_at)).await?,
-                None => None,
+            let revoked = match self.find_agent(id).await {
+                Ok(agent) => {
+                    // Redis may have evicted the record of the agent, so its sessions are revoked without one too.
+                    let created = agent.map_or(Timestamp(0), |agent| agent.created_at);
+                    self.revoke_all(id, now, Some(created)).await?
+                }
+                Err(damaged @ StoreError::Unexpected(_)) => {
+                    self.revoke_all(id, now, None).await?;
+                    return Err(damaged);
+                }
+                Err(error) => return Err(error),
             };
             // The registry entry is removed last, even if an earlier attempt stopped here: an entry without an agent is
             // harmless.
@@ -119,9 +127,11 @@ impl AgentStore for RedisStore {
 }
 
 impl RedisStore {
-    /// Revokes all sessions in the agent's index. If the index changes between its read and the script, it tries again.
+    /// Revokes all sessions of an agent, also those that its index has lost. If the index changes between its read and the script, it
+    /// tries again. A damaged index is logged and removed.
     ///
-    /// `delete` is the creation time of the agent, if the agent is to be deleted too. Returns `None` if that agent no longer exists.
+    /// `delete` is the creation time of the agent, if the agent is to be deleted too. Returns `None` if that agent has no record, or was
+    /// registered anew.
     pub(super) async fn revoke_all(
         &self,
         agent: AgentId,
@@ -130,9 +140,20 @@ impl RedisStore {
     ) -> Result<Option<u32>, StoreError> {
         let names = self.keys().of_agent(agent);
         let created = delete.map(|created| created.to_string()).unwrap_or_default();
+        let _invalidate = self.shared.near.invalidate_bucket_on_drop(agent.bucket());
         for _ in 0..REVOKE_AGENT_ATTEMPTS {
-            let ids = self.index(&names.index).await?;
-            let mut call = ScriptCall::default().key(&names.index).key(&names.agent);
+            let (ids, named) = match self.index(agent).await {
+                Ok(ids) => (ids, "all"),
+                Err(error @ StoreError::Unexpected(_)) => {
+                    tracing::error!(%agent, %error, "the index is damaged: it is removed with the sessions of its agent");
+                    (Vec::new(), "known")
+                }
+                Err(error) => return Err(error),
+            };
+            let mut call = ScriptCall::default()
+                .key(&names.index)
+                .key(&names.agent)
+                .key(self.keys().agent_epochs(agent.bucket()));
             for id in &ids {
                 call = call.key(self.keys().session(*id));
             }
@@ -140,14 +161,15 @@ impl RedisStore {
                 .number(now)
                 .number(TOMBSTONE_SECONDS)
                 .arg(created.as_str())
-                .arg(record::pack_time(now));
+                .arg(record::pack_time(now))
+                .arg(*agent.as_uuid().as_bytes())
+                .arg(named);
             for id in &ids {
                 call = call.arg(*id.as_uuid().as_bytes());
             }
-            let _invalidate = self.shared.near.invalidate_on_drop(ids);
             match self.shared.connection.script::<i64>(&REVOKE_AGENT, &call).await? {
                 -1 => {}
-                -2 => return Ok(None),
+                -2 | -3 => return Ok(None),
                 active => {
                     return u32::try_from(active)
                         .map(Some)
@@ -162,8 +184,12 @@ impl RedisStore {
 
     async fn find_agent(&self, id: AgentId) -> Result<Option<Agent>, StoreError> {
         let mut hmget = cmd("HMGET");
-        hmget.arg(self.keys().of_agent(id).agent).arg(&keys::AGENT_FIELDS);
-        keys::agent(id, self.shared.connection.query(&hmget).await?)
+        let key = self.keys().of_agent(id).agent;
+        hmget.arg(&key).arg(&keys::AGENT_FIELDS);
+        let reply = self.shared.connection.query(&hmget).await;
+        reply
+            .and_then(|reply| keys::agent(id, reply))
+            .map_err(|error| keys::named(&key, error))
     }
 
     /// Removes the registry entry of an agent without state. Restores it if the agent was registered again, or got a session,

@@ -1,6 +1,7 @@
 //! Sessions in Redis (7.0 or later) or Valkey.
 
 mod address;
+mod agent_epochs;
 mod agents;
 mod background;
 mod config;
@@ -151,19 +152,36 @@ impl Near {
     /// Drops the cached records of these sessions when the returned guard is dropped: after the reply to a change, or when its
     /// caller stops waiting.
     fn invalidate_on_drop(&self, ids: Vec<SessionId>) -> InvalidateOnDrop<'_> {
-        InvalidateOnDrop { near: self, ids }
+        InvalidateOnDrop {
+            near: self,
+            ids,
+            bucket: None,
+        }
+    }
+
+    /// The same for all sessions of a bucket.
+    const fn invalidate_bucket_on_drop(&self, bucket: u16) -> InvalidateOnDrop<'_> {
+        InvalidateOnDrop {
+            near: self,
+            ids: Vec::new(),
+            bucket: Some(bucket),
+        }
     }
 }
 
 struct InvalidateOnDrop<'a> {
     near: &'a Near,
     ids: Vec<SessionId>,
+    bucket: Option<u16>,
 }
 
 impl Drop for InvalidateOnDrop<'_> {
     fn drop(&mut self) {
         if let Some(cache) = self.near.cache() {
             self.ids.iter().for_each(|id| cache.invalidate(*id));
+            self.bucket
+                .into_iter()
+                .for_each(|bucket| cache.invalidate_bucket(bucket));
         }
     }
 }

@@ -83,7 +83,8 @@ pub(super) async fn check_permissions(
     call.key(keys.session(session))
         .key(of_agent.index)
         .key(of_agent.agent)
-        .key(keys.retry(agent, Uuid::nil()));
+        .key(keys.retry(agent, Uuid::nil()))
+        .key(keys.agent_epochs(agent.bucket()));
     call.arg(keys.registry()).arg(keys.agent_retry_of(Uuid::nil()));
     let reply: RedisResult<Value> = call.invoke_async(connection).await;
     let denied = match reply {

@@ -9,11 +9,23 @@ use crate::store::StoreError;
 macro_rules! script {
     ($name:ident, $file:literal) => {
         pub(super) static $name: LazyLock<Script> =
-            LazyLock::new(|| Script::new(include_str!(concat!("lua/", $file, ".lua"))));
+            LazyLock::new(|| with_common_functions(include_str!(concat!("lua/", $file, ".lua"))));
     };
 }
 
-script!(PRECONDITIONS, "preconditions");
+/// The functions that the scripts share.
+const COMMON: &str = include_str!("lua/common.lua");
+
+/// Inserts the shared functions after the first line, which has the flags of the script.
+fn with_common_functions(text: &str) -> Script {
+    let (flags, body) = text.split_once('\n').unwrap_or((text, ""));
+    Script::new(&[flags, "\n", COMMON, body].concat())
+}
+
+/// Does not use the shared functions: it runs when nothing is known about the server yet.
+pub(super) static PRECONDITIONS: LazyLock<Script> =
+    LazyLock::new(|| Script::new(include_str!("lua/preconditions.lua")));
+
 script!(CREATE, "create");
 script!(REVOKE_UNDELIVERED, "revoke_undelivered");
 script!(REPLACE_TOKEN, "replace_token");

@@ -12,8 +12,8 @@ use std::{
 use redis::Value;
 
 use super::{
-    RedisStore,
-    keys::Keys,
+    RedisStore, agent_epochs,
+    keys::{self, Keys},
     record,
     script::{REPLACE_TOKEN, REVOKE, ScriptCall, unknown_reply},
 };
@@ -68,6 +68,7 @@ impl SessionStore for RedisStore {
             .key(self.keys().session(next.id))
             .key(names.index)
             .key(names.agent)
+            .key(self.keys().agent_epochs(next.id.bucket()))
             .arg(*swap.expected().as_bytes())
             .arg(*next.id.as_uuid().as_bytes())
             .number(next.expires_at())
@@ -86,7 +87,7 @@ impl SessionStore for RedisStore {
             Value::Int(-2) => Ok(SwapOutcome::NotFound),
             Value::Int(-4) => Err(self.shared.connection.too_late()),
             Value::BulkString(packed) => {
-                let record = record::unpack(next.id, &packed)?;
+                let record = record::unpack(self.keys(), next.id, &packed)?;
                 Ok(SwapOutcome::Mismatch(Box::new(record)))
             }
             other => Err(unknown_reply("replace_token", other)),
@@ -194,8 +195,25 @@ impl CachedStore for RedisStore {
 
 impl RedisStore {
     async fn read_session(&self, id: SessionId) -> Result<Option<SessionRecord>, StoreError> {
-        let packed: Option<Vec<u8>> = self.shared.connection.query(&self.keys().get_session(id)).await?;
-        packed.map(|packed| record::unpack(id, &packed)).transpose()
+        let reply: Value = self
+            .shared
+            .connection
+            .query(&self.keys().read_session(id))
+            .await?;
+        let record = agent_epochs::session(self.keys(), id, reply)?;
+        if record.is_none() {
+            self.confirm_missing(id).await?;
+        }
+        Ok(record)
+    }
+
+    /// Fails if the key of a record has another type: `MGET` then answers as if the key were missing.
+    async fn confirm_missing(&self, id: SessionId) -> Result<(), StoreError> {
+        let key = self.keys().session(id);
+        let mut first_byte = redis::cmd("GETRANGE");
+        first_byte.arg(&key).arg(0).arg(0);
+        let reply = self.shared.connection.query::<Value>(&first_byte).await;
+        reply.map(drop).map_err(|error| keys::named(&key, error))
     }
 }
 

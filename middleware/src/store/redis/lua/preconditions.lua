@@ -1,20 +1,21 @@
 #!lua flags=no-writes
 -- Finds the commands that this user may not call on the keys of the store. Nothing is executed.
 --
--- KEYS  1 session  2 index  3 agent  4 retry entry   (all with the hash tag of one bucket)
+-- KEYS  1 session  2 index  3 agent  4 retry entry  5 epochs of agents   (all with the hash tag of one bucket)
 -- ARGV  1 registry of agents  2 retry entry of a registration   (keys too, of other slots: nothing is read)
 -- Reply the names of the forbidden commands, sorted
 --
--- EVALSHA … 4 session:{0000}:0000… idx:{0000}:0000… agent:{0000}:0000… retry:{0000}:0000… agents retry:agents:0000…
+-- EVALSHA … 5 session:{0000}:0000… idx:{0000}:0000… agent:{0000}:0000… retry:{0000}:0000… gone:{0000} agents retry:agents:0000…
 if not redis.acl_check_cmd then
   return {}
 end
 local commands = {
-  { KEYS[1], 'GET', 'GETRANGE:0:1', 'MGET', 'SET:x', 'EXPIRE:1', 'TTL', 'DEL' },
+  { KEYS[1], 'GET', 'GETRANGE:0:1', 'MGET', 'EXISTS', 'SET:x', 'EXPIRE:1', 'TTL', 'DEL' },
   { KEYS[2], 'ZADD:0:x', 'ZCARD', 'ZCOUNT:0:1', 'ZRANGE:0:1', 'ZRANGEBYSCORE:0:1', 'ZREM:x', 'ZREMRANGEBYSCORE:0:1', 'ZSCORE:x',
     'EXISTS', 'EXPIRE:1', 'TTL', 'DEL' },
   { KEYS[3], 'HSET:x:x', 'HGET:x', 'HMGET:x', 'HEXISTS:x', 'EXPIRE:1', 'DEL' },
   { KEYS[4], 'GET', 'SET:x' },
+  { KEYS[5], 'GET', 'MGET', 'SET:x' },
   { ARGV[1], 'ZADD:0:x', 'ZRANGE:-:x', 'ZREM:x' },
   { ARGV[2], 'GET', 'SET:x' },
 }

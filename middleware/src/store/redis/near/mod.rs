@@ -19,7 +19,6 @@ use std::{
     time::Duration,
 };
 
-use redis::FromRedisValue as _;
 use tokio::{
     runtime::{self, Handle},
     sync::oneshot,
@@ -30,12 +29,7 @@ use self::{
     shard::{Nanos, Version},
     state::CacheState,
 };
-use super::{
-    endpoint::RedisConnection,
-    keys::{self, Keys},
-    observer::Observer,
-    record,
-};
+use super::{agent_epochs, endpoint::RedisConnection, keys::Keys, observer::Observer};
 use crate::{
     id::SessionId,
     session::SessionRecord,
@@ -128,6 +122,11 @@ impl NearCache {
         self.state.shard(id).invalidate(&id);
     }
 
+    /// Drops the cached records of all sessions of a bucket.
+    pub(super) fn invalidate_bucket(&self, bucket: u16) {
+        self.state.shard_of_bucket(bucket).invalidate_all();
+    }
+
     pub(super) fn stats(&self) -> NearCacheStats {
         self.state.stats()
     }
@@ -145,7 +144,7 @@ pub(super) struct Miss {
 
 impl Miss {
     /// Reads the record over the tracking connection, and caches it unless it is revoked. `None` when that connection fails or
-    /// does not answer in time: the read must then use the store's own connection.
+    /// does not answer in time, and if there is no record: the read must then use the store's own connection.
     ///
     /// The read runs on the tracking thread. On a busy runtime of the caller, the record would mostly have changed before it is cached, and
     /// an answer in time would be taken for a late one.
@@ -156,21 +155,19 @@ impl Miss {
     }
 
     async fn read_and_cache(mut self, limit: Duration) -> Option<Result<Option<SessionRecord>, StoreError>> {
-        let get = self.state.keys.get_session(self.id);
-        let Ok(reply) = timeout(limit, self.connection.send_packed_command(&get)).await else {
+        let mget = self.state.keys.read_session(self.id);
+        let Ok(reply) = timeout(limit, self.connection.send_packed_command(&mget)).await else {
             // The timeout does not concern a connection that has replaced this one.
             if self.version.is_of(self.state.epoch()) {
                 self.state.slow.store(true, Ordering::Relaxed);
             }
             return None;
         };
-        let record = Option::<Vec<u8>>::from_redis_value(reply.ok()?)
-            .map_err(keys::unexpected)
-            .and_then(|packed| packed.map(|packed| record::unpack(self.id, &packed)).transpose());
-        if let Ok(Some(record)) = &record
-            && record.revoked_at.is_none()
-        {
-            self.insert(record.clone());
+        let record = agent_epochs::session(&self.state.keys, self.id, reply.ok()?.extract_error().ok()?);
+        match &record {
+            Ok(Some(record)) if record.revoked_at.is_none() => self.insert(record.clone()),
+            Ok(None) => return None,
+            Ok(Some(_)) | Err(_) => {}
         }
         Some(record)
     }

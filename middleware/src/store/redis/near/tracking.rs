@@ -154,8 +154,8 @@ impl Tracker {
 
     /// Returns a connection on which Redis has acknowledged that it tracks, to the same server as the store's own connection.
     async fn connect(&self, mut link: Link) -> Result<RedisConnection, Loss> {
-        let prefix = match self.cache.upgrade() {
-            Some(cache) => cache.keys.session_prefix(),
+        let prefixes = match self.cache.upgrade() {
+            Some(cache) => [cache.keys.session_prefix(), cache.keys.agent_epochs_prefix()],
             None => return Err(Loss::connection("the cache was dropped")),
         };
         let is_recent = link.since.elapsed() < RECENT;
@@ -172,7 +172,9 @@ impl Tracker {
         let mut connection = link.endpoint.connect(&config).await.map_err(failed)?;
         let mut tracking = redis::cmd("CLIENT");
         tracking.arg("TRACKING").arg("ON").arg("BCAST");
-        tracking.arg("PREFIX").arg(prefix);
+        for prefix in prefixes {
+            tracking.arg("PREFIX").arg(prefix);
+        }
         tracking.exec_async(&mut *connection).await.map_err(failed)?;
         match Role::query(&mut connection).await.map_err(failed)? {
             Role::Master => {}
