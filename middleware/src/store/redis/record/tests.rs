@@ -212,6 +212,13 @@ fn unknown_bits_and_bytes_are_an_error() {
     let mut longer = pack(&fresh());
     longer.push(0);
     assert!(unpacked(fresh().id, &longer).is_err(), "bytes after the record");
+    let without_epoch = [&[2], &pack(&fresh())[1..], &[0; 4]].concat();
+    assert!(unpacked(fresh().id, &without_epoch).is_err(), "an epoch of 0");
+    let without_extra = [&[64], &pack(&fresh())[1..], &[0]].concat();
+    assert!(
+        unpacked(fresh().id, &without_extra).is_err(),
+        "an extra byte of 0"
+    );
     let last = packed.len() - 1;
     assert!(changed(last, b']').is_err(), "constraints that are no JSON");
     assert!(changed(last, 0xff).is_err(), "constraints that are no text");
