@@ -88,6 +88,15 @@ impl Relay {
         self.decide(connection, Fate::Breaks);
     }
 
+    /// Stops forwarding on all connections, which stay open, and refuses new ones until `redirect_to`.
+    pub fn isolate(&self) {
+        self.redirect_to(0);
+        let fates = self.shared.fates.lock().unwrap_or_else(PoisonError::into_inner);
+        for fate in &*fates {
+            fate.send_replace(Fate::Hangs);
+        }
+    }
+
     fn decide(&self, connection: usize, fate: Fate) {
         let fates = self.shared.fates.lock().unwrap_or_else(PoisonError::into_inner);
         fates[connection].send_replace(fate);

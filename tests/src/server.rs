@@ -79,11 +79,15 @@ impl TestServer {
         // Tests that do not cover the deadline must not fail on slow machines.
         settings.store_timeout_ms.get_or_insert(5_000);
         let timeout = Duration::from_millis(settings.store_timeout_ms.unwrap_or_default());
+        let lease = settings.master_lease_ms;
         let mut config = Config::resolve(settings).expect("a configuration");
         if let Some(url) = url {
             let mut redis = tower_session_auth::store::RedisStoreConfig::new(url);
             redis.timeout = timeout;
             redis.key_prefix = key_prefix;
+            if let Some(millis) = lease {
+                redis.master_lease = Duration::from_millis(millis);
+            }
             config.store = session_auth_server::config::Store::Redis(redis);
         }
         Self::run(config, redis, clock).await

@@ -43,6 +43,10 @@ impl Config {
             ),
             ("sentinel_user", settings.sentinel_user.as_ref().and_then(toml)),
             ("sentinel_password", None),
+            (
+                "master_lease_ms",
+                redis.and_then(|redis| toml(&redis.master_lease.as_millis())),
+            ),
             ("unready_without_writes", toml(&self.unready_without_writes)),
             ("master_password_hash", None),
             (

@@ -11,6 +11,7 @@ mod cluster;
 mod container;
 mod keyspace;
 mod monitor;
+mod partition;
 mod process;
 mod sentinels;
 mod server;
@@ -37,6 +38,7 @@ pub use self::{
     cluster::{Cluster, ClusterBuilder},
     keyspace::{Guard, Keyspace, Topology},
     monitor::Monitor,
+    partition::Partition,
     sentinels::Sentinels,
     valkey::valkey,
 };

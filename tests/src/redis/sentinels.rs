@@ -10,7 +10,7 @@ const NAME: &str = "main";
 pub struct Sentinels {
     pub master: TestRedis,
     pub replica: TestRedis,
-    sentinels: Vec<TestRedis>,
+    pub sentinels: Vec<TestRedis>,
     _folder: Folder,
 }
 
@@ -22,6 +22,13 @@ impl Sentinels {
     /// If there is no binary, or if a server does not start.
     #[track_caller]
     pub fn start() -> Self {
+        Self::start_with(None)
+    }
+
+    /// Like [`start`](Self::start). With a password, the sentinels themselves demand it.
+    #[track_caller]
+    pub fn start_with(password: Option<&str>) -> Self {
+        let password = password.map(str::to_owned);
         let program = Backend::installed();
         let folder = Folder::new("sentinels");
         // A replica writes the snapshot that it gets from its master into its folder, also without persistence.
@@ -41,10 +48,10 @@ impl Sentinels {
             Box::new(server(port, &data(&options, "replica.rdb")))
         });
         let sentinels = (0..3).map(|_| {
-            TestRedis::start_server(None, |port| {
+            TestRedis::start_server(password.as_ref(), |port| {
                 let file = folder.write(
                     &format!("{port}.conf"),
-                    &configuration(port, master.port(), &folder),
+                    &configuration(port, master.port(), &folder, password.as_deref()),
                 );
                 let program = program.display().to_string();
                 Box::new(Process::of(vec![program, file, "--sentinel".to_owned()]))
@@ -67,12 +74,23 @@ impl Sentinels {
 
     /// The URL of a database of the master.
     pub fn url(&self, database: u32) -> String {
-        let hosts: Vec<_> = self
-            .sentinels
-            .iter()
-            .map(|sentinel| format!("127.0.0.1:{}", sentinel.port()))
-            .collect();
-        format!("redis+sentinel://{}/{NAME}/{database}", hosts.join(","))
+        url("", &self.ports(), database)
+    }
+
+    /// The ports of the sentinels.
+    pub fn ports(&self) -> Vec<u16> {
+        self.sentinels.iter().map(TestRedis::port).collect()
+    }
+
+    /// Waits until the replica has all changes that the master has now.
+    pub fn wait_for_replica(&self) {
+        let offset = |server: &TestRedis| {
+            let info: redis::InfoDict = server.command(&["INFO", "replication"]).ok()?;
+            info.get::<u64>("master_repl_offset")
+        };
+        let wanted = offset(&self.master).expect("an answer");
+        let replicated = poll(|| offset(&self.replica).is_some_and(|offset| offset >= wanted));
+        assert!(replicated, "the replica does not have the changes");
     }
 
     /// The URL of the first sentinel, as if it were a server.
@@ -119,12 +137,20 @@ impl Sentinels {
     }
 }
 
-fn configuration(port: u16, master: u16, folder: &Folder) -> String {
+/// The URL of a database of the master, with these sentinels.
+pub(super) fn url(login: &str, sentinels: &[u16], database: u32) -> String {
+    let hosts: Vec<_> = sentinels.iter().map(|port| format!("127.0.0.1:{port}")).collect();
+    format!("redis+sentinel://{login}{}/{NAME}/{database}", hosts.join(","))
+}
+
+fn configuration(port: u16, master: u16, folder: &Folder, password: Option<&str>) -> String {
+    let password = password.map(|word| format!("requirepass {word}\n"));
     format!(
         "port {port}\nbind 127.0.0.1\ndir {}\n\
          sentinel monitor {NAME} 127.0.0.1 {master} 2\n\
          sentinel down-after-milliseconds {NAME} 500\n\
-         sentinel failover-timeout {NAME} 3000\n",
-        folder.display()
+         sentinel failover-timeout {NAME} 3000\n{}",
+        folder.display(),
+        password.unwrap_or_default()
     )
 }

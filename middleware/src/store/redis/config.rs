@@ -11,9 +11,6 @@ use super::{
 };
 use crate::clock::{Clock, SystemClock};
 
-/// The lease of a cluster's map.
-const LEASE: Duration = Duration::from_secs(3);
-
 /// Where the data is.
 pub(super) enum Location {
     /// On one server at a time.
@@ -40,6 +37,13 @@ pub struct RedisStoreConfig {
     pub sentinel_user: Option<String>,
     /// The password of the sentinels themselves.
     pub sentinel_password: Option<String>,
+    /// The time for which a master is used after a majority of the sentinels in a `redis+sentinel` URL, or of the masters of a cluster, has
+    /// confirmed it. 3 s by default; zero turns it off.
+    ///
+    /// A process that is cut off from them so stops using a master that they may have replaced. Without a majority, each call fails after
+    /// this time, even if the master works. A process that is cut off together with the master uses it after its replacement for at most
+    /// this time minus `down-after-milliseconds` of the sentinels, or `cluster-node-timeout`.
+    pub master_lease: Duration,
     /// With TLS: certificates of authorities in PEM. `None`: those of the system.
     #[cfg(feature = "tls")]
     pub ca_certificates: Option<Vec<u8>>,
@@ -72,6 +76,7 @@ impl RedisStoreConfig {
             key_prefix: String::new(),
             sentinel_user: None,
             sentinel_password: None,
+            master_lease: Duration::from_secs(3),
             #[cfg(feature = "tls")]
             ca_certificates: None,
             #[cfg(feature = "tls")]
@@ -105,14 +110,14 @@ impl RedisStoreConfig {
                 return Ok(Location::Cluster(ClusterAddress {
                     seeds,
                     login,
-                    lease: LEASE,
+                    lease: self.master_lease,
                 }));
             }
             Topology::Single(server) => Address::fixed(&server, &login),
             Topology::Sentinel { sentinels, master } => {
                 let (user, password) = (self.sentinel_user.clone(), self.sentinel_password.clone());
                 let of_sentinels = self.login(user, password, 0, url.tls);
-                Address::sentinel(&sentinels, &of_sentinels, &master, login)
+                Address::sentinel(&sentinels, &of_sentinels, &master, login, self.master_lease)
             }
         };
         address.map(Location::One).map_err(invalid)
@@ -146,6 +151,7 @@ impl fmt::Debug for RedisStoreConfig {
             .field("timeout", &self.timeout)
             .field("near_cache", &self.near_cache)
             .field("key_prefix", &self.key_prefix)
+            .field("master_lease", &self.master_lease)
             .finish_non_exhaustive()
     }
 }

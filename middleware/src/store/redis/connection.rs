@@ -119,7 +119,7 @@ impl Connection {
                 self.report(link.epoch, FaultKind::Broken);
                 Err(StoreError::Unavailable(REPLICA.into()))
             }
-            Ok(Role::Master | Role::Unknown) => Ok(()),
+            Ok(Role::Master | Role::Unknown) => self.ensure_current(link.epoch),
         }
     }
 
@@ -159,11 +159,11 @@ impl Connection {
         self.answered(link.epoch, replies).await
     }
 
-    /// Fails if the connection of this epoch was replaced. A master that hung and was superseded must not be trusted when it
+    /// Fails if the connection of this epoch was replaced, or if its server may not be used any longer. A master that hung and was superseded must not be trusted when it
     /// answers at last.
     fn ensure_current(&self, epoch: u64) -> Result<(), StoreError> {
         match &*self.state.borrow() {
-            State::Up(link) if link.epoch == epoch => Ok(()),
+            State::Up(link) if link.epoch == epoch => link.ensure_confirmed(),
             _ => Err(StoreError::Unavailable("the connection was replaced".into())),
         }
     }
@@ -209,7 +209,7 @@ impl Connection {
     /// Returns the connection. Waits during the first attempt, and fails at once if the last attempt failed.
     async fn link(&self) -> Result<Link, StoreError> {
         if let State::Up(link) = &*self.state.borrow() {
-            return Ok(link.clone());
+            return link.ensure_confirmed().map(|()| link.clone());
         }
         let mut state = self.state.clone();
         let state = state
@@ -217,7 +217,7 @@ impl Connection {
             .await
             .map_err(|_| StoreError::Unavailable("the connection was closed".into()))?;
         match &*state {
-            State::Up(link) => Ok(link.clone()),
+            State::Up(link) => link.ensure_confirmed().map(|()| link.clone()),
             State::Down(reason) => Err(StoreError::Unavailable(reason.clone())),
             State::Connecting => Err(StoreError::Timeout),
         }

@@ -12,7 +12,7 @@ use redis::{
 
 #[cfg(feature = "tls")]
 use super::tls::{Tls, TlsFiles};
-use super::{background::AbortOnDrop, url::Server};
+use super::{background::AbortOnDrop, lease::Lease, url::Server};
 
 /// Opens connections to one server.
 #[derive(Clone)]
@@ -20,6 +20,8 @@ pub(super) struct Endpoint {
     server: Server,
     /// The failover by which sentinels name this server. 0 without sentinels.
     epoch: u64,
+    /// The time until which the server may be used as the master.
+    lease: Lease,
     client: Client,
     #[cfg(feature = "tls")]
     tls: Option<Tls>,
@@ -75,6 +77,7 @@ impl Endpoint {
         Ok(Self {
             server: server.clone(),
             epoch: 0,
+            lease: Lease::permanent(),
             client: Client::open(info).map_err(|error| error.to_string())?,
             #[cfg(feature = "tls")]
             tls: match server {
@@ -93,10 +96,15 @@ impl Endpoint {
         false
     }
 
-    /// The same server, named by sentinels in this epoch.
-    pub(super) const fn named_in(mut self, epoch: u64) -> Self {
+    /// The same server, named by sentinels in this epoch, under a lease.
+    pub(super) fn named_in(mut self, epoch: u64, lease: Lease) -> Self {
         self.epoch = epoch;
+        self.lease = lease;
         self
+    }
+
+    pub(super) const fn lease(&self) -> &Lease {
+        &self.lease
     }
 
     pub(super) const fn epoch(&self) -> u64 {

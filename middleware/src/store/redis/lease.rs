@@ -5,6 +5,8 @@
 //! so stops using a master that they may have replaced.
 
 use std::{
+    convert::Infallible,
+    future::pending,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -12,7 +14,10 @@ use std::{
     time::Duration,
 };
 
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep, sleep_until};
+
+/// The interval in which [`Lease::watch`] looks for the extension of a lease that has ended.
+const POLL: Duration = Duration::from_millis(20);
 
 /// The time of a lease without an end.
 const PERMANENT: u64 = u64::MAX;
@@ -58,6 +63,23 @@ impl Lease {
     /// True until the end.
     pub(super) fn holds(&self) -> bool {
         self.until().is_none_or(|until| Instant::now() < until)
+    }
+
+    /// Calls `changed` when the lease ends, and when it holds again. Never returns.
+    pub(super) async fn watch(&self, mut changed: impl FnMut(bool)) -> Infallible {
+        loop {
+            match self.until() {
+                Some(until) => sleep_until(until).await,
+                None => pending().await,
+            }
+            if !self.holds() {
+                changed(false);
+                while !self.holds() {
+                    sleep(POLL).await;
+                }
+                changed(true);
+            }
+        }
     }
 
     /// The end. `None` for a permanent lease.
@@ -116,6 +138,25 @@ mod tests {
         assert!(!lease.holds());
         lease.clone().extend(end + MILLI);
         assert!(lease.holds(), "clones share the lease");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn end_and_extension_of_a_lease_are_reported_once() {
+        let (lease, began, mut changes) = (Lease::ended(), Instant::now(), Vec::new());
+        lease.extend(began + 100 * MILLI);
+        let extended = lease.clone();
+        let extend = async {
+            sleep(50 * MILLI).await;
+            extended.extend(began + 200 * MILLI);
+            sleep(250 * MILLI).await;
+            extended.extend(began + 400 * MILLI);
+            sleep(150 * MILLI).await;
+        };
+        tokio::select! {
+            never = lease.watch(|holds| changes.push((began.elapsed().as_millis(), holds))) => match never {},
+            () = extend => {}
+        }
+        assert_eq!(changes, [(200, false), (300, true), (400, false)]);
     }
 
     #[test]

@@ -19,9 +19,9 @@ impl Observer {
         Self { state, faults }
     }
 
-    /// True if the connection of this epoch is in use.
+    /// True if the connection of this epoch is in use, and its server may be used.
     pub(super) fn is_up(&self, epoch: u64) -> bool {
-        is_up(&self.state.borrow(), epoch)
+        matches!(&*self.state.borrow(), State::Up(link) if link.epoch == epoch && link.lease.holds())
     }
 
     /// Waits for a connection. `None` once the store is dropped.

@@ -15,12 +15,13 @@ use super::{
     background::{AbortOnDrop, Backoff, catch_panic},
     endpoint::{Endpoint, RedisConnection},
     keys::Keys,
+    lease::Lease,
     preconditions::{Greeting, check_permissions},
     role::{REPLICA, Role, describe},
     skew_monitor::SkewMonitor,
     writes::Writes,
 };
-use crate::{clock::Clock, telemetry::ServerMetrics};
+use crate::{clock::Clock, store::StoreError, telemetry::ServerMetrics};
 
 /// The shortest and the longest time limit of an attempt to connect.
 const MIN_CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
@@ -36,6 +37,10 @@ const HEALTH_CHECK_TIMEOUT: Duration = Duration::from_secs(1);
 const WRITE_QUEUE: usize = 1024;
 /// Size of the queue of reported faults. When it is full, the supervisor has enough reports to act on.
 const FAULT_QUEUE: usize = 8;
+
+/// The reason in errors when the lease of the master has ended.
+pub(super) const UNCONFIRMED: &str =
+    "no majority of the sentinels, or of the masters of the cluster, confirms the master";
 
 /// The state of the connection.
 #[derive(Clone)]
@@ -53,6 +58,8 @@ pub(super) struct Link {
     pub(super) connection: RedisConnection,
     /// The server that it reaches.
     pub(super) endpoint: Arc<Endpoint>,
+    /// The time until which that server may be used.
+    pub(super) lease: Lease,
     /// The number of the connection attempt.
     pub(super) epoch: u64,
     pub(super) since: Instant,
@@ -60,6 +67,16 @@ pub(super) struct Link {
     pub(super) server_time: Option<ServerTime>,
     /// The time limit of an attempt to connect.
     pub(super) connect_timeout: Duration,
+}
+
+impl Link {
+    /// Checks the lease. It is checked before a command is sent, and before its reply is used.
+    pub(super) fn ensure_confirmed(&self) -> Result<(), StoreError> {
+        if self.lease.holds() {
+            return Ok(());
+        }
+        Err(StoreError::Unavailable(UNCONFIRMED.into()))
+    }
 }
 
 /// The server's time at the last `TIME` command, in milliseconds.
@@ -192,6 +209,7 @@ impl Supervisor {
                     let since = Instant::now();
                     self.publish(State::Up(Link {
                         connection: connection.clone(),
+                        lease: endpoint.lease().clone(),
                         endpoint: endpoint.clone(),
                         epoch: self.epoch,
                         since,
@@ -303,6 +321,16 @@ impl Supervisor {
         let writes = (self.writes.clone(), endpoint.clone(), self.epoch);
         let health_checks = check_health(connection.clone(), skew, writes, limit);
         tokio::pin!(health_checks);
+        let (lease, metrics) = (endpoint.lease(), self.settings.metrics.clone());
+        let lease_changes = lease.watch(|holds| {
+            metrics.set_up(holds);
+            if holds {
+                tracing::info!(server = %endpoint.server(), "a majority confirms the master again");
+            } else {
+                tracing::warn!(server = %endpoint.server(), "{UNCONFIRMED}: requests are rejected");
+            }
+        });
+        tokio::pin!(lease_changes);
         loop {
             let fault = tokio::select! {
                 biased;
@@ -312,6 +340,7 @@ impl Supervisor {
                 }
                 fault = self.reports.recv() => fault,
                 () = &mut health_checks => return true,
+                never = &mut lease_changes => match never {},
             };
             match fault {
                 None => return false,

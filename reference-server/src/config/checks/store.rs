@@ -20,12 +20,17 @@ pub(super) fn store(settings: &Settings, checks: &mut Checks<'_>) -> Store {
         50,
         60_000,
     );
+    let lease = match settings.master_lease_ms {
+        Some(0) => 0,
+        lease => checks.within("master_lease_ms", lease.unwrap_or(3_000), 300, 60_000),
+    };
     let Some(url) = settings.redis_url.clone() else {
         return Store::Memory;
     };
     let mut config = RedisStoreConfig::new(url);
     config.timeout = Duration::from_millis(timeout);
     config.near_cache.bound = Duration::from_millis(bound);
+    config.master_lease = Duration::from_millis(lease);
     config.sentinel_user.clone_from(&settings.sentinel_user);
     config.sentinel_password.clone_from(&settings.sentinel_password);
     config.ca_certificates = read(settings.redis_ca_file.as_deref(), "redis_ca_file", checks);

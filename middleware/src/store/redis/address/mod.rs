@@ -1,12 +1,15 @@
 //! Where the server of a store is: always the same, or the master that sentinels name.
 
+mod confirmed;
 mod moved;
 mod sentinel;
+mod watch;
 
-use std::{future::pending, net::IpAddr, sync::Arc};
+use std::{future::pending, net::IpAddr, sync::Arc, time::Duration};
 
 use super::{
     endpoint::{Endpoint, Login},
+    lease::Lease,
     url::{Host, Server},
 };
 
@@ -24,14 +27,22 @@ impl Address {
         Ok(Self::Fixed(Arc::new(Endpoint::new(server, login)?)))
     }
 
-    /// The master of this name.
+    /// A server that may be used while the lease holds.
+    pub(super) fn leased(server: &Server, login: &Login, lease: Lease) -> Result<Self, String> {
+        Ok(Self::Fixed(Arc::new(
+            Endpoint::new(server, login)?.named_in(0, lease),
+        )))
+    }
+
+    /// The master of this name. It is used for the time of `lease` after a majority of the sentinels has confirmed it; zero turns that off.
     pub(super) fn sentinel(
         sentinels: &[Host],
         of_sentinels: &Login,
         master: &str,
         of_master: Login,
+        lease: Duration,
     ) -> Result<Self, String> {
-        Sentinels::new(sentinels, of_sentinels, master, of_master).map(Self::Sentinel)
+        Sentinels::new(sentinels, of_sentinels, master, of_master, lease).map(Self::Sentinel)
     }
 
     /// The server to connect to now.

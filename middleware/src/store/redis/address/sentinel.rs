@@ -1,44 +1,40 @@
-//! The master that sentinels name, and its replacement by a failover.
+//! The master that sentinels name.
 //!
 //! All sentinels are asked, since one of them can be cut off from the others and name a master that they have replaced. Each failover has
-//! a higher configuration epoch: the answer with the highest one counts. A sentinel publishes a failover on the channel `+switch-master`,
-//! and it is asked at intervals too, since a message can be lost and its user may not be allowed to subscribe.
+//! a higher configuration epoch: the answer with the highest one counts. With a lease, a majority of all sentinels must confirm it.
 
-use std::{collections::HashMap, future::pending, sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use redis::{AsyncConnectionConfig, PushInfo, PushKind, RedisError, aio::SendError};
+use redis::{AsyncConnectionConfig, RedisError};
 use tokio::{
-    sync::Notify,
     task::JoinSet,
-    time::{sleep, timeout},
+    time::{Instant, timeout},
 };
 
-use super::super::{
-    endpoint::{Endpoint, Login, RedisConnection},
-    role::describe,
-    url::{Host, Server},
+use super::{
+    super::{
+        endpoint::{Endpoint, Login, RedisConnection},
+        lease::Lease,
+        role::describe,
+        url::{Host, Server},
+    },
+    confirmed::{Answer, Named, confirmed, latest},
 };
 
 /// The time for a sentinel to answer, with its connection.
-const ANSWER: Duration = Duration::from_secs(1);
-/// The interval in which a sentinel is asked, also without a message.
-const INTERVAL: Duration = Duration::from_millis(500);
-const CHANNEL: &str = "+switch-master";
+pub(super) const ANSWER: Duration = Duration::from_secs(1);
+/// The shortest and the longest interval in which a sentinel is asked.
+const MIN_INTERVAL: Duration = Duration::from_millis(50);
+const MAX_INTERVAL: Duration = Duration::from_millis(500);
 
 /// The sentinels of one master.
 #[derive(Clone)]
 pub(in super::super) struct Sentinels {
-    sentinels: Arc<[Endpoint]>,
+    pub(super) sentinels: Arc<[Endpoint]>,
     master: Arc<str>,
     login: Login,
-}
-
-/// The answer of a sentinel.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Named {
-    /// The number of the failover that made it the master.
-    epoch: u64,
-    server: Server,
+    /// The time for which a majority of the sentinels confirms the master. Zero: without an end.
+    pub(super) lease: Duration,
 }
 
 impl Sentinels {
@@ -47,6 +43,7 @@ impl Sentinels {
         of_sentinels: &Login,
         master: &str,
         login: Login,
+        lease: Duration,
     ) -> Result<Self, String> {
         let endpoints = sentinels
             .iter()
@@ -56,90 +53,86 @@ impl Sentinels {
             sentinels: endpoints.into(),
             master: master.into(),
             login,
+            lease,
         })
     }
 
     /// The master with the highest epoch. Each failover needs the votes of a majority, so the answers of a majority contain the latest one:
-    /// a sentinel that does not answer delays nothing. Without a majority, those that answer count.
+    /// a sentinel that does not answer delays nothing. Without a lease and without a majority, those that answer count.
     pub(super) async fn find(&self) -> Result<Arc<Endpoint>, String> {
         let mut asked = JoinSet::new();
         for number in 0..self.sentinels.len() {
             let sentinels = self.clone();
             asked.spawn(async move {
+                let sent = Instant::now();
                 let answer = timeout(ANSWER, sentinels.ask_once(number)).await;
-                let answer = answer.unwrap_or_else(|_| Err("no answer".to_owned()));
-                answer.map_err(|reason| format!("{}: {reason}", sentinels.sentinels[number].server()))
+                let named = answer.unwrap_or_else(|_| Err("no answer".to_owned()));
+                let named =
+                    named.map_err(|reason| format!("{}: {reason}", sentinels.sentinels[number].server()))?;
+                Ok(Answer {
+                    sentinel: number,
+                    sent,
+                    named,
+                })
             });
         }
-        let (mut named, mut reasons) = (Vec::new(), Vec::new());
+        let (mut answers, mut reasons) = (Vec::new(), Vec::new());
         while let Some(answer) = asked.join_next().await {
             match answer.unwrap_or_else(|error| Err(error.to_string())) {
-                Ok(master) => named.push(master),
+                Ok(answer) => answers.push(answer),
                 Err(reason) => reasons.push(reason),
             }
-            if named.len() * 2 > self.sentinels.len() {
-                break;
+            if let Some(endpoint) = self.choose(&answers)? {
+                return Ok(endpoint);
             }
         }
-        reasons.sort();
-        match named.into_iter().max_by_key(|named| named.epoch) {
-            Some(named) => {
-                let endpoint = Endpoint::new(&named.server, &self.login)?;
-                Ok(Arc::new(endpoint.named_in(named.epoch)))
-            }
-            None => Err(format!("no sentinel names the master: {}", reasons.join("; "))),
-        }
-    }
-
-    /// Resolves when a sentinel names another master, of a later failover.
-    pub(super) async fn superseded(&self, master: &Endpoint) {
-        let mut watching = JoinSet::new();
-        for number in 0..self.sentinels.len() {
-            let (sentinels, server, epoch) = (self.clone(), master.server().clone(), master.epoch());
-            watching.spawn(async move {
-                let mut logged = false;
-                loop {
-                    if sentinels.watch(number, &server, epoch, &mut logged).await {
-                        return;
-                    }
-                    sleep(INTERVAL).await;
-                }
-            });
-        }
-        if watching.join_next().await.is_none() {
-            pending::<()>().await;
-        }
-    }
-
-    /// Watches one sentinel for as long as it answers. True if it names another master of a later failover.
-    async fn watch(&self, number: usize, server: &Server, epoch: u64, logged: &mut bool) -> bool {
-        let sentinel = &self.sentinels[number];
-        let switched = Arc::new(Notify::new());
-        let told = switched.clone();
-        let config = config().set_push_sender(move |push: PushInfo| {
-            if matches!(push.kind, PushKind::Message | PushKind::Disconnection) {
-                told.notify_one();
-            }
-            Ok::<_, SendError>(())
-        });
-        let Ok(Ok(mut connection)) = timeout(ANSWER, sentinel.connect(&config)).await else {
-            return false;
-        };
-        let mut subscribe = redis::cmd("SUBSCRIBE");
-        subscribe.arg(CHANNEL);
-        if let Ok(Err(error)) = timeout(ANSWER, subscribe.exec_async(&mut *connection)).await
-            && !std::mem::replace(logged, true)
+        if self.lease.is_zero()
+            && let Some(named) = latest(&answers)
         {
-            let (reason, sentinel) = (describe(&error), sentinel.server());
-            tracing::warn!(%reason, %sentinel, "cannot subscribe to {CHANNEL}: the sentinel is only asked");
+            return self.endpoint(named, Lease::permanent());
         }
-        while let Ok(Ok(named)) = timeout(ANSWER, self.ask(&mut connection)).await {
-            if named.server != *server && named.epoch > epoch {
-                return true;
-            }
-            let _ = timeout(INTERVAL, switched.notified()).await;
+        let problem = if answers.is_empty() {
+            "no sentinel names the master"
+        } else {
+            "no majority of the sentinels confirms the master"
+        };
+        let named = answers.iter().map(|answer| {
+            let (sentinel, master) = (&self.sentinels[answer.sentinel], &answer.named.server);
+            format!("{}: names {master}", sentinel.server())
+        });
+        reasons.extend(named);
+        reasons.sort();
+        Err(format!("{problem}: {}", reasons.join("; ")))
+    }
+
+    /// The master, if these answers suffice.
+    fn choose(&self, answers: &[Answer]) -> Result<Option<Arc<Endpoint>>, String> {
+        if self.lease.is_zero() {
+            let is_majority = answers.len() * 2 > self.sentinels.len();
+            return latest(answers)
+                .filter(|_| is_majority)
+                .map(|named| self.endpoint(named, Lease::permanent()))
+                .transpose();
         }
-        false
+        let Some((named, since)) = confirmed(answers, self.sentinels.len()) else {
+            return Ok(None);
+        };
+        let lease = Lease::ended();
+        lease.extend(since + self.lease);
+        self.endpoint(named, lease).map(Some)
+    }
+
+    fn endpoint(&self, named: &Named, lease: Lease) -> Result<Arc<Endpoint>, String> {
+        let endpoint = Endpoint::new(&named.server, &self.login)?;
+        Ok(Arc::new(endpoint.named_in(named.epoch, lease)))
+    }
+
+    /// The interval in which a sentinel is asked. Several answers fit into a lease.
+    pub(super) fn interval(&self) -> Duration {
+        if self.lease.is_zero() {
+            return MAX_INTERVAL;
+        }
+        (self.lease / 6).clamp(MIN_INTERVAL, MAX_INTERVAL)
     }
 
     async fn ask_once(&self, number: usize) -> Result<Named, String> {
@@ -147,7 +140,7 @@ impl Sentinels {
         self.ask(&mut connection.map_err(|error| describe(&error))?).await
     }
 
-    async fn ask(&self, connection: &mut RedisConnection) -> Result<Named, String> {
+    pub(super) async fn ask(&self, connection: &mut RedisConnection) -> Result<Named, String> {
         let mut command = redis::cmd("SENTINEL");
         command.arg("MASTER").arg(&*self.master);
         let answer: Result<HashMap<String, String>, RedisError> =
@@ -163,7 +156,7 @@ impl Sentinels {
     }
 }
 
-fn config() -> AsyncConnectionConfig {
+pub(super) fn config() -> AsyncConnectionConfig {
     AsyncConnectionConfig::new()
         .set_connection_timeout(Some(ANSWER))
         .set_response_timeout(None)

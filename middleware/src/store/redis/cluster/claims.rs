@@ -93,6 +93,10 @@ impl Views {
         named.chain(asked).cloned().collect()
     }
 
+    pub(super) fn has_answer_of(&self, host: &Host) -> bool {
+        self.0.values().any(|latest| latest.asked.contains(host))
+    }
+
     /// The latest time at which a majority of the masters with slots had these views: later changes may be unknown.
     pub(super) fn confirmed_at(&self, claims: &Claims) -> Option<Instant> {
         let voters: Vec<_> = claims.masters.iter().filter(|master| master.has_slots).collect();
@@ -148,3 +152,6 @@ impl Claims {
         self.owners.iter().filter(|owner| owner.is_none()).count()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -103,24 +103,32 @@ impl Discovery {
 
     async fn run(mut self) {
         self.watch_all();
-        while let Some(Report { host, sent, view }) = self.reports.recv().await {
-            match view {
-                Ok(view) => {
-                    self.failures.remove(&host);
-                    match self.views.add(host.clone(), view, sent) {
-                        Ok(new) => {
-                            let oldest = sent.checked_sub(FORGET_AFTER);
-                            let forgot = oldest.is_some_and(|oldest| self.views.forget_before(oldest));
-                            if new || forgot {
-                                self.update();
-                            }
-                            self.extend_lease();
-                        }
-                        Err(()) => self.failed(host, "the node belongs to another cluster".to_owned()),
-                    }
-                }
-                Err(reason) => self.failed(host, reason),
+        while let Some(report) = self.reports.recv().await {
+            self.take_in(report);
+            if !self.is_known() {
+                self.explain();
             }
+        }
+    }
+
+    fn take_in(&mut self, Report { host, sent, view }: Report) {
+        let view = match view {
+            Ok(view) => view,
+            Err(reason) => return self.failed(host, reason),
+        };
+        match self.views.add(host.clone(), view, sent) {
+            Ok(new) => {
+                self.failures.remove(&host);
+                let oldest = sent.checked_sub(FORGET_AFTER);
+                let forgot = oldest.is_some_and(|oldest| self.views.forget_before(oldest));
+                if new || forgot || !self.is_known() {
+                    self.update();
+                }
+                if let Found::Map(map) = &*self.publish.borrow() {
+                    self.extend_lease(map.claims());
+                }
+            }
+            Err(()) => self.failed(host, "the node belongs to another cluster".to_owned()),
         }
     }
 
@@ -129,23 +137,39 @@ impl Discovery {
             tracing::warn!(node = %host, %reason, "a node of the cluster does not tell its view");
             self.failures.insert(host, reason);
         }
-        let is_known = matches!(&*self.publish.borrow(), Found::Map(_));
-        if !is_known && self.seeds.iter().all(|seed| self.failures.contains_key(seed)) {
-            let reasons: Vec<_> = self
-                .failures
-                .iter()
-                .map(|(host, reason)| format!("{host}: {reason}"))
-                .collect();
-            let reason = format!("no node of the cluster answers: {}", reasons.join("; "));
-            self.coverage.set_up(false);
-            self.publish.send_replace(Found::NoAnswer(reason));
+    }
+
+    fn is_known(&self) -> bool {
+        matches!(&*self.publish.borrow(), Found::Map(_))
+    }
+
+    /// Publishes why there is no map, once every node has answered or failed.
+    fn explain(&self) {
+        let waits = |host: &&Host| !self.failures.contains_key(*host) && !self.views.has_answer_of(host);
+        if self.watchers.keys().any(|host| waits(&host)) {
+            return;
         }
+        let reasons = self
+            .failures
+            .iter()
+            .map(|(host, reason)| format!("{host}: {reason}"));
+        let reason = format!(
+            "no majority of the masters of the cluster answers: {}",
+            reasons.collect::<Vec<_>>().join("; ")
+        );
+        self.coverage.set_up(false);
+        self.publish.send_replace(Found::NoAnswer(reason));
     }
 
     /// Publishes a new map if the views have changed it.
     fn update(&mut self) {
         self.watch_all();
         let claims = self.views.merge();
+        // The first map needs a majority: the node that answers first may be cut off from the others.
+        if !self.is_known() && !self.lease_time.is_zero() && self.views.confirmed_at(&claims).is_none() {
+            return;
+        }
+        self.extend_lease(&claims);
         let before = match &*self.publish.borrow() {
             Found::Map(map) => Some(map.clone()),
             _ => None,
@@ -172,7 +196,7 @@ impl Discovery {
             return Some(node.clone());
         }
         let host = master.hosts.first()?.clone();
-        let address = match Address::fixed(&Server::Tcp(host.clone()), &self.login) {
+        let address = match Address::leased(&Server::Tcp(host.clone()), &self.login, self.lease.clone()) {
             Ok(address) => address,
             Err(reason) => {
                 tracing::error!(node = %host, %reason, "a master cannot be used");
@@ -210,10 +234,8 @@ impl Discovery {
         }
     }
 
-    fn extend_lease(&self) {
-        if let Found::Map(map) = &*self.publish.borrow()
-            && let Some(confirmed) = self.views.confirmed_at(map.claims())
-        {
+    fn extend_lease(&self, claims: &Claims) {
+        if let Some(confirmed) = self.views.confirmed_at(claims) {
             self.lease.extend(confirmed + self.lease_time);
         }
     }

@@ -63,7 +63,6 @@ pub(super) struct ClusterAddress {
 pub(super) struct Cluster {
     found: watch::Receiver<Found>,
     demand: watch::Sender<u64>,
-    lease: Lease,
     _discovery: AbortOnDrop,
 }
 
@@ -75,13 +74,12 @@ impl Cluster {
         } else {
             Lease::ended()
         };
-        let with_time = (lease.clone(), address.lease);
+        let with_time = (lease, address.lease);
         let Discovered { found, demand, task } =
             Discovery::start(address.seeds, address.login, open, with_time, metrics);
         Self {
             found,
             demand,
-            lease,
             _discovery: task,
         }
     }
@@ -95,10 +93,7 @@ impl Cluster {
                 return Err(StoreError::Unavailable("no master has the hash slot".into()));
             };
             match node.connection.call(request, false).await {
-                Ok(reply) if self.is_owner(slot, node) => {
-                    self.check_lease()?;
-                    return Ok(reply);
-                }
+                Ok(reply) if self.is_owner(slot, node) => return Ok(reply),
                 // A command can be repeated. A script may have been executed before its slot moved, or by a master that was replaced.
                 Ok(_) if matches!(request, Request::Command(_)) => {}
                 Ok(_) => {
@@ -110,10 +105,7 @@ impl Cluster {
                 Err(CallError::Redirected(Redirect::TryAgain)) => sleep(PAUSE).await,
                 Err(CallError::Redirected(Redirect::Ask(address))) => match map.at(&address, node) {
                     Some(other) => match other.connection.call(request, true).await {
-                        Ok(reply) => {
-                            self.check_lease()?;
-                            return Ok(reply);
-                        }
+                        Ok(reply) => return Ok(reply),
                         Err(CallError::Redirected(_)) => sleep(PAUSE).await,
                         Err(CallError::Failed(error)) => return Err(error),
                     },
@@ -152,7 +144,6 @@ impl Cluster {
                 }
             }
         }
-        self.check_lease()?;
         for place in again {
             replies[place] = self.call(Request::Command(commands[place])).await?;
         }
@@ -191,14 +182,12 @@ impl Cluster {
     pub(super) async fn probe(&self) -> Result<(), StoreError> {
         let map = self.map().await?;
         let probes = map.owners().map(|node| node.connection.probe());
-        join_all(probes).await.into_iter().collect::<Result<(), _>>()?;
-        self.check_lease()
+        join_all(probes).await.into_iter().collect()
     }
 
     /// A cluster of which only some masters work is degraded: sessions on the others are served.
     pub(super) async fn health(&self) -> Result<StoreHealth, StoreError> {
         let map = self.map().await?;
-        self.check_lease()?;
         let probes = map
             .owners()
             .map(|node| async move { (&node.host, node.connection.health().await) });
@@ -261,16 +250,6 @@ impl Cluster {
             Found::Map(map) => map.owner(slot).is_some_and(|owner| Arc::ptr_eq(owner, node)),
             _ => false,
         }
-    }
-
-    /// Fails if a majority of the masters has not confirmed the map for too long: this process may be cut off from them.
-    fn check_lease(&self) -> Result<(), StoreError> {
-        if self.lease.holds() {
-            return Ok(());
-        }
-        Err(StoreError::Unavailable(
-            "no majority of the masters confirms the cluster's state".into(),
-        ))
     }
 
     fn demand_views(&self) {

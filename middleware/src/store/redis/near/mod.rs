@@ -27,10 +27,9 @@ use tokio::{
 
 use self::{
     shard::{Nanos, Version},
-    state::CacheState,
+    state::{CacheState, TrackingConnection},
 };
 use super::{
-    endpoint::RedisConnection,
     keys::{self, Keys},
     observer::Observer,
     record,
@@ -108,14 +107,14 @@ impl NearCache {
         let sent = state.now();
         // Taken before the connection: if that is replaced in between, the epoch differs and the record is not cached.
         let version = state.shard(id).version(sent)?;
-        let connection = state.connection()?;
+        let tracking = state.connection()?;
         if state.slow.load(Ordering::Relaxed) {
             return None;
         }
         Some(Miss {
             state: state.clone(),
             runtime: self.runtime.clone(),
-            connection,
+            tracking,
             id,
             version,
             sent,
@@ -136,7 +135,7 @@ impl NearCache {
 pub(super) struct Miss {
     state: Arc<CacheState>,
     runtime: Handle,
-    connection: RedisConnection,
+    tracking: TrackingConnection,
     id: SessionId,
     version: Version,
     sent: Nanos,
@@ -156,13 +155,17 @@ impl Miss {
 
     async fn read_and_cache(mut self, limit: Duration) -> Option<Result<Option<SessionRecord>, StoreError>> {
         let get = self.state.keys.get_session(self.id);
-        let Ok(reply) = timeout(limit, self.connection.send_packed_command(&get)).await else {
+        let Ok(reply) = timeout(limit, self.tracking.connection.send_packed_command(&get)).await else {
             // The timeout does not concern a connection that has replaced this one.
             if self.version.is_of(self.state.epoch()) {
                 self.state.slow.store(true, Ordering::Relaxed);
             }
             return None;
         };
+        // A master that was replaced may answer late.
+        if !self.state.is_current(&self.tracking) {
+            return None;
+        }
         let record = Option::<Vec<u8>>::from_redis_value(reply.ok()?)
             .map_err(keys::unexpected)
             .and_then(|packed| packed.map(|packed| record::unpack(self.id, &packed)).transpose());

@@ -19,7 +19,7 @@ use crate::{
     session::SessionRecord,
     store::{
         NearCacheStats,
-        redis::{endpoint::RedisConnection, keys::Keys, observer::Observer},
+        redis::{endpoint::RedisConnection, keys::Keys, lease::Lease, observer::Observer},
     },
 };
 
@@ -92,12 +92,14 @@ impl CacheState {
 
     /// Returns the tracking connection if the store's own connection still reaches the same server. So a process reads from the
     /// server that it writes to.
-    pub(super) fn connection(&self) -> Option<RedisConnection> {
-        let tracking = lock(&self.tracking);
-        let tracking = tracking.as_ref()?;
-        self.own
-            .is_up(tracking.own_epoch)
-            .then(|| tracking.connection.clone())
+    pub(super) fn connection(&self) -> Option<TrackingConnection> {
+        let tracking = lock(&self.tracking).clone()?;
+        self.is_current(&tracking).then_some(tracking)
+    }
+
+    /// True if the store still uses the server of this connection.
+    pub(super) fn is_current(&self, tracking: &TrackingConnection) -> bool {
+        self.own.is_up(tracking.own_epoch)
     }
 
     /// Uses a connection on which Redis has acknowledged that it tracks.
@@ -123,14 +125,18 @@ impl CacheState {
         }
     }
 
-    /// Extends the lease after a ping was answered. Returns `false` when the answer came after the end of that lease.
-    pub(super) fn extend_lease(&self, epoch: u64, sent: Nanos) -> bool {
+    /// Extends the lease after a ping was answered, at most to the end of the master's lease. Returns the time to the end; zero if that has
+    /// passed.
+    pub(super) fn extend_lease(&self, epoch: u64, sent: Nanos, master: &Lease) -> Duration {
         self.slow.store(false, Ordering::Relaxed);
-        let until = sent.saturating_add(nanos(self.config.bound));
+        let mut until = sent.saturating_add(nanos(self.config.bound));
+        if let Some(end) = master.until() {
+            until = until.min(nanos(end.saturating_duration_since(self.base)));
+        }
         for shard in &self.shards {
             lock(shard).extend_lease(epoch, until);
         }
-        self.now() < until
+        Duration::from_nanos(until.saturating_sub(self.now()))
     }
 
     /// Drops the record of a pushed key.

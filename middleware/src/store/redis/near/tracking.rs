@@ -16,9 +16,10 @@ use super::state::{CacheState, TrackingConnection};
 use crate::store::redis::{
     background::{Backoff, catch_panic},
     endpoint::RedisConnection,
+    lease::Lease,
     observer::Observer,
     role::{REPLICA, Role, describe, run_id},
-    supervisor::{Link, STABLE_AFTER},
+    supervisor::{Link, STABLE_AFTER, UNCONFIRMED},
 };
 
 /// The time that a ping waits for its reply before the connection is replaced. The lease ends earlier.
@@ -26,6 +27,9 @@ const PING_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Connections that were opened within this time count as connections to one server, if it does not tell its run id.
 const RECENT: Duration = Duration::from_secs(1);
+
+/// The shortest pause between two pings.
+const MIN_PAUSE: Duration = Duration::from_millis(5);
 
 const NO_ROLE: &str = "the server does not say whether it is a replica";
 
@@ -135,7 +139,7 @@ impl Tracker {
 
     /// Connects, and pings while the connection works. Returns the reason for its failure.
     async fn track(&mut self, link: Link) -> Option<Loss> {
-        let own_epoch = link.epoch;
+        let (own_epoch, lease) = (link.epoch, link.lease.clone());
         let connection = match timeout(link.connect_timeout, self.connect(link)).await {
             Ok(Ok(connected)) => connected,
             Ok(Err(loss)) => return Some(loss),
@@ -146,7 +150,7 @@ impl Tracker {
             connection: connection.clone(),
             own_epoch,
         });
-        self.keep_lease(connection).await
+        self.keep_lease(connection, &lease).await
     }
 
     /// Returns a connection on which Redis has acknowledged that it tracks, to the same server as the store's own connection.
@@ -190,7 +194,7 @@ impl Tracker {
     }
 
     /// Extends the lease by pings, until one fails.
-    async fn keep_lease(&mut self, mut connection: RedisConnection) -> Option<Loss> {
+    async fn keep_lease(&mut self, mut connection: RedisConnection, master: &Lease) -> Option<Loss> {
         loop {
             let (sent, epoch, pause) = {
                 let cache = self.cache.upgrade()?;
@@ -205,16 +209,29 @@ impl Tracker {
                 Ok(Role::Unknown) => return Some(Loss::connection(NO_ROLE)),
                 Err(error) => return Some(failed(error)),
             }
-            if self.cache.upgrade()?.extend_lease(epoch, sent) {
+            let held = self.cache.upgrade()?.extend_lease(epoch, sent, master);
+            if held > Duration::ZERO {
                 let since = *self.coherent_since.get_or_insert_with(Instant::now);
                 self.log_coherent(since);
             } else {
-                self.log_incoherent("answers to pings take longer than the bound");
+                self.log_incoherent(if master.holds() {
+                    "answers to pings take longer than the bound"
+                } else {
+                    UNCONFIRMED
+                });
                 self.coherent_since = None;
             }
-            sleep(pause).await;
+            sleep(pause_before_ping(pause, held)).await;
         }
     }
+}
+
+/// The pause before the next ping. The lease of the master can end long before the bound, so the next ping is earlier then.
+fn pause_before_ping(pause: Duration, held: Duration) -> Duration {
+    if held.is_zero() {
+        return pause;
+    }
+    pause.min((held / 2).max(MIN_PAUSE))
 }
 
 /// The reason why the cache lost its coherence.

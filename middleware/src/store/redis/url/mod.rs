@@ -112,7 +112,7 @@ fn single(list: &str) -> Result<Topology, String> {
     let mut hosts = hosts(list, PORT)?;
     match (hosts.pop(), hosts.is_empty()) {
         (Some(host), true) => Ok(Topology::Single(Server::Tcp(host))),
-        _ => Err("several servers need the scheme redis+sentinel".into()),
+        _ => Err("several servers need the scheme redis+sentinel or redis+cluster".into()),
     }
 }
 
@@ -141,7 +141,7 @@ fn check_user(username: Option<&String>, password: Option<&String>) -> Result<()
 }
 
 fn unknown_scheme(scheme: &str) -> String {
-    let known = "redis, rediss, valkey, valkeys, unix, redis+sentinel and rediss+sentinel";
+    let known = "redis, rediss, valkey, valkeys, unix, and redis or rediss with +sentinel or +cluster";
     match scheme {
         "tcp" | "http" | "https" => {
             format!("the scheme {scheme} is unknown: write redis:// (known are {known})")

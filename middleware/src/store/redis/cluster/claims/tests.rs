@@ -1,0 +1,143 @@
+use std::time::Duration;
+
+use super::{super::slot::Slot, *};
+
+fn host(port: u16) -> Host {
+    Host {
+        name: "10.0.0.1".to_owned(),
+        port,
+    }
+}
+
+/// The view of node `by`: lines of id, role, epoch and slots, as in `a master 5 0-99`.
+fn view(by: &str, lines: &[&str]) -> View {
+    let text: Vec<String> = lines
+        .iter()
+        .map(|line| {
+            let words: Vec<&str> = line.split(' ').collect();
+            let (id, role, epoch) = (words[0], words[1], words[2]);
+            let myself = if id == by { "myself," } else { "" };
+            let port = 7000 + u16::from(id.as_bytes()[0] - b'a');
+            let slots = words[3..].join(" ");
+            format!("{id} 10.0.0.1:{port}@1,, {myself}{role} - 0 0 {epoch} connected {slots}")
+        })
+        .collect();
+    View::parse(&text.join("\n"), &host(1), false).unwrap()
+}
+
+/// The views, of the nodes in the order of their ports.
+fn views(views: &[View]) -> Views {
+    let mut all = Views::default();
+    for view in views {
+        let port = 7000 + u16::from(view.by.as_bytes()[0] - b'a');
+        all.add(host(port), view.clone(), Instant::now()).unwrap();
+    }
+    all
+}
+
+fn owner(claims: &Claims, slot: u16) -> Option<&str> {
+    let place = claims.owners[Slot(slot).place()]?;
+    Some(&claims.masters[usize::from(place)].id)
+}
+
+const BEFORE: [&str; 3] = ["a master 1 0-99", "b master 2 100-199", "c slave 0"];
+const AFTER: [&str; 3] = ["a slave 0", "b master 2 100-199", "c master 3 0-99"];
+
+#[test]
+fn claim_of_the_highest_epoch_counts_whoever_answers() {
+    let (old, new) = (view("a", &BEFORE), view("c", &AFTER));
+    for order in [vec![old.clone(), new.clone()], vec![new, old]] {
+        let claims = views(&order).merge();
+        assert_eq!(
+            owner(&claims, 50),
+            Some("c"),
+            "a was replaced and does not know it"
+        );
+        assert_eq!(owner(&claims, 150), Some("b"));
+        assert_eq!(owner(&claims, 200), None);
+        assert_eq!(claims.uncovered(), 16384 - 200);
+    }
+}
+
+#[test]
+fn master_without_slots_is_known_and_has_no_vote() {
+    let lines = ["a master 1 0-99", "b master 2 100-199", "d master 9", "c slave 0"];
+    let all = views(&[view("a", &lines)]);
+    let claims = all.merge();
+    let with_slots: Vec<_> = claims
+        .masters
+        .iter()
+        .map(|master| (&*master.id, master.has_slots))
+        .collect();
+    assert_eq!(with_slots, [("a", true), ("b", true), ("d", false)]);
+    assert_eq!(
+        all.confirmed_at(&claims),
+        None,
+        "one of two masters is no majority"
+    );
+    assert!(
+        views(&[view("a", &lines), view("b", &lines)])
+            .confirmed_at(&claims)
+            .is_some()
+    );
+}
+
+#[test]
+fn claims_are_confirmed_since_the_majority_was_asked() {
+    let lines = [
+        "a master 1 0-99",
+        "b master 2 100-199",
+        "c master 3 200-299",
+        "d slave 0",
+    ];
+    let mut all = Views::default();
+    let origin = Instant::now();
+    let mut confirmed_by = |id: &str, seconds| {
+        let sent = origin + Duration::from_secs(seconds);
+        let port = 7000 + u16::from(id.as_bytes()[0] - b'a');
+        let is_new = all.add(host(port), view(id, &lines), sent).unwrap();
+        (
+            is_new,
+            all.confirmed_at(&all.merge()).map(|at| (at - origin).as_secs()),
+        )
+    };
+    assert_eq!(confirmed_by("a", 1), (true, None));
+    assert_eq!(confirmed_by("d", 2), (true, None), "a replica has no vote");
+    assert_eq!(confirmed_by("b", 3), (true, Some(1)));
+    assert_eq!(confirmed_by("b", 5), (false, Some(1)));
+    assert_eq!(confirmed_by("a", 4), (false, Some(4)));
+    assert_eq!(
+        confirmed_by("a", 2),
+        (false, Some(4)),
+        "an old answer arrives late"
+    );
+    assert!(!all.forget_before(origin));
+    assert!(all.forget_before(origin + Duration::from_secs(3)));
+}
+
+#[test]
+fn node_of_another_cluster_is_refused_and_a_new_node_replaces_the_old_one_at_its_address() {
+    let mut all = views(&[view("a", &BEFORE)]);
+    let foreign = view("z", &["z master 99 0-16383"]);
+    assert!(all.add(host(9000), foreign.clone(), Instant::now()).is_err());
+    assert_eq!(owner(&all.merge(), 50), Some("a"));
+    // The cluster was made anew at the same addresses.
+    assert_eq!(all.add(host(7000), foreign, Instant::now()), Ok(true));
+    assert_eq!(owner(&all.merge(), 50), Some("z"));
+}
+
+#[test]
+fn addresses_are_those_that_others_name_and_then_those_that_answered() {
+    let mut all = views(&[view("b", &BEFORE)]);
+    let seed = Host {
+        name: "localhost".to_owned(),
+        port: 7000,
+    };
+    assert_eq!(
+        all.add(seed.clone(), view("a", &BEFORE), Instant::now()),
+        Ok(true)
+    );
+    assert_eq!(all.merge().masters[0].hosts, [host(7000), seed.clone()]);
+    assert!(all.hosts().contains(&seed) && all.hosts().contains(&host(7002)));
+    assert!(all.has_answer_of(&seed) && !all.has_answer_of(&host(7000)));
+}
