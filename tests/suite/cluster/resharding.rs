@@ -187,7 +187,6 @@ async fn resharding_under_load_gives_no_wrong_answer_and_loses_no_session() {
 }
 
 /// The new owner of a slot has never sent an invalidation to this store.
-#[ignore = "a cluster has no near cache yet"]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn cached_record_is_invalidated_after_its_slot_moved() {
     let cluster = Cluster::builder().without_replicas().start();
