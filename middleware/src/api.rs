@@ -10,7 +10,7 @@ use crate::{
     manager::IssuedSession,
     session::{Constraints, SessionRecord, SessionStatus},
     session_auth::AuthenticatedSession,
-    store::Agent,
+    store::{Agent, Revoked},
 };
 
 /// An agent.
@@ -174,15 +174,19 @@ pub struct RevokedBody {
     pub id: SessionId,
     /// Always REVOKED.
     pub status: SessionStatus,
+    /// Whether the configured copies of the store have the revocation. `None` if the store does not wait for copies.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub durable: Option<bool>,
 }
 
 impl RevokedBody {
-    /// The response to the revocation of a session.
+    /// The response to the revocation of a session. Its status is 202 if `durable` is `false`, else 200.
     #[must_use]
-    pub const fn new(id: SessionId) -> Self {
+    pub const fn new(id: SessionId, revoked: Revoked) -> Self {
         Self {
             id,
             status: SessionStatus::Revoked,
+            durable: revoked.durable,
         }
     }
 }

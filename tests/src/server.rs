@@ -80,6 +80,8 @@ impl TestServer {
         settings.store_timeout_ms.get_or_insert(5_000);
         let timeout = Duration::from_millis(settings.store_timeout_ms.unwrap_or_default());
         let lease = settings.master_lease_ms;
+        let (replicas, ack_timeout) = (settings.min_replicas_ack, settings.ack_timeout_ms);
+        let require_durable = settings.require_durable_store.unwrap_or_default();
         let mut config = Config::resolve(settings).expect("a configuration");
         if let Some(url) = url {
             let mut redis = tower_session_auth::store::RedisStoreConfig::new(url);
@@ -88,6 +90,9 @@ impl TestServer {
             if let Some(millis) = lease {
                 redis.master_lease = Duration::from_millis(millis);
             }
+            redis.require_durable_store = require_durable;
+            redis.min_replicas_ack = replicas.unwrap_or_default();
+            redis.ack_timeout = ack_timeout.map_or(redis.ack_timeout, Duration::from_millis);
             config.store = session_auth_server::config::Store::Redis(redis);
         }
         Self::run(config, redis, clock).await

@@ -90,5 +90,6 @@ pub(super) async fn delete<S: SessionStore + AgentStore>(
     admin.require_agent(id)?;
     let revoked = state.store.delete_agent(id, state.clock.now()).await?;
     let revoked = revoked.ok_or(ErrorKind::AgentNotFound)?;
-    output::json(StatusCode::OK, &json!({ "id": id, "revokedSessions": revoked }))
+    let body = json!({ "id": id, "revokedSessions": revoked.active });
+    output::agent_revocation(revoked.durable, body)
 }

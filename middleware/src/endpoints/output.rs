@@ -33,3 +33,20 @@ pub(super) fn page(items: &impl Serialize, next: Option<&str>) -> Answer {
     }
     Ok(response)
 }
+
+/// The response to a revocation: 202 if the copies that the store waits for did not confirm it.
+pub(super) fn revocation(durable: Option<bool>, value: &impl Serialize) -> Answer {
+    let status = match durable {
+        Some(false) => StatusCode::ACCEPTED,
+        None | Some(true) => StatusCode::OK,
+    };
+    json(status, value)
+}
+
+/// Like [`revocation`], of all sessions of an agent. Adds the field `durable` to the object.
+pub(super) fn agent_revocation(durable: Option<bool>, mut object: serde_json::Value) -> Answer {
+    if let Some(durable) = durable {
+        object["durable"] = durable.into();
+    }
+    revocation(durable, &object)
+}

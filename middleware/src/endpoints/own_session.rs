@@ -39,6 +39,6 @@ pub(super) async fn revoke<S: SessionStore + AgentStore>(
     if own.previous_token {
         return Err(AuthError::for_token(ErrorKind::TokenSuperseded));
     }
-    state.sessions.revoke(own.session_id).await?;
-    output::json(StatusCode::OK, &RevokedBody::new(own.session_id))
+    let revoked = state.sessions.revoke(own.session_id).await?;
+    output::revocation(revoked.durable, &RevokedBody::new(own.session_id, revoked))
 }

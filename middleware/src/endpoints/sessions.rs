@@ -105,8 +105,8 @@ pub(super) async fn revoke<S: SessionStore + AgentStore>(
 ) -> Answer {
     let id: SessionId = input::id(id)?;
     permitted::require_session(&state.sessions, admin, id).await?;
-    state.sessions.revoke(id).await?;
-    output::json(StatusCode::OK, &RevokedBody::new(id))
+    let revoked = state.sessions.revoke(id).await?;
+    output::revocation(revoked.durable, &RevokedBody::new(id, revoked))
 }
 
 /// Issues a new token. The administrator gives it to the agent.
@@ -130,10 +130,8 @@ pub(super) async fn revoke_all<S: SessionStore + AgentStore>(
     let agent = required("agentId", query.parse("agentId", str::parse::<AgentId>)?)?;
     admin.require_agent(agent)?;
     let revoked = state.sessions.revoke_agent(agent).await?;
-    output::json(
-        StatusCode::OK,
-        &json!({ "agentId": agent, "revokedSessions": revoked }),
-    )
+    let body = json!({ "agentId": agent, "revokedSessions": revoked.active });
+    output::agent_revocation(revoked.durable, body)
 }
 
 fn required<T>(name: &str, value: Option<T>) -> Result<T, AuthError> {

@@ -2,7 +2,7 @@
 
 use std::future::Future;
 
-use super::{CreationRetry, Page, PageRequest, StoreError};
+use super::{AgentRevoked, CreationRetry, Page, PageRequest, StoreError};
 use crate::{clock::Timestamp, id::AgentId};
 
 /// A registered agent.
@@ -107,12 +107,14 @@ pub trait AgentStore: Clone + Send + Sync + 'static {
     ) -> impl Future<Output = Result<Page<Agent, AgentId>, StoreError>> + Send;
 
     /// Deletes an agent and revokes its sessions in one step. Afterwards no session can be created for it, even by a command
-    /// that was sent earlier. Returns how many sessions were active; `None` if there is no such agent.
+    /// that was sent earlier. Returns `None` if there is no such agent.
+    ///
+    /// A store that waits for copies accepts a repetition while it remembers the deletion, and waits again.
     fn delete_agent(
         &self,
         id: AgentId,
         now: Timestamp,
-    ) -> impl Future<Output = Result<Option<u32>, StoreError>> + Send;
+    ) -> impl Future<Output = Result<Option<AgentRevoked>, StoreError>> + Send;
 }
 
 /// The directory of the agents in an [`AgentStore`].

@@ -130,3 +130,39 @@ pub enum SwapOutcome {
     /// No such session exists.
     NotFound,
 }
+
+/// A session was revoked: the outcome of [`SessionStore::revoke`](super::SessionStore::revoke).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct Revoked {
+    /// `None` if the store was not configured to wait. `true` if the configured number of copies have the revocation. `false` if they did
+    /// not confirm it in time: the session is revoked, but a failover can undo that. A repetition waits again.
+    pub durable: Option<bool>,
+}
+
+impl Revoked {
+    /// A revocation with this durability.
+    #[must_use]
+    pub const fn new(durable: Option<bool>) -> Self {
+        Self { durable }
+    }
+}
+
+/// All sessions of an agent were revoked: the outcome of [`SessionStore::revoke_agent`](super::SessionStore::revoke_agent) and
+/// [`AgentStore::delete_agent`](super::AgentStore::delete_agent).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct AgentRevoked {
+    /// The number of sessions that were active.
+    pub active: u32,
+    /// Like [`Revoked::durable`].
+    pub durable: Option<bool>,
+}
+
+impl AgentRevoked {
+    /// A revocation of this number of active sessions, with this durability.
+    #[must_use]
+    pub const fn new(active: u32, durable: Option<bool>) -> Self {
+        Self { active, durable }
+    }
+}

@@ -11,8 +11,9 @@ use std::{
 
 use self::retries::Retries;
 use super::{
-    Agent, AgentReservation, AgentStore, CreateOutcome, NewSession, Page, PageRequest, RegisterOutcome,
-    SessionCursor, SessionStore, StoreError, SwapOutcome, TOMBSTONE_SECONDS, TokenSwap,
+    Agent, AgentReservation, AgentRevoked, AgentStore, CreateOutcome, NewSession, Page, PageRequest,
+    RegisterOutcome, Revoked, SessionCursor, SessionStore, StoreError, SwapOutcome, TOMBSTONE_SECONDS,
+    TokenSwap,
 };
 use crate::{
     clock::Timestamp,
@@ -192,14 +193,14 @@ impl SessionStore for MemoryStore {
         Ok(SwapOutcome::Replaced)
     }
 
-    async fn revoke(&self, id: SessionId, now: Timestamp) -> Result<bool, StoreError> {
+    async fn revoke(&self, id: SessionId, now: Timestamp) -> Result<Option<Revoked>, StoreError> {
         let mut state = self.lock();
         state.sweep(now);
-        Ok(state.revoke(id, now))
+        Ok(state.revoke(id, now).then(Revoked::default))
     }
 
-    async fn revoke_agent(&self, agent: AgentId, now: Timestamp) -> Result<u32, StoreError> {
-        Ok(self.lock().revoke_agent(agent, now))
+    async fn revoke_agent(&self, agent: AgentId, now: Timestamp) -> Result<AgentRevoked, StoreError> {
+        Ok(AgentRevoked::new(self.lock().revoke_agent(agent, now), None))
     }
 
     async fn list(
@@ -289,12 +290,12 @@ impl AgentStore for MemoryStore {
         Ok(Page { items, next })
     }
 
-    async fn delete_agent(&self, id: AgentId, now: Timestamp) -> Result<Option<u32>, StoreError> {
+    async fn delete_agent(&self, id: AgentId, now: Timestamp) -> Result<Option<AgentRevoked>, StoreError> {
         let mut state = self.lock();
         if state.agents.remove(&id).is_none() {
             return Ok(None);
         }
         state.deleted.insert(id, now);
-        Ok(Some(state.revoke_agent(id, now)))
+        Ok(Some(AgentRevoked::new(state.revoke_agent(id, now), None)))
     }
 }

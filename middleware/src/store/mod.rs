@@ -18,7 +18,7 @@ pub use agents::{
     Agent, AgentDirectory, AgentReservation, AgentStore, AnyAgent, RegisterOutcome, RegisteredAgents,
 };
 pub use cached::{CachedStore, NearCacheStats};
-pub use changes::{CreateOutcome, CreationRetry, NewSession, SwapOutcome, TokenSwap};
+pub use changes::{AgentRevoked, CreateOutcome, CreationRetry, NewSession, Revoked, SwapOutcome, TokenSwap};
 pub use clock_skew::ClockSkew;
 pub use error::StoreError;
 pub use health::StoreHealth;
@@ -65,16 +65,20 @@ pub trait SessionStore: Clone + Send + Sync + 'static {
     fn replace_token(&self, swap: &TokenSwap)
     -> impl Future<Output = Result<SwapOutcome, StoreError>> + Send;
 
-    /// Marks a session as revoked. A repetition keeps the time of the first revocation. Returns `false` if there is no such
+    /// Marks a session as revoked. A repetition keeps the time of the first revocation. Returns `None` if there is no such
     /// session.
-    fn revoke(&self, id: SessionId, now: Timestamp) -> impl Future<Output = Result<bool, StoreError>> + Send;
+    fn revoke(
+        &self,
+        id: SessionId,
+        now: Timestamp,
+    ) -> impl Future<Output = Result<Option<Revoked>, StoreError>> + Send;
 
-    /// Revokes all sessions of an agent in one step. Returns how many of them were active.
+    /// Revokes all sessions of an agent in one step.
     fn revoke_agent(
         &self,
         agent: AgentId,
         now: Timestamp,
-    ) -> impl Future<Output = Result<u32, StoreError>> + Send;
+    ) -> impl Future<Output = Result<AgentRevoked, StoreError>> + Send;
 
     /// Returns a page of the sessions that are not revoked, by agent, newest first within an agent.
     ///

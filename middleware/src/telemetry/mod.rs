@@ -15,6 +15,8 @@ mod argon2;
 mod key_follower;
 #[cfg(feature = "redis")]
 mod near_cache;
+#[cfg(feature = "redis")]
+mod recovery;
 mod renewals;
 mod requests;
 mod security;
@@ -29,6 +31,8 @@ pub(crate) use self::argon2::Argon2Metrics;
 pub(crate) use self::key_follower::KeyFollowerMetrics;
 #[cfg(feature = "redis")]
 pub(crate) use self::near_cache::{NearCacheMetrics, NearCacheValues};
+#[cfg(feature = "redis")]
+pub(crate) use self::recovery::RecoveryMetrics;
 pub(crate) use self::renewals::{RenewalMetrics, RenewalOutcome};
 #[cfg(feature = "endpoints")]
 pub(crate) use self::requests::RejectionMetrics;
@@ -119,6 +123,8 @@ mod redis_names {
     pub(super) const STORE_DURATION: &str = "session_auth_store_duration_seconds";
     pub(super) const STORE_ERRORS: &str = "session_auth_store_errors_total";
     pub(super) const STORE_UP: &str = "session_auth_store_up";
+    pub(super) const BEHIND: &str = "session_auth_store_behind_total";
+    pub(super) const REWRITTEN: &str = "session_auth_revocations_rewritten_total";
     pub(super) const CLOCK_SKEW: &str = "session_auth_clock_skew_seconds";
     pub(super) const COHERENT: &str = "session_auth_near_cache_coherent";
     pub(super) const BOUND: &str = "session_auth_near_cache_bound_seconds";
@@ -164,6 +170,14 @@ pub const METRICS: &[Metric] = &[
     Metric::gauge(
         redis_names::STORE_UP,
         "1 while connected to Redis, which is checked once a second, else 0; NaN before the first attempt has ended",
+    ),
+    Metric::counter(
+        redis_names::BEHIND,
+        "Connections to a server that lacks the last writes of its predecessor",
+    ),
+    Metric::counter(
+        redis_names::REWRITTEN,
+        "Revocations of this process that a new server lacked, and that were written again",
     ),
     Metric::gauge(
         redis_names::CLOCK_SKEW,

@@ -12,8 +12,8 @@ use crate::{
     clock::Timestamp,
     session::SessionRecord,
     store::{
-        CachedStore, CreateOutcome, NearCacheStats, NewSession, Page, PageRequest, SessionCursor,
-        SessionStore, StoreError, SwapOutcome, TokenSwap,
+        AgentRevoked, CachedStore, CreateOutcome, NearCacheStats, NewSession, Page, PageRequest, Revoked,
+        SessionCursor, SessionStore, StoreError, SwapOutcome, TokenSwap,
     },
 };
 
@@ -126,11 +126,11 @@ impl SessionStore for Stub {
         self.fail()
     }
 
-    async fn revoke(&self, _: SessionId, _: Timestamp) -> Result<bool, StoreError> {
+    async fn revoke(&self, _: SessionId, _: Timestamp) -> Result<Option<Revoked>, StoreError> {
         self.fail()
     }
 
-    async fn revoke_agent(&self, _: AgentId, _: Timestamp) -> Result<u32, StoreError> {
+    async fn revoke_agent(&self, _: AgentId, _: Timestamp) -> Result<AgentRevoked, StoreError> {
         self.fail()
     }
 

@@ -48,6 +48,22 @@ impl Config {
                 redis.and_then(|redis| toml(&redis.master_lease.as_millis())),
             ),
             ("unready_without_writes", toml(&self.unready_without_writes)),
+            (
+                "min_replicas_ack",
+                redis.and_then(|redis| toml(&redis.min_replicas_ack)),
+            ),
+            (
+                "ack_local_disk",
+                redis.and_then(|redis| toml(&redis.ack_local_disk)),
+            ),
+            (
+                "ack_timeout_ms",
+                redis.and_then(|redis| toml(&redis.ack_timeout.as_millis())),
+            ),
+            (
+                "require_durable_store",
+                redis.and_then(|redis| toml(&redis.require_durable_store)),
+            ),
             ("master_password_hash", None),
             (
                 "admin_keys_file",

@@ -84,6 +84,16 @@ settings! {
     master_lease_ms: u64, "3000", "3000";
     /// True if `/readyz` is a 503 while Redis answers and refuses writes. Otherwise it is a 200 with the status `degraded`.
     unready_without_writes: bool, "false", "false";
+    /// The number of replicas of Redis that must have a revocation: see [durable revocations](redis.md#durable-revocations). If fewer
+    /// confirm it in time, the response is 202. 0 waits for none.
+    min_replicas_ack: u32, "0", "1";
+    /// True if a revocation must also be in the append-only file of the master, on its disk. It needs Redis 7.2 or Valkey.
+    ack_local_disk: bool, "false", "false";
+    /// How long a revocation waits for replicas and disk, in milliseconds, beyond `store_timeout_ms`.
+    ack_timeout_ms: u64, "1000", "1000";
+    /// True if a Redis that may have lost writes is not used before this server has written its recent revocations again, and 5 seconds
+    /// have passed for the other servers to do so: see [after a failover](redis.md#after-a-failover).
+    require_durable_store: bool, "false", "false";
     /// The Argon2id hash of the master password, as `hash-password` prints it. It may be left out with
     /// `admin_keys_file`.
     master_password_hash: String, "generated", r#""$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$WFXMnDdAUAWzKxjo4CUJEHe8hdlxZHJGIjAqAQFSRrE""#, secret;

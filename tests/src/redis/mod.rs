@@ -13,6 +13,7 @@ mod keyspace;
 mod monitor;
 mod partition;
 mod process;
+mod replicated;
 mod sentinels;
 mod server;
 mod shared;
@@ -39,6 +40,7 @@ pub use self::{
     keyspace::{Guard, Keyspace, Topology},
     monitor::Monitor,
     partition::Partition,
+    replicated::Replicated,
     sentinels::Sentinels,
     valkey::valkey,
 };

@@ -8,7 +8,7 @@ use std::{
 use redis::{Connection, Value, cmd, from_redis_value};
 
 const MARKER: &str = "session-auth-tests-marker";
-const HEARTBEATS: [&str; 2] = ["] \"HELLO\"", "] \"TIME\""];
+const HEARTBEATS: [&str; 3] = ["] \"HELLO\"", "] \"TIME\"", "] \"INFO\" \"replication\""];
 
 /// Collects every command that the server executes, including those inside scripts.
 pub struct Monitor {
@@ -26,7 +26,7 @@ impl Monitor {
 
     /// The commands since the last call, oldest first. Each command that was answered before this call is included. A line
     /// looks like `1339518083.107412 [0 127.0.0.1:60866] "GET" "key"`. A command inside a script has `[0 lua]`, where 0 is the
-    /// database. HELLO without arguments and TIME are omitted outside of scripts, because stores send them periodically as a health check.
+    /// database. HELLO without arguments, TIME and INFO replication are omitted outside of scripts, because stores send them periodically as a health check.
     ///
     /// # Panics
     /// If the server has ended.

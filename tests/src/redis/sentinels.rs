@@ -1,6 +1,6 @@
 //! A master with a replica, and three sentinels that watch it.
 
-use super::{TestRedis, backend::Backend, poll, process::Process};
+use super::{Replicated, TestRedis, backend::Backend, poll, process::Process};
 use crate::folder::Folder;
 
 /// The name of the master.
@@ -30,23 +30,11 @@ impl Sentinels {
     pub fn start_with(password: Option<&str>) -> Self {
         let password = password.map(str::to_owned);
         let program = Backend::installed();
-        let folder = Folder::new("sentinels");
-        // A replica writes the snapshot that it gets from its master into its folder, also without persistence.
-        let data = |options: &[String], name: &str| {
-            let file = [
-                "--dir".to_owned(),
-                folder.display().to_string(),
-                "--dbfilename".to_owned(),
-                name.to_owned(),
-            ];
-            [options, &file].concat()
-        };
-        let server = |port: u16, options: &[String]| Process::new(&program, port, options);
-        let master = TestRedis::start_server(None, |port| Box::new(server(port, &data(&[], "master.rdb"))));
-        let options = ["--replicaof", "127.0.0.1", &master.port().to_string()].map(str::to_owned);
-        let replica = TestRedis::start_server(None, |port| {
-            Box::new(server(port, &data(&options, "replica.rdb")))
-        });
+        let Replicated {
+            master,
+            replica,
+            folder,
+        } = Replicated::start();
         let sentinels = (0..3).map(|_| {
             TestRedis::start_server(password.as_ref(), |port| {
                 let file = folder.write(
@@ -110,6 +98,22 @@ impl Sentinels {
         let port = port.to_string();
         let monitor = ["SENTINEL", "MONITOR", NAME, "127.0.0.1", &port, "2"];
         let _: redis::Value = first.command(&monitor).expect("an answer");
+    }
+
+    /// Pauses the replica and cuts it off from the master, so that it lacks every later write.
+    pub fn stop_replication(&mut self) {
+        self.replica.pause();
+        let master = &self.master;
+        let _: redis::Value = master
+            .command(&["CLIENT", "KILL", "TYPE", "replica"])
+            .expect("an answer");
+    }
+
+    /// Kills the master, and waits until the replica is the master.
+    pub fn fail_over(&mut self) {
+        self.master.kill();
+        self.replica.resume();
+        self.wait_for_master(self.replica.port());
     }
 
     /// The port of the master, by the word of the first sentinel.

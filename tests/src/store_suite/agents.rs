@@ -42,11 +42,18 @@ pub async fn deleting_an_agent_revokes_its_sessions(store: impl Store) {
     let agent = register(&store, agent(), None).await.id;
     let other = add(&store, session(crate::fixtures::agent(), NOW)).await;
     let records = add_some(&store, agent, 4).await;
-    assert!(store.revoke(records[3].id, NOW.plus(1)).await.unwrap());
+    assert!(store.revoke(records[3].id, NOW.plus(1)).await.unwrap().is_some());
 
     // The first session has expired by then.
     let now = NOW.plus(TTL);
-    assert_eq!(store.delete_agent(agent, now).await.unwrap(), Some(2));
+    assert_eq!(
+        store
+            .delete_agent(agent, now)
+            .await
+            .unwrap()
+            .map(|revoked| revoked.active),
+        Some(2)
+    );
     for record in &records[..3] {
         assert_eq!(revoked_at(&store, record.id).await, Some(now));
     }
@@ -74,7 +81,14 @@ pub async fn deleting_an_agent_again_returns_none(store: impl Store) {
     );
 
     let agent = register(&store, agent(), None).await.id;
-    assert_eq!(store.delete_agent(agent, NOW).await.unwrap(), Some(0));
+    assert_eq!(
+        store
+            .delete_agent(agent, NOW)
+            .await
+            .unwrap()
+            .map(|revoked| revoked.active),
+        Some(0)
+    );
     assert_eq!(store.delete_agent(agent, NOW).await.unwrap(), None);
 }
 

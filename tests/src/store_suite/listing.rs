@@ -82,7 +82,7 @@ pub async fn last_page_has_no_cursor(store: impl Store) {
 pub async fn list_omits_revoked_sessions_and_keeps_expired_ones(store: impl Store) {
     let mut records = filled(&store).await;
     let revoked = records.remove(1);
-    assert!(store.revoke(revoked.id, NOW).await.unwrap());
+    assert!(store.revoke(revoked.id, NOW).await.unwrap().is_some());
     // A creation removes old sessions, but an expired one is kept for its retention.
     let late = session(records[0].agent_id, NOW.plus(TTL + RETENTION - 1));
     records.insert(0, add(&store, late).await);
@@ -102,7 +102,7 @@ pub async fn cursor_survives_the_revocation_of_its_session(store: impl Store) {
         let after = Some(start);
         let page = store.list(None, PageRequest { after, limit }).await.unwrap();
         let seen = page.items.last().expect("every session is after the start").id;
-        assert!(store.revoke(seen, NOW).await.unwrap());
+        assert!(store.revoke(seen, NOW).await.unwrap().is_some());
 
         let position = all.iter().position(|record| record.id == seen).unwrap();
         let rest = list_from(&store, None, page.next, limit).await;
@@ -118,7 +118,14 @@ pub async fn cursor_survives_the_deletion_of_its_agent(store: impl Store) {
         cursor.agent, records[0].agent_id,
         "the page ends within the first agent"
     );
-    assert_eq!(store.delete_agent(cursor.agent, NOW).await.unwrap(), Some(3));
+    assert_eq!(
+        store
+            .delete_agent(cursor.agent, NOW)
+            .await
+            .unwrap()
+            .map(|revoked| revoked.active),
+        Some(3)
+    );
     assert_eq!(list_from(&store, None, Some(cursor), 2).await, records[3..]);
 }
 

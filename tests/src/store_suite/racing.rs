@@ -105,9 +105,9 @@ async fn race<S: Store>(store: &S, agent: AgentId, delete: bool) -> Vec<CallOutc
                 CallOutcome::CreateOutcome(store.create(&session).await.unwrap(), id)
             } else if delete {
                 let revoked = store.delete_agent(agent, NOW).await.unwrap();
-                CallOutcome::Revoked(revoked.expect("a registered agent"))
+                CallOutcome::Revoked(revoked.expect("a registered agent").active)
             } else {
-                CallOutcome::Revoked(store.revoke_agent(agent, NOW).await.unwrap())
+                CallOutcome::Revoked(store.revoke_agent(agent, NOW).await.unwrap().active)
             }
         }
     };

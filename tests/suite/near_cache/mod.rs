@@ -81,7 +81,7 @@ async fn own_change_invalidates_the_record_immediately() {
         assert_eq!(store.cached(record.id), None, "evicted");
 
         let record = cached_session(&store).await;
-        assert_eq!(store.revoke_agent(record.agent_id, NOW).await.unwrap(), 1);
+        assert_eq!(store.revoke_agent(record.agent_id, NOW).await.unwrap().active, 1);
         assert_eq!(store.cached(record.id), None, "revoked with its agent");
     }
 }

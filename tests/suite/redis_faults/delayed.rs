@@ -47,8 +47,15 @@ impl DelayedCalls {
         let record = calls.late.add().await;
         let store = &calls.prompt.store;
         store.replace_token(&renewal(&record, "1", NOW)).await.unwrap();
-        assert!(store.revoke(record.id, NOW).await.unwrap());
-        assert_eq!(store.delete_agent(agent, NOW).await.unwrap(), Some(0));
+        assert!(store.revoke(record.id, NOW).await.unwrap().is_some());
+        assert_eq!(
+            store
+                .delete_agent(agent, NOW)
+                .await
+                .unwrap()
+                .map(|revoked| revoked.active),
+            Some(0)
+        );
         calls
     }
 

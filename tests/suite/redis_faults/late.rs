@@ -67,7 +67,7 @@ async fn late_replacement_changes_nothing_after_a_revocation() {
     calls
         .abandon("EVALSHA", calls.late.store.replace_token(&late))
         .await;
-    assert!(calls.prompt.store.revoke(record.id, NOW).await.unwrap());
+    assert!(calls.prompt.store.revoke(record.id, NOW).await.unwrap().is_some());
     let revoked = calls.read(&record).await;
     calls.release("EVALSHA").await;
     assert_eq!(calls.read(&record).await, revoked);
@@ -174,7 +174,7 @@ async fn late_creation_adds_nothing_to_a_deleted_agent() {
     let late = session(agent, NOW);
     calls.abandon("EVALSHA", calls.late.store.create(&late)).await;
     let deleted = calls.prompt.store.delete_agent(agent, NOW).await.unwrap();
-    assert_eq!(deleted, Some(0));
+    assert_eq!(deleted.map(|revoked| revoked.active), Some(0));
     calls.release("EVALSHA").await;
     assert_eq!(calls.read(&late.record).await, None);
     assert!(!calls.lists(&late.record).await);
@@ -204,7 +204,7 @@ async fn late_deletion_keeps_an_agent_registered_again() {
         .abandon("EVALSHA", calls.late.store.delete_agent(agent, NOW))
         .await;
     let deleted = calls.prompt.store.delete_agent(agent, NOW).await.unwrap();
-    assert_eq!(deleted, Some(0));
+    assert_eq!(deleted.map(|revoked| revoked.active), Some(0));
     let anew = agent_record(agent, NOW.plus(1));
     let registered = calls.prompt.store.register(&anew).await.unwrap();
     assert_eq!(registered, RegisterOutcome::Registered);
@@ -251,7 +251,14 @@ async fn late_registration_does_not_restore_a_deleted_agent() {
     let store = &calls.prompt.store;
     assert_eq!(store.register(&late).await.unwrap(), RegisterOutcome::Registered);
     let now = NOW.plus(1);
-    assert_eq!(store.delete_agent(late.id, now).await.unwrap(), Some(0));
+    assert_eq!(
+        store
+            .delete_agent(late.id, now)
+            .await
+            .unwrap()
+            .map(|revoked| revoked.active),
+        Some(0)
+    );
     calls.release("EVALSHA").await;
     assert_eq!(store.agent(late.id).await.unwrap(), None);
 }

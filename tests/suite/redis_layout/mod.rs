@@ -242,7 +242,15 @@ async fn deleted_agent_is_removed_from_the_registry() {
     let layout = LayoutStore::start();
     let agent = agent();
     layout.register(agent, "build-bot").await;
-    assert_eq!(layout.store.delete_agent(agent, NOW).await.unwrap(), Some(0));
+    assert_eq!(
+        layout
+            .store
+            .delete_agent(agent, NOW)
+            .await
+            .unwrap()
+            .map(|revoked| revoked.active),
+        Some(0)
+    );
     let rejected = layout.store.create(&session(agent, NOW)).await.unwrap();
     assert_eq!(rejected, CreateOutcome::AgentDeleted);
     layout.store.delete_agent(agent, NOW).await.unwrap();

@@ -23,7 +23,7 @@ use super::{DEADLINE, FOLLOWED_WITHIN, created, is_revoked, time_until};
 const SLACK: Duration = Duration::from_millis(250);
 /// A sentinel that answers again is asked within this time.
 const HEALED_WITHIN: Duration = Duration::from_secs(3);
-const UNCONFIRMED: &str = "no majority of the sentinels confirms the master";
+const UNCONFIRMED: &str = "no majority confirms the master";
 
 /// A store with this lease. Deadline and bound are far longer, so that only the lease can end its trust.
 fn leased(url: impl Into<String>, lease: Duration) -> RedisStore {

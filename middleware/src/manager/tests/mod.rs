@@ -109,7 +109,7 @@ async fn store_error_of_every_operation_is_store_unavailable() {
             ("create", sessions.create(request()).await.map(drop)),
             ("renew", sessions.renew(&presented, None).await.map(drop)),
             ("rotate", sessions.rotate(id).await.map(drop)),
-            ("revoke", sessions.revoke(id).await),
+            ("revoke", sessions.revoke(id).await.map(drop)),
             (
                 "revoke_agent",
                 sessions.revoke_agent(test_support::agent()).await.map(drop),

@@ -44,11 +44,21 @@ async fn revoke_agent_revokes_all_its_sessions_and_counts_the_active_ones() {
         .unwrap();
     setup.sessions.revoke(first.record.id).await.unwrap();
     assert_eq!(
-        setup.sessions.revoke_agent(test_support::agent()).await.unwrap(),
+        setup
+            .sessions
+            .revoke_agent(test_support::agent())
+            .await
+            .unwrap()
+            .active,
         1
     );
     assert_eq!(
-        setup.sessions.revoke_agent(test_support::agent()).await.unwrap(),
+        setup
+            .sessions
+            .revoke_agent(test_support::agent())
+            .await
+            .unwrap()
+            .active,
         0
     );
     for (token, rejection) in [
@@ -67,7 +77,14 @@ async fn sessions_of_an_agent_outside_the_directory_can_be_revoked() {
     let directory = RegisteredAgents(setup.store.clone());
     let registered =
         SessionManager::with_directory(setup.store.clone(), signer(), directory).clock(setup.clock.clone());
-    assert_eq!(registered.revoke_agent(test_support::agent()).await.unwrap(), 1);
+    assert_eq!(
+        registered
+            .revoke_agent(test_support::agent())
+            .await
+            .unwrap()
+            .active,
+        1
+    );
     let again = registered.revoke_agent(test_support::agent()).await;
     assert_kind(again, ErrorKind::AgentNotFound);
 }

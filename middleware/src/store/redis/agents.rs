@@ -6,13 +6,13 @@ use redis::{Value, cmd, pipe};
 
 use super::{
     RedisStore, keys, record, retry,
-    script::{REGISTER_AGENT, RESERVE_AGENT, REVOKE_AGENT, ScriptCall, unknown_reply},
+    script::{REGISTER_AGENT, RESERVE_AGENT, REVOKE_AGENT, ScriptCall, WRITE_IN_ANY_CASE, unknown_reply},
 };
 use crate::{
     clock::Timestamp,
     id::AgentId,
     store::{
-        Agent, AgentReservation, AgentStore, Page, PageRequest, RegisterOutcome, StoreError,
+        Agent, AgentReservation, AgentRevoked, AgentStore, Page, PageRequest, RegisterOutcome, StoreError,
         TOMBSTONE_SECONDS,
     },
     telemetry::StoreOperation,
@@ -92,10 +92,14 @@ impl AgentStore for RedisStore {
             .await
     }
 
-    async fn delete_agent(&self, id: AgentId, now: Timestamp) -> Result<Option<u32>, StoreError> {
+    async fn delete_agent(&self, id: AgentId, now: Timestamp) -> Result<Option<AgentRevoked>, StoreError> {
         let delete = async {
             let revoked = match self.find_agent(id).await? {
                 Some(agent) => self.revoke_all(id, now, Some(agent.created_at)).await?,
+                // A repetition waits again.
+                None if self.shared.servers.waits_for_copies() && self.was_deleted(id).await? => {
+                    self.revoke_all(id, now, None).await?
+                }
                 None => None,
             };
             // The registry entry is removed last, even if an earlier attempt stopped here: an entry without an agent is
@@ -109,7 +113,7 @@ impl AgentStore for RedisStore {
         };
         self.shared
             .servers
-            .within(StoreOperation::DeleteAgent, delete)
+            .within_durably(StoreOperation::DeleteAgent, delete)
             .await
     }
 }
@@ -123,9 +127,15 @@ impl RedisStore {
         agent: AgentId,
         now: Timestamp,
         delete: Option<Timestamp>,
-    ) -> Result<Option<u32>, StoreError> {
+    ) -> Result<Option<AgentRevoked>, StoreError> {
         let names = self.keys().of_agent(agent);
         let created = delete.map(|created| created.to_string()).unwrap_or_default();
+        let servers = &self.shared.servers;
+        let always = if servers.waits_for_copies() {
+            WRITE_IN_ANY_CASE
+        } else {
+            ""
+        };
         for _ in 0..REVOKE_AGENT_ATTEMPTS {
             let ids = self.index(&names.index).await?;
             let mut call = ScriptCall::default().key(&names.index).key(&names.agent);
@@ -136,17 +146,30 @@ impl RedisStore {
                 .number(now)
                 .number(TOMBSTONE_SECONDS)
                 .arg(created.as_str())
-                .arg(record::pack_time(now));
+                .arg(record::pack_time(now))
+                .arg(always);
             for id in &ids {
                 call = call.arg(*id.as_uuid().as_bytes());
             }
-            let _invalidate = self.shared.near.invalidate_on_drop(ids);
-            match self.shared.servers.script::<i64>(&REVOKE_AGENT, &call).await? {
-                -1 => {}
-                -2 => return Ok(None),
-                active => {
+            let _invalidate = self.shared.invalidate_on_drop(ids.clone());
+            let revoked = |reply: &i64| {
+                let revoked = *reply >= 0;
+                if revoked {
+                    self.shared.recent.add(ids.iter().copied(), agent, now);
+                }
+                revoked
+            };
+            match self
+                .shared
+                .servers
+                .script_durably(&REVOKE_AGENT, &call, revoked)
+                .await?
+            {
+                (-1, _) => {}
+                (-2, _) => return Ok(None),
+                (active, durable) => {
                     return u32::try_from(active)
-                        .map(Some)
+                        .map(|active| Some(AgentRevoked::new(active, durable)))
                         .map_err(|_| unknown_reply("revoke_agent", active));
                 }
             }
@@ -160,6 +183,13 @@ impl RedisStore {
         let mut hmget = cmd("HMGET");
         hmget.arg(self.keys().of_agent(id).agent).arg(&keys::AGENT_FIELDS);
         keys::agent(id, self.shared.servers.query(&hmget).await?)
+    }
+
+    /// Returns true while the tombstone of a deleted agent exists.
+    async fn was_deleted(&self, id: AgentId) -> Result<bool, StoreError> {
+        let mut lookup = cmd("HEXISTS");
+        lookup.arg(self.keys().of_agent(id).agent).arg("d");
+        self.shared.servers.query(&lookup).await
     }
 
     /// Removes the registry entry of an agent without state. Restores it if the agent was registered again, or got a session,

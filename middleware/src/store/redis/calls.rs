@@ -34,10 +34,20 @@ impl Calls {
 
     /// Applies the deadline to a store call, and measures it. A command that was sent may still run after it.
     pub(super) fn within<F: Future>(&self, operation: StoreOperation, call: F) -> Within<'_, F> {
+        self.within_longer(operation, Duration::ZERO, call)
+    }
+
+    /// Like [`within`](Self::within), for a call that also waits for copies for this time.
+    pub(super) fn within_longer<F: Future>(
+        &self,
+        operation: StoreOperation,
+        wait: Duration,
+        call: F,
+    ) -> Within<'_, F> {
         Within {
             operation,
             began: Instant::now(),
-            call: timeout(self.deadline, call),
+            call: timeout(self.deadline.saturating_add(wait), call),
             metrics: &self.metrics,
         }
     }

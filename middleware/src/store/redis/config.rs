@@ -23,8 +23,19 @@ pub(super) enum Location {
 #[non_exhaustive]
 pub struct RedisStoreConfig {
     url: String,
-    /// The deadline of every call: 250 ms by default.
+    /// The deadline of every call: 250 ms by default. A revocation that waits for copies has [`ack_timeout`](Self::ack_timeout) more.
     pub timeout: Duration,
+    /// The number of replicas that must have a revocation before it counts as [durable](crate::store::Revoked::durable): 0 by default,
+    /// which waits for none.
+    pub min_replicas_ack: u32,
+    /// True if a revocation must also be in the append-only file of the master, on disk (`WAITAOF`, Redis 7.2 or Valkey). `false` by
+    /// default. On a server without that command or file, no revocation is durable.
+    pub ack_local_disk: bool,
+    /// How long a revocation waits for replicas and disk, beyond the deadline of a call: 1 s by default.
+    pub ack_timeout: Duration,
+    /// True if a server that may have lost writes is not used before this process has written its recent revocations again, and 5 seconds
+    /// have passed in which other processes can do so. `false` by default: the store then waits for its own revocations only.
+    pub require_durable_store: bool,
     /// The near cache, used by [bounded](crate::SessionAuthLayer::bounded) layers.
     pub near_cache: NearCacheConfig,
     /// The clock that is compared with the clock of Redis: the system's by default. See
@@ -71,6 +82,10 @@ impl RedisStoreConfig {
         Self {
             url: url.into(),
             timeout: Duration::from_millis(250),
+            min_replicas_ack: 0,
+            ack_local_disk: false,
+            ack_timeout: Duration::from_secs(1),
+            require_durable_store: false,
             near_cache: NearCacheConfig::default(),
             clock: Arc::new(SystemClock),
             key_prefix: String::new(),
@@ -82,6 +97,12 @@ impl RedisStoreConfig {
             #[cfg(feature = "tls")]
             client_certificate: None,
         }
+    }
+
+    /// True if revocations wait for replicas or for the disk.
+    #[must_use]
+    pub const fn waits_for_copies(&self) -> bool {
+        self.min_replicas_ack > 0 || self.ack_local_disk
     }
 
     /// Checks the URL, the prefix and the certificates. Nothing is sent.
@@ -149,6 +170,10 @@ impl fmt::Debug for RedisStoreConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RedisStoreConfig")
             .field("timeout", &self.timeout)
+            .field("min_replicas_ack", &self.min_replicas_ack)
+            .field("ack_local_disk", &self.ack_local_disk)
+            .field("ack_timeout", &self.ack_timeout)
+            .field("require_durable_store", &self.require_durable_store)
             .field("near_cache", &self.near_cache)
             .field("key_prefix", &self.key_prefix)
             .field("master_lease", &self.master_lease)

@@ -8,14 +8,23 @@
 //! The library's `ConnectionManager` is not used. It stays broken after a reconnection that failed with anything but an I/O error, and
 //! it ignores its response timeout while it reconnects.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use redis::{Cmd, FromRedisValue, Pipeline, RedisError, RedisResult, Value};
-use tokio::sync::{mpsc, watch};
+use tokio::{
+    sync::{mpsc, watch},
+    time::timeout,
+};
 
 use super::{
     background::AbortOnDrop,
     call_error::{CallError, Redirect, WRONG_TYPE, is_demoted},
+    durable::Durable,
+    endpoint::RedisConnection,
+    near::NearCache,
     observer::Observer,
     role::{REPLICA, Role},
     script::{LuaScript, ScriptCall},
@@ -45,7 +54,7 @@ impl Request<'_> {
                 Some(redis::Arg::Simple(key)) => key,
                 _ => &[],
             },
-            Self::Script(_, call) => call.keys.first().map_or(&[], |key| key.as_bytes()),
+            Self::Script(_, call) => call.first_key(),
         }
     }
 }
@@ -57,6 +66,10 @@ pub(super) struct Connection {
     deadline: Duration,
     pub(super) skew: Arc<SkewMonitor>,
     writes: Arc<Writes>,
+    /// The near cache of the server, once it is enabled.
+    pub(super) cache: OnceLock<NearCache>,
+    /// `None` if revocations wait for no copies.
+    durable: Option<Durable>,
     _supervisor: AbortOnDrop,
 }
 
@@ -66,6 +79,7 @@ impl Connection {
         let writes = Arc::<Writes>::default();
         let skew = Arc::new(SkewMonitor::new(settings.clock.clone(), settings.metrics.clone()));
         let deadline = settings.deadline;
+        let durable = settings.copies.map(Durable::new);
         let (state, faults, supervisor) = Supervisor::start(settings, skew.clone(), writes.clone());
         Self {
             state,
@@ -73,6 +87,8 @@ impl Connection {
             deadline,
             skew,
             writes,
+            cache: OnceLock::new(),
+            durable,
             _supervisor: supervisor,
         }
     }
@@ -91,7 +107,7 @@ impl Connection {
         let epoch = link.epoch;
         let reply = async {
             match request {
-                Request::Command(command) if asking => ask(&mut link, command).await,
+                Request::Command(command) if asking => ask(&mut link.connection, command).await,
                 Request::Command(command) => {
                     let reply = link.connection.send_packed_command(command).await?;
                     Ok(T::from_redis_value(reply.extract_error()?)?)
@@ -99,7 +115,7 @@ impl Connection {
                 Request::Script(script, call) => {
                     let deadline = call.timely.then(|| self.latest(&link));
                     if asking {
-                        ask(&mut link, &script.eval(call, deadline.as_deref())).await
+                        ask(&mut link.connection, &script.eval(call, deadline.as_deref())).await
                     } else {
                         let invocation = script.invocation(call, deadline.as_deref());
                         invocation.invoke_async(&mut *link.connection).await
@@ -183,10 +199,14 @@ impl Connection {
         std::mem::forget(unanswered);
         match reply {
             Ok(reply) => Ok(self.ensure_current(epoch).map(|()| reply)?),
-            Err(error) => Err(match Redirect::of(&error) {
-                Some(redirect) => CallError::Redirected(redirect),
-                None => self.classify_error(epoch, &error).into(),
-            }),
+            Err(error) => Err(self.classify_call(epoch, &error)),
+        }
+    }
+
+    fn classify_call(&self, epoch: u64, error: &RedisError) -> CallError {
+        match Redirect::of(error) {
+            Some(redirect) => CallError::Redirected(redirect),
+            None => self.classify_error(epoch, error).into(),
         }
     }
 
@@ -197,6 +217,49 @@ impl Connection {
             .server_time
             .map(|time| time.now_millis().saturating_add(timely));
         latest.map_or_else(String::new, |latest| latest.to_string())
+    }
+
+    /// Runs a script that revokes, and waits for the copies if its reply shows a revocation. `None` if the store waits for no copies.
+    ///
+    /// `revoked` is called before the check that the connection was not replaced. So a revocation that is acknowledged was kept before the
+    /// next connection is recovered.
+    pub(super) async fn script_durably<T: FromRedisValue>(
+        &self,
+        script: &LuaScript,
+        call: &ScriptCall,
+        revoked: &impl Fn(&T) -> bool,
+        asking: bool,
+    ) -> Result<(T, Option<bool>), CallError> {
+        let mut link = self.link().await?;
+        let epoch = link.epoch;
+        let Some(durable) = &self.durable else {
+            let reply = async {
+                let reply = if asking {
+                    ask(&mut link.connection, &script.eval(call, None)).await
+                } else {
+                    script
+                        .invocation(call, None)
+                        .invoke_async(&mut *link.connection)
+                        .await
+                };
+                reply.inspect(|reply| {
+                    revoked(reply);
+                })
+            };
+            return Ok((self.answered(epoch, reply).await?, None));
+        };
+        let written = timeout(self.deadline, durable.write(&link, script, call, asking)).await;
+        let (reply, written) = written
+            .map_err(|_| StoreError::Timeout)?
+            .map_err(|error| self.classify_call(epoch, &error))?;
+        let reached = if revoked(&reply) {
+            Some(durable.confirm(written).await)
+        } else {
+            durable.release(written);
+            None
+        };
+        self.ensure_current(epoch)?;
+        Ok((reply, reached))
     }
 
     /// A timely script ran too late. The server's clock may have been set, so the connection is replaced to read its time again.
@@ -243,10 +306,13 @@ pub(super) const fn timely(deadline: Duration) -> Duration {
 }
 
 /// Sends a command behind `ASKING`, which applies to the next command only.
-async fn ask<T: FromRedisValue>(link: &mut Link, command: &Cmd) -> RedisResult<T> {
+pub(super) async fn ask<T: FromRedisValue>(
+    connection: &mut RedisConnection,
+    command: &Cmd,
+) -> RedisResult<T> {
     let mut pipeline = redis::pipe();
     pipeline.cmd("ASKING").ignore().add_command(command.clone());
-    let (reply,) = pipeline.query_async(&mut *link.connection).await?;
+    let (reply,) = pipeline.query_async(&mut **connection).await?;
     Ok(reply)
 }
 

@@ -53,7 +53,7 @@ impl RedisStore {
         let mut evictable = Vec::new();
         loop {
             let call = creation(self.keys(), session, &evictable, &self.revocation_times());
-            let _invalidate = self.shared.near.invalidate_on_drop(evictable.clone());
+            let _invalidate = self.shared.invalidate_on_drop(evictable.clone());
             return match self.shared.servers.script(&CREATE, &call).await? {
                 Value::Int(1) => Ok(Some(CreateOutcome::Created { evicted: Vec::new() })),
                 Value::Int(0) => Ok(Some(CreateOutcome::LimitReached)),

@@ -79,7 +79,7 @@ impl RedisStore {
         };
         let (times, failed) = (self.revocation_times(), Instant::now());
         runtime.spawn(async move {
-            let _invalidate = store.shared.near.invalidate_on_drop(vec![id]);
+            let _invalidate = store.shared.invalidate_on_drop(vec![id]);
             let servers = &store.shared.servers;
             while failed.elapsed() <= times.attempts {
                 let revoked = servers.script::<i64>(script, &call);

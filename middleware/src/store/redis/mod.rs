@@ -9,15 +9,20 @@ mod cluster;
 mod config;
 mod connection;
 mod creation;
+mod durable;
 mod endpoint;
+mod history;
 mod keys;
 mod late_creation;
 mod lease;
 mod list;
 mod near;
+mod near_caches;
 mod observer;
 mod preconditions;
+mod recent;
 mod record;
+mod recovery;
 mod retry;
 mod role;
 mod script;
@@ -38,16 +43,12 @@ pub use near::NearCacheConfig;
 pub use server_info::RedisServerInfo;
 pub use sessions::RedisRead;
 
-use std::{
-    fmt,
-    sync::{Arc, Mutex, OnceLock, PoisonError},
-};
+use std::{fmt, sync::Arc};
 
-use self::{config::Location, keys::Keys, near::NearCache, observer::Observer, servers::Servers};
-use crate::{
-    id::SessionId,
-    store::{ClockSkew, StoreError},
+use self::{
+    config::Location, keys::Keys, near_caches::NearCaches, recent::RecentRevocations, servers::Servers,
 };
+use crate::{id::SessionId, store::ClockSkew};
 
 /// A store on one Redis or Valkey server, on the master that sentinels name, or on a cluster. Clones share one multiplexed connection to
 /// each master.
@@ -65,18 +66,9 @@ pub struct RedisStore {
 struct Shared {
     servers: Servers,
     keys: Keys,
-    near: Near,
-}
-
-/// The near cache, once it is enabled.
-struct Near {
-    /// The store's own connection. `None` in a cluster.
-    own: Option<Observer>,
-    keys: Keys,
-    config: NearCacheConfig,
-    cache: OnceLock<NearCache>,
-    /// Held during a start, so that concurrent calls start one cache.
-    start: Mutex<()>,
+    near: NearCaches,
+    /// To be written again to a server that lost them.
+    recent: Arc<RecentRevocations>,
 }
 
 impl fmt::Debug for RedisStore {
@@ -99,18 +91,14 @@ impl RedisStore {
 
     fn connect(config: &RedisStoreConfig, location: Location) -> Self {
         let keys = Keys::new(&config.key_prefix);
-        let servers = Servers::open(location, config.timeout, keys.clone(), config.clock.clone());
+        let recent = Arc::<RecentRevocations>::default();
+        let servers = Servers::open(location, config, &keys, &recent);
         Self {
             shared: Arc::new(Shared {
-                near: Near {
-                    own: servers.observer(),
-                    keys: keys.clone(),
-                    config: config.near_cache,
-                    cache: OnceLock::new(),
-                    start: Mutex::new(()),
-                },
+                near: NearCaches::new(keys.clone(), config.near_cache),
                 servers,
                 keys,
+                recent,
             }),
         }
     }
@@ -133,46 +121,5 @@ impl RedisStore {
 
     fn keys(&self) -> &Keys {
         &self.shared.keys
-    }
-}
-
-impl Near {
-    /// Returns the cache if it is enabled.
-    fn cache(&self) -> Option<&NearCache> {
-        self.cache.get()
-    }
-
-    /// Starts the cache unless it runs. A failed start leaves nothing behind.
-    fn enable(&self) -> Result<(), StoreError> {
-        let _starting = self.start.lock().unwrap_or_else(PoisonError::into_inner);
-        if self.cache.get().is_some() {
-            return Ok(());
-        }
-        let Some(own) = self.own.clone() else {
-            return Err(StoreError::Unavailable("a cluster has no near cache".into()));
-        };
-        let cache = NearCache::start(own, self.keys.clone(), self.config)
-            .map_err(|error| StoreError::Unavailable(format!("cannot start the near cache: {error}")))?;
-        self.cache.get_or_init(|| cache);
-        Ok(())
-    }
-
-    /// Drops the cached records of these sessions when the returned guard is dropped: after the reply to a change, or when its
-    /// caller stops waiting.
-    fn invalidate_on_drop(&self, ids: Vec<SessionId>) -> InvalidateOnDrop<'_> {
-        InvalidateOnDrop { near: self, ids }
-    }
-}
-
-struct InvalidateOnDrop<'a> {
-    near: &'a Near,
-    ids: Vec<SessionId>,
-}
-
-impl Drop for InvalidateOnDrop<'_> {
-    fn drop(&mut self) {
-        if let Some(cache) = self.near.cache() {
-            self.ids.iter().for_each(|id| cache.invalidate(*id));
-        }
     }
 }

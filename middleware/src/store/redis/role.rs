@@ -69,7 +69,7 @@ pub(super) async fn run_id(connection: &mut MultiplexedConnection) -> RedisResul
 }
 
 /// True if the user may not call this command, or the command was renamed.
-fn is_forbidden(error: &RedisError) -> bool {
+pub(super) fn is_forbidden(error: &RedisError) -> bool {
     let unknown = || {
         error
             .detail()

@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use redis::{Cmd, Script, ScriptInvocation};
+use redis::{Cmd, RedisResult, Script, ScriptInvocation, aio::MultiplexedConnection};
 
 use crate::store::StoreError;
 
@@ -51,6 +51,26 @@ impl LuaScript {
         invocation
     }
 
+    /// Makes the server cache the script, for calls by [`evalsha`](Self::evalsha).
+    pub(super) async fn load(&self, connection: &mut MultiplexedConnection) -> RedisResult<()> {
+        self.script.load_async(connection).await.map(drop)
+    }
+
+    /// A call by hash, for a pipeline.
+    pub(super) fn evalsha(&self, call: &ScriptCall) -> Cmd {
+        let mut evalsha = redis::cmd("EVALSHA");
+        evalsha.arg(self.script.get_hash()).arg(call.keys.len());
+        for word in call
+            .keys
+            .iter()
+            .map(String::as_bytes)
+            .chain(call.args.iter().map(Vec::as_slice))
+        {
+            evalsha.arg(word);
+        }
+        evalsha
+    }
+
     /// A call by text. It needs no second command, whatever the server has cached.
     pub(super) fn eval(&self, call: &ScriptCall, deadline: Option<&str>) -> Cmd {
         let mut eval = redis::cmd("EVAL");
@@ -62,6 +82,9 @@ impl LuaScript {
         eval
     }
 }
+
+/// Makes a script that revokes write also if everything was revoked earlier.
+pub(super) const WRITE_IN_ANY_CASE: &str = "w";
 
 /// The keys and arguments of a script.
 #[derive(Default)]
@@ -84,6 +107,11 @@ impl ScriptCall {
     pub(super) fn key(mut self, key: impl Into<String>) -> Self {
         self.keys.push(key.into());
         self
+    }
+
+    /// It decides where the script runs: all keys are in one hash slot.
+    pub(super) fn first_key(&self) -> &[u8] {
+        self.keys.first().map_or(&[], |key| key.as_bytes())
     }
 
     pub(super) fn arg(mut self, arg: impl Into<Vec<u8>>) -> Self {

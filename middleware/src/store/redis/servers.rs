@@ -8,16 +8,18 @@ use super::{
     address::Address,
     call_error::Redirect,
     calls::{Calls, Within},
-    cluster::Cluster,
-    config::Location,
+    cluster::{Cluster, NodeOwner},
+    config::{Location, RedisStoreConfig},
     connection::{Connection, Request, timely},
+    durable::Copies,
     keys::Keys,
-    observer::Observer,
+    recent::RecentRevocations,
+    recovery::Recovery,
     script::{LuaScript, ScriptCall},
     supervisor::ServerSettings,
 };
 use crate::{
-    clock::Clock,
+    id::SessionId,
     store::{ClockSkew, StoreError, StoreHealth},
     telemetry::{ServersMetrics, StoreOperation},
 };
@@ -25,6 +27,8 @@ use crate::{
 /// The connections to the servers. They close when this is dropped.
 pub(super) struct Servers {
     calls: Calls,
+    /// The copies that a revocation waits for, if any.
+    copies: Option<Copies>,
     topology: Topology,
 }
 
@@ -33,12 +37,35 @@ enum Topology {
     Cluster(Cluster),
 }
 
+/// The server that has a session.
+#[derive(PartialEq)]
+pub(super) enum Owner {
+    One,
+    Node(NodeOwner),
+}
+
 impl Servers {
     /// Starts to connect. Must be called inside a Tokio runtime.
-    pub(super) fn open(location: Location, deadline: Duration, keys: Keys, clock: Arc<dyn Clock>) -> Self {
+    pub(super) fn open(
+        location: Location,
+        config: &RedisStoreConfig,
+        keys: &Keys,
+        recent: &Arc<RecentRevocations>,
+    ) -> Self {
         let metrics = Arc::new(ServersMetrics::new());
+        let recovery = Recovery::new(keys.clone(), recent.clone(), config.require_durable_store);
+        let copies = config.waits_for_copies().then_some(Copies {
+            replicas: config.min_replicas_ack,
+            local_disk: config.ack_local_disk,
+            timeout: config.ack_timeout,
+        });
         let in_cluster = matches!(location, Location::Cluster(_));
-        let of_server = metrics.clone();
+        let (deadline, keys, clock, of_server) = (
+            config.timeout,
+            keys.clone(),
+            config.clock.clone(),
+            metrics.clone(),
+        );
         let open = move |address: Address| ServerSettings {
             address,
             deadline,
@@ -46,13 +73,17 @@ impl Servers {
             clock: clock.clone(),
             in_cluster,
             metrics: of_server.server(),
+            copies,
+            recovery: Arc::new(recovery.for_server()),
+            start: None,
         };
         let topology = match location {
             Location::One(address) => Topology::One(Connection::open(open(address))),
             Location::Cluster(cluster) => Topology::Cluster(Cluster::open(cluster, Box::new(open), &metrics)),
         };
         Self {
-            calls: Calls::new(deadline),
+            calls: Calls::new(config.timeout),
+            copies,
             topology,
         }
     }
@@ -72,6 +103,17 @@ impl Servers {
         self.calls.within(operation, call)
     }
 
+    /// Like [`within`](Self::within), for a call that may wait for copies.
+    pub(super) fn within_durably<F: Future>(&self, operation: StoreOperation, call: F) -> Within<'_, F> {
+        let wait = self.copies.map_or(Duration::ZERO, |copies| copies.timeout);
+        self.calls.within_longer(operation, wait, call)
+    }
+
+    /// True if revocations wait for copies.
+    pub(super) const fn waits_for_copies(&self) -> bool {
+        self.copies.is_some()
+    }
+
     /// Sends a command whose second word is a key.
     pub(super) async fn query<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, StoreError> {
         self.call(Request::Command(command)).await
@@ -84,6 +126,19 @@ impl Servers {
         call: &ScriptCall,
     ) -> Result<T, StoreError> {
         self.call(Request::Script(script, call)).await
+    }
+
+    /// Runs a script that revokes, and waits for the copies if its reply shows a revocation. `None` if the store waits for no copies.
+    pub(super) async fn script_durably<T: FromRedisValue>(
+        &self,
+        script: &LuaScript,
+        call: &ScriptCall,
+        revoked: impl Fn(&T) -> bool,
+    ) -> Result<(T, Option<bool>), StoreError> {
+        match &self.topology {
+            Topology::One(connection) => Ok(connection.script_durably(script, call, &revoked, false).await?),
+            Topology::Cluster(cluster) => cluster.script_durably(script, call, &revoked).await,
+        }
     }
 
     async fn call<T: FromRedisValue>(&self, request: Request<'_>) -> Result<T, StoreError> {
@@ -109,11 +164,31 @@ impl Servers {
         }
     }
 
-    /// Follows the connection to the only server. `None` in a cluster.
-    pub(super) fn observer(&self) -> Option<Observer> {
+    /// Calls `f` with the server that has a session. `None` if there is none.
+    pub(super) fn with_server<T>(
+        &self,
+        id: SessionId,
+        f: impl FnOnce(&Connection) -> Option<T>,
+    ) -> Option<T> {
         match &self.topology {
-            Topology::One(connection) => Some(connection.observer()),
-            Topology::Cluster(_) => None,
+            Topology::One(connection) => f(connection),
+            Topology::Cluster(cluster) => cluster.with_owner(id.bucket(), f),
+        }
+    }
+
+    /// The server that has a session now.
+    pub(super) fn owner(&self, id: SessionId) -> Option<Owner> {
+        match &self.topology {
+            Topology::One(_) => Some(Owner::One),
+            Topology::Cluster(cluster) => cluster.owner(id.bucket()).map(Owner::Node),
+        }
+    }
+
+    /// Calls `f` with each server that has sessions.
+    pub(super) fn for_each(&self, f: impl FnMut(&Connection)) {
+        match &self.topology {
+            Topology::One(connection) => std::iter::once(connection).for_each(f),
+            Topology::Cluster(cluster) => cluster.for_each(f),
         }
     }
 

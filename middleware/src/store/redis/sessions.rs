@@ -15,15 +15,15 @@ use super::{
     RedisStore,
     keys::Keys,
     record,
-    script::{REPLACE_TOKEN, REVOKE, ScriptCall, unknown_reply},
+    script::{REPLACE_TOKEN, REVOKE, ScriptCall, WRITE_IN_ANY_CASE, unknown_reply},
 };
 use crate::{
     clock::Timestamp,
     id::{AgentId, SessionId},
     session::SessionRecord,
     store::{
-        CachedStore, ClockSkew, CreateOutcome, NearCacheStats, NewSession, Page, PageRequest, SessionCursor,
-        SessionStore, StoreError, StoreHealth, SwapOutcome, TokenSwap,
+        AgentRevoked, CachedStore, ClockSkew, CreateOutcome, NearCacheStats, NewSession, Page, PageRequest,
+        Revoked, SessionCursor, SessionStore, StoreError, StoreHealth, SwapOutcome, TokenSwap,
     },
     telemetry::StoreOperation,
 };
@@ -73,7 +73,7 @@ impl SessionStore for RedisStore {
             .number(next.expires_at())
             .number(keep_for)
             .arg(record::pack(next));
-        let _invalidate = self.shared.near.invalidate_on_drop(vec![next.id]);
+        let _invalidate = self.shared.invalidate_on_drop(vec![next.id]);
         let reply = self.shared.servers.script(&REPLACE_TOKEN, &call);
         match self
             .shared
@@ -93,27 +93,41 @@ impl SessionStore for RedisStore {
         }
     }
 
-    async fn revoke(&self, id: SessionId, now: Timestamp) -> Result<bool, StoreError> {
-        let _invalidate = self.shared.near.invalidate_on_drop(vec![id]);
+    async fn revoke(&self, id: SessionId, now: Timestamp) -> Result<Option<Revoked>, StoreError> {
+        let _invalidate = self.shared.invalidate_on_drop(vec![id]);
         let revoke = async {
             let Some(agent) = self.agent_of(id).await? else {
-                return Ok(false);
+                return Ok(None);
             };
-            let call = revocation(self.keys(), id, agent, now);
-            match self.shared.servers.script::<i64>(&REVOKE, &call).await? {
-                1 => Ok(true),
-                0 => Ok(false),
-                other => Err(unknown_reply("revoke", other)),
+            let servers = &self.shared.servers;
+            let mut call = revocation(self.keys(), id, agent, now);
+            if servers.waits_for_copies() {
+                call = call.arg(WRITE_IN_ANY_CASE);
+            }
+            let revoked = |reply: &i64| {
+                let revoked = *reply > 0;
+                if revoked {
+                    self.shared.recent.add([id], agent, now);
+                }
+                revoked
+            };
+            match servers.script_durably(&REVOKE, &call, revoked).await? {
+                (1 | 2, durable) => Ok(Some(Revoked::new(durable))),
+                (0, _) => Ok(None),
+                (other, _) => Err(unknown_reply("revoke", other)),
             }
         };
-        self.shared.servers.within(StoreOperation::Revoke, revoke).await
+        self.shared
+            .servers
+            .within_durably(StoreOperation::Revoke, revoke)
+            .await
     }
 
-    async fn revoke_agent(&self, agent: AgentId, now: Timestamp) -> Result<u32, StoreError> {
+    async fn revoke_agent(&self, agent: AgentId, now: Timestamp) -> Result<AgentRevoked, StoreError> {
         let revoked = self
             .shared
             .servers
-            .within(StoreOperation::RevokeAgent, self.revoke_all(agent, now, None))
+            .within_durably(StoreOperation::RevokeAgent, self.revoke_all(agent, now, None))
             .await?;
         Ok(revoked.unwrap_or_default())
     }
@@ -159,15 +173,16 @@ impl SessionStore for RedisStore {
 
 impl CachedStore for RedisStore {
     fn enable_cache(&self) -> Result<(), StoreError> {
-        self.shared.near.enable()
+        self.shared.enable_caches()
     }
 
     fn cached(&self, id: SessionId) -> Option<Arc<SessionRecord>> {
-        self.shared.near.cache()?.get(id)
+        self.shared.with_cache(id, |cache| cache.get(id))
     }
 
     fn read_through(&self, id: SessionId) -> Self::Read {
-        let Some(miss) = self.shared.near.cache().and_then(|cache| cache.miss(id)) else {
+        let owner = self.shared.servers.owner(id);
+        let Some(miss) = self.shared.with_cache(id, |cache| cache.miss(id)) else {
             return self.read(id);
         };
         let store = self.clone();
@@ -176,8 +191,9 @@ impl CachedStore for RedisStore {
             let read = async {
                 // The other half of the deadline is for the store's own connection.
                 match miss.read(servers.deadline() / 2).await {
-                    Some(read) => read,
-                    None => store.read_session(id).await,
+                    // A node of a cluster that was replaced meanwhile may have answered.
+                    Some(read) if servers.owner(id) == owner => read,
+                    _ => store.read_session(id).await,
                 }
             };
             servers.within(StoreOperation::Read, read).await
@@ -185,7 +201,7 @@ impl CachedStore for RedisStore {
     }
 
     fn cache_stats(&self) -> Option<NearCacheStats> {
-        Some(self.shared.near.cache()?.stats())
+        self.shared.cache_stats()
     }
 }
 

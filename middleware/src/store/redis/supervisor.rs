@@ -1,22 +1,25 @@
 //! The connection supervisor: a task that owns the connection, connects, and publishes the [`State`].
 
-use std::{sync::Arc, time::Duration};
+use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use redis::{
     AsyncConnectionConfig, ErrorKind, PushInfo, PushKind, RedisError, ServerErrorKind, aio::SendError,
 };
 use tokio::{
-    sync::{mpsc, watch},
+    sync::{mpsc, oneshot, watch},
     time::{Instant, sleep, timeout},
 };
 
 use super::{
     address::Address,
     background::{AbortOnDrop, Backoff, catch_panic},
+    durable::Copies,
     endpoint::{Endpoint, RedisConnection},
+    history::History,
     keys::Keys,
     lease::Lease,
     preconditions::{Greeting, check_permissions},
+    recovery::{OTHERS_WRITE_WITHIN, Recovered, Recovery},
     role::{REPLICA, Role, describe},
     skew_monitor::SkewMonitor,
     writes::Writes,
@@ -33,14 +36,15 @@ pub(super) const STABLE_AFTER: Duration = Duration::from_secs(1);
 const HEALTH_CHECK_INTERVAL: Duration = Duration::from_secs(1);
 /// The minimum time that a health check waits for its reply. A short pause of the server does not break its connection.
 const HEALTH_CHECK_TIMEOUT: Duration = Duration::from_secs(1);
+/// The time limit for writing recent revocations again.
+const RECOVERY_TIMEOUT: Duration = Duration::from_secs(10);
 /// Size of the write queue. A full queue applies backpressure to callers.
 const WRITE_QUEUE: usize = 1024;
 /// Size of the queue of reported faults. When it is full, the supervisor has enough reports to act on.
 const FAULT_QUEUE: usize = 8;
 
 /// The reason in errors when the lease of the master has ended.
-pub(super) const UNCONFIRMED: &str =
-    "no majority of the sentinels, or of the masters of the cluster, confirms the master";
+pub(super) const UNCONFIRMED: &str = "no majority confirms the master";
 
 /// The state of the connection.
 #[derive(Clone)]
@@ -110,6 +114,8 @@ struct Connected {
     connection: RedisConnection,
     role: Role,
     server_time: Option<ServerTime>,
+    /// True if the server reports its replication history.
+    has_history: bool,
 }
 
 /// A report that a connection does not work.
@@ -128,7 +134,6 @@ pub(super) enum FaultKind {
 }
 
 /// What the connections to one server need.
-#[derive(Clone)]
 pub(super) struct ServerSettings {
     pub(super) address: Address,
     /// The deadline of every call.
@@ -138,6 +143,11 @@ pub(super) struct ServerSettings {
     /// True for a node of a cluster.
     pub(super) in_cluster: bool,
     pub(super) metrics: Arc<ServerMetrics>,
+    /// The copies that a revocation waits for, if any.
+    pub(super) copies: Option<Copies>,
+    pub(super) recovery: Arc<Recovery>,
+    /// The first attempt begins when the sender is dropped.
+    pub(super) start: Option<oneshot::Receiver<Infallible>>,
 }
 
 pub(super) struct Supervisor {
@@ -173,6 +183,9 @@ impl Supervisor {
 
     /// Runs until the store is dropped. After a panic, which is a defect, the store continues with a new connection.
     async fn run(mut self) {
+        if let Some(start) = self.settings.start.take() {
+            let _ = start.await;
+        }
         let mut backoff = Backoff::new();
         while catch_panic(self.keep_connected(&mut backoff)).await.is_err() {
             tracing::error!("the connection supervisor panicked and is started again");
@@ -199,6 +212,7 @@ impl Supervisor {
                     connection,
                     role,
                     server_time,
+                    has_history,
                 }) => {
                     tracing::info!("connected to Redis");
                     if role == Role::Unknown {
@@ -217,7 +231,7 @@ impl Supervisor {
                         connect_timeout: self.connect_timeout(),
                     }));
                     if !self
-                        .wait_for_failure(&endpoint, connection, server_time.is_some())
+                        .wait_for_failure(&endpoint, connection, server_time.is_some(), has_history)
                         .await
                     {
                         return;
@@ -255,10 +269,33 @@ impl Supervisor {
     async fn connect(&self) -> Result<Connected, String> {
         let endpoint = self.settings.address.find().await?;
         tokio::select! {
-            connected = self.connect_to(endpoint.clone()) => connected,
+            connected = self.connect_and_recover(endpoint.clone()) => connected,
             // The server may never answer.
             () = self.settings.address.superseded(&endpoint) => Err("the address names another server now".to_owned()),
         }
+    }
+
+    /// Connects, and recovers the connection: nothing is read over it before its server has the recent revocations of this process.
+    async fn connect_and_recover(&self, endpoint: Arc<Endpoint>) -> Result<Connected, String> {
+        let mut connected = self.connect_to(endpoint).await?;
+        let connection = &mut connected.connection;
+        let Recovered { history, distrust } =
+            within_limit(self.settings.recovery.recover(connection)).await?;
+        if let Some(reason) = distrust {
+            tracing::warn!(%reason, "the server is not trusted yet");
+            self.publish(State::Down(reason));
+            sleep(OTHERS_WRITE_WITHIN).await;
+            // The server may have become a replica, or have lost writes again.
+            within_limit(self.settings.recovery.write_again(connection)).await?;
+            if is_unusable(connection, HEALTH_CHECK_TIMEOUT).await {
+                return Err("the server was lost while it was not trusted".into());
+            }
+        }
+        connected.has_history = history.is_some();
+        if let Some(history) = history {
+            self.settings.recovery.remember(history);
+        }
+        Ok(connected)
     }
 
     async fn connect_to(&self, endpoint: Arc<Endpoint>) -> Result<Connected, String> {
@@ -293,6 +330,7 @@ impl Supervisor {
                 connection,
                 role: greeting.role,
                 server_time,
+                has_history: false,
             })
         };
         // The library's own timeout does not cover the whole handshake.
@@ -312,6 +350,7 @@ impl Supervisor {
         endpoint: &Arc<Endpoint>,
         mut connection: RedisConnection,
         has_time: bool,
+        has_history: bool,
     ) -> bool {
         let address = self.settings.address.clone();
         let superseded = address.superseded(endpoint);
@@ -319,7 +358,8 @@ impl Supervisor {
         let skew = has_time.then(|| self.skew.clone());
         let limit = HEALTH_CHECK_TIMEOUT.max(self.settings.deadline);
         let writes = (self.writes.clone(), endpoint.clone(), self.epoch);
-        let health_checks = check_health(connection.clone(), skew, writes, limit);
+        let recovery = has_history.then(|| self.settings.recovery.clone());
+        let health_checks = check_health(connection.clone(), skew, recovery, writes, limit);
         tokio::pin!(health_checks);
         let (lease, metrics) = (endpoint.lease(), self.settings.metrics.clone());
         let lease_changes = lease.watch(|holds| {
@@ -360,11 +400,12 @@ impl Supervisor {
     }
 }
 
-/// Checks a connection at intervals, also while it is idle, whether it accepts writes, and the clock skew unless the user may not call
-/// `TIME`. Returns when a check fails.
+/// Checks a connection at intervals, also while it is idle, whether it accepts writes, and the clock skew and the replication history
+/// unless the user may not ask for them. Returns when a check fails.
 async fn check_health(
     mut connection: RedisConnection,
     skew: Option<Arc<SkewMonitor>>,
+    recovery: Option<Arc<Recovery>>,
     (writes, endpoint, epoch): (Arc<Writes>, Arc<Endpoint>, u64),
     limit: Duration,
 ) {
@@ -378,6 +419,13 @@ async fn check_health(
         {
             return;
         }
+        if let Some(recovery) = &recovery {
+            match timeout(limit, History::ask(&mut connection)).await {
+                Ok(Ok(Some(history))) => recovery.remember(history),
+                Ok(_) => {}
+                Err(_) => return,
+            }
+        }
         // A refusal is logged. A replica whose role `HELLO` does not show answers READONLY.
         if let Err(error) = writes.check(&endpoint, epoch, limit).await
             && error.kind() == ErrorKind::Server(ServerErrorKind::ReadOnly)
@@ -385,6 +433,11 @@ async fn check_health(
             return;
         }
     }
+}
+
+async fn within_limit<T>(recovering: impl Future<Output = Result<T, String>>) -> Result<T, String> {
+    let recovered = timeout(RECOVERY_TIMEOUT, recovering).await;
+    recovered.unwrap_or_else(|_| Err("no answer while recent revocations are written again".into()))
 }
 
 /// True if the connection is broken, does not answer, or reaches a replica.

@@ -8,7 +8,7 @@ mod policy;
 mod store;
 mod tokens;
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use tower_session_auth::{master_auth::TrustedProxies, session::SessionPolicy};
 
@@ -68,6 +68,9 @@ impl Config {
         if !depends_on_a_mistake && limits.request <= store.timeout() {
             checks.wrong("store_timeout_ms", "must be less than request_timeout_ms");
         }
+        if !depends_on_a_mistake && !checks.errors.is_wrong("ack_timeout_ms") {
+            check_waiting(&store, limits.request, &mut checks);
+        }
         let certificate = certificate::certificate(settings, &mut checks);
         let token_prefix = tokens::prefix(settings, &mut checks);
         let token_header = tokens::header(settings, &mut checks);
@@ -123,6 +126,17 @@ impl Config {
             unready_without_writes: settings.unready_without_writes.unwrap_or(false),
             generated,
         })
+    }
+}
+
+/// A revocation that waits for copies must end before the request does.
+fn check_waiting(store: &Store, request: Duration, checks: &mut Checks<'_>) {
+    if let Store::Redis(redis) = store
+        && redis.waits_for_copies()
+        && request <= redis.timeout.saturating_add(redis.ack_timeout)
+    {
+        let message = "with store_timeout_ms, must be less than request_timeout_ms";
+        checks.wrong("ack_timeout_ms", message);
     }
 }
 

@@ -24,11 +24,21 @@ pub(super) fn store(settings: &Settings, checks: &mut Checks<'_>) -> Store {
         Some(0) => 0,
         lease => checks.within("master_lease_ms", lease.unwrap_or(3_000), 300, 60_000),
     };
+    let ack_timeout = checks.within(
+        "ack_timeout_ms",
+        settings.ack_timeout_ms.unwrap_or(1000),
+        10,
+        60_000,
+    );
     let Some(url) = settings.redis_url.clone() else {
         return Store::Memory;
     };
     let mut config = RedisStoreConfig::new(url);
     config.timeout = Duration::from_millis(timeout);
+    config.min_replicas_ack = settings.min_replicas_ack.unwrap_or(0);
+    config.ack_local_disk = settings.ack_local_disk.unwrap_or(false);
+    config.require_durable_store = settings.require_durable_store.unwrap_or(false);
+    config.ack_timeout = Duration::from_millis(ack_timeout);
     config.near_cache.bound = Duration::from_millis(bound);
     config.master_lease = Duration::from_millis(lease);
     config.sentinel_user.clone_from(&settings.sentinel_user);

@@ -30,6 +30,22 @@ fn log_filter_is_kept_without_blanks() {
 }
 
 #[test]
+fn waiting_for_replicas_must_fit_into_a_request() {
+    let redis = ["--redis-url", "redis://localhost", "--ack-timeout-ms", "9750"];
+    let expected = "--ack-timeout-ms: with store_timeout_ms, must be less than request_timeout_ms";
+    for (more, mistakes) in [
+        (&["--min-replicas-ack", "1"][..], 1),
+        (&["--ack-local-disk", "true"], 1),
+        (&["--min-replicas-ack", "0"], 0),
+        (&["--min-replicas-ack", "1", "--store-timeout-ms", "249"], 0),
+    ] {
+        let found = errors(&[&redis, more].concat(), &[]);
+        let found = found.iter().filter(|error| *error == expected).count();
+        assert_eq!(found, mistakes, "{more:?}");
+    }
+}
+
+#[test]
 fn checks_against_a_wrong_limit_are_left_out() {
     for (flags, expected) in [
         (

@@ -94,7 +94,7 @@ impl Sentinels {
         let problem = if answers.is_empty() {
             "no sentinel names the master"
         } else {
-            "no majority of the sentinels confirms the master"
+            "no majority confirms the master"
         };
         let named = answers.iter().map(|answer| {
             let (sentinel, master) = (&self.sentinels[answer.sentinel], &answer.named.server);

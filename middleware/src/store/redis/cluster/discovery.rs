@@ -2,11 +2,12 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    convert::Infallible,
     sync::Arc,
     time::Duration,
 };
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use super::{
     super::{
@@ -178,19 +179,39 @@ impl Discovery {
             return;
         }
         let known = before.as_ref().map_or(&[][..], |map| map.nodes());
+        let mut starts = Vec::new();
         let nodes = claims
             .masters
             .iter()
-            .filter_map(|master| self.node(master, known))
-            .collect();
+            .map(|master| self.node(master, known, &mut starts));
+        // Without one of them, as with unusable certificates, there is none.
+        let Some(nodes) = nodes.collect::<Option<Vec<_>>>() else {
+            return;
+        };
         log_change(before.as_deref(), &claims);
         self.coverage.set_up(claims.uncovered() == 0);
-        self.publish
-            .send_replace(Found::Map(Arc::new(SlotMap::new(claims, nodes))));
+        let map = Arc::new(SlotMap::new(claims, nodes));
+        self.publish.send_replace(Found::Map(map.clone()));
+        // Now no revocation is acknowledged by an old owner any longer, so the new one can be recovered from all of them.
+        drop(starts);
+        // After the map is in use: from then on, no lookup begins with the cache of the old owner.
+        if let Some(before) = before {
+            for node in map.changed_since(&before) {
+                if let Some(cache) = node.connection.cache.get() {
+                    cache.begin_epoch();
+                }
+            }
+        }
     }
 
     /// The node of a master: the known one while its address is valid.
-    fn node(&self, master: &Master, known: &[Arc<Node>]) -> Option<Arc<Node>> {
+    /// A new one connects when its sender in `starts` is dropped.
+    fn node(
+        &self,
+        master: &Master,
+        known: &[Arc<Node>],
+        starts: &mut Vec<oneshot::Sender<Infallible>>,
+    ) -> Option<Arc<Node>> {
         let is_same = |node: &&Arc<Node>| node.id == master.id && master.hosts.contains(&node.host);
         if let Some(node) = known.iter().find(is_same) {
             return Some(node.clone());
@@ -203,9 +224,13 @@ impl Discovery {
                 return None;
             }
         };
+        let (start, started) = oneshot::channel();
+        starts.push(start);
+        let mut settings = (self.open)(address);
+        settings.start = Some(started);
         Some(Arc::new(Node {
             id: master.id.clone(),
-            connection: Connection::open((self.open)(address)),
+            connection: Connection::open(settings),
             host,
         }))
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{
     super::{connection::Connection, url::Host},
     claims::Claims,
-    slot::Slot,
+    slot::{SLOTS, Slot},
     view::NodeId,
 };
 
@@ -53,6 +53,23 @@ impl SlotMap {
 
     pub(super) const fn claims(&self) -> &Claims {
         &self.claims
+    }
+
+    /// The nodes that have got or lost slots since an earlier map.
+    pub(super) fn changed_since<'a>(&'a self, before: &'a Self) -> Vec<&'a Arc<Node>> {
+        let mut changed: Vec<&Arc<Node>> = Vec::new();
+        for slot in (0..SLOTS).map(Slot) {
+            let owners = [self.owner(slot), before.owner(slot)];
+            if owners[0].map(Arc::as_ptr) == owners[1].map(Arc::as_ptr) {
+                continue;
+            }
+            for node in owners.into_iter().flatten() {
+                if !changed.iter().any(|known| Arc::ptr_eq(known, node)) {
+                    changed.push(node);
+                }
+            }
+        }
+        changed
     }
 
     /// All masters, also those without slots.

@@ -14,6 +14,7 @@
 mod claims;
 mod discovery;
 mod map;
+mod route;
 mod slot;
 mod view;
 mod watcher;
@@ -30,15 +31,16 @@ use tokio::{
 use self::{
     discovery::{Discovered, Discovery, Found, Open},
     map::{Node, SlotMap},
+    route::Route,
     slot::Slot,
 };
 use super::{
     background::AbortOnDrop,
-    call_error::{CallError, Redirect},
-    connection::Request,
+    call_error::Redirect,
+    connection::{Connection, Request},
     endpoint::Login,
     lease::Lease,
-    script::ScriptCall,
+    script::{LuaScript, ScriptCall},
     url::Host,
 };
 use crate::{
@@ -66,6 +68,15 @@ pub(super) struct Cluster {
     _discovery: AbortOnDrop,
 }
 
+/// A master that has a hash slot.
+pub(super) struct NodeOwner(Arc<Node>);
+
+impl PartialEq for NodeOwner {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
 impl Cluster {
     /// Starts to find the nodes. Must be called inside a Tokio runtime.
     pub(super) fn open(address: ClusterAddress, open: Open, metrics: &ServersMetrics) -> Self {
@@ -85,38 +96,43 @@ impl Cluster {
     }
 
     pub(super) async fn call<T: FromRedisValue>(&self, request: Request<'_>) -> Result<T, StoreError> {
-        let slot = Slot::of(request.key());
+        let mut route = self.route(Slot::of(request.key()));
         loop {
-            let map = self.map().await?;
-            let Some(node) = map.owner(slot) else {
-                self.demand_views();
-                return Err(StoreError::Unavailable("no master has the hash slot".into()));
-            };
-            match node.connection.call(request, false).await {
-                Ok(reply) if self.is_owner(slot, node) => return Ok(reply),
-                // A command can be repeated. A script may have been executed before its slot moved, or by a master that was replaced.
-                Ok(_) if matches!(request, Request::Command(_)) => {}
-                Ok(_) => {
-                    return Err(StoreError::Unavailable(
-                        "the hash slot was moved during the call".into(),
-                    ));
-                }
-                Err(CallError::Redirected(Redirect::Moved)) => self.wait_for_views(&map).await,
-                Err(CallError::Redirected(Redirect::TryAgain)) => sleep(PAUSE).await,
-                Err(CallError::Redirected(Redirect::Ask(address))) => match map.at(&address, node) {
-                    Some(other) => match other.connection.call(request, true).await {
-                        Ok(reply) => return Ok(reply),
-                        Err(CallError::Redirected(_)) => sleep(PAUSE).await,
-                        Err(CallError::Failed(error)) => return Err(error),
-                    },
-                    None => self.wait_for_views(&map).await,
-                },
-                Err(CallError::Failed(error)) => {
-                    // The node may have been replaced.
-                    self.demand_views();
-                    return Err(error);
-                }
+            let (node, asking) = route.next().await?;
+            let answer = node.connection.call(request, asking).await;
+            // A command can be repeated. A script may have been executed before its slot moved, or by a master that was replaced.
+            let repeatable = matches!(request, Request::Command(_));
+            if let Some(answer) = route.judge(answer, repeatable).await? {
+                return Ok(answer);
             }
+        }
+    }
+
+    pub(super) async fn script_durably<T: FromRedisValue>(
+        &self,
+        script: &LuaScript,
+        call: &ScriptCall,
+        revoked: &impl Fn(&T) -> bool,
+    ) -> Result<(T, Option<bool>), StoreError> {
+        let mut route = self.route(Slot::of(call.first_key()));
+        loop {
+            let (node, asking) = route.next().await?;
+            let answer = node
+                .connection
+                .script_durably(script, call, revoked, asking)
+                .await;
+            if let Some(answer) = route.judge(answer, false).await? {
+                return Ok(answer);
+            }
+        }
+    }
+
+    const fn route(&self, slot: Slot) -> Route<'_> {
+        Route {
+            cluster: self,
+            slot,
+            attempt: None,
+            asked: None,
         }
     }
 
@@ -170,8 +186,29 @@ impl Cluster {
         Ok(groups)
     }
 
+    /// The master that has the keys of a bucket.
+    pub(super) fn owner(&self, bucket: u16) -> Option<NodeOwner> {
+        match &*self.found.borrow() {
+            Found::Map(map) => map.owner(Slot::of_bucket(bucket)).cloned().map(NodeOwner),
+            _ => None,
+        }
+    }
+
+    /// Calls `f` with the master that has the keys of a bucket.
+    pub(super) fn with_owner<T>(&self, bucket: u16, f: impl FnOnce(&Connection) -> Option<T>) -> Option<T> {
+        // Not under the lock of the watch, which a publisher waits for.
+        f(&self.owner(bucket)?.0.connection)
+    }
+
+    /// Calls `f` with each master that has slots.
+    pub(super) fn for_each(&self, mut f: impl FnMut(&Connection)) {
+        if let Found::Map(map) = self.found.borrow().clone() {
+            map.owners().for_each(|node| f(&node.connection));
+        }
+    }
+
     pub(super) fn was_too_late(&self, call: &ScriptCall) {
-        let slot = Slot::of(call.keys.first().map_or(&[], |key| key.as_bytes()));
+        let slot = Slot::of(call.first_key());
         if let Found::Map(map) = &*self.found.borrow()
             && let Some(node) = map.owner(slot)
         {

@@ -20,6 +20,12 @@ impl Slot {
         Self(State::<XMODEM>::calculate(tag.unwrap_or(key)) % SLOTS)
     }
 
+    /// The slot of the keys of a bucket: its four hexadecimal digits are their hash tag.
+    pub(super) fn of_bucket(bucket: u16) -> Self {
+        let digit = |shift: u16| b"0123456789abcdef"[usize::from(bucket >> shift & 15)];
+        Self::of(&[digit(12), digit(8), digit(4), digit(0)])
+    }
+
     pub(super) fn place(self) -> usize {
         self.0.into()
     }
@@ -46,6 +52,7 @@ mod tests {
             Slot::of(b"a{}{foo}"),
             Slot(State::<XMODEM>::calculate(b"a{}{foo}") % SLOTS)
         );
+        assert_eq!(Slot::of_bucket(0x9b1f), Slot::of(b"session:{9b1f}:0190"));
         assert_eq!(
             Slot::of(b"a{foo"),
             Slot(State::<XMODEM>::calculate(b"a{foo") % SLOTS)

@@ -24,6 +24,7 @@ const INTERVAL: Duration = Duration::from_millis(500);
 const SHORTEST: Duration = Duration::from_millis(5);
 /// The time for an answer, with the connection.
 const ANSWER: Duration = Duration::from_secs(1);
+const NO_CLUSTER: &str = "the server is no node of a cluster: write redis://host:6379";
 
 /// The answer of a node, or the reason why there is none.
 pub(super) struct Report {
@@ -97,7 +98,10 @@ impl Watcher {
         let answer: String = command
             .query_async(&mut **connection)
             .await
-            .map_err(|error| describe(&error))?;
+            .map_err(|error| match describe(&error) {
+                told if told.contains("cluster support disabled") => NO_CLUSTER.to_owned(),
+                told => told,
+            })?;
         View::parse(&answer, &self.host, self.login.tls)
             .ok_or_else(|| "CLUSTER NODES has an answer of an unknown form".to_owned())
     }

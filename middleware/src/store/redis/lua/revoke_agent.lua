@@ -1,16 +1,18 @@
 #!lua flags=allow-oom
 -- Revokes all sessions of an agent and can delete the agent in the same step.
+-- With ARGV 5 it writes in any case: WAIT covers only writes of its own connection.
 --
 -- KEYS  1 the agent's index  2 agent  3… every session in the index   (all with the hash tag of the agent's bucket)
 -- ARGV  1 now (epoch seconds)
 --       2 seconds to keep the tombstone of the deleted agent
 --       3 created at of the agent to delete (epoch seconds); '' keeps the agent
 --       4 now (epoch seconds, 5 bytes, big endian)
---       5… the ids (16 bytes) of the sessions in KEYS, in the same order
+--       5 'w' to write in any case; '' otherwise
+--       6… the ids (16 bytes) of the sessions in KEYS, in the same order
 -- Reply how many of the sessions were active · -1 the index holds other sessions than KEYS: read it again
 --       · -2 the agent to delete does not exist, or was registered anew
 --
--- EVALSHA … 3 idx:{3747}:0000… agent:{3747}:0000… session:{3747}:0190… 1760000000 3600 1759990000 <now> <id>
+-- EVALSHA … 3 idx:{3747}:0000… agent:{3747}:0000… session:{3747}:0190… 1760000000 3600 1759990000 <now> w <id>
 -- If it runs late, it has no effect if a session was created or the agent was registered anew meanwhile. It also runs on a full
 -- server.
 local delete = ARGV[3] ~= ''
@@ -23,7 +25,7 @@ end
 local active = 0
 local expiries = {}
 for i = 3, #KEYS do
-  expiries[i] = redis.call('ZSCORE', KEYS[1], ARGV[i + 2])
+  expiries[i] = redis.call('ZSCORE', KEYS[1], ARGV[i + 3])
   if not expiries[i] then
     return -1
   end
@@ -39,6 +41,10 @@ for i = 3, #KEYS do
       active = active + 1
     end
   end
+end
+if ARGV[5] == 'w' and #KEYS == 2 then
+  -- Nothing is revoked. The index is created only to be deleted.
+  redis.call('ZADD', KEYS[1], 0, '')
 end
 redis.call('DEL', KEYS[1])
 if delete then

@@ -1,85 +1,70 @@
 //! The near cache: session records held in process memory, kept coherent by Redis' server-assisted client side caching.
 //!
-//! [`NearCache`] starts the tracking thread and answers lookups. [`CacheState`] is shared with that thread. [`Shard`](shard::Shard)
-//! decides whether a record may be cached and used; it is model-checked.
+//! Each master has a cache of its own, with its own tracking connection, epochs and lease: [`NearCache`]. All of them are tracked on one
+//! thread ([`TrackingThread`]). [`CacheState`] is shared with that thread. [`Shard`](shard::Shard) decides whether a record may be cached
+//! and used; it is model-checked.
+//!
+//! In a cluster, a lookup uses the cache of the master that has the session's hash slot. When slots are moved, or a replica is promoted, the
+//! caches of the old and of the new master begin a new epoch.
 
 mod config;
+mod counts;
 mod report;
 mod shard;
 mod state;
+mod thread;
 mod tracking;
 
 pub use config::NearCacheConfig;
+pub(super) use counts::Counts;
+pub(super) use report::run as report;
+pub(super) use thread::TrackingThread;
 
 use std::{
-    io,
-    sync::{Arc, atomic::Ordering, mpsc},
-    thread,
+    sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 
 use redis::FromRedisValue as _;
-use tokio::{
-    runtime::{self, Handle},
-    sync::oneshot,
-    time::timeout,
-};
+use tokio::{runtime::Handle, time::timeout};
 
 use self::{
     shard::{Nanos, Version},
     state::{CacheState, TrackingConnection},
 };
 use super::{
+    background::AbortOnDrop,
     keys::{self, Keys},
     observer::Observer,
     record,
 };
-use crate::{
-    id::SessionId,
-    session::SessionRecord,
-    store::{NearCacheStats, StoreError},
-    telemetry::NearCacheMetrics,
-};
+use crate::{id::SessionId, session::SessionRecord, store::StoreError};
 
-/// A handle to a running cache. The tracking thread ends when it is dropped.
+/// The cache of one server. Its tracking ends when it is dropped.
 pub(super) struct NearCache {
     state: Arc<CacheState>,
     /// The runtime of the tracking thread.
     runtime: Handle,
-    _stop: oneshot::Sender<()>,
+    _tracking: AbortOnDrop,
 }
 
 impl NearCache {
-    /// Starts the tracking thread, which connects in the background.
-    pub(super) fn start(own: Observer, keys: Keys, config: NearCacheConfig) -> io::Result<Self> {
-        let state = Arc::new(CacheState::new(config, own.clone(), keys));
-        let (stop, stopped) = oneshot::channel();
-        let (started, result) = mpsc::channel();
-        let cache = Arc::downgrade(&state);
-        // Resolved on the thread of the caller, which may have a local recorder.
-        let metrics = NearCacheMetrics::new();
-        thread::Builder::new()
-            .name("session-tracking".into())
-            .spawn(move || {
-                // Built on the thread itself: a runtime must not be dropped inside another one.
-                match runtime::Builder::new_current_thread().enable_all().build() {
-                    Ok(runtime) => {
-                        let _ = started.send(Ok(runtime.handle().clone()));
-                        runtime.block_on(async {
-                            tokio::select! {
-                                () = report::run(cache.clone(), metrics) => {}
-                                () = tracking::run(cache, own, stopped) => {}
-                            }
-                        });
-                    }
-                    Err(error) => drop(started.send(Err(error))),
-                }
-            })?;
-        Ok(Self {
+    /// Starts to track, in the background. `own` follows the store's connection to the server.
+    pub(super) fn start(
+        thread: &TrackingThread,
+        own: Observer,
+        keys: Keys,
+        config: NearCacheConfig,
+        counts: Arc<Counts>,
+    ) -> Self {
+        let state = Arc::new(CacheState::new(config, own.clone(), keys, counts));
+        let runtime = thread.runtime().clone();
+        let tracking = runtime.spawn(tracking::run(Arc::downgrade(&state), own));
+        Self {
             state,
-            runtime: result.recv().map_err(io::Error::other)??,
-            _stop: stop,
-        })
+            runtime,
+            _tracking: AbortOnDrop(tracking),
+        }
     }
 
     /// Returns a cached record that is not older than the bound.
@@ -126,8 +111,23 @@ impl NearCache {
         self.state.shard(id).invalidate(&id);
     }
 
-    pub(super) fn stats(&self) -> NearCacheStats {
-        self.state.stats()
+    /// Begins a new epoch: hash slots were moved from or to the server.
+    pub(super) fn begin_epoch(&self) {
+        self.state.begin_epoch();
+    }
+
+    /// True if cached records are used.
+    pub(super) fn is_coherent(&self) -> bool {
+        self.state.is_coherent()
+    }
+
+    /// The number of cached records.
+    pub(super) fn entries(&self) -> usize {
+        self.state.entries()
+    }
+
+    pub(super) fn hits(&self) -> u64 {
+        self.state.hits()
     }
 }
 
@@ -166,7 +166,9 @@ impl Miss {
         if !self.state.is_current(&self.tracking) {
             return None;
         }
-        let record = Option::<Vec<u8>>::from_redis_value(reply.ok()?)
+        // The server may refuse the read, as a node of a cluster does that no longer has the hash slot.
+        let reply = reply.ok()?.extract_error().ok()?;
+        let record = Option::<Vec<u8>>::from_redis_value(reply)
             .map_err(keys::unexpected)
             .and_then(|packed| packed.map(|packed| record::unpack(self.id, &packed)).transpose());
         if let Ok(Some(record)) = &record

@@ -1,19 +1,20 @@
-//! Reports the state and the counts of the cache as metrics.
+//! Reports the state and the counts of the caches as metrics.
 
-use std::{sync::Weak, time::Duration};
+use std::time::Duration;
 
 use tokio::time::sleep;
 
-use super::state::CacheState;
-use crate::telemetry::{NearCacheMetrics, NearCacheValues};
+use crate::{
+    store::NearCacheStats,
+    telemetry::{NearCacheMetrics, NearCacheValues},
+};
 
 /// The interval between reports. A lookup counts for itself and reports nothing, so that a cache hit costs nothing more.
 const INTERVAL: Duration = Duration::from_millis(500);
 
-/// Reports until the cache is dropped.
-pub(super) async fn run(cache: Weak<CacheState>, metrics: NearCacheMetrics) {
-    while let Some(cache) = cache.upgrade() {
-        let stats = cache.stats();
+/// Reports until the store is dropped: then there are no stats.
+pub(in super::super) async fn run(stats: impl Fn() -> Option<NearCacheStats>, metrics: NearCacheMetrics) {
+    while let Some(stats) = stats() {
         metrics.report(&NearCacheValues {
             coherent: stats.coherent,
             bound_seconds: stats.bound.as_secs_f64(),
@@ -24,7 +25,6 @@ pub(super) async fn run(cache: Weak<CacheState>, metrics: NearCacheMetrics) {
             invalidations: stats.invalidations,
             losses: stats.losses,
         });
-        drop(cache);
         sleep(INTERVAL).await;
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{
     sync::{
-        Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
@@ -11,16 +11,13 @@ use std::{
 use tokio::time::Instant;
 
 use super::{
-    NearCacheConfig,
+    Counts, NearCacheConfig,
     shard::{Nanos, Shard},
 };
 use crate::{
     id::SessionId,
     session::SessionRecord,
-    store::{
-        NearCacheStats,
-        redis::{endpoint::RedisConnection, keys::Keys, lease::Lease, observer::Observer},
-    },
+    store::redis::{endpoint::RedisConnection, keys::Keys, lease::Lease, observer::Observer},
 };
 
 /// The number of shards. With this number, threads rarely wait for each other's lookups, and an invalidation discards few
@@ -38,7 +35,7 @@ pub(super) struct CacheState {
     /// The store's own connection.
     own: Observer,
     pub(super) keys: Keys,
-    pub(super) counts: Counts,
+    pub(super) counts: Arc<Counts>,
 }
 
 /// The connection on which Redis pushes invalidations. Misses are read over it.
@@ -51,16 +48,8 @@ pub(super) struct TrackingConnection {
     pub(super) own_epoch: u64,
 }
 
-#[derive(Default)]
-pub(super) struct Counts {
-    pub(super) misses: AtomicU64,
-    pub(super) bypassed: AtomicU64,
-    invalidations: AtomicU64,
-    losses: AtomicU64,
-}
-
 impl CacheState {
-    pub(super) fn new(config: NearCacheConfig, own: Observer, keys: Keys) -> Self {
+    pub(super) fn new(config: NearCacheConfig, own: Observer, keys: Keys, counts: Arc<Counts>) -> Self {
         // Rounded up: each shard has room for at least one record.
         let capacity = config.capacity.div_ceil(SHARDS);
         Self {
@@ -72,7 +61,7 @@ impl CacheState {
             slow: AtomicBool::new(false),
             own,
             keys,
-            counts: Counts::default(),
+            counts,
         }
     }
 
@@ -148,20 +137,23 @@ impl CacheState {
         }
     }
 
-    pub(super) fn stats(&self) -> NearCacheStats {
+    pub(super) fn is_coherent(&self) -> bool {
         let now = self.now();
-        let count = |count: &AtomicU64| count.load(Ordering::Relaxed);
-        NearCacheStats {
-            bound: self.config.bound,
-            coherent: self.connection().is_some()
-                && self.shards.iter().all(|shard| lock(shard).has_lease(now)),
-            entries: self.shards.iter().map(|shard| lock(shard).len()).sum(),
-            hits: self.shards.iter().map(|shard| lock(shard).hits()).sum(),
-            misses: count(&self.counts.misses),
-            bypassed: count(&self.counts.bypassed),
-            invalidations: count(&self.counts.invalidations),
-            losses: count(&self.counts.losses),
-        }
+        self.connection().is_some() && self.shards.iter().all(|shard| lock(shard).has_lease(now))
+    }
+
+    pub(super) fn entries(&self) -> usize {
+        self.shards.iter().map(|shard| lock(shard).len()).sum()
+    }
+
+    pub(super) fn hits(&self) -> u64 {
+        self.shards.iter().map(|shard| lock(shard).hits()).sum()
+    }
+}
+
+impl Drop for CacheState {
+    fn drop(&mut self) {
+        self.counts.earlier_hits.fetch_add(self.hits(), Ordering::Relaxed);
     }
 }
 

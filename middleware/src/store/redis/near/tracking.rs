@@ -1,16 +1,13 @@
-//! The tracking thread: it owns the connection on which Redis pushes invalidations, and extends the lease by pings.
+//! Tracking: it owns the connection on which Redis pushes invalidations, and extends the lease by pings.
 //!
-//! It is a separate thread, because a busy runtime would process invalidations late. Misses are read over the same connection,
+//! Misses are read over the same connection,
 //! so records and invalidations come from one server in one order. The store's own connection must reach the same server. If
 //! the host name resolves to another server, both connections are replaced.
 
 use std::{sync::Weak, time::Duration};
 
 use redis::{AsyncConnectionConfig, PushInfo, PushKind, RedisError, Value, aio::SendError};
-use tokio::{
-    sync::oneshot,
-    time::{Instant, sleep, timeout},
-};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::state::{CacheState, TrackingConnection};
 use crate::store::redis::{
@@ -36,8 +33,8 @@ const NO_ROLE: &str = "the server does not say whether it is a replica";
 /// The longest pause before the store's own connection is replaced because the host name resolves to another server.
 const LAST_MOVE_PAUSE: Duration = Duration::from_secs(60);
 
-/// Keeps the cache coherent until `stop`, the cache or the store is dropped.
-pub(super) async fn run(cache: Weak<CacheState>, own: Observer, mut stop: oneshot::Receiver<()>) {
+/// Keeps the cache coherent until the cache or the store is dropped.
+pub(super) async fn run(cache: Weak<CacheState>, own: Observer) {
     let tracker = Tracker {
         cache,
         own,
@@ -45,10 +42,7 @@ pub(super) async fn run(cache: Weak<CacheState>, own: Observer, mut stop: onesho
         coherent_since: None,
         logged: None,
     };
-    tokio::select! {
-        _ = &mut stop => {}
-        () = tracker.run() => {}
-    }
+    tracker.run().await;
 }
 
 struct Tracker {

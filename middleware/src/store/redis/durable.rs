@@ -1,0 +1,212 @@
+//! Revocations that wait for copies: replicas (`WAIT`), and the append-only file of the master (`WAITAOF`).
+//!
+//! `WAIT` covers the writes of its own connection, and blocks it. So the script and `WAIT` run on a connection of their own.
+
+use std::{
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use redis::{AsyncConnectionConfig, FromRedisValue, RedisError, RedisResult, cmd};
+use tokio::time::{Instant, timeout};
+
+use super::{
+    connection::ask,
+    endpoint::RedisConnection,
+    role::{describe, run_id},
+    script::{LuaScript, ScriptCall},
+    supervisor::Link,
+};
+
+/// The number of idle connections that are kept.
+const MAX_IDLE: usize = 8;
+
+/// The copies of a revocation that a store waits for.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Copies {
+    pub(super) replicas: u32,
+    pub(super) local_disk: bool,
+    /// How long a revocation waits, the round trip included.
+    pub(super) timeout: Duration,
+}
+
+/// Runs scripts and waits for the copies.
+pub(super) struct Durable {
+    copies: Copies,
+    /// Idle connections, each with the epoch of the store's connection to the same server.
+    idle: Mutex<Vec<(u64, RedisConnection)>>,
+    /// Why the last revocation was not durable.
+    shortfall: Mutex<Option<String>>,
+}
+
+/// A connection on which a script was answered.
+pub(super) struct Written {
+    epoch: u64,
+    connection: RedisConnection,
+}
+
+impl Durable {
+    pub(super) fn new(copies: Copies) -> Self {
+        Self {
+            copies,
+            idle: Mutex::default(),
+            shortfall: Mutex::default(),
+        }
+    }
+
+    /// Runs a script on the server of this link. The script must be safe to repeat: if an idle connection turns out to be closed, it runs
+    /// on a new one.
+    pub(super) async fn write<T: FromRedisValue>(
+        &self,
+        link: &Link,
+        script: &LuaScript,
+        call: &ScriptCall,
+        asking: bool,
+    ) -> RedisResult<(T, Written)> {
+        if let Some(mut connection) = self.take_idle(link.epoch) {
+            match run(&mut connection, script, call, asking).await {
+                Err(error) if error.is_io_error() || error.is_unrecoverable_error() => {}
+                reply => return self.written(link, connection, reply),
+            }
+        }
+        let mut connection = connect(link).await?;
+        let reply = run(&mut connection, script, call, asking).await;
+        self.written(link, connection, reply)
+    }
+
+    fn written<T>(
+        &self,
+        link: &Link,
+        connection: RedisConnection,
+        reply: RedisResult<T>,
+    ) -> RedisResult<(T, Written)> {
+        let written = Written {
+            epoch: link.epoch,
+            connection,
+        };
+        match reply {
+            Ok(reply) => Ok((reply, written)),
+            Err(error) => {
+                if !error.is_io_error() {
+                    self.release(written);
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// Waits until the copies have every write of the connection. `false` if they do not confirm it in time.
+    pub(super) async fn confirm(&self, mut written: Written) -> bool {
+        let answer = timeout(self.copies.timeout, self.wait(&mut written.connection)).await;
+        let shortfall = match answer {
+            Ok(Ok(shortfall)) => {
+                self.release(written);
+                shortfall
+            }
+            Ok(Err(error)) => {
+                if !error.is_io_error() {
+                    self.release(written);
+                }
+                Some(describe(&error))
+            }
+            Err(_) => Some("the server does not answer WAIT".to_owned()),
+        };
+        let reached = shortfall.is_none();
+        self.record(shortfall);
+        reached
+    }
+
+    /// Puts a connection back whose commands were all answered.
+    pub(super) fn release(&self, written: Written) {
+        let mut idle = lock(&self.idle);
+        idle.retain(|(epoch, _)| *epoch == written.epoch);
+        if idle.len() < MAX_IDLE {
+            idle.push((written.epoch, written.connection));
+        }
+    }
+
+    fn take_idle(&self, epoch: u64) -> Option<RedisConnection> {
+        let mut idle = lock(&self.idle);
+        // Connections to an earlier server are closed.
+        idle.retain(|(of, _)| *of == epoch);
+        idle.pop().map(|(_, connection)| connection)
+    }
+
+    /// Returns what is missing. The server waits a little less than the client, so that its answer arrives in time.
+    async fn wait(&self, connection: &mut RedisConnection) -> Result<Option<String>, RedisError> {
+        let replicas = self.copies.replicas;
+        let began = Instant::now();
+        let limit = self.copies.timeout * 9 / 10;
+        // 0 would be no limit.
+        let millis =
+            || u64::try_from(limit.saturating_sub(began.elapsed()).as_millis()).map_or(1, |left| left.max(1));
+        if replicas > 0 {
+            let mut wait = cmd("WAIT");
+            wait.arg(replicas).arg(millis());
+            let reached: u32 = wait.query_async(&mut **connection).await?;
+            if reached < replicas {
+                return Ok(Some(format!("fewer than {replicas} replicas confirm in time")));
+            }
+        }
+        if self.copies.local_disk {
+            let mut wait = cmd("WAITAOF");
+            wait.arg(1).arg(0).arg(millis());
+            let (local, _replicas): (u32, u32) = wait.query_async(&mut **connection).await?;
+            if local < 1 {
+                return Ok(Some(
+                    "the append-only file of the master is not written in time".into(),
+                ));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Keeps the result, and logs a change.
+    fn record(&self, shortfall: Option<String>) {
+        let mut latest = lock(&self.shortfall);
+        if *latest != shortfall {
+            match &shortfall {
+                Some(reason) => {
+                    tracing::warn!(%reason, "revocations are not durable: a failover can undo them");
+                }
+                None => tracing::info!("revocations are durable again"),
+            }
+            *latest = shortfall;
+        }
+    }
+}
+
+async fn run<T: FromRedisValue>(
+    connection: &mut RedisConnection,
+    script: &LuaScript,
+    call: &ScriptCall,
+    asking: bool,
+) -> RedisResult<T> {
+    if asking {
+        return ask(connection, &script.eval(call, None)).await;
+    }
+    script
+        .invocation(call, None)
+        .invoke_async(&mut **connection)
+        .await
+}
+
+/// Opens a connection to the server of this link.
+async fn connect(link: &Link) -> RedisResult<RedisConnection> {
+    let config = AsyncConnectionConfig::new()
+        .set_connection_timeout(Some(link.connect_timeout))
+        .set_response_timeout(None);
+    let mut connection = link.endpoint.connect(&config).await?;
+    let mut own = link.connection.clone();
+    let (this, that) = tokio::try_join!(run_id(&mut connection), run_id(&mut own))?;
+    match (this, that) {
+        (Some(this), Some(that)) if this != that => Err(RedisError::from(std::io::Error::other(
+            "the address names another server now",
+        ))),
+        _ => Ok(connection),
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

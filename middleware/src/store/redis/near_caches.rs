@@ -1,0 +1,131 @@
+//! The near caches of a store: one for each of its servers, once they are enabled.
+
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, atomic::Ordering};
+
+use super::{
+    Shared,
+    connection::Connection,
+    keys::Keys,
+    near::{Counts, NearCache, NearCacheConfig, TrackingThread, report},
+};
+use crate::{
+    id::SessionId,
+    store::{NearCacheStats, StoreError},
+    telemetry::NearCacheMetrics,
+};
+
+/// Starts the caches.
+pub(super) struct NearCaches {
+    keys: Keys,
+    config: NearCacheConfig,
+    counts: Arc<Counts>,
+    thread: OnceLock<TrackingThread>,
+    /// Held during a start, so that concurrent calls start one thread.
+    start: Mutex<()>,
+}
+
+impl NearCaches {
+    pub(super) fn new(keys: Keys, config: NearCacheConfig) -> Self {
+        Self {
+            keys,
+            config,
+            counts: Arc::default(),
+            thread: OnceLock::new(),
+            start: Mutex::new(()),
+        }
+    }
+
+    /// The cache of a server. `None` until caches are enabled.
+    pub(super) fn of<'a>(&self, connection: &'a Connection) -> Option<&'a NearCache> {
+        let thread = self.thread.get()?;
+        let start = || {
+            let (own, keys) = (connection.observer(), self.keys.clone());
+            NearCache::start(thread, own, keys, self.config, self.counts.clone())
+        };
+        Some(connection.cache.get_or_init(start))
+    }
+}
+
+impl Shared {
+    /// Starts the caches unless they run. A failed start leaves nothing behind.
+    pub(super) fn enable_caches(self: &Arc<Self>) -> Result<(), StoreError> {
+        let near = &self.near;
+        let _starting = near.start.lock().unwrap_or_else(PoisonError::into_inner);
+        if near.thread.get().is_some() {
+            return Ok(());
+        }
+        let thread = TrackingThread::start()
+            .map_err(|error| StoreError::Unavailable(format!("cannot start the near cache: {error}")))?;
+        // Resolved on the thread of the caller, which may have a local recorder.
+        let metrics = NearCacheMetrics::new();
+        let shared = Arc::downgrade(self);
+        let stats = move || shared.upgrade().and_then(|shared| shared.cache_stats());
+        near.thread
+            .get_or_init(|| thread)
+            .runtime()
+            .spawn(report(stats, metrics));
+        self.servers.for_each(|connection| {
+            near.of(connection);
+        });
+        Ok(())
+    }
+
+    /// Calls `lookup` with the cache that may have a session. `None` if caches are not enabled, and if no server has the session's slot.
+    pub(super) fn with_cache<T>(
+        &self,
+        id: SessionId,
+        lookup: impl FnOnce(&NearCache) -> Option<T>,
+    ) -> Option<T> {
+        self.near.thread.get()?;
+        self.servers
+            .with_server(id, |connection| lookup(self.near.of(connection)?))
+    }
+
+    /// Drops the cached records of these sessions when the returned guard is dropped: after the reply to a change, or when its
+    /// caller stops waiting.
+    pub(super) const fn invalidate_on_drop(&self, ids: Vec<SessionId>) -> InvalidateOnDrop<'_> {
+        InvalidateOnDrop { shared: self, ids }
+    }
+
+    pub(super) fn cache_stats(&self) -> Option<NearCacheStats> {
+        self.near.thread.get()?;
+        let counts = &self.near.counts;
+        let mut stats = NearCacheStats {
+            bound: self.near.config.bound,
+            coherent: true,
+            entries: 0,
+            hits: counts.earlier_hits.load(Ordering::Relaxed),
+            misses: counts.misses.load(Ordering::Relaxed),
+            bypassed: counts.bypassed.load(Ordering::Relaxed),
+            invalidations: counts.invalidations.load(Ordering::Relaxed),
+            losses: counts.losses.load(Ordering::Relaxed),
+        };
+        let mut servers = 0;
+        self.servers.for_each(|connection| {
+            if let Some(cache) = self.near.of(connection) {
+                servers += 1;
+                stats.coherent &= cache.is_coherent();
+                stats.entries += cache.entries();
+                stats.hits += cache.hits();
+            }
+        });
+        stats.coherent &= servers > 0;
+        Some(stats)
+    }
+}
+
+pub(super) struct InvalidateOnDrop<'a> {
+    shared: &'a Shared,
+    ids: Vec<SessionId>,
+}
+
+impl Drop for InvalidateOnDrop<'_> {
+    fn drop(&mut self) {
+        for id in &self.ids {
+            self.shared.with_cache(*id, |cache| {
+                cache.invalidate(*id);
+                Some(())
+            });
+        }
+    }
+}
