@@ -174,7 +174,10 @@ impl Tracker {
         let mut tracking = redis::cmd("CLIENT");
         tracking.arg("TRACKING").arg("ON").arg("BCAST");
         tracking.arg("PREFIX").arg(prefix);
-        tracking.exec_async(&mut *connection).await.map_err(failed)?;
+        tracking
+            .exec_async(&mut *connection)
+            .await
+            .map_err(cannot_track)?;
         match Role::query(&mut connection).await.map_err(failed)? {
             Role::Master => {}
             // The supervisor checks the role of the store's own connection.
@@ -259,6 +262,13 @@ impl Loss {
     fn connection(reason: &str) -> Self {
         Self::Connection(reason.to_owned())
     }
+}
+
+fn cannot_track(error: RedisError) -> Loss {
+    if error.is_io_error() {
+        return failed(error);
+    }
+    Loss::Connection(format!("CLIENT TRACKING is not possible: {}", describe(&error)))
 }
 
 fn failed(error: RedisError) -> Loss {
