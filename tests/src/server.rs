@@ -70,10 +70,12 @@ impl TestServer {
         settings.store_timeout_ms.get_or_insert(5_000);
         let timeout = Duration::from_millis(settings.store_timeout_ms.unwrap_or_default());
         let lease = settings.master_lease_ms;
+        let require_durable = settings.require_durable_store.unwrap_or(false);
         let mut config = Config::resolve(settings).expect("a configuration");
         if let Some(url) = url {
             let mut redis = tower_session_auth::store::RedisStoreConfig::new(url);
             redis.timeout = timeout;
+            redis.require_durable_store = require_durable;
             if let Some(millis) = lease {
                 redis.master_lease = Duration::from_millis(millis);
             }

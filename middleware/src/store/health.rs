@@ -10,4 +10,10 @@ pub enum StoreHealth {
         /// The reason, as the store's server gives it.
         reason: String,
     },
+    /// Everything, but the server may lose sessions or revocations, and a durable one is required.
+    #[non_exhaustive]
+    NotDurable {
+        /// The reason.
+        reason: String,
+    },
 }

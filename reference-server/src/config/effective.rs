@@ -47,6 +47,10 @@ impl Config {
                 "master_lease_ms",
                 redis.and_then(|redis| toml(&redis.master_lease.as_millis())),
             ),
+            (
+                "require_durable_store",
+                redis.and_then(|redis| toml(&redis.require_durable_store)),
+            ),
             ("unready_without_writes", toml(&self.unready_without_writes)),
             ("master_password_hash", None),
             (

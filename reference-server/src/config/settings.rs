@@ -82,6 +82,9 @@ settings! {
     /// With `redis+sentinel://`: the time for which the master is used after a majority of the sentinels in the URL has
     /// [confirmed](redis.md#sentinel) it, in milliseconds, 300 to 60000. 0 turns it off.
     master_lease_ms: u64, "3000", "3000";
+    /// True if `/readyz` is a 503 while Redis may lose sessions or revocations: an evicting policy, no append-only file, or neither known since
+    /// `INFO` is forbidden. Otherwise these are warnings.
+    require_durable_store: bool, "false", "false";
     /// True if `/readyz` is a 503 while Redis answers and refuses writes. Otherwise it is a 200 with the status `degraded`.
     unready_without_writes: bool, "false", "false";
     /// The Argon2id hash of the master password, as `hash-password` prints it. It may be left out with

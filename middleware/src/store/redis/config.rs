@@ -36,6 +36,9 @@ pub struct RedisStoreConfig {
     /// the URL, each call fails after this time, even if the master works. A process that is cut off together with the master uses it after its
     /// replacement for at most this time minus `down-after-milliseconds` of the sentinels.
     pub master_lease: Duration,
+    /// True if a server that may lose sessions or revocations counts as not ready: an evicting policy, no append-only file, or neither known
+    /// since the user may not call `INFO`. False by default.
+    pub require_durable_store: bool,
     /// With TLS: certificates of authorities in PEM. `None`: those of the system.
     #[cfg(feature = "tls")]
     pub ca_certificates: Option<Vec<u8>>,
@@ -68,6 +71,7 @@ impl RedisStoreConfig {
             sentinel_user: None,
             sentinel_password: None,
             master_lease: Duration::from_secs(3),
+            require_durable_store: false,
             #[cfg(feature = "tls")]
             ca_certificates: None,
             #[cfg(feature = "tls")]
@@ -85,16 +89,22 @@ impl RedisStoreConfig {
 
     pub(super) fn address(&self) -> Result<Address, InvalidRedisConfig> {
         if self.key_prefix.contains(['{', '}']) {
-            return Err(InvalidRedisConfig(
-                "the prefix of keys must not contain { or }".into(),
-            ));
+            return Err(InvalidRedisConfig {
+                part: RedisConfigPart::KeyPrefix,
+                reason: "the prefix of keys must not contain { or }".into(),
+            });
         }
-        let invalid = |reason: String| InvalidRedisConfig(format!("not a usable Redis URL: {reason}"));
+        let invalid = |reason: String| InvalidRedisConfig {
+            part: RedisConfigPart::Url,
+            reason: format!("not a usable Redis URL: {reason}"),
+        };
         let url = RedisUrl::parse(&self.url).map_err(invalid)?;
         #[cfg(feature = "tls")]
         if !url.tls && (self.ca_certificates.is_some() || self.client_certificate.is_some()) {
             return Err(invalid("certificates need TLS: write rediss".into()));
         }
+        #[cfg(feature = "tls")]
+        self.check_certificates()?;
         let login = self.login(url.username, url.password, url.database, url.tls);
         let address = match url.topology {
             Topology::Single(server) => Address::fixed(&server, &login),
@@ -106,6 +116,18 @@ impl RedisStoreConfig {
             Topology::Cluster(_) => Err("this version does not support a cluster".into()),
         };
         address.map_err(invalid)
+    }
+
+    #[cfg(feature = "tls")]
+    fn check_certificates(&self) -> Result<(), InvalidRedisConfig> {
+        let files = self.login(None, None, 0, true).tls_files;
+        let of = |part| move |reason| InvalidRedisConfig { part, reason };
+        files
+            .check_authorities()
+            .map_err(of(RedisConfigPart::CaCertificates))?;
+        files
+            .check_client()
+            .map_err(of(RedisConfigPart::ClientCertificate))
     }
 
     fn login(&self, username: Option<String>, password: Option<String>, database: u32, tls: bool) -> Login {
@@ -137,11 +159,37 @@ impl fmt::Debug for RedisStoreConfig {
             .field("near_cache", &self.near_cache)
             .field("key_prefix", &self.key_prefix)
             .field("master_lease", &self.master_lease)
+            .field("require_durable_store", &self.require_durable_store)
             .finish_non_exhaustive()
     }
 }
 
 /// The configuration of a [`RedisStore`](super::RedisStore) is invalid.
 #[derive(Debug, Clone, thiserror::Error)]
-#[error("{0}")]
-pub struct InvalidRedisConfig(String);
+#[error("{reason}")]
+pub struct InvalidRedisConfig {
+    part: RedisConfigPart,
+    reason: String,
+}
+
+impl InvalidRedisConfig {
+    /// The part that is wrong.
+    #[must_use]
+    pub const fn part(&self) -> RedisConfigPart {
+        self.part
+    }
+}
+
+/// A part of a [`RedisStoreConfig`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RedisConfigPart {
+    /// The URL.
+    Url,
+    /// [`key_prefix`](RedisStoreConfig::key_prefix).
+    KeyPrefix,
+    /// The certificates of authorities.
+    CaCertificates,
+    /// The certificate of this client, or its key.
+    ClientCertificate,
+}

@@ -26,6 +26,7 @@ use tokio::{
 use super::{
     address::Address,
     background::AbortOnDrop,
+    durability::Durability,
     keys::Keys,
     observer::Observer,
     role::{REPLICA, Role, describe},
@@ -54,16 +55,30 @@ pub(super) struct Connection {
     metrics: StoreMetrics,
     pub(super) skew: Arc<SkewMonitor>,
     writes: Arc<Writes>,
+    pub(super) durability: Arc<Durability>,
     _supervisor: AbortOnDrop,
 }
 
 impl Connection {
     /// Starts to connect. Must be called inside a Tokio runtime.
-    pub(super) fn open(address: Address, deadline: Duration, keys: Keys, clock: Arc<dyn Clock>) -> Self {
+    pub(super) fn open(
+        address: Address,
+        deadline: Duration,
+        keys: Keys,
+        clock: Arc<dyn Clock>,
+        require_durable: bool,
+    ) -> Self {
+        let durability = Arc::new(Durability::new(require_durable));
         let writes = Arc::<Writes>::default();
         let skew = Arc::new(SkewMonitor::new(clock));
-        let (state, faults, supervisor) =
-            Supervisor::start(address, deadline, keys, skew.clone(), writes.clone());
+        let (state, faults, supervisor) = Supervisor::start(
+            address,
+            deadline,
+            keys,
+            skew.clone(),
+            writes.clone(),
+            durability.clone(),
+        );
         Self {
             state,
             faults,
@@ -71,6 +86,7 @@ impl Connection {
             metrics: StoreMetrics::new(),
             skew,
             writes,
+            durability,
             _supervisor: supervisor,
         }
     }
@@ -127,7 +143,10 @@ impl Connection {
         let (probed, refusal) = tokio::join!(self.probe(), writes);
         probed?;
         match refusal {
-            Ok(None) => Ok(StoreHealth::Ready),
+            Ok(None) => Ok(self
+                .durability
+                .reason()
+                .map_or(StoreHealth::Ready, |reason| StoreHealth::NotDurable { reason })),
             Ok(Some(reason)) => Ok(StoreHealth::ReadOnly { reason }),
             Err(error) => Err(self.classify_error(link.epoch, &error)),
         }

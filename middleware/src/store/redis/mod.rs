@@ -6,6 +6,7 @@ mod background;
 mod config;
 mod connection;
 mod creation;
+mod durability;
 mod endpoint;
 mod keys;
 mod late_creation;
@@ -29,7 +30,7 @@ mod tls;
 mod url;
 mod writes;
 
-pub use config::{InvalidRedisConfig, RedisStoreConfig};
+pub use config::{InvalidRedisConfig, RedisConfigPart, RedisStoreConfig};
 pub use near::NearCacheConfig;
 pub use server_info::RedisServerInfo;
 pub use sessions::RedisRead;
@@ -94,7 +95,13 @@ impl RedisStore {
 
     fn connect(config: &RedisStoreConfig, address: Address) -> Self {
         let keys = Keys::new(&config.key_prefix);
-        let connection = Connection::open(address, config.timeout, keys.clone(), config.clock.clone());
+        let connection = Connection::open(
+            address,
+            config.timeout,
+            keys.clone(),
+            config.clock.clone(),
+            config.require_durable_store,
+        );
         Self {
             shared: Arc::new(Shared {
                 near: Near {

@@ -23,7 +23,7 @@ use crate::{
     session::SessionRecord,
     store::{
         CachedStore, ClockSkew, CreateOutcome, NearCacheStats, NewSession, Page, PageRequest, SessionCursor,
-        SessionStore, StoreError, StoreHealth, SwapOutcome, TokenSwap,
+        SessionStore, StoreError, StoreHealth, StoreWarning, SwapOutcome, TokenSwap,
     },
     telemetry::StoreOperation,
 };
@@ -145,6 +145,10 @@ impl SessionStore for RedisStore {
 
     fn clock_skew(&self) -> Option<ClockSkew> {
         self.shared.connection.skew.latest()
+    }
+
+    fn warnings(&self) -> Vec<StoreWarning> {
+        self.shared.connection.durability.warnings()
     }
 
     async fn health(&self) -> Result<StoreHealth, StoreError> {

@@ -13,11 +13,12 @@ use tokio::{
 use super::{
     address::Address,
     background::{AbortOnDrop, Backoff, catch_panic},
+    durability::Durability,
     endpoint::{Endpoint, RedisConnection},
     keys::Keys,
     lease::Lease,
     preconditions::{Greeting, check_permissions},
-    role::{REPLICA, Role, describe},
+    role::{REPLICA, Role, cannot_begin, describe},
     skew_monitor::SkewMonitor,
     writes::Writes,
 };
@@ -30,6 +31,8 @@ const MAX_CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const CONNECT_ROUND_TRIPS: u32 = 8;
 /// A connection that lasted this long resets the back-off.
 pub(super) const STABLE_AFTER: Duration = Duration::from_secs(1);
+/// The number of health checks from one question for eviction policy and persistence to the next.
+const DURABILITY_CHECKS: u64 = 10;
 const HEALTH_CHECK_INTERVAL: Duration = Duration::from_secs(1);
 /// The minimum time that a health check waits for its reply. A short pause of the server does not break its connection.
 const HEALTH_CHECK_TIMEOUT: Duration = Duration::from_secs(1);
@@ -134,6 +137,7 @@ pub(super) struct Supervisor {
     reports: mpsc::Receiver<ConnectionFault>,
     skew: Arc<SkewMonitor>,
     writes: Arc<Writes>,
+    durability: Arc<Durability>,
     keys: Keys,
     up: StoreUpMetrics,
     epoch: u64,
@@ -147,6 +151,7 @@ impl Supervisor {
         keys: Keys,
         skew: Arc<SkewMonitor>,
         writes: Arc<Writes>,
+        durability: Arc<Durability>,
     ) -> (watch::Receiver<State>, mpsc::Sender<ConnectionFault>, AbortOnDrop) {
         let (publish, state) = watch::channel(State::Connecting);
         let (faults, reports) = mpsc::channel(FAULT_QUEUE);
@@ -158,6 +163,7 @@ impl Supervisor {
             reports,
             skew,
             writes,
+            durability,
             keys,
             up: StoreUpMetrics::new(),
             epoch: 0,
@@ -273,7 +279,8 @@ impl Supervisor {
             });
         let connecting = async {
             let refused = |error: RedisError| describe(&error);
-            let mut connection = endpoint.connect(&config).await.map_err(refused)?;
+            let connected = endpoint.connect(&config).await;
+            let mut connection = connected.map_err(|error| cannot_begin(&error))?;
             let greeting = Greeting::ask(&mut connection).await.map_err(refused)?;
             greeting.check()?;
             if greeting.role == Role::Replica {
@@ -281,6 +288,7 @@ impl Supervisor {
             }
             check_permissions(&mut connection, &self.keys).await?;
             let server_time = self.skew.measure(&mut connection).await;
+            self.durability.check(&mut connection, limit).await;
             Ok(Connected {
                 endpoint: endpoint.clone(),
                 connection,
@@ -312,7 +320,7 @@ impl Supervisor {
         let skew = has_time.then(|| self.skew.clone());
         let limit = HEALTH_CHECK_TIMEOUT.max(self.deadline);
         let writes = (self.writes.clone(), endpoint.clone(), self.epoch);
-        let health_checks = check_health(connection.clone(), skew, writes, limit);
+        let health_checks = check_health(connection.clone(), skew, self.durability.clone(), writes, limit);
         tokio::pin!(health_checks);
         let (lease, up) = (endpoint.lease(), &self.up);
         let lease_changes = lease.watch(|holds| {
@@ -358,10 +366,11 @@ impl Supervisor {
 async fn check_health(
     mut connection: RedisConnection,
     skew: Option<Arc<SkewMonitor>>,
+    durability: Arc<Durability>,
     (writes, endpoint, epoch): (Arc<Writes>, Arc<Endpoint>, u64),
     limit: Duration,
 ) {
-    loop {
+    for number in 1_u64.. {
         sleep(HEALTH_CHECK_INTERVAL).await;
         if is_unusable(&mut connection, limit).await {
             return;
@@ -370,6 +379,9 @@ async fn check_health(
             && timeout(limit, skew.measure(&mut connection)).await.is_err()
         {
             return;
+        }
+        if number.is_multiple_of(DURABILITY_CHECKS) {
+            durability.check(&mut connection, limit).await;
         }
         // A refusal is logged. A replica whose role `HELLO` does not show answers READONLY.
         if let Err(error) = writes.check(&endpoint, epoch, limit).await
