@@ -34,7 +34,6 @@ struct Soak {
 }
 
 /// The result of a round.
-#[derive(Debug)]
 struct Round {
     /// From the fault to the new master.
     replaced: Duration,
@@ -128,6 +127,7 @@ async fn store_follows_every_failover_of_many() {
     let mut soak = Soak::start();
     for round in 0..ROUNDS {
         let fault = [Fault::Kill, Fault::Stop][round % 2];
-        println!("round {round}: {fault:?}: {:?}", soak.round(fault).await);
+        let Round { replaced, followed } = soak.round(fault).await;
+        println!("round {round}: {fault:?}: replaced after {replaced:?}, followed {followed:?} later");
     }
 }

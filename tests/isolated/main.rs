@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `argon2_load` | measures latencies in milliseconds, and the memory of the process |
 //! | `cluster_soak` | fails over a cluster many times; ignored, `tests/run --soak` runs it |
+//! | `failover_soak` | kills masters under load; the long ones are ignored, `tests/run --soak` runs them |
 //! | `harness` | starts this program again and kills it; counts the users of the process's shared Redis |
 //! | `near_cache_processes` | four processes load both cores; staleness is measured in milliseconds |
 //! | `near_cache_load` | tasks that never wait load both cores; staleness is measured in milliseconds |
@@ -15,6 +16,7 @@
 
 mod argon2_load;
 mod cluster_soak;
+mod failover_soak;
 mod harness;
 mod layout_memory;
 mod near_cache_load;

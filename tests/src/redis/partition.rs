@@ -2,7 +2,8 @@
 
 use super::{Sentinels, command, sentinels::url};
 
-const USER: [&str; 8] = ["ACL", "SETUSER", "app", "on", ">secret", "~*", "&*", "+@all"];
+/// Makes the user of the clients.
+pub(super) const USER: [&str; 8] = ["ACL", "SETUSER", "app", "on", ">secret", "~*", "&*", "+@all"];
 const LOGIN: &str = "app:secret@";
 
 /// A partition between the sentinels and the master. Its clients have a user of their own, and the sentinels lose theirs. So the sentinels
@@ -22,13 +23,18 @@ impl Partition {
             let _: redis::Value = server.command(&USER).expect("an answer");
         }
         Self {
-            master: sentinels.master.url().replace("://", &format!("://{LOGIN}")),
+            master: with_login(&sentinels.master.url()),
         }
     }
 
     /// The URL of the clients, with the sentinels at these ports.
     pub fn url(&self, sentinels: &[u16]) -> String {
         url(LOGIN, sentinels, 0)
+    }
+
+    /// The URL of the master for the clients.
+    pub fn url_of_the_old_master(&self) -> &str {
+        &self.master
     }
 
     /// Begins the partition.
@@ -49,4 +55,9 @@ impl Partition {
         let info: redis::InfoDict = command(&self.master, &["INFO", "replication"]).expect("an answer");
         info.get("role").expect("a role")
     }
+}
+
+/// The URL, with the user of the clients.
+pub(super) fn with_login(url: &str) -> String {
+    url.replace("://", &format!("://{LOGIN}"))
 }

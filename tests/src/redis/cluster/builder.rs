@@ -6,8 +6,8 @@ use std::{
     time::Duration,
 };
 
-use super::{Cluster, MASTERS};
-use crate::{folder::Folder, free_address::free_port};
+use super::{Cluster, MASTERS, bus::Bus};
+use crate::{folder::Folder, free_address::free_port, redis::partition::USER};
 
 /// The `cluster-node-timeout` while the cluster starts. Redis serves no slot for this long after a start, and for 2 seconds at least.
 const NODE_TIMEOUT_AT_START: Duration = Duration::from_secs(2);
@@ -19,6 +19,7 @@ pub struct ClusterBuilder {
     replicas: bool,
     pub(super) node_timeout: Duration,
     full_coverage: bool,
+    can_isolate: bool,
 }
 
 impl ClusterBuilder {
@@ -28,6 +29,7 @@ impl ClusterBuilder {
             replicas: true,
             node_timeout: Duration::from_secs(15),
             full_coverage: true,
+            can_isolate: false,
         }
     }
 
@@ -52,6 +54,13 @@ impl ClusterBuilder {
         self
     }
 
+    /// Starts a relay in front of each node's bus, so that [`Cluster::isolate`] can cut a node off. Each node has a user for clients.
+    #[must_use]
+    pub const fn can_isolate(mut self) -> Self {
+        self.can_isolate = true;
+        self
+    }
+
     /// Starts the servers with this program.
     #[must_use]
     pub fn program(mut self, program: &Path) -> Self {
@@ -69,6 +78,7 @@ impl ClusterBuilder {
         let mut cluster = Cluster {
             nodes: Vec::new(),
             folder: Folder::new("cluster"),
+            bus: self.can_isolate.then(Bus::default),
             builder: self,
             _clean_up: None,
         };
@@ -81,19 +91,26 @@ impl ClusterBuilder {
             cluster.start_node();
         }
         cluster.form();
+        if cluster.bus.is_some() {
+            cluster.command_on_each(&USER);
+        }
         cluster
     }
 
     /// The options of a node on this port, with its data below this folder.
-    pub(super) fn options_of_node(&self, port: u16, all: &Folder) -> Vec<String> {
+    pub(super) fn options_of_node(&self, port: u16, all: &Folder, relays: Option<&Bus>) -> Vec<String> {
         let folder = all.join(port.to_string());
         fs::create_dir_all(&folder).expect("a folder");
         let coverage = if self.full_coverage { "yes" } else { "no" };
         let timeout = self.node_timeout.min(NODE_TIMEOUT_AT_START);
-        let options: [(&str, &str); 8] = [
+        let bus = bus_port(port);
+        // 0: the nodes connect to the bus itself.
+        let announced = relays.map_or(0, |relays| relays.relay_to(bus).expect("a relay"));
+        let options: [(&str, &str); 9] = [
             ("--dir", &folder.display().to_string()),
             ("--cluster-enabled", "yes"),
-            ("--cluster-port", &bus_port(port).to_string()),
+            ("--cluster-port", &bus.to_string()),
+            ("--cluster-announce-bus-port", &announced.to_string()),
             ("--cluster-node-timeout", &timeout.as_millis().to_string()),
             ("--cluster-require-full-coverage", coverage),
             // A replica takes over however long its master was away.

@@ -4,7 +4,7 @@ use std::ops::RangeInclusive;
 
 use redis::{InfoDict, Value};
 
-use super::{Cluster, MASTERS, poll};
+use super::{Cluster, MASTERS, poll, setting};
 
 const SLOTS: u16 = 16_384;
 
@@ -151,10 +151,11 @@ impl Cluster {
     /// Connects a node to all earlier ones.
     fn introduce(&self, node: usize) {
         let port = self.node(node).port().to_string();
-        let bus: String = self
-            .command::<Vec<String>>(node, &["CONFIG", "GET", "cluster-port"])
-            .expect("an answer")
-            .remove(1);
+        let bus = match setting(self.node(node), "cluster-announce-bus-port") {
+            0 => self.nodes[node].bus_port,
+            announced => announced,
+        };
+        let bus = bus.to_string();
         for earlier in self.answering().filter(|&earlier| earlier < node) {
             self.execute(earlier, &["CLUSTER", "MEET", "127.0.0.1", &port, &bus]);
         }

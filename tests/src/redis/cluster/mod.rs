@@ -2,6 +2,7 @@
 //! the addresses that a client uses.
 
 mod builder;
+mod bus;
 mod formation;
 mod resharding;
 
@@ -10,7 +11,11 @@ use std::{ops::Range, sync::Arc};
 use redis::{FromRedisValue, RedisResult};
 
 pub use self::builder::ClusterBuilder;
-use super::{TestRedis, backend::Backend, poll, process::Process, server::Watchdog, shared::Lasting, valkey};
+use self::bus::Bus;
+use super::{
+    TestRedis, backend::Backend, command, partition::with_login, poll, process::Process, server::Watchdog,
+    shared::Lasting, valkey,
+};
 use crate::folder::Folder;
 
 /// The number of masters at the start.
@@ -20,6 +25,8 @@ const MASTERS: usize = 3;
 pub struct Cluster {
     nodes: Vec<Node>,
     builder: ClusterBuilder,
+    /// The relays of the bus, if nodes can be isolated.
+    bus: Option<Bus>,
     folder: Folder,
     /// Removes the folder after the process, if this is never dropped.
     _clean_up: Option<Watchdog>,
@@ -29,6 +36,8 @@ struct Node {
     server: TestRedis,
     /// The id in the cluster.
     id: String,
+    /// The port of its bus.
+    bus_port: u16,
     /// False while it is killed or paused.
     answers: bool,
 }
@@ -123,6 +132,36 @@ impl Cluster {
         self.nodes[node].answers = true;
     }
 
+    /// Cuts a node off from the others, and from its replica. It goes on, and clients with a user of their own still reach it. The builder
+    /// must have been told [`can_isolate`](ClusterBuilder::can_isolate).
+    #[track_caller]
+    pub fn isolate(&mut self, node: usize) {
+        let url = self.url_of_user(node);
+        let _: redis::Value = command(&url, &["ACL", "SETUSER", "default", "off"]).expect("an answer");
+        self.nodes[node].answers = false;
+        let bus = self.bus.as_ref().expect("a bus with relays");
+        bus.isolate(&self.nodes[node].id, self.nodes[node].bus_port);
+    }
+
+    /// Ends the partition of a node.
+    #[track_caller]
+    pub fn rejoin(&mut self, node: usize) {
+        self.bus.as_ref().expect("a bus with relays").rejoin();
+        let url = self.url_of_user(node);
+        let _: redis::Value = command(&url, &["ACL", "SETUSER", "default", "on"]).expect("an answer");
+        self.nodes[node].answers = true;
+    }
+
+    /// The URL of a node for clients with a user of their own, which an isolated node still accepts.
+    pub fn url_of_user(&self, node: usize) -> String {
+        with_login(&self.node(node).url())
+    }
+
+    /// Like [`url`](Self::url), for clients with a user of their own.
+    pub fn cluster_url_of_user(&self) -> String {
+        with_login(&self.url())
+    }
+
     /// Executes one command on a node.
     pub fn command<T: FromRedisValue>(&self, node: usize, arguments: &[&str]) -> RedisResult<T> {
         self.node(node).command(arguments)
@@ -148,16 +187,27 @@ impl Cluster {
         let node = {
             let program = self.builder.program.clone().unwrap_or_else(Backend::installed);
             let server = TestRedis::start_server(None, |port| {
-                let options = self.builder.options_of_node(port, &self.folder);
+                let options = self
+                    .builder
+                    .options_of_node(port, &self.folder, self.bus.as_ref());
                 Box::new(Process::new(&program, port, &options))
             });
             let id: String = server.command(&["CLUSTER", "MYID"]).expect("an answer");
+            let bus_port = setting(&server, "cluster-port");
             Node {
                 server,
                 id,
+                bus_port,
                 answers: true,
             }
         };
         self.nodes.push(node);
     }
+}
+
+/// A number in the configuration of a server.
+#[track_caller]
+fn setting(server: &TestRedis, name: &str) -> u16 {
+    let found: Vec<String> = server.command(&["CONFIG", "GET", name]).expect("an answer");
+    found[1].parse().expect("a number")
 }
