@@ -21,6 +21,7 @@ mod list;
 mod near;
 mod near_caches;
 mod observer;
+mod pauses;
 mod preconditions;
 mod recent;
 mod record;

@@ -12,13 +12,14 @@ use tokio::{
 
 use super::{
     address::Address,
-    background::{AbortOnDrop, Backoff, catch_panic},
+    background::{AbortOnDrop, catch_panic},
     durability::Durability,
     durable::Copies,
     endpoint::{Endpoint, RedisConnection},
     history::History,
     keys::Keys,
     lease::Lease,
+    pauses::Pauses,
     preconditions::{Greeting, check_permissions},
     recovery::{OTHERS_WRITE_WITHIN, Recovered, Recovery},
     role::{REPLICA, Role, cannot_begin, describe},
@@ -190,13 +191,13 @@ impl Supervisor {
         if let Some(start) = self.settings.start.take() {
             let _ = start.await;
         }
-        let mut backoff = Backoff::new();
-        while catch_panic(self.keep_connected(&mut backoff)).await.is_err() {
+        let mut pauses = Pauses::new();
+        while catch_panic(self.keep_connected(&mut pauses)).await.is_err() {
             tracing::error!("the connection supervisor panicked and is started again");
             self.skew.forget();
             let reason = "internal error in the connection supervisor".into();
             self.publish(State::Down(reason));
-            backoff.wait().await;
+            pauses.wait(&self.settings.address).await;
         }
     }
 
@@ -207,10 +208,10 @@ impl Supervisor {
     }
 
     /// Connects and reconnects. Returns when the store is dropped.
-    async fn keep_connected(&mut self, backoff: &mut Backoff) {
+    async fn keep_connected(&mut self, pauses: &mut Pauses) {
         loop {
             self.epoch += 1;
-            match self.connect().await {
+            match self.connect(pauses).await {
                 Ok(Connected {
                     endpoint,
                     connection,
@@ -243,7 +244,7 @@ impl Supervisor {
                     tracing::warn!("lost the connection to Redis");
                     self.skew.forget();
                     if since.elapsed() >= STABLE_AFTER {
-                        backoff.reset();
+                        pauses.reset();
                         self.publish(State::Connecting);
                         continue;
                     }
@@ -258,7 +259,7 @@ impl Supervisor {
                     self.publish(State::Down(reason));
                 }
             }
-            backoff.wait().await;
+            pauses.wait(&self.settings.address).await;
         }
     }
 
@@ -270,8 +271,9 @@ impl Supervisor {
             .clamp(MIN_CONNECT_TIMEOUT, MAX_CONNECT_TIMEOUT)
     }
 
-    async fn connect(&self) -> Result<Connected, String> {
+    async fn connect(&self, pauses: &mut Pauses) -> Result<Connected, String> {
         let endpoint = self.settings.address.find().await?;
+        pauses.begin_attempt(&endpoint);
         tokio::select! {
             connected = self.connect_and_recover(endpoint.clone()) => connected,
             // The server may never answer.
