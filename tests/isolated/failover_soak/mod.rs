@@ -106,12 +106,21 @@ async fn soak(kind: Kind) -> Report {
 
 #[ignore = "several minutes: tests/run --soak"]
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn sentinel_failovers_undo_no_durable_revocation_and_requests_are_served_a_second_after_the_promotion()
-{
+async fn sentinel_failovers_undo_no_durable_revocation_and_requests_are_served_within_a_second() {
     let _alone = alone();
-    for outcome in soak(Kind::Sentinel).await.0 {
-        assert!(outcome.excess() <= Duration::from_secs(1), "{outcome:?}");
+    let report = soak(Kind::Sentinel).await;
+    for outcome in &report.0 {
+        // Sentinel itself announces a master about a second after its promotion.
+        assert!(
+            outcome.excess_after_announcement() <= Duration::from_secs(1),
+            "{outcome:?}"
+        );
     }
+    let median = report::median(report.0.iter().map(Outcome::excess_after_announcement));
+    assert!(
+        median < Duration::from_millis(300),
+        "a back-off delays the connection: {median:?}"
+    );
 }
 
 #[ignore = "several minutes: tests/run --soak"]

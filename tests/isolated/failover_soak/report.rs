@@ -10,7 +10,15 @@ use super::{
 /// The longest time from the announcement of a new master to the end of the trust in the old one.
 pub const BOUND: Duration = Duration::from_secs(1);
 
+/// The figures of rounds.
 pub struct Report(pub Vec<Outcome>);
+
+/// The median of the times.
+pub fn median(times: impl Iterator<Item = Duration>) -> Duration {
+    let mut sorted: Vec<_> = times.collect();
+    sorted.sort_unstable();
+    sorted.get(sorted.len() / 2).copied().unwrap_or_default()
+}
 
 impl Report {
     fn of(&self, kind: Kind, fault: Fault) -> Vec<&Outcome> {
@@ -92,9 +100,8 @@ impl fmt::Display for Report {
                     ("than no announcement", Outcome::excess_after_announcement),
                 ];
                 for (name, of) in times {
-                    let mut sorted: Vec<_> = outcomes.iter().map(|one| of(one)).collect();
-                    sorted.sort_unstable();
-                    let (median, longest) = (sorted[sorted.len() / 2], sorted[sorted.len() - 1]);
+                    let times = || outcomes.iter().map(|one| of(one));
+                    let (median, longest) = (median(times()), times().max().unwrap_or_default());
                     writeln!(
                         f,
                         "  {name:21} | {} ms, at most {} ms",

@@ -109,7 +109,7 @@ pub async fn run(round: Round) -> Option<Outcome> {
     }
     let agent = block_in_place(|| servers.agent());
     let victims = ids(&create(&patient, agent, 3).await);
-    let probed = ids(&create(&patient, agent, 400).await);
+    let probed = ids(&create(&patient, agent, 200).await);
     let requests = Requests::start(&servers).await;
     block_in_place(|| servers.replicate());
 

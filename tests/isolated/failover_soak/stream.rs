@@ -16,10 +16,10 @@ use tower_session_auth::{
     store::{SessionStore as _, SwapOutcome},
 };
 
-const REVOKED_SESSIONS: usize = 480;
+const REVOKED_SESSIONS: usize = 400;
 const RENEWED_SESSIONS: usize = 3;
 /// The pause of a task after each change, so that the machine has time for the servers.
-const PAUSE: Duration = Duration::from_millis(6);
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// What was acknowledged to a process.
 #[derive(Default)]
