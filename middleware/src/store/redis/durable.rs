@@ -119,8 +119,8 @@ impl Durable {
     /// Puts a connection back whose commands were all answered.
     pub(super) fn release(&self, written: Written) {
         let mut idle = lock(&self.idle);
-        idle.retain(|(epoch, _)| *epoch == written.epoch);
-        if idle.len() < MAX_IDLE {
+        // It may reach an earlier server than the others.
+        if idle.len() < MAX_IDLE && idle.iter().all(|(epoch, _)| *epoch <= written.epoch) {
             idle.push((written.epoch, written.connection));
         }
     }

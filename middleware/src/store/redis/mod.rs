@@ -83,7 +83,7 @@ impl RedisStore {
     /// Opens the store and connects in the background. A server that does not answer yet is not an error.
     ///
     /// # Errors
-    /// When the URL is not usable.
+    /// When the URL, the prefix or the certificates are not usable.
     ///
     /// # Panics
     /// Outside a Tokio runtime.

@@ -190,6 +190,17 @@ impl Servers {
         }
     }
 
+    /// Sends a command without a key to each server. The replies, in no order.
+    pub(super) async fn of_each(&self, command: &Cmd) -> Result<Vec<Value>, StoreError> {
+        match &self.topology {
+            Topology::One(connection) => {
+                let reply = connection.call(Request::Command(command), false).await?;
+                Ok(vec![reply])
+            }
+            Topology::Cluster(cluster) => cluster.of_each(command).await,
+        }
+    }
+
     /// True if two requests are executed in the order in which they are sent.
     pub(super) const fn keeps_order(&self) -> bool {
         matches!(self.topology, Topology::One(_))

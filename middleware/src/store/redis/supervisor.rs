@@ -328,7 +328,13 @@ impl Supervisor {
             if greeting.role == Role::Replica {
                 return Err(REPLICA.to_owned());
             }
-            check_permissions(&mut connection, &self.settings.keys, self.settings.in_cluster).await?;
+            check_permissions(
+                &mut connection,
+                &self.settings.keys,
+                self.settings.in_cluster,
+                self.settings.copies.as_ref(),
+            )
+            .await?;
             let server_time = self.skew.measure(&mut connection).await;
             self.settings.durability.check(&mut connection, limit).await;
             Ok(Connected {

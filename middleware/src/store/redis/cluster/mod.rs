@@ -102,7 +102,8 @@ impl Cluster {
     pub(super) async fn call<T: FromRedisValue>(&self, request: Request<'_>) -> Result<T, StoreError> {
         let mut route = self.route(Slot::of(request.key()));
         loop {
-            let (node, asking) = route.next().await?;
+            let attempt = route.attempt().await?;
+            let (node, asking) = attempt.target();
             let answer = node.connection.call(request, asking).await;
             if let (Err(CallError::Redirected(Redirect::TryAgain)), Some(keys)) =
                 (&answer, request.keys_of_mget())
@@ -111,7 +112,7 @@ impl Cluster {
             }
             // A command can be repeated. A script may have been executed before its slot moved, or by a master that was replaced.
             let repeatable = matches!(request, Request::Command(_));
-            if let Some(answer) = route.judge(answer, repeatable).await? {
+            if let Some(answer) = route.resolve(&attempt, answer, repeatable).await? {
                 return Ok(answer);
             }
         }
@@ -138,12 +139,13 @@ impl Cluster {
     ) -> Result<(T, Option<bool>), StoreError> {
         let mut route = self.route(Slot::of(call.first_key()));
         loop {
-            let (node, asking) = route.next().await?;
+            let attempt = route.attempt().await?;
+            let (node, asking) = attempt.target();
             let answer = node
                 .connection
                 .script_durably(script, call, revoked, asking)
                 .await;
-            if let Some(answer) = route.judge(answer, false).await? {
+            if let Some(answer) = route.resolve(&attempt, answer, false).await? {
                 return Ok(answer);
             }
         }
@@ -153,8 +155,7 @@ impl Cluster {
         Route {
             cluster: self,
             slot,
-            attempt: None,
-            asked: None,
+            ask_target: None,
         }
     }
 
@@ -192,10 +193,7 @@ impl Cluster {
     fn groups<'a>(&self, map: &'a SlotMap, commands: &[&Cmd]) -> Result<Vec<Group<'a>>, StoreError> {
         let mut groups: Vec<Group<'a>> = Vec::new();
         for (place, command) in commands.iter().enumerate() {
-            let Some(node) = map.owner(Slot::of(Request::Command(command).key())) else {
-                self.demand_views();
-                return Err(StoreError::Unavailable("no master has the hash slot".into()));
-            };
+            let node = self.owner_in(map, Slot::of(Request::Command(command).key()))?;
             match groups.iter_mut().find(|(other, _)| Arc::ptr_eq(other, node)) {
                 Some((_, places)) => places.push(place),
                 None => groups.push((node, vec![place])),
@@ -234,6 +232,19 @@ impl Cluster {
         }
     }
 
+    /// Sends a command without a key to each master with slots.
+    pub(super) async fn of_each(&self, command: &Cmd) -> Result<Vec<Value>, StoreError> {
+        let map = self.map().await?;
+        let calls = map
+            .owners()
+            .map(|node| node.connection.call(Request::Command(command), false));
+        join_all(calls)
+            .await
+            .into_iter()
+            .map(|reply| Ok(reply?))
+            .collect()
+    }
+
     pub(super) async fn probe(&self) -> Result<(), StoreError> {
         let map = self.map().await?;
         let probes = map.owners().map(|node| node.connection.probe());
@@ -262,6 +273,9 @@ impl Cluster {
             }
         }
         let uncovered = map.claims().uncovered();
+        if matches!(worst, StoreHealth::NotDurable { .. }) {
+            return Ok(worst);
+        }
         match (works, failed.first()) {
             (false, Some((_, error))) => Err(error.clone()),
             (false, None) => Err(StoreError::Unavailable(
@@ -300,6 +314,13 @@ impl Cluster {
             Ok(Found::NoAnswer(reason)) => Err(StoreError::Unavailable(reason.clone())),
             Ok(Found::Nothing) | Err(_) => Err(StoreError::Unavailable("the connection was closed".into())),
         }
+    }
+
+    fn owner_in<'a>(&self, map: &'a SlotMap, slot: Slot) -> Result<&'a Arc<Node>, StoreError> {
+        map.owner(slot).ok_or_else(|| {
+            self.demand_views();
+            StoreError::Unavailable("no master has the hash slot".into())
+        })
     }
 
     /// True if the node still has the slot, by the latest map.
