@@ -13,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-use redis::{Cmd, FromRedisValue, Pipeline, RedisError, RedisResult, Value};
+use redis::{FromRedisValue, Pipeline, RedisError, RedisResult, Value};
 use tokio::{
     sync::{mpsc, watch},
     time::timeout,
@@ -24,9 +24,9 @@ use super::{
     call_error::{CallError, Redirect, WRONG_TYPE, is_demoted},
     durability::Durability,
     durable::Durable,
-    endpoint::RedisConnection,
     near::NearCache,
     observer::Observer,
+    request::{Request, ask},
     role::{REPLICA, Role},
     script::{LuaScript, ScriptCall},
     skew_monitor::SkewMonitor,
@@ -37,44 +37,6 @@ use crate::store::{StoreError, StoreHealth};
 
 /// The time after its deadline in which a timely script may still run: the tolerated drift between the two clocks.
 const CLOCK_DRIFT: Duration = Duration::from_secs(1);
-
-/// What a server is asked to do.
-#[derive(Clone, Copy)]
-pub(super) enum Request<'a> {
-    /// Its second word is a key.
-    Command(&'a Cmd),
-    /// By its hash, or by its text if the server has not cached it.
-    Script(&'a LuaScript, &'a ScriptCall),
-}
-
-impl<'a> Request<'a> {
-    /// The keys of an `MGET`. `None` for any other request.
-    pub(super) fn keys_of_mget(&self) -> Option<Vec<&'a [u8]>> {
-        let Self::Command(command) = self else {
-            return None;
-        };
-        let mut words = command.args_iter();
-        if !matches!(words.next(), Some(redis::Arg::Simple(b"MGET"))) {
-            return None;
-        }
-        let key = |word| match word {
-            redis::Arg::Simple(key) => Some(key),
-            _ => None,
-        };
-        words.map(key).collect()
-    }
-
-    /// The first key. All keys of a request are in one hash slot.
-    pub(super) fn key(&self) -> &[u8] {
-        match self {
-            Self::Command(command) => match command.args_iter().nth(1) {
-                Some(redis::Arg::Simple(key)) => key,
-                _ => &[],
-            },
-            Self::Script(_, call) => call.first_key(),
-        }
-    }
-}
 
 /// A handle to the supervised connection. The supervisor ends when it is dropped.
 pub(super) struct Connection {
@@ -134,12 +96,9 @@ impl Connection {
                 }
                 Request::Script(script, call) => {
                     let deadline = call.timely.then(|| self.latest(&link));
-                    if asking {
-                        ask(&mut link.connection, &script.eval(call, deadline.as_deref())).await
-                    } else {
-                        let invocation = script.invocation(call, deadline.as_deref());
-                        invocation.invoke_async(&mut *link.connection).await
-                    }
+                    script
+                        .run(&mut link.connection, call, deadline.as_deref(), asking)
+                        .await
                 }
             }
         };
@@ -257,14 +216,7 @@ impl Connection {
         let epoch = link.epoch;
         let Some(durable) = &self.durable else {
             let reply = async {
-                let reply = if asking {
-                    ask(&mut link.connection, &script.eval(call, None)).await
-                } else {
-                    script
-                        .invocation(call, None)
-                        .invoke_async(&mut *link.connection)
-                        .await
-                };
+                let reply = script.run(&mut link.connection, call, None, asking).await;
                 reply.inspect(|reply| {
                     revoked(reply);
                 })
@@ -326,17 +278,6 @@ impl Connection {
 /// The longest time from the start of a call to the effect of a timely script.
 pub(super) const fn timely(deadline: Duration) -> Duration {
     deadline.saturating_add(CLOCK_DRIFT)
-}
-
-/// Sends a command behind `ASKING`, which applies to the next command only.
-pub(super) async fn ask<T: FromRedisValue>(
-    connection: &mut RedisConnection,
-    command: &Cmd,
-) -> RedisResult<T> {
-    let mut pipeline = redis::pipe();
-    pipeline.cmd("ASKING").ignore().add_command(command.clone());
-    let (reply,) = pipeline.query_async(&mut **connection).await?;
-    Ok(reply)
 }
 
 /// Reports a missed deadline when it is dropped: the supervisor checks the connection's health.

@@ -11,7 +11,6 @@ use redis::{AsyncConnectionConfig, FromRedisValue, RedisError, RedisResult, cmd}
 use tokio::time::{Instant, timeout};
 
 use super::{
-    connection::ask,
     endpoint::RedisConnection,
     role::{describe, run_id},
     script::{LuaScript, ScriptCall},
@@ -64,13 +63,13 @@ impl Durable {
         asking: bool,
     ) -> RedisResult<(T, Written)> {
         if let Some(mut connection) = self.take_idle(link.epoch) {
-            match run(&mut connection, script, call, asking).await {
+            match script.run(&mut connection, call, None, asking).await {
                 Err(error) if error.is_io_error() || error.is_unrecoverable_error() => {}
                 reply => return self.written(link, connection, reply),
             }
         }
         let mut connection = connect(link).await?;
-        let reply = run(&mut connection, script, call, asking).await;
+        let reply = script.run(&mut connection, call, None, asking).await;
         self.written(link, connection, reply)
     }
 
@@ -174,21 +173,6 @@ impl Durable {
             *latest = shortfall;
         }
     }
-}
-
-async fn run<T: FromRedisValue>(
-    connection: &mut RedisConnection,
-    script: &LuaScript,
-    call: &ScriptCall,
-    asking: bool,
-) -> RedisResult<T> {
-    if asking {
-        return ask(connection, &script.eval(call, None)).await;
-    }
-    script
-        .invocation(call, None)
-        .invoke_async(&mut **connection)
-        .await
 }
 
 /// Opens a connection to the server of this link.

@@ -25,6 +25,7 @@ mod preconditions;
 mod recent;
 mod record;
 mod recovery;
+mod request;
 mod retry;
 mod role;
 mod script;

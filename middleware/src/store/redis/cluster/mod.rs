@@ -37,10 +37,11 @@ use self::{
 use super::{
     background::AbortOnDrop,
     call_error::{CallError, Redirect},
-    connection::{Connection, Request},
+    connection::Connection,
     endpoint::Login,
     keys::unexpected,
     lease::Lease,
+    request::Request,
     script::{LuaScript, ScriptCall},
     url::Host,
 };
