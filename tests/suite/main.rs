@@ -14,6 +14,7 @@ mod deployment;
 mod durable_revocations;
 mod grpc;
 mod key_rotation;
+mod lost_keys;
 mod lost_revocations;
 mod metrics;
 mod module_order;

@@ -37,7 +37,23 @@ pub struct SessionRecord {
     pub revoked_at: Option<Timestamp>,
     /// The limits that the application enforces.
     pub constraints: Option<Constraints>,
+    /// Set by a store.
+    pub(crate) agent_epoch: AgentEpoch,
 }
+
+/// The epoch of the agent when the session was created. A store that revokes all sessions of an agent advances its epoch.
+///
+/// It is the bookkeeping of a store and no property of the session: records that differ only in it are equal.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct AgentEpoch(#[cfg_attr(not(feature = "redis"), expect(dead_code))] pub(crate) u32);
+
+impl PartialEq for AgentEpoch {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for AgentEpoch {}
 
 /// The last renewal of a session, and the rules for the token that it replaced.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -89,6 +105,7 @@ impl SessionRecord {
             rotated_generation: None,
             revoked_at: None,
             constraints: None,
+            agent_epoch: AgentEpoch(0),
         }
     }
 

@@ -107,7 +107,8 @@ pub trait AgentStore: Clone + Send + Sync + 'static {
     ) -> impl Future<Output = Result<Page<Agent, AgentId>, StoreError>> + Send;
 
     /// Deletes an agent and revokes its sessions in one step. Afterwards no session can be created for it, even by a command
-    /// that was sent earlier. Returns `None` if there is no such agent.
+    /// that was sent earlier. Returns `None` if there is no such agent. Sessions of an agent without a record are revoked too: the store may
+    /// have lost the record.
     ///
     /// A store that waits for copies accepts a repetition while it remembers the deletion, and waits again.
     fn delete_agent(

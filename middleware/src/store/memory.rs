@@ -292,10 +292,11 @@ impl AgentStore for MemoryStore {
 
     async fn delete_agent(&self, id: AgentId, now: Timestamp) -> Result<Option<AgentRevoked>, StoreError> {
         let mut state = self.lock();
+        let revoked = state.revoke_agent(id, now);
         if state.agents.remove(&id).is_none() {
             return Ok(None);
         }
         state.deleted.insert(id, now);
-        Ok(Some(AgentRevoked::new(state.revoke_agent(id, now), None)))
+        Ok(Some(AgentRevoked::new(revoked, None)))
     }
 }

@@ -233,14 +233,14 @@ async fn late_end_of_a_deletion_keeps_active_sessions_listed() {
 }
 
 #[tokio::test]
-async fn deletion_of_an_unregistered_agent_keeps_its_sessions_listed() {
+async fn deletion_of_an_unregistered_agent_revokes_its_sessions() {
     let calls = DelayedCalls::new("deletion").await;
     let live = calls.prompt.add().await;
-    // If the deletion removed the entry and restored it, the entry would be missing now.
-    calls.hold("ZADD");
     let deleted = calls.late.call(calls.late.store.delete_agent(live.agent_id, NOW));
     assert!(matches!(deleted.await, Ok(None)));
-    assert!(calls.lists(&live).await);
+    assert!(!calls.lists(&live).await);
+    let read = calls.prompt.read(live.id).await.unwrap().unwrap();
+    assert_eq!(read.revoked_at, Some(NOW));
 }
 
 #[tokio::test]

@@ -39,6 +39,7 @@ impl Command {
                 let count: usize = self.words[2].parse().unwrap();
                 &self.words[3..3 + count]
             }
+            "MGET" => &self.words[1..],
             "TIME" => &[],
             _ => &self.words[1..2],
         }

@@ -66,6 +66,7 @@ async fn key_prefixes_select_the_documented_types() {
     for (prefix, kind, len) in [
         ("session:*", "string", 4 * 16 + 1),
         ("idx:*", "zset", 2),
+        ("gone:{*", "string", 2),
         ("agent:*", "hash", 3),
         ("agents", "zset", 1),
         ("retry:{*", "string", 1),

@@ -81,13 +81,21 @@ async fn each_call_sends_the_documented_commands() {
         let record = layout.add(session).await;
         assert_eq!(sent(&mut monitor), ["ZADD", "EVALSHA"], "creating");
         layout.store.read(record.id).await.unwrap();
-        assert_eq!(sent(&mut monitor), ["GET"], "reading");
+        assert_eq!(sent(&mut monitor), ["MGET"], "reading");
         layout
             .store
             .replace_token(&renewal(&record, "1", NOW))
             .await
             .unwrap();
         assert_eq!(sent(&mut monitor), ["EVALSHA"], "renewing");
+        let mut refused = evicting(record.agent_id);
+        refused.on_limit = OnSessionLimit::Refuse;
+        layout.store.create(&refused).await.unwrap();
+        assert_eq!(
+            sent(&mut monitor),
+            ["ZADD", "EVALSHA", "EVALSHA"],
+            "at the maximum"
+        );
         layout.store.create(&evicting(record.agent_id)).await.unwrap();
         assert_eq!(sent(&mut monitor), ["ZADD", "EVALSHA", "EVALSHA"], "evicting");
         let mut repeatable = evicting(agent());

@@ -12,6 +12,7 @@ use std::{
 use redis::{Client, Connection, Script, Value};
 use session_auth_tests::redis::TestRedis;
 
+const COMMON: &str = include_str!("../../../middleware/src/store/redis/lua/common.lua");
 const CREATE: &str = include_str!("../../../middleware/src/store/redis/lua/create.lua");
 const REVOKE_UNDELIVERED: &str =
     include_str!("../../../middleware/src/store/redis/lua/revoke_undelivered.lua");
@@ -51,8 +52,8 @@ impl Scripts {
                 .unwrap()
                 .get_connection()
                 .unwrap(),
-            create: Script::new(create),
-            revoke: Script::new(revoke),
+            create: with_common_functions(create),
+            revoke: with_common_functions(revoke),
         }
     }
 
@@ -69,6 +70,7 @@ impl Scripts {
                         .key(key("session", attempt))
                         .key(key("idx", 0))
                         .key(key("agent", 0))
+                        .key(key("gone", 0))
                         .key(key("retry", 0))
                         .arg("")
                         .arg(NOW)
@@ -135,6 +137,12 @@ impl Scripts {
         assert_eq!(listed.iter().map(|id| id[0]).collect::<BTreeSet<_>>(), active);
         active
     }
+}
+
+/// Inserts the functions that the scripts share after the first line, as the store does.
+fn with_common_functions(text: &str) -> Script {
+    let (flags, body) = text.split_once('\n').unwrap();
+    Script::new(&[flags, "\n", COMMON, body].concat())
 }
 
 fn time(seconds: u32) -> [u8; 5] {

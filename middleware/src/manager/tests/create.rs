@@ -14,18 +14,11 @@ async fn session_has_the_requested_limits_and_else_those_of_the_policy() {
         ..request()
     };
     let issued = setup.sessions.create(request).await.unwrap();
+    let limits = crate::session::SessionLimits::new(1_001, 3, NOW.plus(5_000));
+    let token_hash = issued.token.hash();
     let expected = SessionRecord {
-        id: issued.record.id,
-        agent_id: test_support::agent(),
-        token_hash: issued.token.hash(),
-        generation: 0,
-        max_renewals: 3,
-        ttl: 1_001,
-        absolute_expires_at: NOW.plus(5_000),
-        last_renewal: None,
-        rotated_generation: None,
-        revoked_at: None,
         constraints: Some(constraints),
+        ..SessionRecord::new(issued.record.id, test_support::agent(), token_hash, &limits)
     };
     assert_eq!(issued.record, expected);
     assert_eq!(issued.record.created_at(), NOW);

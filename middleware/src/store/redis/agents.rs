@@ -6,7 +6,7 @@ use redis::{Value, cmd, pipe};
 
 use super::{
     RedisStore, keys, record, retry,
-    script::{REGISTER_AGENT, RESERVE_AGENT, REVOKE_AGENT, ScriptCall, WRITE_IN_ANY_CASE, unknown_reply},
+    script::{REGISTER_AGENT, RESERVE_AGENT, REVOKE_AGENT, ScriptCall, unknown_reply},
 };
 use crate::{
     clock::Timestamp,
@@ -94,13 +94,21 @@ impl AgentStore for RedisStore {
 
     async fn delete_agent(&self, id: AgentId, now: Timestamp) -> Result<Option<AgentRevoked>, StoreError> {
         let delete = async {
-            let revoked = match self.find_agent(id).await? {
-                Some(agent) => self.revoke_all(id, now, Some(agent.created_at)).await?,
+            let revoked = match self.find_agent(id).await {
                 // A repetition waits again.
-                None if self.shared.servers.waits_for_copies() && self.was_deleted(id).await? => {
+                Ok(None) if self.shared.servers.waits_for_copies() && self.was_deleted(id).await? => {
                     self.revoke_all(id, now, None).await?
                 }
-                None => None,
+                Ok(agent) => {
+                    // Redis may have evicted the record of the agent, so its sessions are revoked without one too.
+                    let created = agent.map_or(Timestamp(0), |agent| agent.created_at);
+                    self.revoke_all(id, now, Some(created)).await?
+                }
+                Err(damaged @ StoreError::Unexpected(_)) => {
+                    self.revoke_all(id, now, None).await?;
+                    return Err(damaged);
+                }
+                Err(error) => return Err(error),
             };
             // The registry entry is removed last, even if an earlier attempt stopped here: an entry without an agent is
             // harmless.
@@ -119,9 +127,11 @@ impl AgentStore for RedisStore {
 }
 
 impl RedisStore {
-    /// Revokes all sessions in the agent's index. If the index changes between its read and the script, it tries again.
+    /// Revokes all sessions of an agent, also those that its index has lost. If the index changes between its read and the script, it
+    /// tries again. A damaged index is logged and removed.
     ///
-    /// `delete` is the creation time of the agent, if the agent is to be deleted too. Returns `None` if that agent no longer exists.
+    /// `delete` is the creation time of the agent, if the agent is to be deleted too. Returns `None` if that agent has no record, or was
+    /// registered anew.
     pub(super) async fn revoke_all(
         &self,
         agent: AgentId,
@@ -131,14 +141,20 @@ impl RedisStore {
         let names = self.keys().of_agent(agent);
         let created = delete.map(|created| created.to_string()).unwrap_or_default();
         let servers = &self.shared.servers;
-        let always = if servers.waits_for_copies() {
-            WRITE_IN_ANY_CASE
-        } else {
-            ""
-        };
+        let _invalidate = self.shared.invalidate_bucket_on_drop(agent.bucket());
         for _ in 0..REVOKE_AGENT_ATTEMPTS {
-            let ids = self.index(&names.index).await?;
-            let mut call = ScriptCall::default().key(&names.index).key(&names.agent);
+            let (ids, named) = match self.index(agent).await {
+                Ok(ids) => (ids, "all"),
+                Err(error @ StoreError::Unexpected(_)) => {
+                    tracing::error!(%agent, %error, "the index is damaged: it is removed with the sessions of its agent");
+                    (Vec::new(), "known")
+                }
+                Err(error) => return Err(error),
+            };
+            let mut call = ScriptCall::default()
+                .key(&names.index)
+                .key(&names.agent)
+                .key(self.keys().agent_epochs(agent.bucket()));
             for id in &ids {
                 call = call.key(self.keys().session(*id));
             }
@@ -147,26 +163,22 @@ impl RedisStore {
                 .number(TOMBSTONE_SECONDS)
                 .arg(created.as_str())
                 .arg(record::pack_time(now))
-                .arg(always);
+                .arg(*agent.as_uuid().as_bytes())
+                .arg(named);
             for id in &ids {
                 call = call.arg(*id.as_uuid().as_bytes());
             }
-            let _invalidate = self.shared.invalidate_on_drop(ids.clone());
             let revoked = |reply: &i64| {
-                let revoked = *reply >= 0;
+                // -2: the sessions of an agent without a record.
+                let revoked = *reply >= 0 || *reply == -2;
                 if revoked {
                     self.shared.recent.add(ids.iter().copied(), agent, now);
                 }
                 revoked
             };
-            match self
-                .shared
-                .servers
-                .script_durably(&REVOKE_AGENT, &call, revoked)
-                .await?
-            {
+            match servers.script_durably(&REVOKE_AGENT, &call, revoked).await? {
                 (-1, _) => {}
-                (-2, _) => return Ok(None),
+                (-2 | -3, _) => return Ok(None),
                 (active, durable) => {
                     return u32::try_from(active)
                         .map(|active| Some(AgentRevoked::new(active, durable)))
@@ -181,8 +193,12 @@ impl RedisStore {
 
     async fn find_agent(&self, id: AgentId) -> Result<Option<Agent>, StoreError> {
         let mut hmget = cmd("HMGET");
-        hmget.arg(self.keys().of_agent(id).agent).arg(&keys::AGENT_FIELDS);
-        keys::agent(id, self.shared.servers.query(&hmget).await?)
+        let key = self.keys().of_agent(id).agent;
+        hmget.arg(&key).arg(&keys::AGENT_FIELDS);
+        let reply = self.shared.servers.query(&hmget).await;
+        reply
+            .and_then(|reply| keys::agent(id, reply))
+            .map_err(|error| keys::named(&key, error))
     }
 
     /// Returns true while the tombstone of a deleted agent exists.

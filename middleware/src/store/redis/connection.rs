@@ -46,7 +46,23 @@ pub(super) enum Request<'a> {
     Script(&'a LuaScript, &'a ScriptCall),
 }
 
-impl Request<'_> {
+impl<'a> Request<'a> {
+    /// The keys of an `MGET`. `None` for any other request.
+    pub(super) fn keys_of_mget(&self) -> Option<Vec<&'a [u8]>> {
+        let Self::Command(command) = self else {
+            return None;
+        };
+        let mut words = command.args_iter();
+        if !matches!(words.next(), Some(redis::Arg::Simple(b"MGET"))) {
+            return None;
+        }
+        let key = |word| match word {
+            redis::Arg::Simple(key) => Some(key),
+            _ => None,
+        };
+        words.map(key).collect()
+    }
+
     /// The first key. All keys of a request are in one hash slot.
     pub(super) fn key(&self) -> &[u8] {
         match self {

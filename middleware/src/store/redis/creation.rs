@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     id::SessionId,
-    session::OnSessionLimit,
+    session::{AgentEpoch, OnSessionLimit},
     store::{CreateOutcome, NewSession, StoreError},
     telemetry::StoreOperation,
 };
@@ -46,10 +46,12 @@ impl RedisStore {
         created.ok_or_else(|| StoreError::Unexpected("a fresh session id is in use".into()))
     }
 
-    /// Calls create.lua. If an active session has to be evicted, it calls the script again with the keys of the active sessions, since a
+    /// Calls create.lua. If the agent has its maximum of active sessions, it calls the script again with the keys of the active sessions, since a
     /// script names all its keys. It repeats that while other changes alter the active sessions; the deadline limits it. `None` if the id
     /// is in use: then that session must not be revoked.
     async fn add(&self, session: &NewSession) -> Result<Option<CreateOutcome>, StoreError> {
+        let agent = session.record.agent_id;
+        let ids_of = |ids| keys::session_ids(agent.bucket(), ids);
         let mut evictable = Vec::new();
         loop {
             let call = creation(self.keys(), session, &evictable, &self.revocation_times());
@@ -63,14 +65,15 @@ impl RedisStore {
                 Value::Int(-4) => Err(self.shared.servers.too_late(&call)),
                 Value::Array(reply) => match <[Value; 2]>::try_from(reply) {
                     Ok([Value::Int(1), Value::Array(ids)]) => {
-                        keys::session_ids(ids).map(|evicted| Some(CreateOutcome::Created { evicted }))
+                        ids_of(ids).map(|evicted| Some(CreateOutcome::Created { evicted }))
                     }
                     Ok([Value::Int(0), Value::Array(ids)]) => {
-                        evictable = keys::session_ids(ids)?;
+                        evictable = ids_of(ids)
+                            .map_err(|error| keys::named(&self.keys().of_agent(agent).index, error))?;
                         continue;
                     }
                     Ok([Value::Int(2), Value::Array(ids)]) => {
-                        let mut ids = keys::session_ids(ids)?;
+                        let mut ids = ids_of(ids)?;
                         let repeated = (!ids.is_empty()).then(|| ids.remove(0));
                         let id = repeated.ok_or_else(|| unknown_reply("create", "no session"))?;
                         Ok(Some(CreateOutcome::Repeated { id, evicted: ids }))
@@ -98,10 +101,14 @@ fn creation(
     };
     let keep_for = record.expires_at().plus(session.retention).since(session.now);
     let margin = session.retention.saturating_add(CLOCK_MARGIN);
+    // The script writes the epoch of its agent.
+    let mut fresh = record.clone();
+    fresh.agent_epoch = AgentEpoch::default();
     let mut call = ScriptCall::timely()
         .key(keys.session(record.id))
         .key(names.index)
         .key(names.agent)
+        .key(keys.agent_epochs(record.agent_id.bucket()))
         .number(session.now)
         .number(session.limit)
         .arg(at_limit)
@@ -109,7 +116,7 @@ fn creation(
         .number(record.expires_at())
         .number(keep_for)
         .number(session.now.0.saturating_sub(margin))
-        .arg(record::pack(record))
+        .arg(record::pack(&fresh))
         .arg(record::pack_time(session.now));
     call = retry::add_to_creation(call, keys, session, revocation);
     let mut evictable = evictable.to_vec();

@@ -58,13 +58,30 @@ impl Keys {
         [&self.prefix, SESSION, &digits[28..], "}:", &digits[..28]].concat()
     }
 
-    /// `GET` of a session's record.
-    pub(super) fn get_session(&self, id: SessionId) -> Cmd {
-        let key = self.session(id);
+    /// The prefix of the keys of agent epochs.
+    pub(super) fn agent_epochs_prefix(&self) -> String {
+        [&self.prefix, EPOCHS].concat()
+    }
+
+    /// The key of the epochs of a bucket's agents.
+    pub(super) fn agent_epochs(&self, bucket: u16) -> String {
+        format!("{}{EPOCHS}{bucket:04x}}}", self.prefix)
+    }
+
+    /// Returns the bucket of a key of agent epochs; `None` for any other key.
+    pub(super) fn bucket_of_epochs(&self, key: &[u8]) -> Option<u16> {
+        let key = std::str::from_utf8(key).ok()?;
+        let bucket = key.strip_prefix(&*self.prefix)?.strip_prefix(EPOCHS)?;
+        u16::from_str_radix(bucket.strip_suffix('}')?, 16).ok()
+    }
+
+    /// `MGET` of a session's record and the epochs of its bucket's agents: one command, so that both are of one moment.
+    pub(super) fn read_session(&self, id: SessionId) -> Cmd {
+        let (session, epochs) = (self.session(id), self.agent_epochs(id.bucket()));
         // Sized up front, so that the buffer does not grow.
-        let mut get = Cmd::with_capacity(2, "GET".len() + key.len());
-        get.arg("GET").arg(key);
-        get
+        let mut mget = Cmd::with_capacity(3, "MGET".len() + session.len() + epochs.len());
+        mget.arg("MGET").arg(session).arg(epochs);
+        mget
     }
 
     /// Returns the session of a record's key; `None` for any other key.
@@ -108,6 +125,9 @@ impl Keys {
 /// The start of the keys of session records, after the prefix of the store.
 const SESSION: &str = "session:{";
 
+/// The start of the keys of agent epochs, after the prefix of the store.
+const EPOCHS: &str = "gone:{";
+
 /// The fields of an agent's record, in the order of [`agent`].
 pub(super) const AGENT_FIELDS: [&str; 2] = ["c", "n"];
 
@@ -130,11 +150,16 @@ pub(super) fn agent(id: AgentId, reply: Value) -> Result<Option<Agent>, StoreErr
     }))
 }
 
-/// Parses members of an index.
-pub(super) fn session_ids(members: Vec<Value>) -> Result<Vec<SessionId>, StoreError> {
+/// Parses the sessions of an agent in a bucket.
+pub(super) fn session_ids(bucket: u16, members: Vec<Value>) -> Result<Vec<SessionId>, StoreError> {
     let ids = members.into_iter().map(|member| {
         let id = Vec::<u8>::from_redis_value(member).map_err(unexpected)?;
-        uuid(&id).map(SessionId::from_uuid)
+        let id = uuid(&id).map(SessionId::from_uuid)?;
+        if id.bucket() == bucket {
+            Ok(id)
+        } else {
+            Err(StoreError::Unexpected("an id is that of another bucket".into()))
+        }
     });
     ids.collect()
 }
@@ -165,8 +190,19 @@ pub(super) fn missing(field: &str) -> StoreError {
     StoreError::Unexpected(format!("field {field} is missing or unreadable"))
 }
 
-pub(super) fn unexpected_record() -> StoreError {
-    StoreError::Unexpected("a session record has another layout than this version's".into())
+/// The error for a value that is not what LAYOUT.md describes.
+pub(super) fn damaged(key: &str) -> StoreError {
+    StoreError::Unexpected(format!("{key} has a value of another layout than this version's"))
+}
+
+/// Adds the key to an error about its value.
+pub(super) fn named(key: &str, error: StoreError) -> StoreError {
+    match error {
+        StoreError::Unexpected(problem) if !problem.contains(key) => {
+            StoreError::Unexpected(format!("{key}: {problem}"))
+        }
+        other => other,
+    }
 }
 
 pub(super) fn unexpected(error: ParsingError) -> StoreError {

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, ops::Bound};
 
 use redis::{Value, cmd, pipe};
 
-use super::{RedisStore, keys, record};
+use super::{RedisStore, agent_epochs::AgentEpochs, keys, record};
 use crate::{
     id::{AgentId, SessionId},
     session::SessionRecord,
@@ -13,22 +13,39 @@ use crate::{
 
 impl RedisStore {
     /// Returns the sessions in an agent's index.
-    pub(super) async fn index(&self, index: &str) -> Result<Vec<SessionId>, StoreError> {
+    pub(super) async fn index(&self, agent: AgentId) -> Result<Vec<SessionId>, StoreError> {
         let mut zrange = cmd("ZRANGE");
-        zrange.arg(index).arg(0).arg(-1);
-        keys::session_ids(self.shared.servers.query(&zrange).await?)
+        let index = self.keys().of_agent(agent).index;
+        zrange.arg(&index).arg(0).arg(-1);
+        let reply = self.shared.servers.query(&zrange).await;
+        reply
+            .and_then(|members| keys::session_ids(agent.bucket(), members))
+            .map_err(|error| keys::named(&index, error))
     }
 
     /// Returns the agent of a session, to find the agent's index.
     pub(super) async fn agent_of(&self, id: SessionId) -> Result<Option<AgentId>, StoreError> {
         let (first, last) = record::AGENT_RANGE;
         let mut getrange = cmd("GETRANGE");
-        getrange.arg(self.keys().session(id)).arg(first).arg(last);
-        let agent: Vec<u8> = self.shared.servers.query(&getrange).await?;
+        let key = self.keys().session(id);
+        getrange.arg(&key).arg(first).arg(last);
+        let reply = self.shared.servers.query::<Vec<u8>>(&getrange).await;
+        let agent = reply.map_err(|error| keys::named(&key, error))?;
         if agent.is_empty() {
-            return Ok(None);
+            let mut exists = cmd("EXISTS");
+            exists.arg(&key);
+            let too_short = self.shared.servers.query::<bool>(&exists).await?;
+            return if too_short {
+                Err(keys::damaged(&key))
+            } else {
+                Ok(None)
+            };
         }
-        keys::uuid(&agent).map(|agent| Some(AgentId::from_uuid(agent)))
+        let agent = keys::uuid(&agent).map(AgentId::from_uuid);
+        match agent {
+            Ok(agent) if agent.bucket() == id.bucket() => Ok(Some(agent)),
+            _ => Err(keys::damaged(&key)),
+        }
     }
 
     pub(super) async fn list_sessions(
@@ -108,7 +125,8 @@ impl RedisStore {
             for reply in self.send_all(&counts).await? {
                 // The sessions of the cursor's agent may be on the page before, so they do not count.
                 if first != Some(items[enough]) {
-                    entries += redis::from_redis_value::<usize>(reply).map_err(keys::unexpected)?;
+                    let count = redis::from_redis_value::<usize>(reply);
+                    entries += count.map_err(|error| self.damaged_index(items[enough], error))?;
                 }
                 enough += 1;
                 if entries > limit {
@@ -163,11 +181,10 @@ impl RedisStore {
         }
         let mut ids = Vec::new();
         for (agent, reply) in agents.iter().zip(self.send_all(&indices).await?) {
-            let members: Vec<Vec<u8>> = redis::from_redis_value(reply).map_err(keys::unexpected)?;
-            let mut sessions = members
-                .iter()
-                .map(|id| keys::uuid(id).map(SessionId::from_uuid))
-                .collect::<Result<Vec<_>, _>>()?;
+            let members: Vec<Value> =
+                redis::from_redis_value(reply).map_err(|error| self.damaged_index(*agent, error))?;
+            let mut sessions = keys::session_ids(agent.bucket(), members)
+                .map_err(|error| keys::named(&self.keys().of_agent(*agent).index, error))?;
             sessions.sort_unstable_by(|a, b| b.cmp(a));
             let last = after
                 .filter(|cursor| cursor.agent == *agent)
@@ -182,25 +199,41 @@ impl RedisStore {
         Ok(ids)
     }
 
+    fn damaged_index(&self, agent: AgentId, error: redis::ParsingError) -> StoreError {
+        keys::named(&self.keys().of_agent(agent).index, keys::unexpected(error))
+    }
+
     /// Reads the records that exist and are not revoked. A record that cannot be parsed is logged and omitted, so that it does
     /// not hide the others. This is safe: a list never authorizes a request.
     async fn records(&self, ids: &[(AgentId, SessionId)]) -> Result<Vec<SessionRecord>, StoreError> {
         let mut reads = pipe();
         // The keys of an agent are in one hash slot, so one MGET reads them.
         for of_agent in ids.chunk_by(|a, b| a.0 == b.0) {
-            let keys: Vec<_> = of_agent.iter().map(|(_, id)| self.keys().session(*id)).collect();
-            reads.cmd("MGET").arg(keys);
-        }
-        let mut packed = Vec::with_capacity(ids.len());
-        for reply in self.send_all(&reads).await? {
-            packed.extend(redis::from_redis_value::<Vec<Option<Vec<u8>>>>(reply).map_err(keys::unexpected)?);
+            let keys = of_agent.iter().map(|(_, id)| self.keys().session(*id));
+            let epochs = of_agent.iter().take(1);
+            let epochs = epochs.map(|(agent, _)| self.keys().agent_epochs(agent.bucket()));
+            reads.cmd("MGET").arg(keys.chain(epochs).collect::<Vec<_>>());
         }
         let mut records = Vec::with_capacity(ids.len());
-        for ((_, id), packed) in ids.iter().zip(packed) {
-            match packed.map(|packed| record::unpack(*id, &packed)).transpose() {
-                Ok(record) => records.extend(record),
-                Err(error) => {
-                    tracing::error!(session = %id, %error, "record cannot be parsed: omitted from the list");
+        let replies = self.send_all(&reads).await?;
+        for (of_agent, reply) in ids.chunk_by(|a, b| a.0 == b.0).zip(replies) {
+            let mut values: Vec<Option<Vec<u8>>> =
+                redis::from_redis_value(reply).map_err(keys::unexpected)?;
+            let epochs = values.pop().flatten();
+            let bucket = of_agent.first().map_or(0, |(agent, _)| agent.bucket());
+            let epochs = AgentEpochs::of(|| self.keys().agent_epochs(bucket), epochs.as_deref())?;
+            for ((_, id), packed) in of_agent.iter().zip(values) {
+                match packed
+                    .map(|packed| record::unpack(self.keys(), *id, &packed))
+                    .transpose()
+                {
+                    Ok(record) => records.extend(record.into_iter().map(|mut record| {
+                        epochs.apply(&mut record);
+                        record
+                    })),
+                    Err(error) => {
+                        tracing::error!(session = %id, %error, "record cannot be parsed: omitted from the list");
+                    }
                 }
             }
         }

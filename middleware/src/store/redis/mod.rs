@@ -1,6 +1,7 @@
 //! Sessions in Redis (7.0 or later) or Valkey.
 
 mod address;
+mod agent_epochs;
 mod agents;
 mod background;
 mod call_error;

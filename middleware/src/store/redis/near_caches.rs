@@ -70,21 +70,34 @@ impl Shared {
         Ok(())
     }
 
-    /// Calls `lookup` with the cache that may have a session. `None` if caches are not enabled, and if no server has the session's slot.
+    /// Calls `lookup` with the cache that may have the sessions of a bucket. `None` if caches are not enabled, and if no server has the session's slot.
     pub(super) fn with_cache<T>(
         &self,
-        id: SessionId,
+        bucket: u16,
         lookup: impl FnOnce(&NearCache) -> Option<T>,
     ) -> Option<T> {
         self.near.thread.get()?;
         self.servers
-            .with_server(id, |connection| lookup(self.near.of(connection)?))
+            .with_server(bucket, |connection| lookup(self.near.of(connection)?))
     }
 
     /// Drops the cached records of these sessions when the returned guard is dropped: after the reply to a change, or when its
     /// caller stops waiting.
     pub(super) const fn invalidate_on_drop(&self, ids: Vec<SessionId>) -> InvalidateOnDrop<'_> {
-        InvalidateOnDrop { shared: self, ids }
+        InvalidateOnDrop {
+            shared: self,
+            ids,
+            bucket: None,
+        }
+    }
+
+    /// The same for all sessions of a bucket.
+    pub(super) const fn invalidate_bucket_on_drop(&self, bucket: u16) -> InvalidateOnDrop<'_> {
+        InvalidateOnDrop {
+            shared: self,
+            ids: Vec::new(),
+            bucket: Some(bucket),
+        }
     }
 
     pub(super) fn cache_stats(&self) -> Option<NearCacheStats> {
@@ -117,13 +130,20 @@ impl Shared {
 pub(super) struct InvalidateOnDrop<'a> {
     shared: &'a Shared,
     ids: Vec<SessionId>,
+    bucket: Option<u16>,
 }
 
 impl Drop for InvalidateOnDrop<'_> {
     fn drop(&mut self) {
         for id in &self.ids {
-            self.shared.with_cache(*id, |cache| {
+            self.shared.with_cache(id.bucket(), |cache| {
                 cache.invalidate(*id);
+                Some(())
+            });
+        }
+        if let Some(bucket) = self.bucket {
+            self.shared.with_cache(bucket, |cache| {
+                cache.invalidate_bucket(bucket);
                 Some(())
             });
         }

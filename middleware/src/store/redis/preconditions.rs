@@ -89,6 +89,7 @@ pub(super) async fn check_permissions(
         of_agent.index,
         of_agent.agent,
         keys.retry(agent, Uuid::nil()),
+        keys.agent_epochs(agent.bucket()),
     ];
     for key in in_one_slot {
         // A node of a cluster redirects a call whose keys are in another node's slot.

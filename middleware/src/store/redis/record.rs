@@ -1,32 +1,35 @@
 //! The packed form of a session record: a head that scripts read too, and a tail without default values.
 //!
 //! LAYOUT.md describes it byte by byte. A session of the default policy takes at most 60 bytes, renewed or not: the most that
-//! fits into a 64-byte allocation of a Redis string. After a renewal with an idempotency key it takes at most 93 bytes, and
+//! fits into a 64-byte allocation of a Redis string. With an agent epoch it takes 4 bytes more. After a renewal with an idempotency key it takes at most 93 bytes, and
 //! with an overlap too at most 131.
 
 mod numbers;
 
 use self::numbers::{Reader, write_number, write_span};
-use super::keys::unexpected_record;
+use super::keys::{Keys, damaged};
 use crate::{
     clock::Timestamp,
     id::{AgentId, SessionId},
     session::{
-        Constraints, LastRenewal, OnReuse, ReplacedTokenPolicy, RetryHash, SessionLimits, SessionRecord,
+        AgentEpoch, Constraints, LastRenewal, OnReuse, ReplacedTokenPolicy, RetryHash, SessionLimits,
+        SessionRecord,
     },
     store::StoreError,
     token::TokenHash,
 };
 
-/// Bits of the first byte. The other bits are 0: they are reserved for an agent epoch, scopes and a bound key.
+/// Bits of the first byte. The other bits are 0: they are reserved for scopes and a bound key.
 mod head {
     pub(super) const RENEWED: u8 = 1;
+    /// The agent's epoch is the last 4 bytes before the time of the revocation. Also written by a script.
+    pub(super) const AGENT_EPOCH: u8 = 1 << 1;
     pub(super) const CONSTRAINTS: u8 = 1 << 2;
     /// A byte of [`extra`](super::extra) bits follows the numbers.
     pub(super) const EXTRA: u8 = 1 << 6;
     /// Written by the scripts. The time of the revocation is the last 5 bytes.
     pub(super) const REVOKED: u8 = 1 << 7;
-    pub(super) const KNOWN: u8 = RENEWED | CONSTRAINTS | EXTRA | REVOKED;
+    pub(super) const KNOWN: u8 = RENEWED | AGENT_EPOCH | CONSTRAINTS | EXTRA | REVOKED;
 }
 
 /// Bits for fields that few records have.
@@ -70,6 +73,7 @@ pub(super) fn pack(record: &SessionRecord) -> Vec<u8> {
     let mut packed = Vec::with_capacity(64);
     packed.push(
         bit(renewal.is_some(), head::RENEWED)
+            | bit(record.agent_epoch.0 > 0, head::AGENT_EPOCH)
             | bit(record.constraints.is_some(), head::CONSTRAINTS)
             | bit(extra > 0, head::EXTRA)
             | bit(record.revoked_at.is_some(), head::REVOKED),
@@ -106,6 +110,9 @@ pub(super) fn pack(record: &SessionRecord) -> Vec<u8> {
     if let Some(constraints) = &record.constraints {
         packed.extend_from_slice(constraints.as_str().as_bytes());
     }
+    if record.agent_epoch.0 > 0 {
+        packed.extend_from_slice(&record.agent_epoch.0.to_be_bytes());
+    }
     if let Some(at) = record.revoked_at {
         packed.extend_from_slice(&pack_time(at));
     }
@@ -113,8 +120,11 @@ pub(super) fn pack(record: &SessionRecord) -> Vec<u8> {
 }
 
 /// Unpacks a record that [`pack`] packed and that the scripts may have revoked. Unknown bits and bytes are an error.
-pub(super) fn unpack(id: SessionId, packed: &[u8]) -> Result<SessionRecord, StoreError> {
-    read(id, packed).ok_or_else(unexpected_record)
+///
+/// # Errors
+/// The error names the key of the record.
+pub(super) fn unpack(keys: &Keys, id: SessionId, packed: &[u8]) -> Result<SessionRecord, StoreError> {
+    read(id, packed).ok_or_else(|| damaged(&keys.session(id)))
 }
 
 fn read(id: SessionId, packed: &[u8]) -> Option<SessionRecord> {
@@ -126,6 +136,15 @@ fn read(id: SessionId, packed: &[u8]) -> Option<SessionRecord> {
     if bits & head::REVOKED > 0 {
         let (rest, &[a, b, c, d, e]) = body.split_last_chunk()?;
         revoked_at = Some(unpack_time([a, b, c, d, e]));
+        body = rest;
+    }
+    let mut agent_epoch = AgentEpoch::default();
+    if bits & head::AGENT_EPOCH > 0 {
+        let (rest, epoch) = body.split_last_chunk()?;
+        agent_epoch = AgentEpoch(u32::from_be_bytes(*epoch));
+        if agent_epoch.0 == 0 {
+            return None;
+        }
         body = rest;
     }
     let mut reader = Reader(body);
@@ -144,8 +163,11 @@ fn read(id: SessionId, packed: &[u8]) -> Option<SessionRecord> {
     let limits = SessionLimits::new(ttl, max_renewals, absolute_expires_at);
     let mut record = SessionRecord::new(id, agent_id, token_hash, &limits);
     record.revoked_at = revoked_at;
+    record.agent_epoch = agent_epoch;
     let extra = if bits & head::EXTRA > 0 { reader.byte()? } else { 0 };
-    if extra & !extra::KNOWN > 0 {
+    // An extra byte without a bit is never written. A changed first byte could make one of another field.
+    let has_no_bit = bits & head::EXTRA > 0 && extra == 0;
+    if has_no_bit || extra & !extra::KNOWN > 0 {
         return None;
     }
     let mut rotations = 0;

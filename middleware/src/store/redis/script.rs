@@ -9,11 +9,17 @@ use crate::store::StoreError;
 macro_rules! script {
     ($name:ident, $file:literal) => {
         pub(super) static $name: LazyLock<LuaScript> =
-            LazyLock::new(|| LuaScript::new(include_str!(concat!("lua/", $file, ".lua"))));
+            LazyLock::new(|| LuaScript::with_common_functions(include_str!(concat!("lua/", $file, ".lua"))));
     };
 }
 
-script!(PRECONDITIONS, "preconditions");
+/// The functions that the scripts share.
+const COMMON: &str = include_str!("lua/common.lua");
+
+/// Does not use the shared functions: it runs when nothing is known about the server yet.
+pub(super) static PRECONDITIONS: LazyLock<LuaScript> =
+    LazyLock::new(|| LuaScript::new(include_str!("lua/preconditions.lua").to_owned()));
+
 script!(CREATE, "create");
 script!(REVOKE_UNDELIVERED, "revoke_undelivered");
 script!(REPLACE_TOKEN, "replace_token");
@@ -24,16 +30,22 @@ script!(RESERVE_AGENT, "reserve_agent");
 
 /// A script: its text, and its hash.
 pub(super) struct LuaScript {
-    text: &'static str,
+    text: String,
     script: Script,
 }
 
 impl LuaScript {
-    fn new(text: &'static str) -> Self {
+    fn new(text: String) -> Self {
         Self {
+            script: Script::new(&text),
             text,
-            script: Script::new(text),
         }
+    }
+
+    /// Inserts the shared functions after the first line, which has the flags of the script.
+    fn with_common_functions(text: &str) -> Self {
+        let (flags, body) = text.split_once('\n').unwrap_or((text, ""));
+        Self::new([flags, "\n", COMMON, body].concat())
     }
 
     /// A call by hash. `deadline` comes before the other arguments.
@@ -74,7 +86,7 @@ impl LuaScript {
     /// A call by text. It needs no second command, whatever the server has cached.
     pub(super) fn eval(&self, call: &ScriptCall, deadline: Option<&str>) -> Cmd {
         let mut eval = redis::cmd("EVAL");
-        eval.arg(self.text).arg(call.keys.len()).arg(&call.keys);
+        eval.arg(&self.text).arg(call.keys.len()).arg(&call.keys);
         eval.arg(deadline);
         for arg in &call.args {
             eval.arg(arg.as_slice());

@@ -19,7 +19,6 @@ use super::{
     supervisor::ServerSettings,
 };
 use crate::{
-    id::SessionId,
     store::{ClockSkew, StoreError, StoreHealth},
     telemetry::{ServersMetrics, StoreOperation},
 };
@@ -37,7 +36,7 @@ enum Topology {
     Cluster(Cluster),
 }
 
-/// The server that has a session.
+/// The server that has the sessions of a bucket.
 #[derive(PartialEq)]
 pub(super) enum Owner {
     One,
@@ -164,23 +163,19 @@ impl Servers {
         }
     }
 
-    /// Calls `f` with the server that has a session. `None` if there is none.
-    pub(super) fn with_server<T>(
-        &self,
-        id: SessionId,
-        f: impl FnOnce(&Connection) -> Option<T>,
-    ) -> Option<T> {
+    /// Calls `f` with the server that has the sessions of a bucket. `None` if there is none.
+    pub(super) fn with_server<T>(&self, bucket: u16, f: impl FnOnce(&Connection) -> Option<T>) -> Option<T> {
         match &self.topology {
             Topology::One(connection) => f(connection),
-            Topology::Cluster(cluster) => cluster.with_owner(id.bucket(), f),
+            Topology::Cluster(cluster) => cluster.with_owner(bucket, f),
         }
     }
 
-    /// The server that has a session now.
-    pub(super) fn owner(&self, id: SessionId) -> Option<Owner> {
+    /// The server that has the sessions of a bucket now.
+    pub(super) fn owner(&self, bucket: u16) -> Option<Owner> {
         match &self.topology {
             Topology::One(_) => Some(Owner::One),
-            Topology::Cluster(cluster) => cluster.owner(id.bucket()).map(Owner::Node),
+            Topology::Cluster(cluster) => cluster.owner(bucket).map(Owner::Node),
         }
     }
 

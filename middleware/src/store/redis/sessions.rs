@@ -12,8 +12,8 @@ use std::{
 use redis::Value;
 
 use super::{
-    RedisStore,
-    keys::Keys,
+    RedisStore, agent_epochs,
+    keys::{self, Keys},
     record,
     script::{REPLACE_TOKEN, REVOKE, ScriptCall, WRITE_IN_ANY_CASE, unknown_reply},
 };
@@ -68,6 +68,7 @@ impl SessionStore for RedisStore {
             .key(self.keys().session(next.id))
             .key(names.index)
             .key(names.agent)
+            .key(self.keys().agent_epochs(next.id.bucket()))
             .arg(*swap.expected().as_bytes())
             .arg(*next.id.as_uuid().as_bytes())
             .number(next.expires_at())
@@ -86,7 +87,7 @@ impl SessionStore for RedisStore {
             Value::Int(-2) => Ok(SwapOutcome::NotFound),
             Value::Int(-4) => Err(self.shared.servers.too_late(&call)),
             Value::BulkString(packed) => {
-                let record = record::unpack(next.id, &packed)?;
+                let record = record::unpack(self.keys(), next.id, &packed)?;
                 Ok(SwapOutcome::Mismatch(Box::new(record)))
             }
             other => Err(unknown_reply("replace_token", other)),
@@ -177,12 +178,12 @@ impl CachedStore for RedisStore {
     }
 
     fn cached(&self, id: SessionId) -> Option<Arc<SessionRecord>> {
-        self.shared.with_cache(id, |cache| cache.get(id))
+        self.shared.with_cache(id.bucket(), |cache| cache.get(id))
     }
 
     fn read_through(&self, id: SessionId) -> Self::Read {
-        let owner = self.shared.servers.owner(id);
-        let Some(miss) = self.shared.with_cache(id, |cache| cache.miss(id)) else {
+        let owner = self.shared.servers.owner(id.bucket());
+        let Some(miss) = self.shared.with_cache(id.bucket(), |cache| cache.miss(id)) else {
             return self.read(id);
         };
         let store = self.clone();
@@ -192,7 +193,7 @@ impl CachedStore for RedisStore {
                 // The other half of the deadline is for the store's own connection.
                 match miss.read(servers.deadline() / 2).await {
                     // A node of a cluster that was replaced meanwhile may have answered.
-                    Some(read) if servers.owner(id) == owner => read,
+                    Some(read) if servers.owner(id.bucket()) == owner => read,
                     _ => store.read_session(id).await,
                 }
             };
@@ -207,8 +208,21 @@ impl CachedStore for RedisStore {
 
 impl RedisStore {
     async fn read_session(&self, id: SessionId) -> Result<Option<SessionRecord>, StoreError> {
-        let packed: Option<Vec<u8>> = self.shared.servers.query(&self.keys().get_session(id)).await?;
-        packed.map(|packed| record::unpack(id, &packed)).transpose()
+        let reply: Value = self.shared.servers.query(&self.keys().read_session(id)).await?;
+        let record = agent_epochs::session(self.keys(), id, reply)?;
+        if record.is_none() {
+            self.confirm_missing(id).await?;
+        }
+        Ok(record)
+    }
+
+    /// Fails if the key of a record has another type: `MGET` then answers as if the key were missing.
+    async fn confirm_missing(&self, id: SessionId) -> Result<(), StoreError> {
+        let key = self.keys().session(id);
+        let mut first_byte = redis::cmd("GETRANGE");
+        first_byte.arg(&key).arg(0).arg(0);
+        let reply = self.shared.servers.query::<Value>(&first_byte).await;
+        reply.map(drop).map_err(|error| keys::named(&key, error))
     }
 }
 

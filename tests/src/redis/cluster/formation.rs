@@ -1,15 +1,12 @@
 //! How the nodes become a cluster, and how the harness follows its state.
 
-use std::collections::HashMap;
+use std::ops::RangeInclusive;
 
 use redis::{InfoDict, Value};
 
 use super::{Cluster, MASTERS, poll};
 
 const SLOTS: u16 = 16_384;
-
-/// The owner of each slot, as one node sees it: the number of the owner.
-type Owners = HashMap<u16, usize>;
 
 impl Cluster {
     /// Distributes the slots, connects the nodes and assigns the replicas, as `redis-cli --cluster create` does.
@@ -96,9 +93,9 @@ impl Cluster {
     #[track_caller]
     pub fn slots_of(&self, master: usize) -> Vec<u16> {
         let node = self.answering().next().expect("a node that answers");
-        let owners = self.owners_by(node).expect("an answer");
-        let slots = owners.iter().filter(|&(_, &owner)| owner == master);
-        let mut slots: Vec<u16> = slots.map(|(&slot, _)| slot).collect();
+        let ranges = self.ranges_by(node).expect("an answer");
+        let own = ranges.into_iter().filter(|&(_, owner)| owner == master);
+        let mut slots: Vec<u16> = own.flat_map(|(range, _)| range).collect();
         slots.sort_unstable();
         slots
     }
@@ -117,31 +114,33 @@ impl Cluster {
     }
 
     /// The owner of a slot, if each node that answers names the same one.
-    pub(super) fn agreed_owner(&self, slot: u16) -> Option<usize> {
-        let mut named = self
-            .answering()
-            .map(|node| self.owners_by(node)?.get(&slot).copied());
+    fn agreed_owner(&self, slot: u16) -> Option<usize> {
+        let mut named = self.answering().map(|node| {
+            let ranges = self.ranges_by(node)?;
+            let owner = ranges.iter().find(|(range, _)| range.contains(&slot));
+            owner.map(|&(_, owner)| owner)
+        });
         let first = named.next()??;
         named.all(|owner| owner == Some(first)).then_some(first)
     }
 
-    /// The owners of all slots, as one node sees them.
-    fn owners_by(&self, node: usize) -> Option<Owners> {
+    /// The ranges of slots and the numbers of their owners, as one node sees them.
+    fn ranges_by(&self, node: usize) -> Option<Vec<(RangeInclusive<u16>, usize)>> {
         let nodes: String = self.command(node, &["CLUSTER", "NODES"]).ok()?;
-        let mut owners = Owners::new();
+        let mut ranges = Vec::new();
         for line in nodes.lines() {
             let mut words = line.split(' ');
             let id = words.next()?;
             let Some(number) = self.nodes.iter().position(|node| node.id == id) else {
                 continue;
             };
+            // The first slot is the ninth word. In brackets are slots that are being moved.
             for range in words.skip(7).filter(|word| !word.starts_with('[')) {
                 let (first, last) = range.split_once('-').unwrap_or((range, range));
-                let (first, last): (u16, u16) = (first.parse().ok()?, last.parse().ok()?);
-                owners.extend((first..=last).map(|slot| (slot, number)));
+                ranges.push((first.parse().ok()?..=last.parse().ok()?, number));
             }
         }
-        Some(owners)
+        Some(ranges)
     }
 
     fn set_node_timeout(&self) {

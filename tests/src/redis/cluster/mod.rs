@@ -1,23 +1,18 @@
 //! A Redis Cluster of real servers on this machine, from an installed binary. Servers in containers cannot reach each other by
 //! the addresses that a client uses.
 
+mod builder;
 mod formation;
 mod resharding;
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::Duration,
-};
+use std::{ops::Range, sync::Arc};
 
 use redis::{FromRedisValue, RedisResult};
 
+pub use self::builder::ClusterBuilder;
 use super::{TestRedis, backend::Backend, poll, process::Process, server::Watchdog, shared::Lasting, valkey};
-use crate::{folder::Folder, free_address::free_port};
+use crate::folder::Folder;
 
-/// The `cluster-node-timeout` while the cluster starts. Redis serves no slot for this long after a start, and for 2 seconds at least.
-const NODE_TIMEOUT_AT_START: Duration = Duration::from_secs(2);
 /// The number of masters at the start.
 const MASTERS: usize = 3;
 
@@ -38,70 +33,6 @@ struct Node {
     answers: bool,
 }
 
-/// The settings of a cluster.
-#[derive(Clone, Debug)]
-pub struct ClusterBuilder {
-    program: Option<PathBuf>,
-    replicas: bool,
-    node_timeout: Duration,
-    full_coverage: bool,
-}
-
-impl ClusterBuilder {
-    /// Starts only masters.
-    #[must_use]
-    pub const fn without_replicas(mut self) -> Self {
-        self.replicas = false;
-        self
-    }
-
-    /// Sets the time after which a silent node counts as failed. The default, 15 seconds, prevents failovers on a machine under load.
-    #[must_use]
-    pub const fn node_timeout_ms(mut self, milliseconds: u64) -> Self {
-        self.node_timeout = Duration::from_millis(milliseconds);
-        self
-    }
-
-    /// Lets the other nodes serve their slots while a master is dead (`cluster-require-full-coverage no`).
-    #[must_use]
-    pub const fn without_full_coverage(mut self) -> Self {
-        self.full_coverage = false;
-        self
-    }
-
-    /// Starts the servers with this program.
-    #[must_use]
-    pub fn program(mut self, program: &Path) -> Self {
-        self.program = Some(program.to_owned());
-        self
-    }
-
-    /// Starts the servers and waits until all of them serve the cluster.
-    ///
-    /// # Panics
-    /// If there is no binary, or if a server does not start.
-    #[track_caller]
-    #[must_use]
-    pub fn start(self) -> Cluster {
-        let mut cluster = Cluster {
-            nodes: Vec::new(),
-            folder: Folder::new("cluster"),
-            builder: self,
-            _clean_up: None,
-        };
-        let nodes = if cluster.builder.replicas {
-            2 * MASTERS
-        } else {
-            MASTERS
-        };
-        for _ in 0..nodes {
-            cluster.start_node();
-        }
-        cluster.form();
-        cluster
-    }
-}
-
 impl Cluster {
     /// Starts three masters with a replica each.
     #[track_caller]
@@ -112,12 +43,7 @@ impl Cluster {
 
     #[must_use]
     pub const fn builder() -> ClusterBuilder {
-        ClusterBuilder {
-            program: None,
-            replicas: true,
-            node_timeout: Duration::from_secs(15),
-            full_coverage: true,
-        }
+        ClusterBuilder::new()
     }
 
     /// The cluster that the tests of this process share: three masters with a replica each.
@@ -165,7 +91,7 @@ impl Cluster {
     }
 
     /// The numbers of all nodes.
-    pub fn numbers(&self) -> std::ops::Range<usize> {
+    pub fn numbers(&self) -> Range<usize> {
         0..self.nodes.len()
     }
 
@@ -222,7 +148,7 @@ impl Cluster {
         let node = {
             let program = self.builder.program.clone().unwrap_or_else(Backend::installed);
             let server = TestRedis::start_server(None, |port| {
-                let options = self.options_of_node(port);
+                let options = self.builder.options_of_node(port, &self.folder);
                 Box::new(Process::new(&program, port, &options))
             });
             let id: String = server.command(&["CLUSTER", "MYID"]).expect("an answer");
@@ -233,38 +159,5 @@ impl Cluster {
             }
         };
         self.nodes.push(node);
-    }
-
-    fn options_of_node(&self, port: u16) -> Vec<String> {
-        let folder = self.folder.join(port.to_string());
-        fs::create_dir_all(&folder).expect("a folder");
-        let coverage = if self.builder.full_coverage { "yes" } else { "no" };
-        let timeout = self.builder.node_timeout.min(NODE_TIMEOUT_AT_START);
-        let options: [(&str, &str); 8] = [
-            ("--dir", &folder.display().to_string()),
-            ("--cluster-enabled", "yes"),
-            ("--cluster-port", &bus_port(port).to_string()),
-            ("--cluster-node-timeout", &timeout.as_millis().to_string()),
-            ("--cluster-require-full-coverage", coverage),
-            // A replica takes over however long its master was away.
-            ("--cluster-replica-validity-factor", "0"),
-            // A replica stays with its master.
-            ("--cluster-allow-replica-migration", "no"),
-            ("--repl-diskless-sync-delay", "0"),
-        ];
-        let words = options
-            .iter()
-            .flat_map(|&(name, value)| [name.to_owned(), value.to_owned()]);
-        words.collect()
-    }
-}
-
-/// A free port for the connections between the nodes.
-fn bus_port(port: u16) -> u16 {
-    loop {
-        let free = free_port();
-        if free != port {
-            return free;
-        }
     }
 }

@@ -36,9 +36,10 @@ use self::{
 };
 use super::{
     background::AbortOnDrop,
-    call_error::Redirect,
+    call_error::{CallError, Redirect},
     connection::{Connection, Request},
     endpoint::Login,
+    keys::unexpected,
     lease::Lease,
     script::{LuaScript, ScriptCall},
     url::Host,
@@ -100,12 +101,30 @@ impl Cluster {
         loop {
             let (node, asking) = route.next().await?;
             let answer = node.connection.call(request, asking).await;
+            if let (Err(CallError::Redirected(Redirect::TryAgain)), Some(keys)) =
+                (&answer, request.keys_of_mget())
+            {
+                return self.get_each(keys).await;
+            }
             // A command can be repeated. A script may have been executed before its slot moved, or by a master that was replaced.
             let repeatable = matches!(request, Request::Command(_));
             if let Some(answer) = route.judge(answer, repeatable).await? {
                 return Ok(answer);
             }
         }
+    }
+
+    /// Reads the keys of an `MGET` one by one, in their order: while a slot is being moved, a missing key makes its node refuse them together.
+    ///
+    /// This is not atomic. The epochs of agents are the last key, so a revocation before the last read is seen.
+    async fn get_each<T: FromRedisValue>(&self, keys: Vec<&[u8]>) -> Result<T, StoreError> {
+        let mut values = Vec::with_capacity(keys.len());
+        for key in keys {
+            let mut get = redis::cmd("GET");
+            get.arg(key);
+            values.push(Box::pin(self.call::<Value>(Request::Command(&get))).await?);
+        }
+        T::from_redis_value(Value::Array(values)).map_err(unexpected)
     }
 
     pub(super) async fn script_durably<T: FromRedisValue>(

@@ -1,11 +1,12 @@
 #!lua flags=no-writes
 -- Finds the commands that this user may not call on the keys of the store. Nothing is executed.
 --
--- KEYS  1 session  2 index  3 agent  4 retry entry   (all with the hash tag of one bucket; on a node of a cluster, they are in ARGV)
+-- KEYS  1 session  2 index  3 agent  4 retry entry  5 epochs of agents   (all with the hash tag of one bucket; on a node of a cluster,
+--       they are in ARGV)
 -- ARGV  1 registry of agents  2 retry entry of a registration   (keys too, of other slots: nothing is read)
 -- Reply the names of the forbidden commands, sorted
 --
--- EVALSHA … 4 session:{0000}:0000… idx:{0000}:0000… agent:{0000}:0000… retry:{0000}:0000… agents retry:agents:0000…
+-- EVALSHA … 5 session:{0000}:0000… idx:{0000}:0000… agent:{0000}:0000… retry:{0000}:0000… gone:{0000} agents retry:agents:0000…
 if not redis.acl_check_cmd then
   return {}
 end
@@ -16,13 +17,14 @@ for _, names in ipairs({ KEYS, ARGV }) do
   end
 end
 local commands = {
-  { keys[1], 'GET', 'GETRANGE:0:1', 'MGET', 'SET:x', 'EXPIRE:1', 'TTL', 'DEL' },
+  { keys[1], 'GET', 'GETRANGE:0:1', 'MGET', 'EXISTS', 'SET:x', 'EXPIRE:1', 'TTL', 'DEL' },
   { keys[2], 'ZADD:0:x', 'ZCARD', 'ZCOUNT:0:1', 'ZRANGE:0:1', 'ZRANGEBYSCORE:0:1', 'ZREM:x', 'ZREMRANGEBYSCORE:0:1', 'ZSCORE:x',
     'EXISTS', 'EXPIRE:1', 'TTL', 'DEL' },
   { keys[3], 'HSET:x:x', 'HGET:x', 'HMGET:x', 'HEXISTS:x', 'EXPIRE:1', 'DEL' },
   { keys[4], 'GET', 'SET:x' },
-  { keys[5], 'ZADD:0:x', 'ZRANGE:-:x', 'ZREM:x' },
-  { keys[6], 'GET', 'SET:x' },
+  { keys[5], 'GET', 'MGET', 'SET:x' },
+  { keys[6], 'ZADD:0:x', 'ZRANGE:-:x', 'ZREM:x' },
+  { keys[7], 'GET', 'SET:x' },
 }
 local denied, seen = {}, {}
 for _, group in ipairs(commands) do

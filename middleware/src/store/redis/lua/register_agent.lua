@@ -7,11 +7,11 @@
 --
 -- EVALSHA … 1 agent:{3747}:0000… 1760000000 c 1760000000 n build-bot
 -- If it runs late, it registers an agent whose registration was not acknowledged, but none that was deleted meanwhile.
-local agent = redis.call('HMGET', KEYS[1], 'c', 'd')
+local agent = call('HMGET', KEYS[1], 'c', 'd')
 if agent[1] then
   return 0
 end
-if agent[2] and tonumber(agent[2]) > tonumber(ARGV[1]) then
+if agent[2] and (tonumber(agent[2]) or damaged(KEYS[1])) > tonumber(ARGV[1]) then
   return -1
 end
 redis.call('DEL', KEYS[1])

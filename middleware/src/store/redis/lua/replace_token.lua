@@ -1,15 +1,15 @@
 #!lua
 -- Replaces the token of a session if the current token is still the expected one (compare-and-swap).
 --
--- KEYS  1 session  2 the agent's index  3 agent   (all with the hash tag of the agent's bucket)
+-- KEYS  1 session  2 the agent's index  3 agent  4 epochs of agents   (all with the hash tag of the agent's bucket)
 -- ARGV  1 deadline (milliseconds by the server's clock), or '' for none
 --       2 hash of the expected token (32 bytes)  3 session id (16 bytes)
 --       4 expires_at (epoch seconds)             5 seconds to keep the session
 --       6 the record with the new token (LAYOUT.md)
--- Reply 1 replaced · -1 revoked, or the agent was deleted · -2 no such session · -4 deadline passed
+-- Reply 1 replaced · -1 revoked, by itself or with its agent · -2 no such session · -4 deadline passed
 --       · a string: the record, whose current token is another one
 --
--- EVALSHA … 3 session:{3747}:0190… idx:{3747}:0000… agent:{3747}:0000…
+-- EVALSHA … 4 session:{3747}:0190… idx:{3747}:0000… agent:{3747}:0000… gone:{3747}
 --           1760043201250 <hash> <id> 1760129600 172800 <record>
 -- If it runs late, it has no effect unless the expected token is still the current one. The deadline keeps it from running much
 -- later than it was sent, since the retry window of a renewal counts from the time in its record.
@@ -19,12 +19,12 @@ if ARGV[1] ~= '' then
     return -4
   end
 end
-local record = redis.call('GET', KEYS[1])
+local record = call('GET', KEYS[1])
 if not record then
   return -2
 end
-local revoked = (record:byte(1) or 0) >= 128
-if revoked or redis.call('HEXISTS', KEYS[3], 'd') == 1 then
+local epochs, agent = read_epochs(KEYS[4]), record:sub(34, 49)
+if is_revoked(record, (find_epoch(epochs, agent))) or call('HEXISTS', KEYS[3], 'd') == 1 then
   return -1
 end
 -- No other field changes without the token, so the whole record can be swapped.
@@ -32,7 +32,8 @@ if record:sub(2, 33) ~= ARGV[2] then
   return record
 end
 -- First, so that an index of another type fails here with nothing changed.
-redis.call('ZADD', KEYS[2], ARGV[4], ARGV[3])
+call('ZADD', KEYS[2], ARGV[4], ARGV[3])
+keep_epoch(KEYS[4], epochs, agent, tonumber(ARGV[5]))
 redis.call('SET', KEYS[1], ARGV[6], 'EX', ARGV[5])
 if redis.call('TTL', KEYS[2]) < tonumber(ARGV[5]) then
   redis.call('EXPIRE', KEYS[2], ARGV[5])

@@ -7,13 +7,12 @@
 --
 -- EVALSHA … 1 retry:agents:5d41… 1760000000 <entry> 120
 -- If it runs late, it reserves an id only if no other reservation holds. An id that is reserved and never registered is harmless.
-local entry = redis.call('GET', KEYS[1])
+local entry = call('GET', KEYS[1])
 if entry then
-  local window_end = 0
-  for i = 50, 54 do
-    window_end = window_end * 256 + entry:byte(i)
+  if #entry ~= 59 then
+    damaged(KEYS[1])
   end
-  if window_end > tonumber(ARGV[1]) then
+  if number(entry, 50, 54) > tonumber(ARGV[1]) then
     return entry
   end
 end

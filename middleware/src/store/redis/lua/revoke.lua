@@ -9,16 +9,16 @@
 --
 -- EVALSHA … 2 session:{3747}:0190… idx:{3747}:0000… <now> <id> w
 -- If it runs late or twice, the result is the same. It also runs on a full server.
-local record = redis.call('GET', KEYS[1])
+local record = call('GET', KEYS[1])
 if not record then
   return 0
 end
 local reply = 2
-if (record:byte(1) or 255) < 128 then
-  redis.call('SET', KEYS[1], string.char(record:byte(1) + 128) .. record:sub(2) .. ARGV[1], 'KEEPTTL')
+if revoke_record(KEYS[1], record, ARGV[1]) then
   reply = 1
 elseif ARGV[3] == 'w' then
   redis.call('SET', KEYS[1], record, 'KEEPTTL')
 end
-redis.call('ZREM', KEYS[2], ARGV[2])
+-- An index of another type must not fail the revocation.
+redis.pcall('ZREM', KEYS[2], ARGV[2])
 return reply

@@ -10,17 +10,16 @@
 -- If it runs twice, the second run does nothing.
 -- If it runs after the entry expired, it does not revoke the session: a repetition may have asked for it before.
 -- It also runs on a full server.
-local entry = redis.call('GET', KEYS[3])
+local entry = call('GET', KEYS[3])
 if not entry or entry:byte(1) ~= 0 or entry:sub(2, 17) ~= ARGV[2] then
   return 0
 end
 redis.call('DEL', KEYS[3])
-local record = redis.call('GET', KEYS[1])
+local record = call('GET', KEYS[1])
 if not record then
   return 0
 end
-if (record:byte(1) or 255) < 128 then
-  redis.call('SET', KEYS[1], string.char(record:byte(1) + 128) .. record:sub(2) .. ARGV[1], 'KEEPTTL')
-end
-redis.call('ZREM', KEYS[2], ARGV[2])
+revoke_record(KEYS[1], record, ARGV[1])
+-- An index of another type must not fail the revocation.
+redis.pcall('ZREM', KEYS[2], ARGV[2])
 return 1

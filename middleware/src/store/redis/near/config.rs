@@ -13,7 +13,8 @@ pub struct NearCacheConfig {
     /// The time for which a record is used after its read was sent: 30 s by default.
     pub max_age: Duration,
     /// The maximum number of records: 100,000 by default, rounded up to a multiple of 64. A record takes about 350 bytes, plus its
-    /// constraints. A full cache evicts the least recently used record of a sample.
+    /// constraints. A full cache evicts the least recently used record of a sample. The sessions of an agent
+    /// share a 64th of the capacity.
     pub capacity: usize,
 }
 

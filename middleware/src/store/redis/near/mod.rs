@@ -9,6 +9,7 @@
 
 mod config;
 mod counts;
+mod ping;
 mod report;
 mod shard;
 mod state;
@@ -25,19 +26,13 @@ use std::{
     time::Duration,
 };
 
-use redis::FromRedisValue as _;
 use tokio::{runtime::Handle, time::timeout};
 
 use self::{
     shard::{Nanos, Version},
     state::{CacheState, TrackingConnection},
 };
-use super::{
-    background::AbortOnDrop,
-    keys::{self, Keys},
-    observer::Observer,
-    record,
-};
+use super::{agent_epochs, background::AbortOnDrop, keys::Keys, observer::Observer};
 use crate::{id::SessionId, session::SessionRecord, store::StoreError};
 
 /// The cache of one server. Its tracking ends when it is dropped.
@@ -129,6 +124,11 @@ impl NearCache {
     pub(super) fn hits(&self) -> u64 {
         self.state.hits()
     }
+
+    /// Drops the cached records of all sessions of a bucket.
+    pub(super) fn invalidate_bucket(&self, bucket: u16) {
+        self.state.shard_of_bucket(bucket).invalidate_all();
+    }
 }
 
 /// A read of a record that was not cached.
@@ -143,7 +143,7 @@ pub(super) struct Miss {
 
 impl Miss {
     /// Reads the record over the tracking connection, and caches it unless it is revoked. `None` when that connection fails or
-    /// does not answer in time: the read must then use the store's own connection.
+    /// does not answer in time, and if there is no record: the read must then use the store's own connection.
     ///
     /// The read runs on the tracking thread. On a busy runtime of the caller, the record would mostly have changed before it is cached, and
     /// an answer in time would be taken for a late one.
@@ -154,8 +154,8 @@ impl Miss {
     }
 
     async fn read_and_cache(mut self, limit: Duration) -> Option<Result<Option<SessionRecord>, StoreError>> {
-        let get = self.state.keys.get_session(self.id);
-        let Ok(reply) = timeout(limit, self.tracking.connection.send_packed_command(&get)).await else {
+        let mget = self.state.keys.read_session(self.id);
+        let Ok(reply) = timeout(limit, self.tracking.connection.send_packed_command(&mget)).await else {
             // The timeout does not concern a connection that has replaced this one.
             if self.version.is_of(self.state.epoch()) {
                 self.state.slow.store(true, Ordering::Relaxed);
@@ -167,14 +167,11 @@ impl Miss {
             return None;
         }
         // The server may refuse the read, as a node of a cluster does that no longer has the hash slot.
-        let reply = reply.ok()?.extract_error().ok()?;
-        let record = Option::<Vec<u8>>::from_redis_value(reply)
-            .map_err(keys::unexpected)
-            .and_then(|packed| packed.map(|packed| record::unpack(self.id, &packed)).transpose());
-        if let Ok(Some(record)) = &record
-            && record.revoked_at.is_none()
-        {
-            self.insert(record.clone());
+        let record = agent_epochs::session(&self.state.keys, self.id, reply.ok()?.extract_error().ok()?);
+        match &record {
+            Ok(Some(record)) if record.revoked_at.is_none() => self.insert(record.clone()),
+            Ok(None) => return None,
+            Ok(Some(_)) | Err(_) => {}
         }
         Some(record)
     }

@@ -6,7 +6,8 @@
 //! 2. Each answered ping extends the lease ([`Shard::extend_lease`]). Without a lease there are no hits and no insertions.
 //! 3. A miss takes the [`Version`] before it sends its read. It may insert the record only if the record was not invalidated since.
 //! 4. An invalidation is remembered for a while ([`Shard::invalidate`]), so a read of this record that was in flight is not cached.
-//! 5. If an invalidation may have been missed, a new epoch begins.
+//! 5. If any record may have changed, all entries are dropped, and no read in flight is cached ([`Shard::invalidate_all`]).
+//! 6. If an invalidation may have been missed, a new epoch begins.
 
 use std::{collections::VecDeque, hash::Hash, sync::Arc};
 
@@ -145,6 +146,14 @@ impl<K: Hash + Eq + Copy, V> Shard<K, V> {
         self.entries.remove(key);
     }
 
+    /// Drops all entries, since any of their records may have changed, and prevents reads in flight from being cached.
+    pub(super) fn invalidate_all(&mut self) {
+        self.generation += 1;
+        // An invalidation that is not remembered may be of any record.
+        self.invalidated.clear();
+        self.entries.clear();
+    }
+
     pub(super) fn len(&self) -> usize {
         self.entries.len()
     }
@@ -184,7 +193,7 @@ mod tests {
     #[test]
     fn a_read_in_flight_is_not_cached_after_an_invalidation_or_a_new_epoch() {
         type Change = fn(&mut Shard<u8, &'static str>);
-        let changes: [(&str, Change); 4] = [
+        let changes: [(&str, Change); 6] = [
             ("invalidation of the record", |shard| shard.invalidate(&1)),
             ("invalidation of the record, then of others", |shard| {
                 shard.invalidate(&1);
@@ -192,6 +201,11 @@ mod tests {
             }),
             ("more invalidations than are remembered", |shard| {
                 (0..=REMEMBERED).for_each(|_| shard.invalidate(&2));
+            }),
+            ("invalidation of all records", Shard::invalidate_all),
+            ("invalidation of all records, then of others", |shard| {
+                shard.invalidate_all();
+                (0..REMEMBERED).for_each(|_| shard.invalidate(&2));
             }),
             ("new epoch", |shard| {
                 shard.begin_epoch(2);
@@ -216,6 +230,18 @@ mod tests {
         assert!(shard.get(&1, 1).is_some());
         // An invalidation before the read was sent does not count.
         shard.invalidate(&1);
+        let version = shard.version(1).unwrap();
+        shard.insert(version, 1, Arc::new("new"), 1, 500);
+        assert!(shard.get(&1, 1).is_some());
+    }
+
+    #[test]
+    fn invalidation_of_all_records_keeps_the_lease() {
+        let mut shard = shard();
+        let version = shard.version(0).unwrap();
+        shard.insert(version, 1, Arc::new("record"), 0, 500);
+        shard.invalidate_all();
+        assert_eq!((shard.get(&1, 1), shard.len()), (None, 0));
         let version = shard.version(1).unwrap();
         shard.insert(version, 1, Arc::new("new"), 1, 500);
         assert!(shard.get(&1, 1).is_some());

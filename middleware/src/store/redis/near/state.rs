@@ -12,6 +12,7 @@ use tokio::time::Instant;
 
 use super::{
     Counts, NearCacheConfig,
+    ping::AnsweredPing,
     shard::{Nanos, Shard},
 };
 use crate::{
@@ -74,9 +75,12 @@ impl CacheState {
     }
 
     pub(super) fn shard(&self, id: SessionId) -> MutexGuard<'_, Shard<SessionId, SessionRecord>> {
-        // Byte 12 of a session id is random.
-        let place = usize::from(id.as_uuid().as_bytes()[12]) % SHARDS;
-        lock(&self.shards[place])
+        self.shard_of_bucket(id.bucket())
+    }
+
+    /// The shard of all sessions of a bucket, so that a change of its agents' epochs concerns one shard.
+    pub(super) fn shard_of_bucket(&self, bucket: u16) -> MutexGuard<'_, Shard<SessionId, SessionRecord>> {
+        lock(&self.shards[usize::from(bucket) % SHARDS])
     }
 
     /// Returns the tracking connection if the store's own connection still reaches the same server. So a process reads from the
@@ -116,14 +120,14 @@ impl CacheState {
 
     /// Extends the lease after a ping was answered, at most to the end of the master's lease. Returns the time to the end; zero if that has
     /// passed.
-    pub(super) fn extend_lease(&self, epoch: u64, sent: Nanos, master: &Lease) -> Duration {
+    pub(super) fn extend_lease(&self, ping: &AnsweredPing, master: &Lease) -> Duration {
         self.slow.store(false, Ordering::Relaxed);
-        let mut until = sent.saturating_add(nanos(self.config.bound));
+        let mut until = ping.sent().saturating_add(nanos(self.config.bound));
         if let Some(end) = master.until() {
             until = until.min(nanos(end.saturating_duration_since(self.base)));
         }
         for shard in &self.shards {
-            lock(shard).extend_lease(epoch, until);
+            lock(shard).extend_lease(ping.epoch(), until);
         }
         Duration::from_nanos(until.saturating_sub(self.now()))
     }
@@ -131,9 +135,11 @@ impl CacheState {
     /// Drops the record of a pushed key.
     pub(super) fn invalidate_key(&self, key: &[u8]) {
         self.counts.invalidations.fetch_add(1, Ordering::Relaxed);
-        // Other keys hold no session record.
+        // Other keys concern no record.
         if let Some(id) = self.keys.session_of(key) {
             self.shard(id).invalidate(&id);
+        } else if let Some(bucket) = self.keys.bucket_of_epochs(key) {
+            self.shard_of_bucket(bucket).invalidate_all();
         }
     }
 

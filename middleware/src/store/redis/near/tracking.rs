@@ -9,7 +9,10 @@ use std::{sync::Weak, time::Duration};
 use redis::{AsyncConnectionConfig, PushInfo, PushKind, RedisError, Value, aio::SendError};
 use tokio::time::{Instant, sleep, timeout};
 
-use super::state::{CacheState, TrackingConnection};
+use super::{
+    ping::Ping,
+    state::{CacheState, TrackingConnection},
+};
 use crate::store::redis::{
     background::{Backoff, catch_panic},
     endpoint::RedisConnection,
@@ -149,8 +152,8 @@ impl Tracker {
 
     /// Returns a connection on which Redis has acknowledged that it tracks, to the same server as the store's own connection.
     async fn connect(&self, mut link: Link) -> Result<RedisConnection, Loss> {
-        let prefix = match self.cache.upgrade() {
-            Some(cache) => cache.keys.session_prefix(),
+        let prefixes = match self.cache.upgrade() {
+            Some(cache) => [cache.keys.session_prefix(), cache.keys.agent_epochs_prefix()],
             None => return Err(Loss::connection("the cache was dropped")),
         };
         let is_recent = link.since.elapsed() < RECENT;
@@ -167,7 +170,9 @@ impl Tracker {
         let mut connection = link.endpoint.connect(&config).await.map_err(failed)?;
         let mut tracking = redis::cmd("CLIENT");
         tracking.arg("TRACKING").arg("ON").arg("BCAST");
-        tracking.arg("PREFIX").arg(prefix);
+        for prefix in prefixes {
+            tracking.arg("PREFIX").arg(prefix);
+        }
         tracking.exec_async(&mut *connection).await.map_err(failed)?;
         match Role::query(&mut connection).await.map_err(failed)? {
             Role::Master => {}
@@ -190,20 +195,20 @@ impl Tracker {
     /// Extends the lease by pings, until one fails.
     async fn keep_lease(&mut self, mut connection: RedisConnection, master: &Lease) -> Option<Loss> {
         loop {
-            let (sent, epoch, pause) = {
+            let (ping, pause) = {
                 let cache = self.cache.upgrade()?;
-                (cache.now(), cache.epoch(), cache.config.ping_interval())
+                (Ping::of(&cache), cache.config.ping_interval())
             };
-            let Ok(answer) = timeout(PING_TIMEOUT, Role::query(&mut connection)).await else {
+            let Ok(answer) = timeout(PING_TIMEOUT, ping.send(&mut connection)).await else {
                 return Some(Loss::connection("no answer to a ping"));
             };
-            match answer {
-                Ok(Role::Master) => {}
-                Ok(Role::Replica) => return Some(Loss::Demoted),
-                Ok(Role::Unknown) => return Some(Loss::connection(NO_ROLE)),
+            let answered = match answer {
+                Ok((Role::Master, answered)) => answered,
+                Ok((Role::Replica, _)) => return Some(Loss::Demoted),
+                Ok((Role::Unknown, _)) => return Some(Loss::connection(NO_ROLE)),
                 Err(error) => return Some(failed(error)),
-            }
-            let held = self.cache.upgrade()?.extend_lease(epoch, sent, master);
+            };
+            let held = self.cache.upgrade()?.extend_lease(&answered, master);
             if held > Duration::ZERO {
                 let since = *self.coherent_since.get_or_insert_with(Instant::now);
                 self.log_coherent(since);

@@ -1,6 +1,11 @@
 use super::*;
 use crate::test_support::{self, NOW, TTL};
 
+/// Unpacks a record of a store without a key prefix.
+fn unpacked(id: SessionId, packed: &[u8]) -> Result<SessionRecord, StoreError> {
+    unpack(&Keys::new(""), id, packed)
+}
+
 /// The record of a new session under the default policy.
 fn fresh() -> SessionRecord {
     let id = SessionId::generate(test_support::agent(), NOW.0 * 1000 + 999).unwrap();
@@ -40,6 +45,13 @@ fn full() -> SessionRecord {
     }
 }
 
+fn in_epoch(epoch: u32, record: SessionRecord) -> SessionRecord {
+    SessionRecord {
+        agent_epoch: AgentEpoch(epoch),
+        ..record
+    }
+}
+
 /// Revokes a packed record as the scripts do.
 fn revoke(packed: &[u8], at: Timestamp) -> Vec<u8> {
     let mut revoked = packed.to_vec();
@@ -71,15 +83,67 @@ fn record_survives_packing() {
         ..fresh()
     };
     for record in [fresh(), renewed(), full(), odd, far, behind, rotated] {
-        assert_eq!(unpack(record.id, &pack(&record)).unwrap(), record);
+        assert_eq!(unpacked(record.id, &pack(&record)).unwrap(), record);
         let revoked = SessionRecord {
             revoked_at: Some(NOW.plus(TTL)),
             ..record.clone()
         };
-        assert_eq!(unpack(record.id, &pack(&revoked)).unwrap(), revoked);
+        assert_eq!(unpacked(record.id, &pack(&revoked)).unwrap(), revoked);
         let packed = revoke(&pack(&record), NOW.plus(TTL));
-        assert_eq!(unpack(record.id, &packed).unwrap(), revoked);
+        assert_eq!(unpacked(record.id, &packed).unwrap(), revoked);
     }
+}
+
+/// Equality ignores the epoch.
+#[test]
+fn agent_epoch_survives_packing_and_revocation() {
+    for epoch in [0, 1, 1_760_000_000, u32::MAX] {
+        for record in [fresh(), renewed(), full()] {
+            let record = in_epoch(epoch, record);
+            for packed in [pack(&record), revoke(&pack(&record), NOW)] {
+                let read = unpacked(record.id, &packed).unwrap();
+                assert_eq!(read.agent_epoch.0, epoch);
+                assert_eq!(pack(&read), packed);
+            }
+        }
+    }
+}
+
+/// create.lua writes the epoch of an agent in this form.
+#[test]
+fn agent_epoch_is_bit_2_and_4_bytes_at_the_end() {
+    for record in [fresh(), full()] {
+        let packed = pack(&record);
+        let expected = [&[packed[0] + 2], &packed[1..], &[0, 0, 1, 2]].concat();
+        assert_eq!(pack(&in_epoch(0x102, record)), expected);
+    }
+}
+
+#[test]
+fn any_other_first_byte_is_an_error() {
+    for record in [fresh(), renewed(), full()] {
+        let with_epoch = pack(&in_epoch(1_760_000_000, record.clone()));
+        let revoked = revoke(&pack(&record), NOW);
+        for packed in [pack(&record), with_epoch, revoked] {
+            for first in (0..=u8::MAX).filter(|first| *first != packed[0]) {
+                let changed = [&[first], &packed[1..]].concat();
+                let read = unpacked(record.id, &changed);
+                assert!(
+                    read.is_err(),
+                    "{:#x} instead of {:#x}: {read:?}",
+                    first,
+                    packed[0]
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn error_names_the_key_of_the_record() {
+    let (keys, id) = (Keys::new("app:"), fresh().id);
+    let error = unpack(&keys, id, b"").unwrap_err().to_string();
+    assert!(error.contains(&keys.session(id)), "{error}");
 }
 
 /// 64 bytes with the header and the terminator of a Redis string.
@@ -105,10 +169,19 @@ fn head_has_fixed_offsets_for_scripts() {
 
 #[test]
 fn truncated_record_is_an_error() {
-    for record in [fresh(), renewed(), full()] {
+    for record in [
+        fresh(),
+        renewed(),
+        full(),
+        in_epoch(7, fresh()),
+        in_epoch(7, full()),
+    ] {
         for packed in [pack(&record), revoke(&pack(&record), NOW)] {
             for len in 0..packed.len() {
-                assert!(unpack(record.id, &packed[..len]).is_err(), "{len} of {packed:?}");
+                assert!(
+                    unpacked(record.id, &packed[..len]).is_err(),
+                    "{len} of {packed:?}"
+                );
             }
         }
     }
@@ -121,10 +194,10 @@ fn unknown_bits_and_bytes_are_an_error() {
     let changed = |at: usize, byte: u8| {
         let mut changed = packed.clone();
         changed[at] = byte;
-        unpack(record.id, &changed)
+        unpacked(record.id, &changed)
     };
     assert!(changed(0, packed[0]).is_ok());
-    for bit in [1, 3, 4, 5] {
+    for bit in [3, 4, 5] {
         assert!(changed(0, packed[0] | 1 << bit).is_err(), "bit {bit} of the head");
     }
     // Behind the extra byte: two numbers of a byte, a number of two bytes and one of a byte, two hashes, the constraints.
@@ -138,7 +211,14 @@ fn unknown_bits_and_bytes_are_an_error() {
     }
     let mut longer = pack(&fresh());
     longer.push(0);
-    assert!(unpack(fresh().id, &longer).is_err(), "bytes after the record");
+    assert!(unpacked(fresh().id, &longer).is_err(), "bytes after the record");
+    let without_epoch = [&[2], &pack(&fresh())[1..], &[0; 4]].concat();
+    assert!(unpacked(fresh().id, &without_epoch).is_err(), "an epoch of 0");
+    let without_extra = [&[64], &pack(&fresh())[1..], &[0]].concat();
+    assert!(
+        unpacked(fresh().id, &without_extra).is_err(),
+        "an extra byte of 0"
+    );
     let last = packed.len() - 1;
     assert!(changed(last, b']').is_err(), "constraints that are no JSON");
     assert!(changed(last, 0xff).is_err(), "constraints that are no text");
@@ -149,7 +229,7 @@ fn rules_for_a_replaced_token_need_a_renewal() {
     let mut packed = pack(&fresh());
     packed[0] |= 1 << 6;
     packed.push(1 << 5);
-    assert!(unpack(fresh().id, &packed).is_err());
+    assert!(unpacked(fresh().id, &packed).is_err());
 }
 
 /// A renewed record of the layout before: the seconds to the last renewal were LEB128.
@@ -169,7 +249,7 @@ fn record_with_leb128_offset(after_creation: u64, extra: &[u8]) -> (SessionRecor
 fn record_of_the_layout_with_leb128_offsets_is_an_error() {
     // Renewed 25 days after its creation: the offset took four bytes, as it does now.
     let (record, packed) = record_with_leb128_offset(25 * 86_400, &[]);
-    assert!(unpack(record.id, &packed).is_err());
+    assert!(unpacked(record.id, &packed).is_err());
     let (record, packed) = record_with_leb128_offset(12 * 3600, &[3, 1, 2]);
-    assert!(unpack(record.id, &packed).is_err());
+    assert!(unpacked(record.id, &packed).is_err());
 }

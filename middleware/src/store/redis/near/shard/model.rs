@@ -29,8 +29,11 @@ enum Mutant {
     ExtendWithoutEpoch,
     LeaseFromReply,
     InvalidationIgnored,
+    EpochPushIgnored,
+    EpochPushKeepsReads,
     LossIgnored,
     OwnChangeIgnored,
+    OwnEpochIgnored,
 }
 
 struct World(Option<Mutant>);
@@ -49,6 +52,8 @@ struct State {
     revoked_at: Option<u64>,
     /// True if this process revoked the session itself.
     own: bool,
+    /// True if the session was revoked with its agent, by the agent's epoch.
+    by_epoch: bool,
     /// True if that revocation was answered.
     own_answered: bool,
     /// True if a ping of the current epoch was answered.
@@ -67,6 +72,8 @@ enum Message {
     /// The read's name, and whether the session is active.
     Value(u8, bool),
     Push,
+    /// The push of the epochs of the session's bucket.
+    EpochPush,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -96,6 +103,8 @@ enum Event {
     Reconnect,
     RevokeElsewhere,
     RevokeHere,
+    RevokeAgentElsewhere,
+    RevokeAgentHere,
     OwnAnswered,
 }
 
@@ -139,6 +148,7 @@ impl State {
                 self.losses_left,
                 self.revoked_at,
                 self.own,
+                self.by_epoch,
                 self.own_answered,
                 self.confirmed,
             ),
@@ -194,6 +204,7 @@ impl Model for World {
             losses_left: 1,
             revoked_at: None,
             own: false,
+            by_epoch: false,
             own_answered: false,
             confirmed: false,
         }]
@@ -229,7 +240,12 @@ impl Model for World {
         let inserts = state.reads.iter().enumerate().filter(answered);
         events.extend(inserts.map(|(place, _)| Event::Insert(place)));
         match state.revoked_at {
-            None => events.extend([Event::RevokeElsewhere, Event::RevokeHere]),
+            None => events.extend([
+                Event::RevokeElsewhere,
+                Event::RevokeHere,
+                Event::RevokeAgentElsewhere,
+                Event::RevokeAgentHere,
+            ]),
             Some(_) if state.own && !state.own_answered => events.push(Event::OwnAnswered),
             Some(_) => {}
         }
@@ -274,6 +290,9 @@ impl Model for World {
                 }
                 Message::Push if is(Mutant::InvalidationIgnored) => {}
                 Message::Push => next.shard.invalidate(&0),
+                Message::EpochPush if is(Mutant::EpochPushIgnored) => {}
+                Message::EpochPush if is(Mutant::EpochPushKeepsReads) => next.shard.entries.clear(),
+                Message::EpochPush => next.shard.invalidate_all(),
             },
             Event::Extend => {
                 let ping = next.ping.take()?;
@@ -326,17 +345,28 @@ impl Model for World {
                     next.shard.begin_epoch(next.shard.epoch + 1);
                 }
             }
-            Event::RevokeElsewhere | Event::RevokeHere => {
+            Event::RevokeElsewhere
+            | Event::RevokeHere
+            | Event::RevokeAgentElsewhere
+            | Event::RevokeAgentHere => {
                 next.revoked_at = Some(next.now);
-                next.own = event == Event::RevokeHere;
+                next.own = matches!(event, Event::RevokeHere | Event::RevokeAgentHere);
+                next.by_epoch = matches!(event, Event::RevokeAgentElsewhere | Event::RevokeAgentHere);
                 if next.connected {
-                    next.stream.push(Message::Push);
+                    // The index has lost the session: its record does not change.
+                    next.stream.push(if next.by_epoch {
+                        Message::EpochPush
+                    } else {
+                        Message::Push
+                    });
                 }
             }
             Event::OwnAnswered => {
                 next.own_answered = true;
-                if !is(Mutant::OwnChangeIgnored) {
-                    next.shard.invalidate(&0);
+                match next.by_epoch {
+                    false if !is(Mutant::OwnChangeIgnored) => next.shard.invalidate(&0),
+                    true if !is(Mutant::OwnEpochIgnored) => next.shard.invalidate_all(),
+                    _ => {}
                 }
             }
         }
@@ -380,8 +410,11 @@ fn model_finds_a_violation_if_any_safeguard_is_removed() {
         Mutant::ExtendWithoutEpoch,
         Mutant::LeaseFromReply,
         Mutant::InvalidationIgnored,
+        Mutant::EpochPushIgnored,
+        Mutant::EpochPushKeepsReads,
         Mutant::LossIgnored,
         Mutant::OwnChangeIgnored,
+        Mutant::OwnEpochIgnored,
     ] {
         let failure = HasDiscoveries::AnyFailures;
         let checker = World(Some(mutant))
