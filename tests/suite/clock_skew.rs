@@ -34,11 +34,11 @@ async fn wait_for_warning(server: &TestServer, warns: bool) -> Option<i64> {
     let began = Instant::now();
     loop {
         let ready = server.api.anonymous(Method::GET, "/readyz").await.expect(200);
-        if warns && ready.body["warnings"] == json!(["clock_skew"]) {
+        if warns && ready.body["warnings"] == json!(["no_persistence", "clock_skew"]) {
             assert_eq!(ready.body["status"], "ready");
             return ready.body["clockSkewMs"].as_i64();
         }
-        if !warns && ready.body == json!({ "status": "ready" }) {
+        if !warns && ready.body == json!({ "status": "ready", "warnings": ["no_persistence"] }) {
             return None;
         }
         assert!(began.elapsed() < LIMIT, "{}", ready.body);

@@ -16,4 +16,10 @@ pub enum StoreHealth {
         /// The server, and its failure.
         reason: String,
     },
+    /// Everything, but the server may lose sessions or revocations, and a durable one is required.
+    #[non_exhaustive]
+    NotDurable {
+        /// The reason.
+        reason: String,
+    },
 }

@@ -13,6 +13,7 @@ mod memory;
 mod page;
 #[cfg(feature = "redis")]
 mod redis;
+mod warning;
 
 pub use agents::{
     Agent, AgentDirectory, AgentReservation, AgentStore, AnyAgent, RegisterOutcome, RegisteredAgents,
@@ -26,8 +27,10 @@ pub use memory::MemoryStore;
 pub use page::{InvalidCursor, Page, PageRequest, SessionCursor};
 #[cfg(feature = "redis")]
 pub use redis::{
-    InvalidRedisConfig, NearCacheConfig, RedisRead, RedisServerInfo, RedisStore, RedisStoreConfig,
+    InvalidRedisConfig, NearCacheConfig, RedisConfigPart, RedisRead, RedisServerInfo, RedisStore,
+    RedisStoreConfig,
 };
+pub use warning::StoreWarning;
 
 use std::{collections::BTreeSet, future::Future};
 
@@ -105,6 +108,11 @@ pub trait SessionStore: Clone + Send + Sync + 'static {
     /// connection, or if the store has no server. A store that wraps another one forwards the call.
     fn clock_skew(&self) -> Option<ClockSkew> {
         None
+    }
+
+    /// What endangers sessions although the store works. A store that wraps another one forwards the call.
+    fn warnings(&self) -> Vec<StoreWarning> {
+        Vec::new()
     }
 
     /// Checks that the store answers, and whether sessions can change.

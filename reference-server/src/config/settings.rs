@@ -79,8 +79,8 @@ settings! {
     sentinel_user: String, "none", r#""session-auth""#;
     /// The password of the sentinels themselves.
     sentinel_password: String, "none", r#""secret""#, secret;
-    /// With `redis+sentinel://`: the time for which the master is used after a majority of the sentinels in the URL has
-    /// [confirmed](redis.md#sentinel) it, in milliseconds, 300 to 60000. 0 turns it off.
+    /// With `redis+sentinel://` and `redis+cluster://`: the time for which a master is used after a majority of the sentinels in the URL, or of
+    /// the masters of the cluster, has [confirmed](redis.md#sentinel) it, in milliseconds, 300 to 60000. 0 turns it off.
     master_lease_ms: u64, "3000", "3000";
     /// True if `/readyz` is a 503 while Redis answers and refuses writes. Otherwise it is a 200 with the status `degraded`.
     unready_without_writes: bool, "false", "false";
@@ -92,7 +92,9 @@ settings! {
     /// How long a revocation waits for replicas and disk, in milliseconds, beyond `store_timeout_ms`.
     ack_timeout_ms: u64, "1000", "1000";
     /// True if a Redis that may have lost writes is not used before this server has written its recent revocations again, and 5 seconds
-    /// have passed for the other servers to do so: see [after a failover](redis.md#after-a-failover).
+    /// have passed for the other servers to do so: see [after a failover](redis.md#after-a-failover). `/readyz` is then also a 503 while Redis
+    /// may lose sessions or revocations: an evicting policy, no append-only file, or neither known since `INFO` is forbidden. Otherwise these
+    /// are warnings.
     require_durable_store: bool, "false", "false";
     /// The Argon2id hash of the master password, as `hash-password` prints it. It may be left out with
     /// `admin_keys_file`.

@@ -98,7 +98,7 @@ impl Seen {
         let Some(found) = self.answered("revoke", began, store.revoke(id, NOW).await) else {
             return;
         };
-        self.check("revoke", found, || "no session".to_owned());
+        self.check("revoke", found.is_some(), || "no session".to_owned());
         let mut revoked = swap.next;
         revoked.revoked_at = Some(NOW);
         self.expect(store, &revoked, "read after revoke").await;

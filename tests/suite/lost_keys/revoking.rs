@@ -33,7 +33,7 @@ async fn session_that_the_index_has_lost_is_revoked_with_its_agent() {
     let other = layout.add(session(self::agent(), NOW)).await;
     lose_index(&layout, agent);
     let indexed = layout.add(session(agent, NOW)).await;
-    assert_eq!(layout.store.revoke_agent(agent, NOW).await.unwrap(), 1);
+    assert_eq!(layout.store.revoke_agent(agent, NOW).await.unwrap().active, 1);
     for record in &lost {
         assert!(is_revoked_by_epoch(&layout.store, record.id).await);
         let swap = renewal(record, "1", NOW);
@@ -55,7 +55,10 @@ async fn cached_session_that_the_index_has_lost_is_invalidated() {
         let (record, unrelated) = (cached_session(&store).await, cached_session(&store).await);
         execute(&redis, &["DEL", &agent_key("idx", record.agent_id)]);
         assert_eq!(store.cached(record.id).as_deref(), Some(&record));
-        assert_eq!(revoking.revoke_agent(record.agent_id, NOW).await.unwrap(), 0);
+        assert_eq!(
+            revoking.revoke_agent(record.agent_id, NOW).await.unwrap().active,
+            0
+        );
         if std::ptr::eq(revoking, &raw const store) {
             assert_eq!(store.cached(record.id), None, "by this process: at once");
         }
@@ -94,7 +97,15 @@ async fn deleted_agent_that_is_registered_again_has_new_sessions_only() {
     let agent = register(&layout.store, agent(), None).await.id;
     let old = layout.add(session(agent, NOW)).await;
     lose_index(&layout, agent);
-    assert_eq!(layout.store.delete_agent(agent, NOW).await.unwrap(), Some(0));
+    assert_eq!(
+        layout
+            .store
+            .delete_agent(agent, NOW)
+            .await
+            .unwrap()
+            .map(|revoked| revoked.active),
+        Some(0)
+    );
     layout
         .store
         .register(&Agent::new(agent, NOW.plus(1)))

@@ -35,6 +35,11 @@ pub struct RedisStoreConfig {
     pub ack_timeout: Duration,
     /// True if a server that may have lost writes is not used before this process has written its recent revocations again, and 5 seconds
     /// have passed in which other processes can do so. `false` by default: the store then waits for its own revocations only.
+    ///
+    /// A server that may lose sessions or revocations then also counts as not ready ([`StoreHealth::NotDurable`]): an evicting policy, no
+    /// append-only file, or neither known since the user may not call `INFO`.
+    ///
+    /// [`StoreHealth::NotDurable`]: crate::store::StoreHealth::NotDurable
     pub require_durable_store: bool,
     /// The near cache, used by [bounded](crate::SessionAuthLayer::bounded) layers.
     pub near_cache: NearCacheConfig,
@@ -85,13 +90,13 @@ impl RedisStoreConfig {
             min_replicas_ack: 0,
             ack_local_disk: false,
             ack_timeout: Duration::from_secs(1),
-            require_durable_store: false,
             near_cache: NearCacheConfig::default(),
             clock: Arc::new(SystemClock),
             key_prefix: String::new(),
             sentinel_user: None,
             sentinel_password: None,
             master_lease: Duration::from_secs(3),
+            require_durable_store: false,
             #[cfg(feature = "tls")]
             ca_certificates: None,
             #[cfg(feature = "tls")]
@@ -115,16 +120,22 @@ impl RedisStoreConfig {
 
     pub(super) fn location(&self) -> Result<Location, InvalidRedisConfig> {
         if self.key_prefix.contains(['{', '}']) {
-            return Err(InvalidRedisConfig(
-                "the prefix of keys must not contain { or }".into(),
-            ));
+            return Err(InvalidRedisConfig {
+                part: RedisConfigPart::KeyPrefix,
+                reason: "the prefix of keys must not contain { or }".into(),
+            });
         }
-        let invalid = |reason: String| InvalidRedisConfig(format!("not a usable Redis URL: {reason}"));
+        let invalid = |reason: String| InvalidRedisConfig {
+            part: RedisConfigPart::Url,
+            reason: format!("not a usable Redis URL: {reason}"),
+        };
         let url = RedisUrl::parse(&self.url).map_err(invalid)?;
         #[cfg(feature = "tls")]
         if !url.tls && (self.ca_certificates.is_some() || self.client_certificate.is_some()) {
             return Err(invalid("certificates need TLS: write rediss".into()));
         }
+        #[cfg(feature = "tls")]
+        self.check_certificates()?;
         let login = self.login(url.username, url.password, url.database, url.tls);
         let address = match url.topology {
             Topology::Cluster(seeds) => {
@@ -142,6 +153,18 @@ impl RedisStoreConfig {
             }
         };
         address.map(Location::One).map_err(invalid)
+    }
+
+    #[cfg(feature = "tls")]
+    fn check_certificates(&self) -> Result<(), InvalidRedisConfig> {
+        let files = self.login(None, None, 0, true).tls_files;
+        let of = |part| move |reason| InvalidRedisConfig { part, reason };
+        files
+            .check_authorities()
+            .map_err(of(RedisConfigPart::CaCertificates))?;
+        files
+            .check_client()
+            .map_err(of(RedisConfigPart::ClientCertificate))
     }
 
     fn login(&self, username: Option<String>, password: Option<String>, database: u32, tls: bool) -> Login {
@@ -177,11 +200,37 @@ impl fmt::Debug for RedisStoreConfig {
             .field("near_cache", &self.near_cache)
             .field("key_prefix", &self.key_prefix)
             .field("master_lease", &self.master_lease)
+            .field("require_durable_store", &self.require_durable_store)
             .finish_non_exhaustive()
     }
 }
 
 /// The configuration of a [`RedisStore`](super::RedisStore) is invalid.
 #[derive(Debug, Clone, thiserror::Error)]
-#[error("{0}")]
-pub struct InvalidRedisConfig(String);
+#[error("{reason}")]
+pub struct InvalidRedisConfig {
+    part: RedisConfigPart,
+    reason: String,
+}
+
+impl InvalidRedisConfig {
+    /// The part that is wrong.
+    #[must_use]
+    pub const fn part(&self) -> RedisConfigPart {
+        self.part
+    }
+}
+
+/// A part of a [`RedisStoreConfig`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RedisConfigPart {
+    /// The URL.
+    Url,
+    /// [`key_prefix`](RedisStoreConfig::key_prefix).
+    KeyPrefix,
+    /// The certificates of authorities.
+    CaCertificates,
+    /// The certificate of this client, or its key.
+    ClientCertificate,
+}

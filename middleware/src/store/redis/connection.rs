@@ -22,6 +22,7 @@ use tokio::{
 use super::{
     background::AbortOnDrop,
     call_error::{CallError, Redirect, WRONG_TYPE, is_demoted},
+    durability::Durability,
     durable::Durable,
     endpoint::RedisConnection,
     near::NearCache,
@@ -86,6 +87,7 @@ pub(super) struct Connection {
     pub(super) cache: OnceLock<NearCache>,
     /// `None` if revocations wait for no copies.
     durable: Option<Durable>,
+    pub(super) durability: Arc<Durability>,
     _supervisor: AbortOnDrop,
 }
 
@@ -96,6 +98,7 @@ impl Connection {
         let skew = Arc::new(SkewMonitor::new(settings.clock.clone(), settings.metrics.clone()));
         let deadline = settings.deadline;
         let durable = settings.copies.map(Durable::new);
+        let durability = settings.durability.clone();
         let (state, faults, supervisor) = Supervisor::start(settings, skew.clone(), writes.clone());
         Self {
             state,
@@ -105,6 +108,7 @@ impl Connection {
             writes,
             cache: OnceLock::new(),
             durable,
+            durability,
             _supervisor: supervisor,
         }
     }
@@ -165,7 +169,10 @@ impl Connection {
         let (probed, refusal) = tokio::join!(self.probe(), writes);
         probed?;
         match refusal {
-            Ok(None) => Ok(StoreHealth::Ready),
+            Ok(None) => Ok(self
+                .durability
+                .reason()
+                .map_or(StoreHealth::Ready, |reason| StoreHealth::NotDurable { reason })),
             Ok(Some(reason)) => Ok(StoreHealth::ReadOnly { reason }),
             Err(error) => Err(self.classify_error(link.epoch, &error).into()),
         }

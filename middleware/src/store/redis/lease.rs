@@ -148,7 +148,7 @@ mod tests {
         let extend = async {
             sleep(50 * MILLI).await;
             extended.extend(began + 200 * MILLI);
-            sleep(250 * MILLI).await;
+            sleep(240 * MILLI).await;
             extended.extend(began + 400 * MILLI);
             sleep(150 * MILLI).await;
         };

@@ -10,6 +10,7 @@ mod cluster;
 mod config;
 mod connection;
 mod creation;
+mod durability;
 mod durable;
 mod endpoint;
 mod history;
@@ -39,7 +40,7 @@ mod tls;
 mod url;
 mod writes;
 
-pub use config::{InvalidRedisConfig, RedisStoreConfig};
+pub use config::{InvalidRedisConfig, RedisConfigPart, RedisStoreConfig};
 pub use near::NearCacheConfig;
 pub use server_info::RedisServerInfo;
 pub use sessions::RedisRead;

@@ -96,6 +96,16 @@ pub(super) fn describe(error: &RedisError) -> String {
     text
 }
 
+/// The text of an error with which a connection begins. Its first command is `HELLO 3`, which old servers and some proxies do not know.
+pub(super) fn cannot_begin(error: &RedisError) -> String {
+    let told = describe(error);
+    let unknown = told.contains("unknown") || told.contains("unsupported");
+    if error.code() == Some("NOPROTO") || (unknown && told.contains("HELLO")) {
+        return format!("the server, or a proxy before it, does not support RESP3: {told}");
+    }
+    told
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

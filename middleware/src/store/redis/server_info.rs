@@ -52,7 +52,7 @@ impl RedisStore {
 }
 
 impl RedisServerInfo {
-    fn of(info: &InfoDict) -> Self {
+    pub(super) fn of(info: &InfoDict) -> Self {
         let text = |name: &str| info.get::<String>(name);
         let valkey = text("valkey_version");
         Self {

@@ -11,6 +11,7 @@ use super::{
     cluster::{Cluster, NodeOwner},
     config::{Location, RedisStoreConfig},
     connection::{Connection, Request, timely},
+    durability::Durability,
     durable::Copies,
     keys::Keys,
     recent::RecentRevocations,
@@ -19,7 +20,7 @@ use super::{
     supervisor::ServerSettings,
 };
 use crate::{
-    store::{ClockSkew, StoreError, StoreHealth},
+    store::{ClockSkew, StoreError, StoreHealth, StoreWarning},
     telemetry::{ServersMetrics, StoreOperation},
 };
 
@@ -58,6 +59,7 @@ impl Servers {
             local_disk: config.ack_local_disk,
             timeout: config.ack_timeout,
         });
+        let require_durable = config.require_durable_store;
         let in_cluster = matches!(location, Location::Cluster(_));
         let (deadline, keys, clock, of_server) = (
             config.timeout,
@@ -74,6 +76,7 @@ impl Servers {
             metrics: of_server.server(),
             copies,
             recovery: Arc::new(recovery.for_server()),
+            durability: Arc::new(Durability::new(require_durable)),
             start: None,
         };
         let topology = match location {
@@ -215,6 +218,19 @@ impl Servers {
             Topology::One(connection) => connection.health().await,
             Topology::Cluster(cluster) => cluster.health().await,
         }
+    }
+
+    /// What endangers sessions on any of the servers, each once.
+    pub(super) fn warnings(&self) -> Vec<StoreWarning> {
+        let mut all = Vec::new();
+        self.for_each(|connection| {
+            for warning in connection.durability.warnings() {
+                if !all.contains(&warning) {
+                    all.push(warning);
+                }
+            }
+        });
+        all
     }
 
     /// The latest clock skew: in a cluster, the largest.

@@ -23,7 +23,7 @@ use crate::{
     session::SessionRecord,
     store::{
         AgentRevoked, CachedStore, ClockSkew, CreateOutcome, NearCacheStats, NewSession, Page, PageRequest,
-        Revoked, SessionCursor, SessionStore, StoreError, StoreHealth, SwapOutcome, TokenSwap,
+        Revoked, SessionCursor, SessionStore, StoreError, StoreHealth, StoreWarning, SwapOutcome, TokenSwap,
     },
     telemetry::StoreOperation,
 };
@@ -157,6 +157,10 @@ impl SessionStore for RedisStore {
 
     fn clock_skew(&self) -> Option<ClockSkew> {
         self.shared.servers.clock_skew()
+    }
+
+    fn warnings(&self) -> Vec<StoreWarning> {
+        self.shared.servers.warnings()
     }
 
     async fn health(&self) -> Result<StoreHealth, StoreError> {

@@ -13,6 +13,7 @@ use tokio::{
 use super::{
     address::Address,
     background::{AbortOnDrop, Backoff, catch_panic},
+    durability::Durability,
     durable::Copies,
     endpoint::{Endpoint, RedisConnection},
     history::History,
@@ -20,7 +21,7 @@ use super::{
     lease::Lease,
     preconditions::{Greeting, check_permissions},
     recovery::{OTHERS_WRITE_WITHIN, Recovered, Recovery},
-    role::{REPLICA, Role, describe},
+    role::{REPLICA, Role, cannot_begin, describe},
     skew_monitor::SkewMonitor,
     writes::Writes,
 };
@@ -33,6 +34,8 @@ const MAX_CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const CONNECT_ROUND_TRIPS: u32 = 8;
 /// A connection that lasted this long resets the back-off.
 pub(super) const STABLE_AFTER: Duration = Duration::from_secs(1);
+/// The number of health checks from one question for eviction policy and persistence to the next.
+const DURABILITY_CHECKS: u64 = 10;
 const HEALTH_CHECK_INTERVAL: Duration = Duration::from_secs(1);
 /// The minimum time that a health check waits for its reply. A short pause of the server does not break its connection.
 const HEALTH_CHECK_TIMEOUT: Duration = Duration::from_secs(1);
@@ -146,6 +149,7 @@ pub(super) struct ServerSettings {
     /// The copies that a revocation waits for, if any.
     pub(super) copies: Option<Copies>,
     pub(super) recovery: Arc<Recovery>,
+    pub(super) durability: Arc<Durability>,
     /// The first attempt begins when the sender is dropped.
     pub(super) start: Option<oneshot::Receiver<Infallible>>,
 }
@@ -317,7 +321,8 @@ impl Supervisor {
             });
         let connecting = async {
             let refused = |error: RedisError| describe(&error);
-            let mut connection = endpoint.connect(&config).await.map_err(refused)?;
+            let connected = endpoint.connect(&config).await;
+            let mut connection = connected.map_err(|error| cannot_begin(&error))?;
             let greeting = Greeting::ask(&mut connection).await.map_err(refused)?;
             greeting.check(self.settings.in_cluster)?;
             if greeting.role == Role::Replica {
@@ -325,6 +330,7 @@ impl Supervisor {
             }
             check_permissions(&mut connection, &self.settings.keys, self.settings.in_cluster).await?;
             let server_time = self.skew.measure(&mut connection).await;
+            self.settings.durability.check(&mut connection, limit).await;
             Ok(Connected {
                 endpoint: endpoint.clone(),
                 connection,
@@ -359,7 +365,8 @@ impl Supervisor {
         let limit = HEALTH_CHECK_TIMEOUT.max(self.settings.deadline);
         let writes = (self.writes.clone(), endpoint.clone(), self.epoch);
         let recovery = has_history.then(|| self.settings.recovery.clone());
-        let health_checks = check_health(connection.clone(), skew, recovery, writes, limit);
+        let durability = self.settings.durability.clone();
+        let health_checks = check_health(connection.clone(), skew, (recovery, durability), writes, limit);
         tokio::pin!(health_checks);
         let (lease, metrics) = (endpoint.lease(), self.settings.metrics.clone());
         let lease_changes = lease.watch(|holds| {
@@ -405,11 +412,11 @@ impl Supervisor {
 async fn check_health(
     mut connection: RedisConnection,
     skew: Option<Arc<SkewMonitor>>,
-    recovery: Option<Arc<Recovery>>,
+    (recovery, durability): (Option<Arc<Recovery>>, Arc<Durability>),
     (writes, endpoint, epoch): (Arc<Writes>, Arc<Endpoint>, u64),
     limit: Duration,
 ) {
-    loop {
+    for number in 1_u64.. {
         sleep(HEALTH_CHECK_INTERVAL).await;
         if is_unusable(&mut connection, limit).await {
             return;
@@ -425,6 +432,9 @@ async fn check_health(
                 Ok(_) => {}
                 Err(_) => return,
             }
+        }
+        if number.is_multiple_of(DURABILITY_CHECKS) {
+            durability.check(&mut connection, limit).await;
         }
         // A refusal is logged. A replica whose role `HELLO` does not show answers READONLY.
         if let Err(error) = writes.check(&endpoint, epoch, limit).await

@@ -141,7 +141,7 @@ async fn a_ping_from_before_a_flush_does_not_extend_the_lease_after_it() {
     let mut config = RedisStoreConfig::new(serve_with(pings.clone()).await);
     // Far longer than the pause between two pings.
     config.near_cache.bound = Duration::from_secs(2);
-    let store = RedisStore::connect(&config, config.address().unwrap());
+    let store = RedisStore::connect(&config, config.location().unwrap());
     store.enable_cache().unwrap();
     // Ping 2 is sent after the answer to ping 1 was processed.
     pings.received.acquire().await.unwrap().forget();

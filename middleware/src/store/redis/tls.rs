@@ -54,7 +54,8 @@ pub(super) struct Tls {
 
 impl Tls {
     pub(super) fn new(host: &Host, files: &TlsFiles) -> Result<Self, String> {
-        files.check()?;
+        files.check_authorities()?;
+        files.check_client()?;
         Ok(Self {
             name: ServerName::try_from(host.name.clone()).map_err(|error| error.to_string())?,
             host: host.clone(),
@@ -93,16 +94,15 @@ impl Tls {
 }
 
 impl TlsFiles {
-    /// Checks the certificates and the key.
-    fn check(&self) -> Result<(), String> {
-        let store = self.authorities().map_err(|error| error.to_string())?;
-        if self.client.is_some() {
-            // Any authority will do: the certificate of this client is checked.
-            let store = store.unwrap_or_else(RootCertStore::empty);
-            with_client(verifying(store).map_err(|error| error.to_string())?, self)
-                .map_err(|error| error.to_string())?;
-        }
-        Ok(())
+    pub(super) fn check_authorities(&self) -> Result<(), String> {
+        let authorities = self.authorities();
+        authorities.map(drop).map_err(|error| error.to_string())
+    }
+
+    /// Checks the certificate of this client and its key.
+    pub(super) fn check_client(&self) -> Result<(), String> {
+        let checked = verifying(RootCertStore::empty()).and_then(|builder| with_client(builder, self));
+        checked.map(drop).map_err(|error| error.to_string())
     }
 
     fn authorities(&self) -> io::Result<Option<RootCertStore>> {

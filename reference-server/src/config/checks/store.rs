@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path, time::Duration};
 
-use tower_session_auth::store::RedisStoreConfig;
+use tower_session_auth::store::{RedisConfigPart, RedisStoreConfig};
 
 use super::{Checks, certificate::needs};
 use crate::config::{Settings, Store};
@@ -37,10 +37,10 @@ pub(super) fn store(settings: &Settings, checks: &mut Checks<'_>) -> Store {
     config.timeout = Duration::from_millis(timeout);
     config.min_replicas_ack = settings.min_replicas_ack.unwrap_or(0);
     config.ack_local_disk = settings.ack_local_disk.unwrap_or(false);
-    config.require_durable_store = settings.require_durable_store.unwrap_or(false);
     config.ack_timeout = Duration::from_millis(ack_timeout);
     config.near_cache.bound = Duration::from_millis(bound);
     config.master_lease = Duration::from_millis(lease);
+    config.require_durable_store = settings.require_durable_store.unwrap_or(false);
     config.sentinel_user.clone_from(&settings.sentinel_user);
     config.sentinel_password.clone_from(&settings.sentinel_password);
     config.ca_certificates = read(settings.redis_ca_file.as_deref(), "redis_ca_file", checks);
@@ -55,7 +55,12 @@ pub(super) fn store(settings: &Settings, checks: &mut Checks<'_>) -> Store {
         prefix => config.key_prefix = prefix.clone().unwrap_or_default(),
     }
     if let Err(error) = config.check() {
-        checks.wrong("redis_url", error);
+        let setting = match error.part() {
+            RedisConfigPart::CaCertificates => "redis_ca_file",
+            RedisConfigPart::ClientCertificate => "redis_client_cert_file",
+            _ => "redis_url",
+        };
+        checks.wrong(setting, error);
     }
     Store::Redis(config)
 }

@@ -262,3 +262,28 @@ fn password_with_reserved_characters_in_a_url_must_be_percent_encoded() {
         "{database}"
     );
 }
+
+#[test]
+fn mistake_in_a_certificate_for_redis_names_its_setting() {
+    let folder = Folder::new("redis-tls-mistakes");
+    let pair = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let cert = folder.write("tls.crt", &pair.cert.pem());
+    let key = folder.write("tls.key", &pair.signing_key.serialize_pem());
+    for (ca, client, setting) in [
+        (&key, (&cert, &key), "--redis-ca-file: "),
+        (&cert, (&key, &key), "--redis-client-cert-file: "),
+    ] {
+        let arguments = [
+            ["--redis-url", "rediss://localhost"],
+            ["--redis-ca-file", ca],
+            ["--redis-client-cert-file", client.0],
+            ["--redis-client-key-file", client.1],
+        ];
+        let wrong = errors(&arguments.concat(), &[]);
+        assert!(wrong.iter().any(|error| error.starts_with(setting)), "{wrong:?}");
+        assert!(
+            !wrong.iter().any(|error| error.starts_with("--redis-url")),
+            "{wrong:?}"
+        );
+    }
+}

@@ -248,13 +248,16 @@ impl Cluster {
             .owners()
             .map(|node| async move { (&node.host, node.connection.health().await) });
         let (mut failed, mut works) = (Vec::new(), false);
-        let mut read_only = None;
+        let mut worst = StoreHealth::Ready;
         for (host, health) in join_all(probes).await {
             match health {
                 Ok(StoreHealth::Ready) => works = true,
                 Ok(other) => {
                     works = true;
-                    read_only = read_only.or(Some(other));
+                    // A server that is not durable is not ready, and one that only refuses writes is degraded.
+                    if !matches!(worst, StoreHealth::NotDurable { .. }) {
+                        worst = other;
+                    }
                 }
                 Err(error) => failed.push((host, error)),
             }
@@ -271,7 +274,7 @@ impl Cluster {
             (true, None) if uncovered > 0 => Ok(StoreHealth::Partial {
                 reason: format!("{uncovered} of 16384 hash slots have no master"),
             }),
-            (true, None) => Ok(read_only.unwrap_or(StoreHealth::Ready)),
+            (true, None) => Ok(worst),
         }
     }
 

@@ -25,12 +25,20 @@ local commands = {
   { keys[5], 'GET', 'MGET', 'SET:x' },
   { keys[6], 'ZADD:0:x', 'ZRANGE:-:x', 'ZREM:x' },
   { keys[7], 'GET', 'SET:x' },
+  { false, 'EVAL:x:0', 'EVALSHA:x:0', 'SCRIPT LOAD:x' },
 }
 local denied, seen = {}, {}
 for _, group in ipairs(commands) do
   for place = 2, #group do
-    local name, rest = group[place]:match('^(%u+):?(.*)$')
-    local call = { name, group[1] }
+    local name, rest = group[place]:match('^([%u ]+):?(.*)$')
+    local call = {}
+    for word in name:gmatch('%u+') do
+      call[#call + 1] = word
+    end
+    -- Commands without a key.
+    if group[1] then
+      call[#call + 1] = group[1]
+    end
     for argument in rest:gmatch('[^:]+') do
       call[#call + 1] = argument
     end

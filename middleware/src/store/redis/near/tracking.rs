@@ -173,7 +173,8 @@ impl Tracker {
         for prefix in prefixes {
             tracking.arg("PREFIX").arg(prefix);
         }
-        tracking.exec_async(&mut *connection).await.map_err(failed)?;
+        let tracked = tracking.exec_async(&mut *connection).await;
+        tracked.map_err(cannot_track)?;
         match Role::query(&mut connection).await.map_err(failed)? {
             Role::Master => {}
             // The supervisor checks the role of the store's own connection.
@@ -258,6 +259,13 @@ impl Loss {
     fn connection(reason: &str) -> Self {
         Self::Connection(reason.to_owned())
     }
+}
+
+fn cannot_track(error: RedisError) -> Loss {
+    if error.is_io_error() {
+        return failed(error);
+    }
+    Loss::Connection(format!("CLIENT TRACKING is not possible: {}", describe(&error)))
 }
 
 fn failed(error: RedisError) -> Loss {

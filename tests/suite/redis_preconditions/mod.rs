@@ -1,5 +1,8 @@
 //! Servers that cannot do what the store needs: the reason is in the error of each call, and in `/readyz`.
 
+mod durability;
+mod states;
+
 use std::time::Duration;
 
 use http::Method;
@@ -11,7 +14,7 @@ use session_auth_tests::{
 };
 use tower_session_auth::{
     clock::{ManualClock, Timestamp},
-    store::{RedisStoreConfig, SessionStore as _, StoreHealth},
+    store::{CachedStore as _, RedisStoreConfig, SessionStore as _, StoreHealth},
 };
 
 const DEADLINE: Duration = Duration::from_secs(5);
@@ -61,6 +64,42 @@ async fn forbidden_commands_are_named() {
     config.key_prefix = "app:".to_owned();
     let store = tower_session_auth::RedisStore::open(&config).unwrap();
     store.ping().await.unwrap();
+    // Each of them is tried, although the server has cached the scripts.
+    for (forbidden, named) in [("-eval", "EVAL"), ("-script|load", "SCRIPT LOAD")] {
+        let told = reason(&user("partly", &["+@all", forbidden])).await;
+        assert!(told.contains(&format!("may not call {named} ")), "{told}");
+    }
+}
+
+#[tokio::test]
+async fn store_without_a_bounded_layer_needs_no_client_tracking() {
+    let redis = TestRedis::start();
+    let rules = [
+        "ACL",
+        "SETUSER",
+        "plain",
+        "on",
+        ">secret",
+        "~*",
+        "&*",
+        "+@all",
+        "-client|tracking",
+    ];
+    execute(&redis, &rules);
+    let store = open(redis.url().replace("://", "://plain:secret@"), DEADLINE);
+    let created = session(agent(), NOW);
+    store.create(&created).await.unwrap();
+    // With one, requests read from Redis.
+    store.enable_cache().unwrap();
+    assert!(store.read_through(created.record.id).await.unwrap().is_some());
+    assert!(!store.cache_stats().unwrap().coherent);
+}
+
+#[tokio::test]
+async fn server_or_proxy_without_resp3_is_refused_with_this_reason() {
+    let redis = TestRedis::start_with(&["--rename-command", "HELLO", "\"\""]);
+    let reason = reason(&redis.url()).await;
+    assert!(reason.to_lowercase().contains("resp3"), "{reason}");
 }
 
 /// What makes a server refuse writes, what makes it accept them again, and the code of its errors.

@@ -1,0 +1,20 @@
+/// A finding that endangers sessions, although the store works.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum StoreWarning {
+    /// A full memory removes sessions.
+    EvictingPolicy,
+    /// A restart of the server can lose sessions and revocations: its append-only file is off.
+    NoPersistence,
+}
+
+impl StoreWarning {
+    /// The name in `/readyz`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::EvictingPolicy => "evicting_policy",
+            Self::NoPersistence => "no_persistence",
+        }
+    }
+}
