@@ -18,7 +18,9 @@ fn tests() -> BTreeSet<String> {
         let module: Vec<&str> = parts.filter(|part| *part != "mod").collect();
         let mut is_test = false;
         for line in fs::read_to_string(&file).unwrap().lines() {
-            let signature = line.strip_prefix("async fn ").or_else(|| line.strip_prefix("fn "));
+            let signature = line
+                .strip_prefix("async fn ")
+                .or_else(|| line.strip_prefix("fn "));
             match signature.and_then(|signature| signature.split_once("()")) {
                 Some((name, _)) if is_test => {
                     names.insert(format!("{}::{name}", module.join("::")));

@@ -36,7 +36,16 @@ async fn revocation_is_not_durable_if_wait_is_forbidden() {
 #[tokio::test]
 async fn store_works_without_the_commands_for_administrators() {
     let redis = TestRedis::start();
-    let forbidden = ["-@dangerous", "-config", "-acl", "-info", "-time", "-client|kill", "-wait", "-role"];
+    let forbidden = [
+        "-@dangerous",
+        "-config",
+        "-acl",
+        "-info",
+        "-time",
+        "-client|kill",
+        "-wait",
+        "-role",
+    ];
     let store = RedisStore::open(&without(&redis, &forbidden)).unwrap();
     let new = session(agent(), NOW);
     assert_eq!(store.create(&new).await.unwrap(), CREATED);

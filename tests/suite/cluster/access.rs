@@ -57,7 +57,11 @@ async fn forbidden_view_of_the_cluster_is_named() {
     cluster.command_on_each(&without_view.collect::<Vec<_>>());
     let store = open(url_of_the_user(&cluster), PATIENT);
     let told = store.ping().await.unwrap_err().to_string();
-    for part in ["no majority of the masters of the cluster answers", "NOPERM", "cluster|nodes"] {
+    for part in [
+        "no majority of the masters of the cluster answers",
+        "NOPERM",
+        "cluster|nodes",
+    ] {
         assert!(told.contains(part), "{part}: {told}");
     }
 }

@@ -47,13 +47,8 @@ impl Faulty {
 
     async fn start_on(redis: TestRedis) -> Self {
         let proxy = FaultProxy::start(redis.port(), Mode::Open).await;
-        let settings = Settings {
-            redis_url: Some(proxy.url()),
-            store_timeout_ms: Some(DEADLINE.as_millis().try_into().unwrap()),
-            ..Settings::default()
-        };
         let clock = ManualClock::new(Timestamp(START));
-        let server = TestServer::start(settings, None, clock.clone()).await;
+        let server = start_server(proxy.url(), &clock).await;
         let agent = server.api.agent().await;
         let (session, changed) = (server.api.session(&agent).await, server.api.session(&agent).await);
         // Half of the ttl: the session can be renewed.
@@ -137,6 +132,15 @@ impl Faulty {
             sleep(POLL).await;
         }
     }
+}
+
+async fn start_server(redis_url: String, clock: &ManualClock) -> TestServer {
+    let settings = Settings {
+        redis_url: Some(redis_url),
+        store_timeout_ms: Some(DEADLINE.as_millis().try_into().unwrap()),
+        ..Settings::default()
+    };
+    TestServer::start(settings, None, clock.clone()).await
 }
 
 fn is_503(reply: &Reply) {

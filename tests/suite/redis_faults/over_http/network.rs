@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{DEADLINE, Faulty, Mode};
+use super::{DEADLINE, Faulty, Mode, is_503};
 
 /// Long enough for a connection attempt.
 const OUTAGE: Duration = Duration::from_millis(700);
@@ -52,7 +52,7 @@ async fn reset_connections_are_503_until_new_ones_are_accepted() {
 async fn half_open_connection_is_replaced_after_a_missed_deadline() {
     let faulty = Faulty::start().await;
     faulty.proxy.set(Mode::HalfOpen);
-    super::is_503(&faulty.access().await);
+    is_503(&faulty.access().await);
     faulty.heals().await;
 }
 
@@ -60,7 +60,7 @@ async fn half_open_connection_is_replaced_after_a_missed_deadline() {
 async fn unanswered_connection_attempts_are_503_at_once() {
     let faulty = Faulty::start().await;
     faulty.proxy.set(Mode::Cut);
-    super::is_503(&faulty.access().await);
+    is_503(&faulty.access().await);
     faulty.proxy.set(Mode::Silent);
     // Longer than a connection attempt may take.
     let last = faulty.is_unavailable_for(Duration::from_millis(2_500)).await;

@@ -1,13 +1,16 @@
 //! Faults of the server process, and of its data.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use session_auth_tests::{
     folder::Folder,
     redis::{TestRedis, command},
+    server::START,
 };
+use tokio::time::sleep;
+use tower_session_auth::clock::{ManualClock, Timestamp};
 
-use super::{DEADLINE, Faulty, execute};
+use super::{DEADLINE, Faulty, HEALED_WITHIN, POLL, execute, is_503, start_server};
 
 #[tokio::test]
 async fn stopped_server_is_503_until_it_continues() {
@@ -68,16 +71,23 @@ async fn loading_server_is_503_until_it_has_its_data() {
         assert!(!restarting.is_finished(), "never loading");
         tokio::task::yield_now().await;
     }
+    // A process that starts now.
+    let late = start_server(proxy.url(), &ManualClock::new(Timestamp(START))).await;
     let mut seen = 0;
     while is_loading() {
         let access = server.api.access(&session.token).await;
-        let ready = server.api.anonymous(http::Method::GET, "/readyz").await;
+        let mut ready = Vec::new();
+        for server in [&server, &late] {
+            ready.push(server.api.anonymous(http::Method::GET, "/readyz").await);
+        }
         if !is_loading() {
             break;
         }
-        super::is_503(&access);
-        super::is_503(&ready);
-        seen += 1;
+        is_503(&access);
+        for reply in ready {
+            is_503(&reply);
+            seen += u32::from(reply.body.to_string().contains("loading"));
+        }
     }
     assert!(seen > 5, "{seen}");
     let redis = restarting.await.unwrap();
@@ -90,6 +100,7 @@ async fn loading_server_is_503_until_it_has_its_data() {
         changed,
     };
     faulty.heals().await;
+    late.api.anonymous(http::Method::GET, "/readyz").await.expect(200);
 }
 
 #[tokio::test]
@@ -121,6 +132,12 @@ async fn changed_password_is_503_until_it_is_restored() {
     let execute = |arguments: &[&str]| command::<redis::Value>(&with_password, arguments).unwrap();
     execute(&["CLIENT", "KILL", "TYPE", "normal"]);
     faulty.is_unavailable().await;
+    // The first reason is the lost connection.
+    let began = Instant::now();
+    while !faulty.ready().await.body.to_string().contains("NOAUTH") {
+        assert!(began.elapsed() < HEALED_WITHIN, "the reason is not named");
+        sleep(POLL).await;
+    }
     execute(&["CONFIG", "SET", "requirepass", ""]);
     faulty.heals().await;
 }
@@ -130,9 +147,15 @@ async fn master_that_became_a_replica_is_503_until_it_is_promoted() {
     let faulty = Faulty::start().await;
     execute(&faulty.redis, &["REPLICAOF", "127.0.0.1", "1"]);
     // A failed write reveals the role.
-    super::is_503(&faulty.create().await);
+    is_503(&faulty.create().await);
     faulty.is_unavailable().await;
     faulty.is_unavailable_for(Duration::from_secs(1)).await;
+    let ready = faulty.ready().await;
+    assert!(
+        ready.body.to_string().contains("the server is a replica"),
+        "{}",
+        ready.body
+    );
     execute(&faulty.redis, &["REPLICAOF", "NO", "ONE"]);
     faulty.heals().await;
 }
