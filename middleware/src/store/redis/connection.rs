@@ -150,7 +150,7 @@ impl Connection {
     pub(super) async fn probe(&self) -> Result<(), StoreError> {
         let mut link = self.link().await?;
         match Role::query(&mut link.connection).await {
-            Err(error) => Err(self.classify_error(link.epoch, &error).into()),
+            Err(error) => Err(self.classify_error(link.epoch, &error)),
             Ok(Role::Replica) => {
                 self.report(link.epoch, FaultKind::Broken);
                 Err(StoreError::Unavailable(REPLICA.into()))
@@ -174,7 +174,7 @@ impl Connection {
                 .reason()
                 .map_or(StoreHealth::Ready, |reason| StoreHealth::NotDurable { reason })),
             Ok(Some(reason)) => Ok(StoreHealth::ReadOnly { reason }),
-            Err(error) => Err(self.classify_error(link.epoch, &error).into()),
+            Err(error) => Err(self.classify_error(link.epoch, &error)),
         }
     }
 

@@ -62,6 +62,9 @@ pub(super) struct ClusterAddress {
     pub(super) lease: Duration,
 }
 
+/// A master, and the places of the commands of a pipeline that are for it.
+type Group<'a> = (&'a Arc<Node>, Vec<usize>);
+
 /// The connections to a cluster. They close when this is dropped.
 pub(super) struct Cluster {
     found: watch::Receiver<Found>,
@@ -186,12 +189,8 @@ impl Cluster {
     }
 
     /// The places of the commands, by the master that has their slot.
-    fn groups<'a>(
-        &self,
-        map: &'a SlotMap,
-        commands: &[&Cmd],
-    ) -> Result<Vec<(&'a Arc<Node>, Vec<usize>)>, StoreError> {
-        let mut groups: Vec<(&Arc<Node>, Vec<usize>)> = Vec::new();
+    fn groups<'a>(&self, map: &'a SlotMap, commands: &[&Cmd]) -> Result<Vec<Group<'a>>, StoreError> {
+        let mut groups: Vec<Group<'a>> = Vec::new();
         for (place, command) in commands.iter().enumerate() {
             let Some(node) = map.owner(Slot::of(Request::Command(command).key())) else {
                 self.demand_views();
