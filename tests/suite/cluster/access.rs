@@ -59,7 +59,7 @@ async fn forbidden_view_of_the_cluster_is_named() {
     let told = store.ping().await.unwrap_err().to_string();
     for part in [
         "no majority of the masters of the cluster answers",
-        "NOPERM",
+        "NoPerm",
         "cluster|nodes",
     ] {
         assert!(told.contains(part), "{part}: {told}");

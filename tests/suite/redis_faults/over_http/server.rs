@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use http::Method;
 use session_auth_tests::{
     folder::Folder,
     redis::{TestRedis, command},
@@ -78,7 +79,7 @@ async fn loading_server_is_503_until_it_has_its_data() {
         let access = server.api.access(&session.token).await;
         let mut ready = Vec::new();
         for server in [&server, &late] {
-            ready.push(server.api.anonymous(http::Method::GET, "/readyz").await);
+            ready.push(server.api.anonymous(Method::GET, "/readyz").await);
         }
         if !is_loading() {
             break;
@@ -100,7 +101,11 @@ async fn loading_server_is_503_until_it_has_its_data() {
         changed,
     };
     faulty.heals().await;
-    late.api.anonymous(http::Method::GET, "/readyz").await.expect(200);
+    let began = Instant::now();
+    while late.api.anonymous(Method::GET, "/readyz").await.status != 200 {
+        assert!(began.elapsed() < HEALED_WITHIN, "never ready");
+        sleep(POLL).await;
+    }
 }
 
 #[tokio::test]
