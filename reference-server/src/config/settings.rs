@@ -80,7 +80,7 @@ settings! {
     /// The password of the sentinels themselves.
     sentinel_password: String, "none", r#""secret""#, secret;
     /// With `redis+sentinel://` and `redis+cluster://`: the time for which a master is used after a majority of the sentinels in the URL, or of
-    /// the masters of the cluster, has [confirmed](redis.md#sentinel) it, in milliseconds, 300 to 60000. 0 turns it off.
+    /// the masters of the cluster, has [confirmed](redis-topologies.md#guarantees) it, in milliseconds, 300 to 60000. 0 turns it off.
     master_lease_ms: u64, "3000", "3000";
     /// True if `/readyz` is a 503 while Redis answers and refuses writes. Otherwise it is a 200 with the status `degraded`.
     unready_without_writes: bool, "false", "false";
