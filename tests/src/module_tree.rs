@@ -28,7 +28,11 @@ pub fn missing_files(folder: &str) -> Vec<String> {
     missing
 }
 
-fn rust_files(folder: &Path) -> Vec<PathBuf> {
+/// The Rust files in a folder and below.
+///
+/// # Panics
+/// When a folder cannot be read.
+pub fn rust_files(folder: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
     let mut files = Vec::new();
     for entry in entries {

@@ -81,6 +81,7 @@ impl TestServer {
         let timeout = Duration::from_millis(settings.store_timeout_ms.unwrap_or_default());
         let lease = settings.master_lease_ms;
         let (replicas, ack_timeout) = (settings.min_replicas_ack, settings.ack_timeout_ms);
+        let local_disk = settings.ack_local_disk.unwrap_or_default();
         let require_durable = settings.require_durable_store.unwrap_or_default();
         let mut config = Config::resolve(settings).expect("a configuration");
         if let Some(url) = url {
@@ -91,6 +92,7 @@ impl TestServer {
                 redis.master_lease = Duration::from_millis(millis);
             }
             redis.require_durable_store = require_durable;
+            redis.ack_local_disk = local_disk;
             redis.min_replicas_ack = replicas.unwrap_or_default();
             redis.ack_timeout = ack_timeout.map_or(redis.ack_timeout, Duration::from_millis);
             config.store = session_auth_server::config::Store::Redis(redis);

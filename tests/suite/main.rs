@@ -12,6 +12,8 @@ mod connections;
 mod cors;
 mod deployment;
 mod durable_revocations;
+mod failures_page;
+mod forbidden_commands;
 mod grpc;
 mod key_rotation;
 mod lost_keys;

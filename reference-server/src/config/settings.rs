@@ -64,7 +64,7 @@ settings! {
     /// A PEM file with the private key of that certificate.
     tls_key_file: PathBuf, "none", r#""/etc/session-auth/tls.key""#;
     /// The [Redis](redis.md#addresses) that keeps the sessions: `redis://[user:password@]host[:port][/database]`, `rediss://` for TLS,
-    /// `unix:///path`, or `redis+sentinel://host[:port],…/master`. Characters such as / ? # in the password are percent-encoded. Without it,
+    /// `unix:///path`, `redis+sentinel://host[:port],…/master`, or `redis+cluster://host[:port],…`. Characters such as / ? # in the password are percent-encoded. Without it,
     /// sessions are kept in memory and end with the process.
     redis_url: String, "an embedded store", r#""redis://127.0.0.1:6379/0""#, secret;
     /// A prefix of every key in Redis, so that several deployments can share a server. It must not contain braces.
@@ -80,7 +80,7 @@ settings! {
     /// The password of the sentinels themselves.
     sentinel_password: String, "none", r#""secret""#, secret;
     /// With `redis+sentinel://` and `redis+cluster://`: the time for which a master is used after a majority of the sentinels in the URL, or of
-    /// the masters of the cluster, has [confirmed](redis.md#sentinel) it, in milliseconds, 300 to 60000. 0 turns it off.
+    /// the masters of the cluster, has [confirmed](redis-topologies.md#guarantees) it, in milliseconds, 300 to 60000. 0 turns it off.
     master_lease_ms: u64, "3000", "3000";
     /// True if `/readyz` is a 503 while Redis answers and refuses writes. Otherwise it is a 200 with the status `degraded`.
     unready_without_writes: bool, "false", "false";
@@ -89,7 +89,7 @@ settings! {
     min_replicas_ack: u32, "0", "1";
     /// True if a revocation must also be in the append-only file of the master, on its disk. It needs Redis 7.2 or Valkey.
     ack_local_disk: bool, "false", "false";
-    /// How long a revocation waits for replicas and disk, in milliseconds, beyond `store_timeout_ms`.
+    /// How long a revocation waits for replicas and disk, in milliseconds, beyond `store_timeout_ms`: 10 to 60000.
     ack_timeout_ms: u64, "1000", "1000";
     /// True if a Redis that may have lost writes is not used before this server has written its recent revocations again, and 5 seconds
     /// have passed for the other servers to do so: see [after a failover](redis.md#after-a-failover). `/readyz` is then also a 503 while Redis

@@ -1,6 +1,8 @@
-//! A TCP proxy that can hold back the bytes that a client sends.
+//! A TCP proxy that delays, cuts, resets, freezes or drips its connections.
 
 use std::{
+    future::pending,
+    io,
     net::Ipv4Addr,
     sync::{
         Arc,
@@ -10,30 +12,38 @@ use std::{
 };
 
 use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _, copy},
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{
         TcpListener, TcpStream,
-        tcp::{OwnedReadHalf, OwnedWriteHalf},
+        tcp::{ReadHalf, WriteHalf},
     },
     spawn,
     sync::watch,
     time::sleep,
 };
 
-/// The treatment of the bytes that clients send.
+/// The treatment of connections and of their bytes.
 #[derive(Clone, Copy, PartialEq)]
 pub enum Mode {
     /// Forwards everything.
     Open,
-    /// Holds bytes that contain this text until the mode is `Open`, even if the client has disconnected by then.
+    /// Holds bytes of a client that contain this text until the mode is `Open`, even if the client has disconnected by then.
     Hold(&'static str),
     /// Holds the first bytes that contain this text, as `Hold` does, and forwards everything else. Later bytes of the held connection
     /// are lost.
     HoldOne(&'static str),
     /// Accepts connections and never answers on them.
     Silent,
-    /// Forwards everything this much later.
+    /// Forwards the bytes of clients this much later.
     Slow(Duration),
+    /// Forwards the bytes of the server one by one, each this much later.
+    Drip(Duration),
+    /// Closes all connections, and new ones too.
+    Cut,
+    /// Closes all connections with RST, and new ones too.
+    Reset,
+    /// The connections of this moment stay open, and nothing more arrives on them, as after the loss of a route. New ones work.
+    HalfOpen,
 }
 
 /// A running proxy. It stops with the runtime of its test.
@@ -69,23 +79,64 @@ impl FaultProxy {
 async fn accept(listener: TcpListener, server: u16, modes: watch::Receiver<Mode>, held: Arc<AtomicBool>) {
     let mut silent = Vec::new();
     while let Ok((client, _)) = listener.accept().await {
-        if *modes.borrow() == Mode::Silent {
-            silent.push(client);
-            continue;
+        let mut modes = modes.clone();
+        let mode = *modes.borrow_and_update();
+        match mode {
+            Mode::Silent => silent.push(client),
+            Mode::Cut => {}
+            Mode::Reset => reset(&client),
+            _ => {
+                spawn(relay(client, server, modes, held.clone()));
+            }
         }
-        let Ok(server) = TcpStream::connect((Ipv4Addr::LOCALHOST, server)).await else {
-            continue;
-        };
-        let (from_client, mut to_client) = client.into_split();
-        let (mut from_server, to_server) = server.into_split();
-        spawn(forward(from_client, to_server, modes.clone(), held.clone()));
-        spawn(async move { copy(&mut from_server, &mut to_client).await });
     }
 }
 
+/// Closing the socket then sends RST.
+fn reset(socket: &TcpStream) {
+    // An error means that the client has closed it first.
+    let _ = socket.set_zero_linger();
+}
+
+async fn relay(mut client: TcpStream, port: u16, modes: watch::Receiver<Mode>, held: Arc<AtomicBool>) {
+    let Ok(mut server) = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await else {
+        return;
+    };
+    let fault = {
+        let (from_client, to_client) = client.split();
+        let (from_server, to_server) = server.split();
+        let forwarded = async {
+            tokio::join!(
+                forward(from_client, to_server, modes.clone(), held),
+                reply(from_server, to_client, modes.clone())
+            )
+        };
+        tokio::select! {
+            _ = forwarded => return,
+            fault = fault(modes.clone()) => fault,
+        }
+    };
+    match fault {
+        Mode::Reset => reset(&client),
+        Mode::HalfOpen => pending().await,
+        _ => {}
+    }
+}
+
+/// Waits until the mode changes to one that ends the connection.
+async fn fault(mut modes: watch::Receiver<Mode>) -> Mode {
+    while modes.changed().await.is_ok() {
+        let mode = *modes.borrow_and_update();
+        if matches!(mode, Mode::Cut | Mode::Reset | Mode::HalfOpen) {
+            return mode;
+        }
+    }
+    pending().await
+}
+
 async fn forward(
-    mut client: OwnedReadHalf,
-    mut server: OwnedWriteHalf,
+    mut client: ReadHalf<'_>,
+    mut server: WriteHalf<'_>,
     mut modes: watch::Receiver<Mode>,
     held: Arc<AtomicBool>,
 ) {
@@ -104,13 +155,39 @@ async fn forward(
                 sleep(delay).await;
                 (false, false)
             }
-            Mode::Open | Mode::Silent => (false, false),
+            _ => (false, false),
         };
         if hold && modes.wait_for(|mode| *mode == Mode::Open).await.is_err() {
             return;
         }
         if server.write_all(sent).await.is_err() || is_last {
-            return;
+            break;
         }
     }
+    let _ = server.shutdown().await;
+}
+
+async fn reply(mut server: ReadHalf<'_>, mut client: WriteHalf<'_>, modes: watch::Receiver<Mode>) {
+    let mut buffer = [0; 16_384];
+    while let Ok(len @ 1..) = server.read(&mut buffer).await {
+        if write(&mut client, &buffer[..len], &modes).await.is_err() {
+            break;
+        }
+    }
+    let _ = client.shutdown().await;
+}
+
+async fn write(
+    client: &mut WriteHalf<'_>,
+    mut bytes: &[u8],
+    modes: &watch::Receiver<Mode>,
+) -> io::Result<()> {
+    while let Some((first, later)) = bytes.split_first() {
+        let mode = *modes.borrow();
+        let Mode::Drip(delay) = mode else { break };
+        sleep(delay).await;
+        client.write_all(&[*first]).await?;
+        bytes = later;
+    }
+    client.write_all(bytes).await
 }

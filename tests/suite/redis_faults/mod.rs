@@ -4,6 +4,7 @@ mod delayed;
 mod fault_proxy;
 mod late;
 mod late_repeats;
+mod over_http;
 mod records;
 mod rejection;
 mod silence;

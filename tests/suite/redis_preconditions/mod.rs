@@ -1,7 +1,6 @@
 //! Servers that cannot do what the store needs: the reason is in the error of each call, and in `/readyz`.
 
 mod durability;
-mod states;
 
 use std::time::Duration;
 
@@ -100,34 +99,6 @@ async fn server_or_proxy_without_resp3_is_refused_with_this_reason() {
     let redis = TestRedis::start_with(&["--rename-command", "HELLO", "\"\""]);
     let reason = reason(&redis.url()).await;
     assert!(reason.to_lowercase().contains("resp3"), "{reason}");
-}
-
-/// What makes a server refuse writes, what makes it accept them again, and the code of its errors.
-const REFUSALS: [([&str; 2], [&str; 2], &str); 2] = [
-    (
-        ["min-replicas-to-write", "1"],
-        ["min-replicas-to-write", "0"],
-        "NOREPLICAS",
-    ),
-    (["maxmemory", "1"], ["maxmemory", "0"], "OOM"),
-];
-
-#[tokio::test]
-async fn server_that_refuses_writes_still_checks_sessions() {
-    let redis = TestRedis::start();
-    let store = open(redis.url(), DEADLINE);
-    let created = session(agent(), NOW);
-    store.create(&created).await.unwrap();
-    for (refuse, accept, code) in REFUSALS {
-        execute(&redis, &["CONFIG", "SET", refuse[0], refuse[1]]);
-        match store.health().await.unwrap() {
-            StoreHealth::ReadOnly { reason, .. } => assert!(reason.contains(code), "{reason}"),
-            other => panic!("{code}: {other:?}"),
-        }
-        assert!(store.read(created.record.id).await.unwrap().is_some(), "{code}");
-        execute(&redis, &["CONFIG", "SET", accept[0], accept[1]]);
-        assert_eq!(store.health().await.unwrap(), StoreHealth::Ready);
-    }
 }
 
 #[tokio::test]

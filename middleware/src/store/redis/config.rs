@@ -18,7 +18,7 @@ pub(super) enum Location {
     Cluster(ClusterAddress),
 }
 
-/// The configuration of a [`RedisStore`](super::RedisStore): address, deadline and near cache.
+/// The configuration of a [`RedisStore`](super::RedisStore): address, deadline, near cache, durable revocations and lease.
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct RedisStoreConfig {
@@ -196,7 +196,6 @@ impl fmt::Debug for RedisStoreConfig {
             .field("min_replicas_ack", &self.min_replicas_ack)
             .field("ack_local_disk", &self.ack_local_disk)
             .field("ack_timeout", &self.ack_timeout)
-            .field("require_durable_store", &self.require_durable_store)
             .field("near_cache", &self.near_cache)
             .field("key_prefix", &self.key_prefix)
             .field("master_lease", &self.master_lease)

@@ -13,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-use redis::{Cmd, FromRedisValue, Pipeline, RedisError, RedisResult, Value};
+use redis::{FromRedisValue, Pipeline, RedisError, RedisResult, Value};
 use tokio::{
     sync::{mpsc, watch},
     time::timeout,
@@ -24,9 +24,9 @@ use super::{
     call_error::{CallError, Redirect, WRONG_TYPE, is_demoted},
     durability::Durability,
     durable::Durable,
-    endpoint::RedisConnection,
     near::NearCache,
     observer::Observer,
+    request::{Request, ask},
     role::{REPLICA, Role},
     script::{LuaScript, ScriptCall},
     skew_monitor::SkewMonitor,
@@ -37,44 +37,6 @@ use crate::store::{StoreError, StoreHealth};
 
 /// The time after its deadline in which a timely script may still run: the tolerated drift between the two clocks.
 const CLOCK_DRIFT: Duration = Duration::from_secs(1);
-
-/// What a server is asked to do.
-#[derive(Clone, Copy)]
-pub(super) enum Request<'a> {
-    /// Its second word is a key.
-    Command(&'a Cmd),
-    /// By its hash, or by its text if the server has not cached it.
-    Script(&'a LuaScript, &'a ScriptCall),
-}
-
-impl<'a> Request<'a> {
-    /// The keys of an `MGET`. `None` for any other request.
-    pub(super) fn keys_of_mget(&self) -> Option<Vec<&'a [u8]>> {
-        let Self::Command(command) = self else {
-            return None;
-        };
-        let mut words = command.args_iter();
-        if !matches!(words.next(), Some(redis::Arg::Simple(b"MGET"))) {
-            return None;
-        }
-        let key = |word| match word {
-            redis::Arg::Simple(key) => Some(key),
-            _ => None,
-        };
-        words.map(key).collect()
-    }
-
-    /// The first key. All keys of a request are in one hash slot.
-    pub(super) fn key(&self) -> &[u8] {
-        match self {
-            Self::Command(command) => match command.args_iter().nth(1) {
-                Some(redis::Arg::Simple(key)) => key,
-                _ => &[],
-            },
-            Self::Script(_, call) => call.first_key(),
-        }
-    }
-}
 
 /// A handle to the supervised connection. The supervisor ends when it is dropped.
 pub(super) struct Connection {
@@ -134,12 +96,9 @@ impl Connection {
                 }
                 Request::Script(script, call) => {
                     let deadline = call.timely.then(|| self.latest(&link));
-                    if asking {
-                        ask(&mut link.connection, &script.eval(call, deadline.as_deref())).await
-                    } else {
-                        let invocation = script.invocation(call, deadline.as_deref());
-                        invocation.invoke_async(&mut *link.connection).await
-                    }
+                    script
+                        .run(&mut link.connection, call, deadline.as_deref(), asking)
+                        .await
                 }
             }
         };
@@ -150,7 +109,7 @@ impl Connection {
     pub(super) async fn probe(&self) -> Result<(), StoreError> {
         let mut link = self.link().await?;
         match Role::query(&mut link.connection).await {
-            Err(error) => Err(self.classify_error(link.epoch, &error).into()),
+            Err(error) => Err(self.classify_error(link.epoch, &error)),
             Ok(Role::Replica) => {
                 self.report(link.epoch, FaultKind::Broken);
                 Err(StoreError::Unavailable(REPLICA.into()))
@@ -174,7 +133,7 @@ impl Connection {
                 .reason()
                 .map_or(StoreHealth::Ready, |reason| StoreHealth::NotDurable { reason })),
             Ok(Some(reason)) => Ok(StoreHealth::ReadOnly { reason }),
-            Err(error) => Err(self.classify_error(link.epoch, &error).into()),
+            Err(error) => Err(self.classify_error(link.epoch, &error)),
         }
     }
 
@@ -257,21 +216,18 @@ impl Connection {
         let epoch = link.epoch;
         let Some(durable) = &self.durable else {
             let reply = async {
-                let reply = if asking {
-                    ask(&mut link.connection, &script.eval(call, None)).await
-                } else {
-                    script
-                        .invocation(call, None)
-                        .invoke_async(&mut *link.connection)
-                        .await
-                };
+                let reply = script.run(&mut link.connection, call, None, asking).await;
                 reply.inspect(|reply| {
                     revoked(reply);
                 })
             };
             return Ok((self.answered(epoch, reply).await?, None));
         };
-        let written = timeout(self.deadline, durable.write(&link, script, call, asking)).await;
+        // The first connection needs more round trips than a call has time for.
+        let connection = durable.connection(&link).await;
+        let connection = connection.map_err(|error| StoreError::from(&error))?;
+        let write = durable.write(&link, connection, script, call, asking);
+        let written = timeout(self.deadline, write).await;
         let (reply, written) = written
             .map_err(|_| StoreError::Timeout)?
             .map_err(|error| self.classify_call(epoch, &error))?;
@@ -326,17 +282,6 @@ impl Connection {
 /// The longest time from the start of a call to the effect of a timely script.
 pub(super) const fn timely(deadline: Duration) -> Duration {
     deadline.saturating_add(CLOCK_DRIFT)
-}
-
-/// Sends a command behind `ASKING`, which applies to the next command only.
-pub(super) async fn ask<T: FromRedisValue>(
-    connection: &mut RedisConnection,
-    command: &Cmd,
-) -> RedisResult<T> {
-    let mut pipeline = redis::pipe();
-    pipeline.cmd("ASKING").ignore().add_command(command.clone());
-    let (reply,) = pipeline.query_async(&mut **connection).await?;
-    Ok(reply)
 }
 
 /// Reports a missed deadline when it is dropped: the supervisor checks the connection's health.

@@ -8,7 +8,7 @@ use std::{
 use redis::{InfoDict, aio::MultiplexedConnection};
 use tokio::time::timeout;
 
-use super::server_info::RedisServerInfo;
+use super::{role::is_forbidden, server_info::RedisServerInfo};
 use crate::store::StoreWarning;
 
 const UNKNOWN: &str = "the server does not tell its eviction policy and persistence: allow the command INFO";
@@ -41,8 +41,12 @@ impl Durability {
     pub(super) async fn check(&self, connection: &mut MultiplexedConnection, limit: Duration) {
         let mut info = redis::cmd("INFO");
         let answer = timeout(limit, info.arg("default").query_async::<InfoDict>(connection)).await;
-        let info = answer.ok().and_then(Result::ok);
-        self.record(info.map(|info| RedisServerInfo::of(&info)));
+        match answer {
+            Ok(Ok(info)) => self.record(Some(RedisServerInfo::of(&info))),
+            Ok(Err(error)) if is_forbidden(&error) => self.record(None),
+            // The last result stays: the connection may be slow or broken.
+            Ok(Err(_)) | Err(_) => {}
+        }
     }
 
     fn record(&self, info: Option<RedisServerInfo>) {

@@ -26,6 +26,7 @@ mod preconditions;
 mod recent;
 mod record;
 mod recovery;
+mod request;
 mod retry;
 mod role;
 mod script;
@@ -84,7 +85,7 @@ impl RedisStore {
     /// Opens the store and connects in the background. A server that does not answer yet is not an error.
     ///
     /// # Errors
-    /// When the URL is not usable.
+    /// When the URL, the prefix or the certificates are not usable.
     ///
     /// # Panics
     /// Outside a Tokio runtime.

@@ -4,6 +4,7 @@ use redis::{RedisResult, Value, aio::MultiplexedConnection};
 use uuid::Uuid;
 
 use super::{
+    durable::Copies,
     keys::Keys,
     role::{Role, describe, text_of},
     script::{PRECONDITIONS, ScriptCall},
@@ -79,6 +80,7 @@ pub(super) async fn check_permissions(
     connection: &mut MultiplexedConnection,
     keys: &Keys,
     in_cluster: bool,
+    copies: Option<&Copies>,
 ) -> Result<(), String> {
     let agent = AgentId::from_uuid(Uuid::nil());
     let session = SessionId::from_uuid(Uuid::from_u128(agent.bucket().into()));
@@ -96,6 +98,10 @@ pub(super) async fn check_permissions(
         call = if in_cluster { call.arg(key) } else { call.key(key) };
     }
     call = call.arg(keys.registry()).arg(keys.agent_retry_of(Uuid::nil()));
+    // Without this right, every revocation would seem not to be durable.
+    if copies.is_some_and(|copies| copies.replicas > 0) {
+        call = call.arg("WAIT:1:1");
+    }
     let reply: RedisResult<Value> = PRECONDITIONS
         .invocation(&call, None)
         .invoke_async(connection)

@@ -2,8 +2,9 @@
 
 use std::sync::LazyLock;
 
-use redis::{Cmd, RedisResult, Script, ScriptInvocation, aio::MultiplexedConnection};
+use redis::{Cmd, FromRedisValue, RedisResult, Script, ScriptInvocation, aio::MultiplexedConnection};
 
+use super::{endpoint::RedisConnection, request::ask};
 use crate::store::StoreError;
 
 macro_rules! script {
@@ -63,6 +64,22 @@ impl LuaScript {
         invocation
     }
 
+    /// Runs the script. With `asking`, a node of a cluster runs it although it does not have the hash slot yet.
+    pub(super) async fn run<T: FromRedisValue>(
+        &self,
+        connection: &mut RedisConnection,
+        call: &ScriptCall,
+        deadline: Option<&str>,
+        asking: bool,
+    ) -> RedisResult<T> {
+        if asking {
+            return ask(connection, &self.eval(call, deadline)).await;
+        }
+        self.invocation(call, deadline)
+            .invoke_async(&mut **connection)
+            .await
+    }
+
     /// Makes the server cache the script, for calls by [`evalsha`](Self::evalsha).
     pub(super) async fn load(&self, connection: &mut MultiplexedConnection) -> RedisResult<()> {
         self.script.load_async(connection).await.map(drop)
@@ -83,8 +100,8 @@ impl LuaScript {
         evalsha
     }
 
-    /// A call by text. It needs no second command, whatever the server has cached.
-    pub(super) fn eval(&self, call: &ScriptCall, deadline: Option<&str>) -> Cmd {
+    /// A call by text. It works even if the server has not cached the script.
+    fn eval(&self, call: &ScriptCall, deadline: Option<&str>) -> Cmd {
         let mut eval = redis::cmd("EVAL");
         eval.arg(&self.text).arg(call.keys.len()).arg(&call.keys);
         eval.arg(deadline);

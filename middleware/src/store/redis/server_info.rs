@@ -4,7 +4,7 @@ use std::{collections::HashMap, fmt};
 
 use redis::{InfoDict, Value};
 
-use super::RedisStore;
+use super::{RedisStore, keys};
 use crate::{store::StoreError, telemetry::StoreOperation};
 
 /// The description of a Redis or Valkey server, from its command `INFO`. A field is `None` if the server does not report it.
@@ -29,23 +29,33 @@ pub struct RedisServerInfo {
 }
 
 impl RedisStore {
-    /// Asks the server to describe itself, within the deadline of a store call.
+    /// Asks the server to describe itself, within the deadline of a store call. In a cluster, all masters: the one with the most
+    /// [warnings](RedisServerInfo::warnings) is returned.
     ///
     /// # Errors
     /// If the server cannot be reached, or the user may not call `INFO`.
     pub async fn server_info(&self) -> Result<RedisServerInfo, StoreError> {
         let servers = &self.shared.servers;
         let describe = async {
-            let info = servers.query::<InfoDict>(&redis::cmd("INFO")).await?;
-            let mut found = RedisServerInfo::of(&info);
-            if found.append_only == Some(true) {
-                let mut command = redis::cmd("ACL");
-                let user = servers
-                    .query::<Value>(command.arg("GETUSER").arg("default"))
-                    .await;
-                found.default_user_is_restricted = user.ok().as_ref().and_then(is_restricted);
+            let mut worst: Option<RedisServerInfo> = None;
+            for answer in servers.of_each(&redis::cmd("INFO")).await? {
+                let mut found =
+                    RedisServerInfo::of(&redis::from_redis_value(answer).map_err(keys::unexpected)?);
+                // The rights of the default user are the same on all of them.
+                if found.append_only == Some(true) && worst.is_none() {
+                    let mut command = redis::cmd("ACL");
+                    let users = servers.of_each(command.arg("GETUSER").arg("default")).await;
+                    let user = users.ok().and_then(|users| users.into_iter().next());
+                    found.default_user_is_restricted = user.as_ref().and_then(is_restricted);
+                }
+                if worst
+                    .as_ref()
+                    .is_none_or(|worst| found.warnings().len() > worst.warnings().len())
+                {
+                    worst = Some(found);
+                }
             }
-            Ok(found)
+            worst.ok_or_else(|| StoreError::Unavailable("the store has no server".into()))
         };
         servers.within(StoreOperation::Describe, describe).await
     }

@@ -10,14 +10,15 @@ use super::{
     calls::{Calls, Within},
     cluster::{Cluster, NodeOwner},
     config::{Location, RedisStoreConfig},
-    connection::{Connection, Request, timely},
+    connection::{Connection, timely},
     durability::Durability,
     durable::Copies,
     keys::Keys,
     recent::RecentRevocations,
     recovery::Recovery,
+    request::Request,
     script::{LuaScript, ScriptCall},
-    supervisor::ServerSettings,
+    supervisor::{ServerSettings, connect_timeout},
 };
 use crate::{
     store::{ClockSkew, StoreError, StoreHealth, StoreWarning},
@@ -60,6 +61,7 @@ impl Servers {
             timeout: config.ack_timeout,
         });
         let require_durable = config.require_durable_store;
+        let cluster_keys = keys.clone();
         let in_cluster = matches!(location, Location::Cluster(_));
         let (deadline, keys, clock, of_server) = (
             config.timeout,
@@ -81,7 +83,13 @@ impl Servers {
         };
         let topology = match location {
             Location::One(address) => Topology::One(Connection::open(open(address))),
-            Location::Cluster(cluster) => Topology::Cluster(Cluster::open(cluster, Box::new(open), &metrics)),
+            Location::Cluster(cluster) => Topology::Cluster(Cluster::open(
+                cluster,
+                Box::new(open),
+                cluster_keys,
+                deadline,
+                &metrics,
+            )),
         };
         Self {
             calls: Calls::new(config.timeout),
@@ -107,7 +115,10 @@ impl Servers {
 
     /// Like [`within`](Self::within), for a call that may wait for copies.
     pub(super) fn within_durably<F: Future>(&self, operation: StoreOperation, call: F) -> Within<'_, F> {
-        let wait = self.copies.map_or(Duration::ZERO, |copies| copies.timeout);
+        let connecting = connect_timeout(self.deadline());
+        let wait = self
+            .copies
+            .map_or(Duration::ZERO, |copies| copies.timeout + connecting);
         self.calls.within_longer(operation, wait, call)
     }
 
@@ -187,6 +198,17 @@ impl Servers {
         match &self.topology {
             Topology::One(connection) => std::iter::once(connection).for_each(f),
             Topology::Cluster(cluster) => cluster.for_each(f),
+        }
+    }
+
+    /// Sends a command without a key to each server. The replies, in no order.
+    pub(super) async fn of_each(&self, command: &Cmd) -> Result<Vec<Value>, StoreError> {
+        match &self.topology {
+            Topology::One(connection) => {
+                let reply = connection.call(Request::Command(command), false).await?;
+                Ok(vec![reply])
+            }
+            Topology::Cluster(cluster) => cluster.of_each(command).await,
         }
     }
 

@@ -15,39 +15,60 @@ use crate::store::StoreError;
 pub(super) struct Route<'a> {
     pub(super) cluster: &'a Cluster,
     pub(super) slot: Slot,
-    /// The map and the master of the last attempt.
-    pub(super) attempt: Option<(Arc<SlotMap>, Arc<Node>)>,
-    /// The node that the next attempt asks, because the last one was told to.
-    pub(super) asked: Option<Arc<Node>>,
+    /// The target of an `ASK` redirection.
+    pub(super) ask_target: Option<Arc<Node>>,
+}
+
+/// One attempt: the node that is called.
+pub(super) struct Attempt {
+    map: Arc<SlotMap>,
+    /// The master that has the slot by the map.
+    owner: Arc<Node>,
+    ask_target: Option<Arc<Node>>,
+}
+
+impl Attempt {
+    /// The node to call, and whether it is asked although it does not have the slot yet.
+    pub(super) fn target(&self) -> (&Node, bool) {
+        match &self.ask_target {
+            Some(target) => (target, true),
+            None => (&self.owner, false),
+        }
+    }
 }
 
 impl Route<'_> {
-    /// The node of the next attempt, and whether it is asked although it does not have the slot yet.
-    pub(super) async fn next(&mut self) -> Result<(Arc<Node>, bool), StoreError> {
-        if let Some(asked) = &self.asked {
-            return Ok((asked.clone(), true));
-        }
+    /// The next attempt.
+    pub(super) async fn attempt(&mut self) -> Result<Attempt, StoreError> {
         let map = self.cluster.map().await?;
-        let Some(node) = map.owner(self.slot).cloned() else {
-            self.cluster.demand_views();
-            return Err(StoreError::Unavailable("no master has the hash slot".into()));
-        };
-        self.attempt = Some((map, node.clone()));
-        Ok((node, false))
+        let owner = self.cluster.owner_in(&map, self.slot)?.clone();
+        let ask_target = self.ask_target.take();
+        Ok(Attempt {
+            map,
+            owner,
+            ask_target,
+        })
     }
 
     /// The answer of an attempt. `None`, after a pause, if the call is to be sent again.
-    pub(super) async fn judge<T>(
+    pub(super) async fn resolve<T>(
         &mut self,
+        attempt: &Attempt,
         answer: Result<T, CallError>,
         repeatable: bool,
     ) -> Result<Option<T>, StoreError> {
-        let was_asked = self.asked.take().is_some();
-        let Some((map, node)) = &self.attempt else {
-            return Ok(None);
+        let Attempt {
+            map,
+            owner,
+            ask_target,
+        } = attempt;
+        let was_asked = ask_target.is_some();
+        let is_current = || match ask_target {
+            Some(target) => self.cluster.is_master(target),
+            None => self.cluster.is_owner(self.slot, owner),
         };
         match answer {
-            Ok(answer) if was_asked || self.cluster.is_owner(self.slot, node) => return Ok(Some(answer)),
+            Ok(answer) if is_current() => return Ok(Some(answer)),
             Ok(_) if repeatable => {}
             Ok(_) => {
                 return Err(StoreError::Unavailable(
@@ -55,16 +76,14 @@ impl Route<'_> {
                 ));
             }
             Err(CallError::Redirected(Redirect::Moved)) => self.cluster.wait_for_views(map).await,
-            Err(CallError::Redirected(Redirect::Ask(address))) if !was_asked => {
-                match map.at(&address, node) {
-                    Some(other) => self.asked = Some(other.clone()),
-                    None => self.cluster.wait_for_views(map).await,
-                }
-            }
+            Err(CallError::Redirected(Redirect::Ask(address))) if !was_asked => match map.at(&address, owner)
+            {
+                Some(target) => self.ask_target = Some(target.clone()),
+                None => self.cluster.wait_for_views(map).await,
+            },
             Err(CallError::Redirected(Redirect::Ask(_) | Redirect::TryAgain)) => sleep(PAUSE).await,
             Err(CallError::Failed(error)) => {
-                // The node may have been replaced.
-                self.cluster.demand_views();
+                self.cluster.demand_views_after_failure();
                 return Err(error);
             }
         }

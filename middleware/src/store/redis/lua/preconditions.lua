@@ -4,6 +4,7 @@
 -- KEYS  1 session  2 index  3 agent  4 retry entry  5 epochs of agents   (all with the hash tag of one bucket; on a node of a cluster,
 --       they are in ARGV)
 -- ARGV  1 registry of agents  2 retry entry of a registration   (keys too, of other slots: nothing is read)
+--       then further commands with their arguments, as in WAIT:1:1
 -- Reply the names of the forbidden commands, sorted
 --
 -- EVALSHA … 5 session:{0000}:0000… idx:{0000}:0000… agent:{0000}:0000… retry:{0000}:0000… gone:{0000} agents retry:agents:0000…
@@ -27,6 +28,9 @@ local commands = {
   { keys[7], 'GET', 'SET:x' },
   { false, 'EVAL:x:0', 'EVALSHA:x:0', 'SCRIPT LOAD:x' },
 }
+for place = 8, #keys do
+  commands[#commands + 1] = { false, keys[place] }
+end
 local denied, seen = {}, {}
 for _, group in ipairs(commands) do
   for place = 2, #group do
