@@ -204,3 +204,26 @@ async fn cached_record_is_invalidated_after_its_slot_moved() {
         cluster.reshard(&[slot], 1, 0);
     }
 }
+
+/// Redis refuses a script with a missing key while the slot is being moved, and most buckets have no epochs of agents.
+#[tokio::test]
+async fn sessions_of_an_open_slot_are_checked() {
+    let cluster = Cluster::builder().without_replicas().start();
+    let store = impatient(&cluster);
+    let record = session_on(&cluster, &store, 0).await;
+    let slot = cluster.slot(&key(record.id)).to_string();
+    let id = |node: usize| cluster.command::<String>(node, &["CLUSTER", "MYID"]).unwrap();
+    let set = |node: usize, words: &[&str]| {
+        let words = [&["CLUSTER", "SETSLOT", slot.as_str()], words].concat();
+        cluster.command::<()>(node, &words).unwrap();
+    };
+    set(1, &["IMPORTING", &id(0)]);
+    set(0, &["MIGRATING", &id(1)]);
+    assert_eq!(read(&store, record.id).await.0, Ok(Some(false)));
+    assert!(store.revoke(record.id, NOW).await.unwrap().is_some());
+    assert_eq!(read(&store, record.id).await.0, Ok(Some(true)));
+    store.revoke_agent(record.agent_id, NOW).await.unwrap_err();
+    set(0, &["STABLE"]);
+    set(1, &["STABLE"]);
+    store.revoke_agent(record.agent_id, NOW).await.unwrap();
+}
