@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use redis::{Value, cmd, pipe};
+use tokio::time::{sleep, timeout};
 
 use super::{
     RedisStore, keys, record, retry,
@@ -23,6 +24,7 @@ const REVOKE_AGENT_ATTEMPTS: usize = 16;
 
 /// The attempts to restore a registry entry after a deletion, over half a minute.
 const RELIST_ATTEMPTS: usize = 60;
+const RELIST_ATTEMPT: Duration = Duration::from_secs(10);
 const RELIST_PAUSE: Duration = Duration::from_millis(500);
 
 impl AgentStore for RedisStore {
@@ -211,18 +213,21 @@ impl RedisStore {
     /// Removes the registry entry of an agent without state. Restores it if the agent was registered again, or got a session,
     /// meanwhile. It must not be cancelled, so the caller spawns it.
     async fn unlist(&self, id: AgentId) -> Result<(), StoreError> {
-        if self.in_use(id).await? {
+        let in_use = timeout(RELIST_ATTEMPT, self.in_use(id)).await;
+        if in_use.unwrap_or(Err(StoreError::Timeout))? {
             return Ok(());
         }
         let member = id.as_uuid().as_bytes();
         let mut remove = cmd("ZREM");
         remove.arg(self.keys().registry()).arg(member);
-        let removed = self.shared.servers.query::<Value>(&remove).await;
+        let removed = timeout(RELIST_ATTEMPT, self.shared.servers.query::<Value>(&remove)).await;
+        let removed = removed.unwrap_or(Err(StoreError::Timeout));
         // The command may have run even if its reply was lost.
         for _ in 0..RELIST_ATTEMPTS {
-            match self.relist(id).await {
-                Ok(()) => return removed.map(drop),
-                Err(_) => tokio::time::sleep(RELIST_PAUSE).await,
+            // This has no deadline of its own, since it is not a part of the call.
+            match timeout(RELIST_ATTEMPT, self.relist(id)).await {
+                Ok(Ok(())) => return removed.map(drop),
+                Ok(Err(_)) | Err(_) => sleep(RELIST_PAUSE).await,
             }
         }
         removed.map(drop)

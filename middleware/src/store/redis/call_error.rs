@@ -40,6 +40,16 @@ impl Redirect {
         }
     }
 
+    /// True if a reply of a pipeline says that another node has the key.
+    pub(super) fn is_elsewhere(reply: &Value) -> bool {
+        match reply {
+            Value::ServerError(error) => {
+                matches!(Self::of(&error.clone().into()), Some(Self::Moved | Self::Ask(_)))
+            }
+            _ => false,
+        }
+    }
+
     /// True if a reply of a pipeline is a redirection.
     pub(super) fn is(reply: &Value) -> bool {
         match reply {

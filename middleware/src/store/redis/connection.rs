@@ -223,7 +223,11 @@ impl Connection {
             };
             return Ok((self.answered(epoch, reply).await?, None));
         };
-        let written = timeout(self.deadline, durable.write(&link, script, call, asking)).await;
+        // The first connection needs more round trips than a call has time for.
+        let connection = durable.connection(&link).await;
+        let connection = connection.map_err(|error| StoreError::from(&error))?;
+        let write = durable.write(&link, connection, script, call, asking);
+        let written = timeout(self.deadline, write).await;
         let (reply, written) = written
             .map_err(|_| StoreError::Timeout)?
             .map_err(|error| self.classify_call(epoch, &error))?;

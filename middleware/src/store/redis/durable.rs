@@ -3,12 +3,15 @@
 //! `WAIT` covers the writes of its own connection, and blocks it. So the script and `WAIT` run on a connection of their own.
 
 use std::{
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use redis::{AsyncConnectionConfig, FromRedisValue, RedisError, RedisResult, cmd};
-use tokio::time::{Instant, timeout};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::{Instant, timeout},
+};
 
 use super::{
     endpoint::RedisConnection,
@@ -19,6 +22,8 @@ use super::{
 
 /// The number of idle connections that are kept.
 const MAX_IDLE: usize = 8;
+/// The number of connections in use at the same time. Further revocations wait.
+const MAX_IN_USE: usize = 32;
 
 /// The copies of a revocation that a store waits for.
 #[derive(Debug, Clone, Copy)]
@@ -32,62 +37,70 @@ pub(super) struct Copies {
 /// Runs scripts and waits for the copies.
 pub(super) struct Durable {
     copies: Copies,
+    places: Arc<Semaphore>,
     /// Idle connections, each with the epoch of the store's connection to the same server.
     idle: Mutex<Vec<(u64, RedisConnection)>>,
     /// Why the last revocation was not durable.
     shortfall: Mutex<Option<String>>,
 }
 
-/// A connection on which a script was answered.
-pub(super) struct Written {
+/// A connection in use.
+pub(super) struct InUse {
     epoch: u64,
     connection: RedisConnection,
+    _place: OwnedSemaphorePermit,
 }
 
 impl Durable {
     pub(super) fn new(copies: Copies) -> Self {
         Self {
             copies,
+            places: Arc::new(Semaphore::new(MAX_IN_USE)),
             idle: Mutex::default(),
             shortfall: Mutex::default(),
         }
     }
 
-    /// Runs a script on the server of this link. The script must be safe to repeat: if an idle connection turns out to be closed, it runs
-    /// on a new one.
+    /// A connection to the server of this link: an idle one, or a new one. Waits while too many are in use.
+    pub(super) async fn connection(&self, link: &Link) -> RedisResult<InUse> {
+        let place = self.places.clone().acquire_owned().await;
+        let place = place.map_err(|error| RedisError::from(std::io::Error::other(error)))?;
+        let connection = match self.take_idle(link.epoch) {
+            Some(connection) => connection,
+            None => connect(link).await?,
+        };
+        Ok(InUse {
+            epoch: link.epoch,
+            connection,
+            _place: place,
+        })
+    }
+
+    /// Runs a script. It must be safe to repeat: if the connection turns out to be closed, it runs on a new one.
     pub(super) async fn write<T: FromRedisValue>(
         &self,
         link: &Link,
+        mut on: InUse,
         script: &LuaScript,
         call: &ScriptCall,
         asking: bool,
-    ) -> RedisResult<(T, Written)> {
-        if let Some(mut connection) = self.take_idle(link.epoch) {
-            match script.run(&mut connection, call, None, asking).await {
-                Err(error) if error.is_io_error() || error.is_unrecoverable_error() => {}
-                reply => return self.written(link, connection, reply),
+    ) -> RedisResult<(T, InUse)> {
+        match script.run(&mut on.connection, call, None, asking).await {
+            Err(error) if error.is_io_error() || error.is_unrecoverable_error() => {
+                on.connection = connect(link).await?;
+                let reply = script.run(&mut on.connection, call, None, asking).await;
+                self.written(on, reply)
             }
+            reply => self.written(on, reply),
         }
-        let mut connection = connect(link).await?;
-        let reply = script.run(&mut connection, call, None, asking).await;
-        self.written(link, connection, reply)
     }
 
-    fn written<T>(
-        &self,
-        link: &Link,
-        connection: RedisConnection,
-        reply: RedisResult<T>,
-    ) -> RedisResult<(T, Written)> {
-        let written = Written {
-            epoch: link.epoch,
-            connection,
-        };
+    fn written<T>(&self, on: InUse, reply: RedisResult<T>) -> RedisResult<(T, InUse)> {
         match reply {
-            Ok(reply) => Ok((reply, written)),
+            Ok(reply) => Ok((reply, on)),
             Err(error) => {
                 if !error.is_io_error() {
-                    self.release(written);
+                    self.release(on);
                 }
                 Err(error)
             }
@@ -95,16 +108,16 @@ impl Durable {
     }
 
     /// Waits until the copies have every write of the connection. `false` if they do not confirm it in time.
-    pub(super) async fn confirm(&self, mut written: Written) -> bool {
-        let answer = timeout(self.copies.timeout, self.wait(&mut written.connection)).await;
+    pub(super) async fn confirm(&self, mut used: InUse) -> bool {
+        let answer = timeout(self.copies.timeout, self.wait(&mut used.connection)).await;
         let shortfall = match answer {
             Ok(Ok(shortfall)) => {
-                self.release(written);
+                self.release(used);
                 shortfall
             }
             Ok(Err(error)) => {
                 if !error.is_io_error() {
-                    self.release(written);
+                    self.release(used);
                 }
                 Some(describe(&error))
             }
@@ -116,11 +129,11 @@ impl Durable {
     }
 
     /// Puts a connection back whose commands were all answered.
-    pub(super) fn release(&self, written: Written) {
+    pub(super) fn release(&self, used: InUse) {
         let mut idle = lock(&self.idle);
         // It may reach an earlier server than the others.
-        if idle.len() < MAX_IDLE && idle.iter().all(|(epoch, _)| *epoch <= written.epoch) {
-            idle.push((written.epoch, written.connection));
+        if idle.len() < MAX_IDLE && idle.iter().all(|(epoch, _)| *epoch <= used.epoch) {
+            idle.push((used.epoch, used.connection));
         }
     }
 
@@ -180,7 +193,9 @@ async fn connect(link: &Link) -> RedisResult<RedisConnection> {
     let config = AsyncConnectionConfig::new()
         .set_connection_timeout(Some(link.connect_timeout))
         .set_response_timeout(None);
-    let mut connection = link.endpoint.connect(&config).await?;
+    let connected = timeout(link.connect_timeout, link.endpoint.connect(&config)).await;
+    let mut connection =
+        connected.unwrap_or_else(|_| Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into()))?;
     let mut own = link.connection.clone();
     let (this, that) = tokio::try_join!(run_id(&mut connection), run_id(&mut own))?;
     match (this, that) {

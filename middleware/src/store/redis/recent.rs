@@ -131,7 +131,7 @@ async fn send(connection: &mut RedisConnection, commands: &Pipeline) -> RedisRes
         .await?;
     let failed = replies.iter().find_map(|reply| match reply {
         // Another node of the cluster has the session.
-        redirected if Redirect::is(redirected) => None,
+        redirected if Redirect::is_elsewhere(redirected) => None,
         Value::ServerError(error) if error.code() != WRONG_TYPE => Some(error.clone()),
         _ => None,
     });

@@ -18,7 +18,7 @@ use super::{
     recovery::Recovery,
     request::Request,
     script::{LuaScript, ScriptCall},
-    supervisor::ServerSettings,
+    supervisor::{ServerSettings, connect_timeout},
 };
 use crate::{
     store::{ClockSkew, StoreError, StoreHealth, StoreWarning},
@@ -61,6 +61,7 @@ impl Servers {
             timeout: config.ack_timeout,
         });
         let require_durable = config.require_durable_store;
+        let cluster_keys = keys.clone();
         let in_cluster = matches!(location, Location::Cluster(_));
         let (deadline, keys, clock, of_server) = (
             config.timeout,
@@ -82,7 +83,13 @@ impl Servers {
         };
         let topology = match location {
             Location::One(address) => Topology::One(Connection::open(open(address))),
-            Location::Cluster(cluster) => Topology::Cluster(Cluster::open(cluster, Box::new(open), &metrics)),
+            Location::Cluster(cluster) => Topology::Cluster(Cluster::open(
+                cluster,
+                Box::new(open),
+                cluster_keys,
+                deadline,
+                &metrics,
+            )),
         };
         Self {
             calls: Calls::new(config.timeout),
@@ -108,7 +115,10 @@ impl Servers {
 
     /// Like [`within`](Self::within), for a call that may wait for copies.
     pub(super) fn within_durably<F: Future>(&self, operation: StoreOperation, call: F) -> Within<'_, F> {
-        let wait = self.copies.map_or(Duration::ZERO, |copies| copies.timeout);
+        let connecting = connect_timeout(self.deadline());
+        let wait = self
+            .copies
+            .map_or(Duration::ZERO, |copies| copies.timeout + connecting);
         self.calls.within_longer(operation, wait, call)
     }
 

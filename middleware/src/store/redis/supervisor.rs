@@ -49,6 +49,14 @@ const FAULT_QUEUE: usize = 8;
 /// The reason in errors when the lease of the master has ended.
 pub(super) const UNCONFIRMED: &str = "no majority confirms the master";
 
+/// The time limit of an attempt to connect. A server so far away that its replies barely arrive within the deadline of a call can still be
+/// connected to.
+pub(super) fn connect_timeout(deadline: Duration) -> Duration {
+    deadline
+        .saturating_mul(CONNECT_ROUND_TRIPS)
+        .clamp(MIN_CONNECT_TIMEOUT, MAX_CONNECT_TIMEOUT)
+}
+
 /// The state of the connection.
 #[derive(Clone)]
 pub(super) enum State {
@@ -232,7 +240,7 @@ impl Supervisor {
                         epoch: self.epoch,
                         since,
                         server_time,
-                        connect_timeout: self.connect_timeout(),
+                        connect_timeout: connect_timeout(self.settings.deadline),
                     }));
                     if !self
                         .wait_for_failure(&endpoint, connection, server_time.is_some(), has_history)
@@ -260,14 +268,6 @@ impl Supervisor {
             }
             backoff.wait().await;
         }
-    }
-
-    /// A server so far away that its replies barely arrive within the deadline of a call can still be connected to.
-    fn connect_timeout(&self) -> Duration {
-        self.settings
-            .deadline
-            .saturating_mul(CONNECT_ROUND_TRIPS)
-            .clamp(MIN_CONNECT_TIMEOUT, MAX_CONNECT_TIMEOUT)
     }
 
     async fn connect(&self) -> Result<Connected, String> {
@@ -303,7 +303,7 @@ impl Supervisor {
     }
 
     async fn connect_to(&self, endpoint: Arc<Endpoint>) -> Result<Connected, String> {
-        let limit = self.connect_timeout();
+        let limit = connect_timeout(self.settings.deadline);
         let (faults, epoch) = (self.faults.clone(), self.epoch);
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(limit))

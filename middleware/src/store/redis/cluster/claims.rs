@@ -3,15 +3,21 @@
 //! Each election and each move of a slot gives the new owner a higher configuration epoch. For each slot, the claim of the highest epoch in
 //! any view counts. So a node that was cut off or suspended cannot name an earlier owner.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use tokio::time::Instant;
 
 use super::{
     super::{lease::Confirmations, url::Host},
     slot::SLOTS,
-    view::{NodeId, View},
+    view::{NodeId, NodeView, View},
 };
+
+/// A node that was asked at most this long before another one knows its own slots better than that one.
+const LATELY: Duration = Duration::from_secs(2);
 
 /// The merged views.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,8 +31,11 @@ pub(super) struct Claims {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Master {
     pub(super) id: NodeId,
-    /// The addresses at which it can be reached: first those that other nodes name, then those at which it answered.
+    /// The addresses at which it can be reached: first those that other nodes name, then those at which it answered. Empty if no node knows
+    /// one.
     pub(super) hosts: Vec<Host>,
+    /// Other addresses by which a redirection may name it.
+    pub(super) aliases: Vec<Host>,
     pub(super) has_slots: bool,
 }
 
@@ -111,12 +120,21 @@ impl Views {
 
     /// Merges the views.
     pub(super) fn merge(&self) -> Claims {
-        let mut masters: BTreeMap<&NodeId, BTreeSet<&Host>> = BTreeMap::new();
+        let mut masters: BTreeMap<&NodeId, [BTreeSet<&Host>; 2]> = BTreeMap::new();
         // For each slot the highest claim. Two claims of one epoch are an error that Redis resolves by the ids.
         let mut highest: Vec<Option<(u64, &NodeId)>> = vec![None; SLOTS.into()];
         for latest in self.0.values() {
             for node in latest.view.nodes.iter().filter(|node| node.is_master) {
-                masters.entry(&node.id).or_default().extend(&node.host);
+                // A failed master without slots was replaced.
+                if node.has_failed && node.slots.is_empty() {
+                    continue;
+                }
+                let [hosts, aliases] = masters.entry(&node.id).or_default();
+                hosts.extend(&node.host);
+                aliases.extend(&node.alias);
+                if self.is_outdated(latest, node) {
+                    continue;
+                }
                 for slot in node.slots.iter().cloned().flatten() {
                     let highest = &mut highest[usize::from(slot)];
                     *highest = (*highest).max(Some((node.epoch, &node.id)));
@@ -130,12 +148,13 @@ impl Views {
         let owner = |claim: &Option<(u64, &NodeId)>| places.get(claim.as_ref()?.1).copied();
         let owners: Vec<Option<u16>> = highest.iter().map(owner).collect();
         let with_slots: BTreeSet<u16> = owners.iter().flatten().copied().collect();
-        let masters = (0..).zip(&masters).map(|(place, (id, named))| {
+        let masters = (0..).zip(&masters).map(|(place, (id, [named, aliases]))| {
             let asked = self.0.get(*id).into_iter().flat_map(|latest| &latest.asked);
             let asked = asked.filter(|host| !named.contains(host));
             Master {
                 id: (*id).clone(),
                 hosts: named.iter().copied().chain(asked).cloned().collect(),
+                aliases: aliases.iter().copied().cloned().collect(),
                 has_slots: with_slots.contains(&place),
             }
         });
@@ -143,6 +162,17 @@ impl Views {
             masters: masters.collect(),
             owners,
         }
+    }
+
+    /// True if a node has told its own slots lately, and this claim of another node about it is not of a later epoch. A node that has not
+    /// heard of a move still gives the slot to its old owner, under the newest epoch of that.
+    fn is_outdated(&self, by: &Latest, claim: &NodeView) -> bool {
+        let own = self.0.get(&claim.id).filter(|own| own.view.by != by.view.by);
+        own.is_some_and(|own| {
+            let own_epoch = own.view.nodes.iter().find(|node| node.id == claim.id);
+            own.sent + LATELY >= by.sent
+                && own_epoch.is_some_and(|own| own.is_master && own.epoch >= claim.epoch)
+        })
     }
 }
 

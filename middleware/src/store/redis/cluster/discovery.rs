@@ -12,7 +12,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::{
     super::{
         address::Address,
-        background::AbortOnDrop,
+        background::{AbortOnDrop, catch_panic},
         connection::Connection,
         endpoint::Login,
         lease::Lease,
@@ -102,17 +102,24 @@ impl Discovery {
         }
     }
 
+    /// Runs until the store is dropped. After a panic, which is a defect, it goes on with the next report.
     async fn run(mut self) {
+        while catch_panic(self.follow()).await.is_err() {
+            tracing::error!("the discovery of the cluster panicked and is started again");
+        }
+    }
+
+    async fn follow(&mut self) {
         self.watch_all();
         while let Some(report) = self.reports.recv().await {
-            self.take_in(report);
+            self.apply_report(report);
             if !self.is_known() {
-                self.explain();
+                self.publish_failure();
             }
         }
     }
 
-    fn take_in(&mut self, Report { host, sent, view }: Report) {
+    fn apply_report(&mut self, Report { host, sent, view }: Report) {
         let view = match view {
             Ok(view) => view,
             Err(reason) => return self.failed(host, reason),
@@ -145,7 +152,7 @@ impl Discovery {
     }
 
     /// Publishes why there is no map, once every node has answered or failed.
-    fn explain(&self) {
+    fn publish_failure(&self) {
         let waits = |host: &&Host| !self.failures.contains_key(*host) && !self.views.has_answer_of(host);
         if self.watchers.keys().any(|host| waits(&host)) {
             return;
@@ -178,16 +185,13 @@ impl Discovery {
         if before.as_ref().is_some_and(|before| *before.claims() == claims) {
             return;
         }
-        let known = before.as_ref().map_or(&[][..], |map| map.nodes());
+        let known: Vec<_> = before.iter().flat_map(|map| map.nodes()).collect();
         let mut starts = Vec::new();
         let nodes = claims
             .masters
             .iter()
-            .map(|master| self.node(master, known, &mut starts));
-        // Without one of them, as with unusable certificates, there is none.
-        let Some(nodes) = nodes.collect::<Option<Vec<_>>>() else {
-            return;
-        };
+            .map(|master| self.node(master, &known, &mut starts));
+        let nodes = nodes.collect();
         log_change(before.as_deref(), &claims);
         self.coverage.set_up(claims.uncovered() == 0);
         let map = Arc::new(SlotMap::new(claims, nodes));
@@ -209,12 +213,12 @@ impl Discovery {
     fn node(
         &self,
         master: &Master,
-        known: &[Arc<Node>],
+        known: &[&Arc<Node>],
         starts: &mut Vec<oneshot::Sender<Infallible>>,
     ) -> Option<Arc<Node>> {
-        let is_same = |node: &&Arc<Node>| node.id == master.id && master.hosts.contains(&node.host);
+        let is_same = |node: &&&Arc<Node>| node.id == master.id && master.hosts.contains(&node.host);
         if let Some(node) = known.iter().find(is_same) {
-            return Some(node.clone());
+            return Some(Arc::clone(node));
         }
         let host = master.hosts.first()?.clone();
         let address = match Address::leased(&Server::Tcp(host.clone()), &self.login, self.lease.clone()) {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{
     super::{connection::Connection, url::Host},
-    claims::Claims,
+    claims::{Claims, Master},
     slot::{SLOTS, Slot},
     view::NodeId,
 };
@@ -19,18 +19,18 @@ pub(in super::super) struct Node {
 /// Which master has which slot.
 pub(super) struct SlotMap {
     claims: Claims,
-    /// In the order of the masters in `claims`.
-    nodes: Vec<Arc<Node>>,
+    /// In the order of the masters in `claims`. `None` without a usable address.
+    nodes: Vec<Option<Arc<Node>>>,
 }
 
 impl SlotMap {
-    pub(super) const fn new(claims: Claims, nodes: Vec<Arc<Node>>) -> Self {
+    pub(super) const fn new(claims: Claims, nodes: Vec<Option<Arc<Node>>>) -> Self {
         Self { claims, nodes }
     }
 
     pub(super) fn owner(&self, slot: Slot) -> Option<&Arc<Node>> {
         let place = (*self.claims.owners.get(slot.place())?)?;
-        self.nodes.get(usize::from(place))
+        self.nodes.get(usize::from(place))?.as_ref()
     }
 
     /// The master at an address of a redirection. The name is empty if it is that of the server that redirects.
@@ -46,9 +46,15 @@ impl SlotMap {
             port: port.parse().ok()?,
         };
         let mut nodes = self.claims.masters.iter().zip(&self.nodes);
+        let is_named = |master: &Master| master.hosts.contains(&host) || master.aliases.contains(&host);
         nodes
-            .find(|(master, _)| master.hosts.contains(&host))
-            .map(|(_, node)| node)
+            .find(|(master, _)| is_named(master))
+            .and_then(|(_, node)| node.as_ref())
+    }
+
+    /// True if the node is still a master.
+    pub(super) fn has(&self, node: &Arc<Node>) -> bool {
+        self.nodes().any(|known| Arc::ptr_eq(known, node))
     }
 
     pub(super) const fn claims(&self) -> &Claims {
@@ -73,8 +79,8 @@ impl SlotMap {
     }
 
     /// All masters, also those without slots.
-    pub(super) fn nodes(&self) -> &[Arc<Node>] {
-        &self.nodes
+    pub(super) fn nodes(&self) -> impl Iterator<Item = &Arc<Node>> {
+        self.nodes.iter().flatten()
     }
 
     /// The masters with slots.
@@ -82,6 +88,6 @@ impl SlotMap {
         let masters = self.claims.masters.iter().zip(&self.nodes);
         masters
             .filter(|(master, _)| master.has_slots)
-            .map(|(_, node)| node)
+            .filter_map(|(_, node)| node.as_ref())
     }
 }

@@ -19,13 +19,19 @@ mod slot;
 mod view;
 mod watcher;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use futures_util::future::join_all;
 use redis::{Cmd, FromRedisValue, Pipeline, Value};
 use tokio::{
     sync::watch,
-    time::{sleep, timeout},
+    time::{Instant, sleep, timeout},
 };
 
 use self::{
@@ -39,7 +45,7 @@ use super::{
     call_error::{CallError, Redirect},
     connection::Connection,
     endpoint::Login,
-    keys::unexpected,
+    keys::{Keys, unexpected},
     lease::Lease,
     request::Request,
     script::{LuaScript, ScriptCall},
@@ -52,6 +58,8 @@ use crate::{
 
 /// The pause before a call is sent again: the keys of its slot are being moved, or no new view has arrived.
 const PAUSE: Duration = Duration::from_millis(5);
+/// The shortest time between the demands of calls that failed, in milliseconds.
+const AFTER_FAILURE: u64 = 100;
 /// The longest wait for a new view.
 const VIEW: Duration = Duration::from_millis(50);
 
@@ -70,6 +78,11 @@ type Group<'a> = (&'a Arc<Node>, Vec<usize>);
 pub(super) struct Cluster {
     found: watch::Receiver<Found>,
     demand: watch::Sender<u64>,
+    keys: Keys,
+    deadline: Duration,
+    began: Instant,
+    /// When a failed call demanded views last, in milliseconds from `began`.
+    failure_at: AtomicU64,
     _discovery: AbortOnDrop,
 }
 
@@ -84,7 +97,13 @@ impl PartialEq for NodeOwner {
 
 impl Cluster {
     /// Starts to find the nodes. Must be called inside a Tokio runtime.
-    pub(super) fn open(address: ClusterAddress, open: Open, metrics: &ServersMetrics) -> Self {
+    pub(super) fn open(
+        address: ClusterAddress,
+        open: Open,
+        keys: Keys,
+        deadline: Duration,
+        metrics: &ServersMetrics,
+    ) -> Self {
         let lease = if address.lease.is_zero() {
             Lease::permanent()
         } else {
@@ -96,6 +115,10 @@ impl Cluster {
         Self {
             found,
             demand,
+            keys,
+            deadline,
+            began: Instant::now(),
+            failure_at: AtomicU64::new(0),
             _discovery: task,
         }
     }
@@ -219,7 +242,9 @@ impl Cluster {
 
     /// Calls `f` with each master that has slots.
     pub(super) fn for_each(&self, mut f: impl FnMut(&Connection)) {
-        if let Found::Map(map) = self.found.borrow().clone() {
+        // Not under the lock of the channel.
+        let found = self.found.borrow().clone();
+        if let Found::Map(map) = found {
             map.owners().for_each(|node| f(&node.connection));
         }
     }
@@ -255,9 +280,12 @@ impl Cluster {
     /// A cluster of which only some masters work is degraded: sessions on the others are served.
     pub(super) async fn health(&self) -> Result<StoreHealth, StoreError> {
         let map = self.map().await?;
-        let probes = map
-            .owners()
-            .map(|node| async move { (&node.host, node.connection.health().await) });
+        // A node that hangs must not delay the answer beyond the deadline of the call.
+        let limit = self.deadline * 9 / 10;
+        let probes = map.owners().map(|node| async {
+            let health = timeout(limit, self.health_of(&map, node)).await;
+            (&node.host, health.unwrap_or(Err(StoreError::Timeout)))
+        });
         let (mut failed, mut works) = (Vec::new(), false);
         let mut worst = StoreHealth::Ready;
         for (host, health) in join_all(probes).await {
@@ -292,6 +320,24 @@ impl Cluster {
         }
     }
 
+    /// The health of one master. It also reads a key: a cluster that is down refuses only commands with keys.
+    async fn health_of(&self, map: &SlotMap, node: &Arc<Node>) -> Result<StoreHealth, StoreError> {
+        let has = |bucket: &u16| {
+            let owner = map.owner(Slot::of_bucket(*bucket));
+            owner.is_some_and(|owner| Arc::ptr_eq(owner, node))
+        };
+        let Some(bucket) = (0..=u16::MAX).find(has) else {
+            return node.connection.health().await;
+        };
+        let mut get = redis::cmd("GET");
+        get.arg(self.keys.agent_epochs(bucket));
+        let read = node.connection.call::<Value>(Request::Command(&get), false);
+        match tokio::join!(node.connection.health(), read) {
+            (health, Ok(_) | Err(CallError::Redirected(_))) => health,
+            (health, Err(CallError::Failed(error))) => health.and(Err(error)),
+        }
+    }
+
     /// The largest clock skew of any master.
     pub(super) fn clock_skew(&self) -> Option<ClockSkew> {
         match &*self.found.borrow() {
@@ -317,9 +363,14 @@ impl Cluster {
         }
     }
 
+    /// True if the node is a master, by the latest map.
+    fn is_master(&self, node: &Arc<Node>) -> bool {
+        matches!(&*self.found.borrow(), Found::Map(map) if map.has(node))
+    }
+
     fn owner_in<'a>(&self, map: &'a SlotMap, slot: Slot) -> Result<&'a Arc<Node>, StoreError> {
         map.owner(slot).ok_or_else(|| {
-            self.demand_views();
+            self.demand_views_after_failure();
             StoreError::Unavailable("no master has the hash slot".into())
         })
     }
@@ -334,6 +385,15 @@ impl Cluster {
 
     fn demand_views(&self) {
         self.demand.send_modify(|demand| *demand = demand.wrapping_add(1));
+    }
+
+    /// Demands new views, since a node may have been replaced. Many calls fail during an outage, so this is limited.
+    fn demand_views_after_failure(&self) {
+        let now = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let last = self.failure_at.load(Ordering::Relaxed);
+        if now.saturating_sub(last) >= AFTER_FAILURE && self.failure_at.swap(now, Ordering::Relaxed) == last {
+            self.demand_views();
+        }
     }
 
     /// Demands new views, and waits until they change the map, for a short time.

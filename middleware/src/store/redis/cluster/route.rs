@@ -63,8 +63,12 @@ impl Route<'_> {
             ask_target,
         } = attempt;
         let was_asked = ask_target.is_some();
+        let is_current = || match ask_target {
+            Some(target) => self.cluster.is_master(target),
+            None => self.cluster.is_owner(self.slot, owner),
+        };
         match answer {
-            Ok(answer) if was_asked || self.cluster.is_owner(self.slot, owner) => return Ok(Some(answer)),
+            Ok(answer) if is_current() => return Ok(Some(answer)),
             Ok(_) if repeatable => {}
             Ok(_) => {
                 return Err(StoreError::Unavailable(
@@ -79,8 +83,7 @@ impl Route<'_> {
             },
             Err(CallError::Redirected(Redirect::Ask(_) | Redirect::TryAgain)) => sleep(PAUSE).await,
             Err(CallError::Failed(error)) => {
-                // The node may have been replaced.
-                self.cluster.demand_views();
+                self.cluster.demand_views_after_failure();
                 return Err(error);
             }
         }

@@ -21,7 +21,11 @@ pub(super) struct NodeView {
     pub(super) id: NodeId,
     /// `None` while the address is not known, and for the node that answered: it knows its address only if it was told.
     pub(super) host: Option<Host>,
+    /// The other address of the node: by its IP address or its host name. A redirection may have either form.
+    pub(super) alias: Option<Host>,
     pub(super) is_master: bool,
+    /// True if a majority of the masters cannot reach it.
+    pub(super) has_failed: bool,
     /// The number of the election or move by which a master got its slots. A claim of a higher epoch replaces one of a lower epoch.
     pub(super) epoch: u64,
     pub(super) slots: Vec<RangeInclusive<u16>>,
@@ -45,18 +49,22 @@ impl View {
             let slots = words.filter(|word| !word.starts_with('[') && !word.is_empty());
             let slots = slots.map(range).collect::<Option<Vec<_>>>()?;
             let has_flag = |flag| flags.split(',').any(|known| known == flag);
-            let host = if has_flag("myself") {
-                by = Some(id.to_owned());
-                None
-            } else if has_flag("noaddr") || has_flag("handshake") {
+            let addresses = if has_flag("noaddr") || has_flag("handshake") {
                 None
             } else {
-                parse_host(address, asked, by_name)
+                parse_addresses(address, asked, by_name)
             };
+            let (mut host, alias) = addresses.map_or((None, None), |(host, alias)| (Some(host), alias));
+            if has_flag("myself") {
+                by = Some(id.to_owned());
+                host = None;
+            }
             nodes.push(NodeView {
                 id: id.to_owned(),
                 host,
+                alias,
                 is_master: has_flag("master"),
+                has_failed: has_flag("fail"),
                 epoch,
                 slots,
             });
@@ -65,20 +73,26 @@ impl View {
     }
 }
 
-/// Parses `ip:port@bus-port[,host name[,…]]`. The IP address is empty if the node does not know it.
-fn parse_host(address: &str, asked: &Host, by_name: bool) -> Option<Host> {
+/// Parses `ip:port@bus-port[,host name[,…]]`: the address to connect to, and the other one. The IP address is empty if the node does not
+/// know it.
+fn parse_addresses(address: &str, asked: &Host, by_name: bool) -> Option<(Host, Option<Host>)> {
     let mut parts = address.split(',');
     let (address, name) = (parts.next()?, parts.next().unwrap_or_default());
     let (ip, port) = address.split('@').next()?.rsplit_once(':')?;
-    let name = match (by_name && !name.is_empty(), ip) {
-        (true, _) => name,
-        (false, "") => &asked.name,
-        (false, ip) => ip,
-    };
     let port = port.parse().ok().filter(|port| *port != 0)?;
-    Some(Host {
+    let host = |name: &str| Host {
         name: name.to_owned(),
         port,
+    };
+    let by_ip = host(if ip.is_empty() { &asked.name } else { ip });
+    if name.is_empty() {
+        return Some((by_ip, None));
+    }
+    let by_host_name = host(name);
+    Some(if by_name {
+        (by_host_name, Some(by_ip))
+    } else {
+        (by_ip, Some(by_host_name))
     })
 }
 
@@ -110,6 +124,7 @@ bb 10.0.0.2:7001@17001,b.example,shard-id=1 master,fail? - 0 1 8 connected 100-1
 cc ::1:7002@17002, slave bb 0 1 8 connected
 dd :0@0 master,noaddr - 0 1 3 disconnected
 ee :7004@17004 master - 0 1 4 connected
+ff 10.0.0.6:7005@17005 master,fail - 0 1 2 disconnected
 ";
 
     #[test]
@@ -125,7 +140,11 @@ ee :7004@17004 master - 0 1 4 connected
         assert_eq!(node(2), (Some(host("::1", 7002)), false, 8, vec![]));
         assert_eq!(node(3), (None, true, 3, vec![]));
         assert_eq!(node(4), (Some(host("asked", 7004)), true, 4, vec![]));
+        assert_eq!(view.nodes[1].alias, Some(host("b.example", 7001)));
+        let failed = |place: usize| view.nodes[place].has_failed;
+        assert!(!failed(1) && failed(5), "fail? is only a suspicion");
         let by_name = parse(ANSWER, true).unwrap();
+        assert_eq!(by_name.nodes[1].alias, Some(host("10.0.0.2", 7001)));
         assert_eq!(by_name.nodes[1].host, Some(host("b.example", 7001)));
         assert_eq!(by_name.nodes[2].host, Some(host("::1", 7002)));
     }

@@ -1,5 +1,3 @@
-use std::time::Duration;
-
 use super::{super::slot::Slot, *};
 
 fn host(port: u16) -> Host {
@@ -80,6 +78,35 @@ fn master_without_slots_is_known_and_has_no_vote() {
             .confirmed_at(&claims)
             .is_some()
     );
+}
+
+#[test]
+fn node_that_has_not_heard_of_a_move_does_not_return_the_slot() {
+    // b gave the slots to c in epoch 3, and has epoch 4 by now. a has heard of the epoch alone.
+    let a = view(
+        "a",
+        &["a master 1 0-99", "b master 4 100-199", "c master 2 200-299"],
+    );
+    let told = ["a master 1 0-99", "b master 4 100-149", "c master 3 150-299"];
+    let all = views(&[a, view("b", &told), view("c", &told)]);
+    assert_eq!(owner(&all.merge(), 150), Some("c"));
+    assert_eq!(owner(&all.merge(), 149), Some("b"));
+}
+
+#[test]
+fn failed_master_without_slots_is_no_master_and_one_without_address_hides_no_other() {
+    let text = "a 10.0.0.1:7000@1 myself,master - 0 0 5 connected 0-99\n\
+                b :0@0 master,fail,noaddr - 0 0 1 disconnected\n\
+                c :0@0 master,noaddr - 0 0 2 disconnected 100-199";
+    let view = View::parse(text, &host(1), false).unwrap();
+    let claims = views(&[view]).merge();
+    let found: Vec<_> = claims
+        .masters
+        .iter()
+        .map(|master| (&*master.id, master.hosts.len()))
+        .collect();
+    assert_eq!(found, [("a", 1), ("c", 0)]);
+    assert_eq!(owner(&claims, 150), Some("c"), "it cannot be reached");
 }
 
 #[test]
