@@ -22,15 +22,16 @@ fn without(redis: &TestRedis, forbidden: &[&str]) -> RedisStoreConfig {
 }
 
 #[tokio::test]
-async fn revocation_is_not_durable_if_wait_is_forbidden() {
+async fn forbidden_wait_is_named_if_revocations_wait_for_replicas() {
     let redis = TestRedis::start();
     let mut config = without(&redis, &["-wait"]);
     config.min_replicas_ack = 1;
     let store = RedisStore::open(&config).unwrap();
-    let new = session(agent(), NOW);
-    assert_eq!(store.create(&new).await.unwrap(), CREATED);
-    let revoked = store.revoke(new.record.id, NOW).await.unwrap();
-    assert_eq!(revoked.expect("a session").durable, Some(false));
+    let told = store.ping().await.unwrap_err().to_string();
+    assert!(
+        told.contains("the user may not call WAIT on the keys of the store"),
+        "{told}"
+    );
 }
 
 #[tokio::test]

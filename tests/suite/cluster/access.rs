@@ -8,13 +8,17 @@ use tower_session_auth::store::{AgentStore as _, CachedStore as _, PageRequest, 
 
 use super::{PATIENT, read, session_on};
 
-/// The line of the documentation.
+/// The line of the documentation, as a command.
 fn documented_user() -> Vec<&'static str> {
     let page = include_str!("../../../docs/redis-topologies.md");
-    let line = page
-        .lines()
-        .find(|line| line.starts_with("ACL SETUSER sessions") && line.contains("+cluster|nodes"));
-    line.expect("a user").split(' ').collect()
+    let rules = page.lines().find_map(|line| line.strip_prefix("user sessions "));
+    let rules = rules.expect("a user");
+    let other_page = include_str!("../../../docs/redis.md");
+    assert!(other_page.contains(&format!("ACL SETUSER sessions {rules}\n")));
+    ["ACL", "SETUSER", "sessions"]
+        .into_iter()
+        .chain(rules.split(' '))
+        .collect()
 }
 
 fn url_of_the_user(cluster: &Cluster) -> String {

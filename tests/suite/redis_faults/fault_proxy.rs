@@ -19,6 +19,7 @@ use tokio::{
     },
     spawn,
     sync::watch,
+    task::yield_now,
     time::sleep,
 };
 
@@ -36,7 +37,7 @@ pub enum Mode {
     Silent,
     /// Forwards the bytes of clients this much later.
     Slow(Duration),
-    /// Forwards the bytes of the server one by one, each this much later.
+    /// Forwards the bytes of the server one by one, each in a packet of its own and this much later.
     Drip(Duration),
     /// Closes all connections, and new ones too.
     Cut,
@@ -102,6 +103,8 @@ async fn relay(mut client: TcpStream, port: u16, modes: watch::Receiver<Mode>, h
     let Ok(mut server) = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await else {
         return;
     };
+    // An error means that the client has closed its socket.
+    let _ = client.set_nodelay(true);
     let fault = {
         let (from_client, to_client) = client.split();
         let (from_server, to_server) = server.split();
@@ -185,7 +188,12 @@ async fn write(
     while let Some((first, later)) = bytes.split_first() {
         let mode = *modes.borrow();
         let Mode::Drip(delay) = mode else { break };
-        sleep(delay).await;
+        // The timer would round zero up to a millisecond.
+        if delay.is_zero() {
+            yield_now().await;
+        } else {
+            sleep(delay).await;
+        }
         client.write_all(&[*first]).await?;
         bytes = later;
     }
