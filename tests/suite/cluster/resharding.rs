@@ -12,7 +12,7 @@ use std::{
 use session_auth_tests::{
     fixtures::{
         CREATED, NOW, agent,
-        cached::{cache, stats, wait_until},
+        cached::{cache, key, stats, wait_until},
         open, renewal, session,
     },
     redis::Cluster,
@@ -24,7 +24,7 @@ use tower_session_auth::{
     store::{CachedStore as _, SessionStore as _},
 };
 
-use super::{DEADLINE, PATIENT, read, session_on};
+use super::{DEADLINE, PATIENT, impatient, read, session_on};
 
 const WORKERS: usize = 8;
 const AGENTS_OF_A_WORKER: usize = 60;
