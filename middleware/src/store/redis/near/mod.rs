@@ -111,6 +111,11 @@ impl NearCache {
         self.state.begin_epoch();
     }
 
+    #[cfg(test)]
+    pub(super) fn epoch(&self) -> u64 {
+        self.state.epoch()
+    }
+
     /// True if cached records are used.
     pub(super) fn is_coherent(&self) -> bool {
         self.state.is_coherent()
