@@ -15,7 +15,7 @@ use super::{Shard, Version};
 
 /// The length of a lease, and of the whole run, in ticks.
 const BOUND: u64 = 2;
-const END: u64 = 5;
+const END: u64 = 4;
 const READS: u8 = 2;
 
 /// Shows that the model reaches cache hits.

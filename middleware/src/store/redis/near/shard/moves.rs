@@ -17,8 +17,8 @@ use stateright::{Checker, HasDiscoveries, Model, Property};
 use super::{Shard, Version};
 
 /// The length of a cache's lease and of the map's lease, and of the whole run, in ticks.
-const BOUND: u64 = 2;
-const END: u64 = 4;
+const BOUND: u64 = 1;
+const END: u64 = 2;
 
 /// Show that the model reaches these states.
 const HIT_AFTER_MOVES: &str = "a record that was cached after two moves admits a request";
