@@ -9,7 +9,7 @@ use std::{
 };
 
 use session_auth_tests::{
-    fixtures::{NOW, key, renewal},
+    fixtures::{NOW, cached::cache, key, renewal},
     redis::Cluster,
 };
 use tokio::time::{Instant, sleep};
@@ -106,7 +106,7 @@ async fn master_that_was_replaced_while_it_was_stopped_is_not_trusted() {
     let record = session_on(&cluster, &strict, 0).await;
     wait_for_copy(&cluster, 0);
     bounded.enable_cache().unwrap();
-    time_until(&bounded, record.id, false).await;
+    cache(&bounded, record.id).await;
 
     cluster.pause(0);
     assert_eq!(cluster.wait_for_failover(&key(record.id), 0), 3);

@@ -1,6 +1,7 @@
 //! A store on a Redis Cluster: dead and stopped masters, failovers, slots that move, and nodes that are added.
 
 mod access;
+mod cached;
 mod failover;
 mod harness;
 mod outages;

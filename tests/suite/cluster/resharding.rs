@@ -12,8 +12,8 @@ use std::{
 use session_auth_tests::{
     fixtures::{
         CREATED, NOW, agent,
-        cached::{cache, key, stats, wait_until},
-        open, renewal, session,
+        cached::{cache, stats, wait_until},
+        key, open, renewal, session,
     },
     redis::Cluster,
 };

@@ -95,6 +95,12 @@ impl PartialEq for NodeOwner {
     }
 }
 
+impl NodeOwner {
+    pub(super) fn connection(&self) -> &Connection {
+        &self.0.connection
+    }
+}
+
 impl Cluster {
     /// Starts to find the nodes. Must be called inside a Tokio runtime.
     pub(super) fn open(
@@ -234,12 +240,6 @@ impl Cluster {
         }
     }
 
-    /// Calls `f` with the master that has the keys of a bucket.
-    pub(super) fn with_owner<T>(&self, bucket: u16, f: impl FnOnce(&Connection) -> Option<T>) -> Option<T> {
-        // Not under the lock of the watch, which a publisher waits for.
-        f(&self.owner(bucket)?.0.connection)
-    }
-
     /// Calls `f` with each master that has slots.
     pub(super) fn for_each(&self, mut f: impl FnMut(&Connection)) {
         // Not under the lock of the channel.
@@ -363,11 +363,6 @@ impl Cluster {
         }
     }
 
-    /// True if the node is a master, by the latest map.
-    fn is_master(&self, node: &Arc<Node>) -> bool {
-        matches!(&*self.found.borrow(), Found::Map(map) if map.has(node))
-    }
-
     fn owner_in<'a>(&self, map: &'a SlotMap, slot: Slot) -> Result<&'a Arc<Node>, StoreError> {
         map.owner(slot).ok_or_else(|| {
             self.demand_views_after_failure();
@@ -379,6 +374,18 @@ impl Cluster {
     fn is_owner(&self, slot: Slot, node: &Arc<Node>) -> bool {
         match &*self.found.borrow() {
             Found::Map(map) => map.owner(slot).is_some_and(|owner| Arc::ptr_eq(owner, node)),
+            _ => false,
+        }
+    }
+
+    /// True if a node that was asked by the redirection of an earlier map was not replaced since, by the latest map.
+    fn was_not_replaced(&self, asked: &Arc<Node>, earlier: &SlotMap) -> bool {
+        match &*self.found.borrow() {
+            Found::Map(map) => {
+                let has_slots = |map: &SlotMap| map.owners().any(|owner| Arc::ptr_eq(owner, asked));
+                // A master without slots is not replaced. It gets its first one at the end of the move.
+                map.has(asked) && (has_slots(map) || !has_slots(earlier))
+            }
             _ => false,
         }
     }

@@ -21,10 +21,10 @@ pub(super) struct Route<'a> {
 
 /// One attempt: the node that is called.
 pub(super) struct Attempt {
-    map: Arc<SlotMap>,
+    pub(super) map: Arc<SlotMap>,
     /// The master that has the slot by the map.
-    owner: Arc<Node>,
-    ask_target: Option<Arc<Node>>,
+    pub(super) owner: Arc<Node>,
+    pub(super) ask_target: Option<Arc<Node>>,
 }
 
 impl Attempt {
@@ -64,7 +64,7 @@ impl Route<'_> {
         } = attempt;
         let was_asked = ask_target.is_some();
         let is_current = || match ask_target {
-            Some(target) => self.cluster.is_master(target),
+            Some(target) => self.cluster.was_not_replaced(target, map),
             None => self.cluster.is_owner(self.slot, owner),
         };
         match answer {
