@@ -472,7 +472,6 @@ impl Model for World {
 #[test]
 fn slot_that_moves_admits_a_revoked_session_only_within_the_bound() {
     let checker = World(None).checker().threads(2).spawn_bfs().join();
-    println!("{} states", checker.unique_state_count());
     checker.assert_properties();
 }
 
@@ -497,7 +496,6 @@ fn model_of_moves_finds_a_violation_if_any_safeguard_is_removed() {
             .discoveries()
             .keys()
             .any(|name| ![HIT_AFTER_MOVES, OWN].contains(name));
-        println!("{mutant:?}: {:?}", checker.discoveries().keys());
         assert!(found, "{mutant:?} is not detected");
     }
 }
