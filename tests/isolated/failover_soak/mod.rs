@@ -72,11 +72,11 @@ async fn run_lanes(lanes: Vec<Vec<Round>>) -> Report {
 
 /// What holds on a machine of any speed.
 fn assert_no_durable_revocation_is_undone(report: &Report) {
+    assert!(report.0.iter().any(|outcome| outcome.waiting.durable > 0));
     for outcome in &report.0 {
         for survival in [&outcome.waiting, &outcome.rewriting, &outcome.ended] {
             assert_eq!(survival.durable_undone, 0, "{outcome:?}");
         }
-        assert!(outcome.waiting.durable > 0, "{outcome:?}");
         assert_eq!(outcome.rewriting.other_undone, 0, "{outcome:?}");
         assert_eq!(outcome.waiting.other_undone, 0, "{outcome:?}");
     }

@@ -7,6 +7,10 @@ use super::{
     topology::{Fault, Kind},
 };
 
+/// A column of the table.
+type SurvivalOf = fn(&Outcome) -> &Survival;
+type DurationOf = fn(&Outcome) -> Duration;
+
 /// The longest time from the announcement of a new master to the end of the trust in the old one.
 pub const BOUND: Duration = Duration::from_secs(1);
 
@@ -55,7 +59,7 @@ impl fmt::Display for Report {
                     continue;
                 }
                 writeln!(f, "{kind:?} {fault:?}: {} rounds", outcomes.len())?;
-                let processes: [(&str, fn(&Outcome) -> &Survival); 3] = [
+                let processes: [(&str, SurvivalOf); 3] = [
                     ("min_replicas_ack = 1", |outcome| &outcome.waiting),
                     ("rewriting", |outcome| &outcome.rewriting),
                     ("ended at the fault", |outcome| &outcome.ended),
@@ -92,7 +96,7 @@ impl fmt::Display for Report {
                         "  {name:21} | {count}, latest after {latest:.0?}, {late} after the bound"
                     )?;
                 }
-                let times: [(&str, fn(&Outcome) -> Duration); 5] = [
+                let times: [(&str, DurationOf); 5] = [
                     ("no master", |one| one.without_master),
                     ("announcing it", |one| one.announcing),
                     ("requests refused", |one| one.refused),

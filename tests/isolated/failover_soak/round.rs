@@ -30,7 +30,8 @@ const ACK_TIMEOUT: Duration = Duration::from_millis(100);
 const BEFORE: Duration = Duration::from_millis(150);
 /// How long the old master is watched after its resumption.
 const WATCHED: Duration = Duration::from_millis(1_500);
-const HEALED_WITHIN: Duration = Duration::from_secs(20);
+/// Far longer than a failover takes. On a machine under load, an election can fail and is repeated.
+const HEALED_WITHIN: Duration = Duration::from_secs(40);
 const POLL: Duration = Duration::from_millis(4);
 
 /// The settings of a round.

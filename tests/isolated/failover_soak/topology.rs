@@ -93,7 +93,7 @@ impl Servers {
 
     /// Waits until the replica has every write of the master.
     pub fn replicate(&self) {
-        let copied: u32 = command(&self.url_of_the_old_master(), &["WAIT", "1", "10000"]).unwrap();
+        let copied: u32 = command(&self.url_of_the_old_master(), &["WAIT", "1", "4000"]).unwrap();
         assert_eq!(copied, 1, "the replica does not answer");
     }
 
