@@ -9,7 +9,11 @@ use std::{
 };
 
 use session_auth_tests::{
-    fixtures::{NOW, key, renewal},
+    fixtures::{
+        NOW,
+        cached::{cache, stats, wait_until},
+        key, open, renewal,
+    },
     redis::Cluster,
 };
 use tokio::time::{Instant, sleep};
@@ -19,7 +23,7 @@ use tower_session_auth::{
     store::{CachedStore as _, SessionStore as _, SwapOutcome},
 };
 
-use super::{DEADLINE, SLACK, impatient, read, session_on, session_on_each, time_until};
+use super::{DEADLINE, PATIENT, SLACK, impatient, read, session_on, session_on_each, time_until};
 
 /// The longest time from the end of a failover to the store's use of the new master.
 const FOLLOWED_WITHIN: Duration = Duration::from_secs(1);
@@ -103,14 +107,15 @@ async fn assert_revoked(store: &RedisStore, id: SessionId) {
 async fn master_that_was_replaced_while_it_was_stopped_is_not_trusted() {
     let mut cluster = cluster();
     let (strict, bounded) = (impatient(&cluster), impatient(&cluster));
-    let record = session_on(&cluster, &strict, 0).await;
+    let record = session_on(&cluster, &open(cluster.url(), PATIENT), 0).await;
     wait_for_copy(&cluster, 0);
     bounded.enable_cache().unwrap();
-    time_until(&bounded, record.id, false).await;
+    wait_until("coherent", || stats(&bounded).coherent).await;
+    cache(&bounded, record.id).await;
 
     cluster.pause(0);
     assert_eq!(cluster.wait_for_failover(&key(record.id), 0), 3);
-    let other = impatient(&cluster);
+    let other = open(cluster.url(), PATIENT);
     time_until(&other, record.id, false).await;
     other.revoke(record.id, NOW).await.unwrap();
     cluster.resume(0);

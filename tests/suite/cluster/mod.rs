@@ -1,5 +1,6 @@
 //! A store on a Redis Cluster: dead and stopped masters, failovers, slots that move, and nodes that are added.
 
+mod cached;
 mod failover;
 mod harness;
 mod outages;

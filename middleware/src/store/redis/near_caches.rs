@@ -6,7 +6,8 @@ use super::{
     Shared,
     connection::Connection,
     keys::Keys,
-    near::{Counts, NearCache, NearCacheConfig, TrackingThread, report},
+    near::{Counts, Miss, NearCache, NearCacheConfig, TrackingThread, report},
+    servers::Owner,
 };
 use crate::{
     id::SessionId,
@@ -77,8 +78,23 @@ impl Shared {
         lookup: impl FnOnce(&NearCache) -> Option<T>,
     ) -> Option<T> {
         self.near.thread.get()?;
-        self.servers
-            .with_server(bucket, |connection| lookup(self.near.of(connection)?))
+        let owner = self.servers.owner(bucket)?;
+        lookup(self.near.of(self.servers.connection(&owner)?)?)
+    }
+
+    /// Prepares the read of a record that is not cached, over the tracking connection of its owner.
+    pub(super) fn cache_miss(&self, id: SessionId) -> Option<(Owner, Miss)> {
+        self.near.thread.get()?;
+        let owner = self.servers.owner(id.bucket())?;
+        let miss = self.near.of(self.servers.connection(&owner)?)?.miss(id)?;
+        // After the miss has taken its version: a record of a server that no longer has the slot must not be cached in the epoch that
+        // began when it lost it.
+        self.is_owner(id, &owner).then_some((owner, miss))
+    }
+
+    /// True if this server still has the session.
+    pub(super) fn is_owner(&self, id: SessionId, owner: &Owner) -> bool {
+        self.servers.owner(id.bucket()).as_ref() == Some(owner)
     }
 
     /// Drops the cached records of these sessions when the returned guard is dropped: after the reply to a change, or when its

@@ -166,11 +166,12 @@ impl Servers {
         }
     }
 
-    /// Calls `f` with the server that has the sessions of a bucket. `None` if there is none.
-    pub(super) fn with_server<T>(&self, bucket: u16, f: impl FnOnce(&Connection) -> Option<T>) -> Option<T> {
-        match &self.topology {
-            Topology::One(connection) => f(connection),
-            Topology::Cluster(cluster) => cluster.with_owner(bucket, f),
+    /// The connection to an owner.
+    pub(super) fn connection<'a>(&'a self, owner: &'a Owner) -> Option<&'a Connection> {
+        match (&self.topology, owner) {
+            (Topology::One(connection), Owner::One) => Some(connection),
+            (_, Owner::Node(node)) => Some(node.connection()),
+            (Topology::Cluster(_), Owner::One) => None,
         }
     }
 

@@ -186,8 +186,7 @@ impl CachedStore for RedisStore {
     }
 
     fn read_through(&self, id: SessionId) -> Self::Read {
-        let owner = self.shared.servers.owner(id.bucket());
-        let Some(miss) = self.shared.with_cache(id.bucket(), |cache| cache.miss(id)) else {
+        let Some((owner, miss)) = self.shared.cache_miss(id) else {
             return self.read(id);
         };
         let store = self.clone();
@@ -197,7 +196,7 @@ impl CachedStore for RedisStore {
                 // The other half of the deadline is for the store's own connection.
                 match miss.read(servers.deadline() / 2).await {
                     // A node of a cluster that was replaced meanwhile may have answered.
-                    Some(read) if servers.owner(id.bucket()) == owner => read,
+                    Some(read) if store.shared.is_owner(id, &owner) => read,
                     _ => store.read_session(id).await,
                 }
             };

@@ -55,6 +55,8 @@ pub(super) struct Discovery {
     reporter: mpsc::Sender<Report>,
     demand: watch::Receiver<u64>,
     publish: watch::Sender<Found>,
+    /// True if the published map is that of the latest views.
+    is_current: bool,
     lease: Lease,
     lease_time: Duration,
     /// Counts the cluster as up while every slot has an owner.
@@ -91,6 +93,7 @@ impl Discovery {
             reporter,
             demand: demanded,
             publish,
+            is_current: false,
             lease,
             lease_time,
             coverage: metrics.server(),
@@ -123,9 +126,12 @@ impl Discovery {
                 let oldest = sent.checked_sub(FORGET_AFTER);
                 let forgot = oldest.is_some_and(|oldest| self.views.forget_before(oldest));
                 if new || forgot || !self.is_known() {
-                    self.update();
+                    self.is_current = self.update();
                 }
-                if let Found::Map(map) = &*self.publish.borrow() {
+                // Last: views of a new owner must not extend the lease while the old one is in use.
+                if let Found::Map(map) = &*self.publish.borrow()
+                    && self.is_current
+                {
                     self.extend_lease(map.claims());
                 }
             }
@@ -162,21 +168,20 @@ impl Discovery {
         self.publish.send_replace(Found::NoAnswer(reason));
     }
 
-    /// Publishes a new map if the views have changed it.
-    fn update(&mut self) {
+    /// Publishes a new map if the views have changed it. True if the published map is then that of the views.
+    fn update(&mut self) -> bool {
         self.watch_all();
         let claims = self.views.merge();
         // The first map needs a majority: the node that answers first may be cut off from the others.
         if !self.is_known() && !self.lease_time.is_zero() && self.views.confirmed_at(&claims).is_none() {
-            return;
+            return false;
         }
-        self.extend_lease(&claims);
         let before = match &*self.publish.borrow() {
             Found::Map(map) => Some(map.clone()),
             _ => None,
         };
         if before.as_ref().is_some_and(|before| *before.claims() == claims) {
-            return;
+            return true;
         }
         let known = before.as_ref().map_or(&[][..], |map| map.nodes());
         let mut starts = Vec::new();
@@ -186,7 +191,7 @@ impl Discovery {
             .map(|master| self.node(master, known, &mut starts));
         // Without one of them, as with unusable certificates, there is none.
         let Some(nodes) = nodes.collect::<Option<Vec<_>>>() else {
-            return;
+            return false;
         };
         log_change(before.as_deref(), &claims);
         self.coverage.set_up(claims.uncovered() == 0);
@@ -202,6 +207,7 @@ impl Discovery {
                 }
             }
         }
+        true
     }
 
     /// The node of a master: the known one while its address is valid.
@@ -281,3 +287,6 @@ fn log_change(before: Option<&SlotMap>, claims: &Claims) {
         );
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -78,6 +78,12 @@ impl PartialEq for NodeOwner {
     }
 }
 
+impl NodeOwner {
+    pub(super) fn connection(&self) -> &Connection {
+        &self.0.connection
+    }
+}
+
 impl Cluster {
     /// Starts to find the nodes. Must be called inside a Tokio runtime.
     pub(super) fn open(address: ClusterAddress, open: Open, metrics: &ServersMetrics) -> Self {
@@ -213,12 +219,6 @@ impl Cluster {
         }
     }
 
-    /// Calls `f` with the master that has the keys of a bucket.
-    pub(super) fn with_owner<T>(&self, bucket: u16, f: impl FnOnce(&Connection) -> Option<T>) -> Option<T> {
-        // Not under the lock of the watch, which a publisher waits for.
-        f(&self.owner(bucket)?.0.connection)
-    }
-
     /// Calls `f` with each master that has slots.
     pub(super) fn for_each(&self, mut f: impl FnMut(&Connection)) {
         if let Found::Map(map) = self.found.borrow().clone() {
@@ -307,6 +307,19 @@ impl Cluster {
     fn is_owner(&self, slot: Slot, node: &Arc<Node>) -> bool {
         match &*self.found.borrow() {
             Found::Map(map) => map.owner(slot).is_some_and(|owner| Arc::ptr_eq(owner, node)),
+            _ => false,
+        }
+    }
+
+    /// True if a node that was asked by the redirection of an earlier map was not replaced since, by the latest map.
+    fn was_not_replaced(&self, asked: &Arc<Node>, earlier: &SlotMap) -> bool {
+        match &*self.found.borrow() {
+            Found::Map(map) => {
+                let has_slots = |map: &SlotMap| map.owners().any(|owner| Arc::ptr_eq(owner, asked));
+                let is_known = map.nodes().iter().any(|node| Arc::ptr_eq(node, asked));
+                // A master without slots is not replaced. It gets its first one at the end of the move.
+                is_known && (has_slots(map) || !has_slots(earlier))
+            }
             _ => false,
         }
     }

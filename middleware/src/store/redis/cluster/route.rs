@@ -42,12 +42,19 @@ impl Route<'_> {
         answer: Result<T, CallError>,
         repeatable: bool,
     ) -> Result<Option<T>, StoreError> {
-        let was_asked = self.asked.take().is_some();
+        let asked = self.asked.take();
         let Some((map, node)) = &self.attempt else {
             return Ok(None);
         };
         match answer {
-            Ok(answer) if was_asked || self.cluster.is_owner(self.slot, node) => return Ok(Some(answer)),
+            Ok(answer)
+                if asked.as_ref().map_or_else(
+                    || self.cluster.is_owner(self.slot, node),
+                    |asked| self.cluster.was_not_replaced(asked, map),
+                ) =>
+            {
+                return Ok(Some(answer));
+            }
             Ok(_) if repeatable => {}
             Ok(_) => {
                 return Err(StoreError::Unavailable(
@@ -55,7 +62,7 @@ impl Route<'_> {
                 ));
             }
             Err(CallError::Redirected(Redirect::Moved)) => self.cluster.wait_for_views(map).await,
-            Err(CallError::Redirected(Redirect::Ask(address))) if !was_asked => {
+            Err(CallError::Redirected(Redirect::Ask(address))) if asked.is_none() => {
                 match map.at(&address, node) {
                     Some(other) => self.asked = Some(other.clone()),
                     None => self.cluster.wait_for_views(map).await,

@@ -4,8 +4,37 @@
 //! thread ([`TrackingThread`]). [`CacheState`] is shared with that thread. [`Shard`](shard::Shard) decides whether a record may be cached
 //! and used; it is model-checked.
 //!
-//! In a cluster, a lookup uses the cache of the master that has the session's hash slot. When slots are moved, or a replica is promoted, the
-//! caches of the old and of the new master begin a new epoch.
+//! # Several masters
+//!
+//! In a cluster, a lookup uses the cache of the master that has the session's hash slot by the published map. The *bound* is that of
+//! [`NearCacheConfig`]. These rules hold for a revocation that the owner of the slot has acknowledged:
+//!
+//! 1. *Order.* Redis queues a push before it acknowledges the change. So a push arrives before the reply to any ping that was sent after the
+//!    acknowledgement, and a lease that such a ping extends begins without the old record.
+//! 2. *A slot moves* (`MIGRATE`, or Valkey's atomic migration). The old owner deletes the key and pushes that, and the new owner pushes its
+//!    creation. The same holds on the way back, so a process may miss maps, as in A→B→A: rule 1 applies to each of the pushes.
+//! 3. *A move with a new `gone:{bucket}`.* While the keys of a bucket are on two masters, `MGET` is refused (`TRYAGAIN`), so no record is
+//!    cached. A record that was cached earlier is dropped by the push of its own move, which precedes the end of the slot's move. A script does
+//!    not create `gone:{bucket}` on the new owner before that end, and a list that exists is pushed when it moves.
+//! 4. *Planned failover.* The old master becomes a replica. It pushes what it copies, and all keys at once after a full copy. A ping
+//!    that shows a replica ends the epoch. After a failover back, rule 1 applies.
+//! 5. *A master that stops* answers no ping, so the lease ends within the bound. A reply after it resumed is older than the bound.
+//! 6. *A master that was replaced and does not know it* answers pings. A view that names its successor ends its use, within half a second if
+//!    that node can be reached. If no such view arrives, the lease of the map ends the leases of all caches (`master_lease`). The lease is
+//!    extended only after a new map is published and the epochs have begun.
+//! 7. *A new map.* It is published, then the masters that got or lost slots begin a new epoch. A lookup that holds the old map takes a
+//!    version, and then checks that its master still has the slot. So it is of an earlier epoch, and its record is not cached. The owner is
+//!    checked again when a read is answered.
+//! 8. *Own changes* take effect immediately. The owner is looked up after the reply. If the slot was moved in between, the old owner's cache has
+//!    begun a new epoch, or does so before it gets the slot back. A reply counts only if its server is then still the owner.
+//! 9. *A promoted replica* has a cache of its own, which is empty. It is not connected to before its map is published, so its recovery finds each
+//!    revocation that this process acknowledged.
+//!
+//! Under Sentinel there is one cache. A new master means a new connection of the store, which ends the epoch. Each master has a lease
+//! of its own there.
+//!
+//! Not covered: a revocation that a failover loses ([durable revocations](crate::store::Revoked::durable)). In case 6, the bound is the time
+//! until the view arrives.
 
 mod config;
 mod counts;
@@ -109,6 +138,11 @@ impl NearCache {
     /// Begins a new epoch: hash slots were moved from or to the server.
     pub(super) fn begin_epoch(&self) {
         self.state.begin_epoch();
+    }
+
+    #[cfg(test)]
+    pub(super) fn epoch(&self) -> u64 {
+        self.state.epoch()
     }
 
     /// True if cached records are used.

@@ -43,3 +43,74 @@ impl AnsweredPing {
         self.0.epoch
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{sync::Arc, time::Duration};
+
+    use tokio::{
+        sync::{mpsc, watch},
+        time::{Instant, advance},
+    };
+
+    use super::{super::NearCacheConfig, *};
+    use crate::store::redis::{keys::Keys, lease::Lease, observer::Observer, supervisor::State};
+
+    const MILLI: Duration = Duration::from_millis(1);
+
+    fn cache() -> CacheState {
+        let own = Observer::new(
+            watch::channel(State::Connecting).1,
+            mpsc::channel(1).0.downgrade(),
+        );
+        let cache = CacheState::new(NearCacheConfig::default(), own, Keys::new(""), Arc::default());
+        cache.begin_epoch();
+        cache
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn lease_is_counted_from_the_sending_of_the_ping() {
+        let (cache, bound) = (cache(), NearCacheConfig::default().bound);
+        for (answered_after, left) in [
+            (bound - MILLI, MILLI),
+            (bound, Duration::ZERO),
+            (2 * bound, Duration::ZERO),
+        ] {
+            let answered = AnsweredPing(Ping::of(&cache));
+            advance(answered_after).await;
+            assert_eq!(
+                cache.extend_lease(&answered, &Lease::permanent()),
+                left,
+                "{answered_after:?}"
+            );
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn lease_ends_with_that_of_the_master() {
+        let (cache, bound, master) = (cache(), NearCacheConfig::default().bound, Lease::ended());
+        let end = Instant::now() + bound + 2 * MILLI;
+        master.extend(end);
+        for (after, left) in [
+            (MILLI, bound),
+            (MILLI, bound),
+            (MILLI, bound - MILLI),
+            (bound, Duration::ZERO),
+        ] {
+            advance(after).await;
+            assert_eq!(cache.extend_lease(&AnsweredPing(Ping::of(&cache)), &master), left);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn ping_of_an_earlier_epoch_gives_no_lease() {
+        let cache = cache();
+        let answered = AnsweredPing(Ping::of(&cache));
+        cache.begin_epoch();
+        cache.extend_lease(&answered, &Lease::permanent());
+        let now = cache.now();
+        assert!((0..64).all(|bucket| !cache.shard_of_bucket(bucket).has_lease(now)));
+        cache.extend_lease(&AnsweredPing(Ping::of(&cache)), &Lease::permanent());
+        assert!((0..64).all(|bucket| cache.shard_of_bucket(bucket).has_lease(now)));
+    }
+}

@@ -15,6 +15,8 @@ use crate::recently_used::RecentlyUsed;
 
 #[cfg(test)]
 mod model;
+#[cfg(test)]
+mod moves;
 
 /// The number of invalidations that a shard remembers. A read during which more of them arrive is not cached.
 const REMEMBERED: usize = 128;

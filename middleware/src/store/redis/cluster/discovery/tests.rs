@@ -1,0 +1,202 @@
+//! The lease, the caches and the calls in flight, when the views change.
+
+use std::sync::Mutex;
+
+use tokio::time::Instant;
+
+use super::{
+    super::{
+        Cluster,
+        route::Route,
+        slot::Slot,
+        view::{NodeView, View},
+    },
+    *,
+};
+use crate::{
+    clock::SystemClock,
+    store::redis::{
+        durability::Durability,
+        keys::Keys,
+        near::{NearCache, NearCacheConfig, TrackingThread},
+        recovery::Recovery,
+    },
+};
+
+const LEASE: Duration = Duration::from_secs(3);
+
+fn host(id: &str) -> Host {
+    Host {
+        name: "127.0.0.1".to_owned(),
+        port: u16::from(id.as_bytes()[0]),
+    }
+}
+
+/// The view of `by`: the masters, each with its epoch, and with one of three slots.
+fn view(by: &str, masters: [(&str, u64); 3]) -> View {
+    let node = |(slot, (id, epoch)): (u16, (&str, u64))| NodeView {
+        id: id.to_owned(),
+        host: Some(host(id)),
+        is_master: true,
+        epoch,
+        slots: vec![slot..=slot],
+    };
+    View {
+        by: by.to_owned(),
+        nodes: (0..).zip(masters).map(node).collect(),
+    }
+}
+
+/// A discovery without answers. `open` is called with each address.
+fn discovery(lease: Lease, opened: impl Fn() + Send + 'static) -> Discovery {
+    let (reporter, reports) = mpsc::channel(REPORT_QUEUE);
+    let metrics = ServersMetrics::new();
+    let coverage = metrics.server();
+    let recovery = Recovery::new(Keys::new(""), Arc::default(), false);
+    let open = move |address| {
+        opened();
+        ServerSettings {
+            address,
+            deadline: LEASE,
+            keys: Keys::new(""),
+            clock: Arc::new(SystemClock),
+            in_cluster: true,
+            metrics: metrics.server(),
+            copies: None,
+            recovery: Arc::new(recovery.for_server()),
+            durability: Arc::new(Durability::new(false)),
+            start: None,
+        }
+    };
+    Discovery {
+        seeds: Vec::new(),
+        login: Login::default(),
+        open: Box::new(open),
+        views: Views::default(),
+        watchers: BTreeMap::new(),
+        failures: BTreeMap::new(),
+        reports,
+        reporter,
+        demand: watch::channel(0).1,
+        publish: watch::channel(Found::Nothing).0,
+        is_current: false,
+        lease,
+        lease_time: LEASE,
+        coverage,
+    }
+}
+
+/// The node `by` answers when it was asked at this second.
+fn answer(discovery: &mut Discovery, origin: Instant, by: &str, masters: [(&str, u64); 3], second: u64) {
+    discovery.take_in(Report {
+        host: host(by),
+        sent: origin + Duration::from_secs(second),
+        view: Ok(view(by, masters)),
+    });
+}
+
+const BEFORE: [(&str, u64); 3] = [("a", 1), ("b", 2), ("d", 3)];
+/// After a failover of `a`.
+const AFTER: [(&str, u64); 3] = [("c", 4), ("b", 2), ("d", 3)];
+
+/// All three nodes have answered at second 10.
+fn known(lease: Lease, opened: impl Fn() + Send + 'static) -> (Discovery, Instant) {
+    let (mut discovery, origin) = (discovery(lease, opened), Instant::now());
+    for by in ["a", "b", "d"] {
+        answer(&mut discovery, origin, by, BEFORE, 10);
+    }
+    (discovery, origin)
+}
+
+fn map(discovery: &Discovery) -> Arc<SlotMap> {
+    match &*discovery.publish.borrow() {
+        Found::Map(map) => map.clone(),
+        _ => panic!("no map"),
+    }
+}
+
+/// Until the new map is in use, lookups go to the old owner, whose cache could be stale for longer than the bound.
+#[tokio::test]
+async fn lease_is_not_extended_by_views_of_a_new_owner_before_its_map_is_published() {
+    let lease = Lease::ended();
+    // The lease whenever a connection to a new master is opened: before the map is published.
+    let seen: Arc<Mutex<Vec<Option<Instant>>>> = Arc::default();
+    let opened = {
+        let (seen, lease) = (seen.clone(), lease.clone());
+        move || seen.lock().unwrap().push(lease.until())
+    };
+    let (mut discovery, origin) = known(lease.clone(), opened);
+    let at = |second| Some(origin + Duration::from_secs(second) + LEASE);
+    assert_eq!(lease.until(), at(10));
+    answer(&mut discovery, origin, "d", BEFORE, 20);
+    assert_eq!(lease.until(), at(10), "only one of three");
+    seen.lock().unwrap().clear();
+    // With this view, b and d are the majority of the new masters.
+    answer(&mut discovery, origin, "b", AFTER, 21);
+    assert_eq!(*seen.lock().unwrap(), [at(10)]);
+    assert_eq!(lease.until(), at(20));
+}
+
+#[tokio::test]
+async fn caches_of_the_masters_that_got_or_lost_a_slot_begin_a_new_epoch() {
+    let (mut discovery, origin) = known(Lease::ended(), || {});
+    let thread = TrackingThread::start().unwrap();
+    let epoch = |node: &Arc<Node>| {
+        let start = || {
+            let (own, config) = (node.connection.observer(), NearCacheConfig::default());
+            NearCache::start(&thread, own, Keys::new(""), config, Arc::default())
+        };
+        node.connection.cache.get_or_init(start).epoch()
+    };
+    let owners = |map: &SlotMap| {
+        (0..3)
+            .map(|slot| map.owner(Slot(slot)).unwrap().clone())
+            .collect::<Vec<_>>()
+    };
+    let before = owners(&map(&discovery));
+    assert_eq!(before.iter().map(epoch).collect::<Vec<_>>(), [0, 0, 0]);
+    answer(&mut discovery, origin, "b", AFTER, 11);
+    assert_eq!(
+        before.iter().map(epoch).collect::<Vec<_>>(),
+        [1, 0, 0],
+        "lost a slot"
+    );
+    let after = owners(&map(&discovery));
+    assert_eq!(epoch(&after[0]), 0, "a new server");
+    // The old master gets its slot back.
+    answer(&mut discovery, origin, "d", [("a", 5), ("b", 2), ("d", 3)], 12);
+    assert_eq!(
+        before.iter().map(epoch).collect::<Vec<_>>(),
+        [2, 0, 0],
+        "got a slot"
+    );
+    assert_eq!(epoch(&after[0]), 1);
+}
+
+/// The new master is recovered from the revocations of this process when its map is published: one that is acknowledged later is lost.
+#[tokio::test]
+async fn answer_of_a_master_that_was_asked_and_replaced_is_not_used() {
+    let (mut discovery, origin) = known(Lease::ended(), || {});
+    let cluster = Cluster {
+        found: discovery.publish.subscribe(),
+        demand: watch::channel(0).0,
+        _discovery: AbortOnDrop(tokio::spawn(std::future::pending())),
+    };
+    let map = map(&discovery);
+    let route = || Route {
+        cluster: &cluster,
+        slot: Slot(0),
+        attempt: Some((map.clone(), map.owner(Slot(0)).unwrap().clone())),
+        asked: map.owner(Slot(1)).cloned(),
+    };
+    assert_eq!(route().judge(Ok(1), false).await.unwrap(), Some(1));
+    answer(&mut discovery, origin, "b", AFTER, 11);
+    assert_eq!(
+        route().judge(Ok(1), false).await.unwrap(),
+        Some(1),
+        "another was replaced"
+    );
+    answer(&mut discovery, origin, "d", [("c", 4), ("e", 5), ("d", 3)], 12);
+    route().judge(Ok(1), false).await.unwrap_err();
+    assert_eq!(route().judge(Ok(1), true).await.unwrap(), None, "repeated");
+}
