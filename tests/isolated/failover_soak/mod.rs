@@ -133,9 +133,12 @@ async fn cluster_failovers_undo_no_durable_revocation() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn failovers_undo_no_durable_revocation_and_none_of_a_process_that_lives_on() {
     let _alone = alone();
-    let mut clusters = rounds(Kind::Cluster, FAULTS.len());
-    // A cluster starts more slowly.
-    let last = clusters.split_off(FAULTS.len() - 1);
-    let report = run_lanes(vec![rounds(Kind::Sentinel, FAULTS.len()), clusters, last]).await;
+    let mut lanes = Vec::new();
+    for kind in [Kind::Sentinel, Kind::Cluster] {
+        let mut first = rounds(kind, FAULTS.len());
+        let last = first.split_off(LANES);
+        lanes.extend([first, last]);
+    }
+    let report = run_lanes(lanes).await;
     assert_no_durable_revocation_is_undone(&report);
 }
