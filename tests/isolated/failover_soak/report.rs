@@ -7,12 +7,12 @@ use super::{
     topology::{Fault, Kind},
 };
 
-/// A column of the table.
-type SurvivalOf = fn(&Outcome) -> &Survival;
-type DurationOf = fn(&Outcome) -> Duration;
-
 /// The longest time from the announcement of a new master to the end of the trust in the old one.
 pub const BOUND: Duration = Duration::from_secs(1);
+
+/// A figure of an outcome.
+type OfProcess = fn(&Outcome) -> &Survival;
+type Time = fn(&Outcome) -> Duration;
 
 /// The figures of rounds.
 pub struct Report(pub Vec<Outcome>);
@@ -31,7 +31,7 @@ impl Report {
     }
 }
 
-fn sum<'a>(outcomes: &[&'a Outcome], of: fn(&'a Outcome) -> &'a Survival) -> Survival {
+fn sum(outcomes: &[&Outcome], of: OfProcess) -> Survival {
     outcomes
         .iter()
         .map(|outcome| of(outcome))
@@ -59,7 +59,7 @@ impl fmt::Display for Report {
                     continue;
                 }
                 writeln!(f, "{kind:?} {fault:?}: {} rounds", outcomes.len())?;
-                let processes: [(&str, SurvivalOf); 3] = [
+                let processes: [(&str, OfProcess); 3] = [
                     ("min_replicas_ack = 1", |outcome| &outcome.waiting),
                     ("rewriting", |outcome| &outcome.rewriting),
                     ("ended at the fault", |outcome| &outcome.ended),
@@ -96,7 +96,7 @@ impl fmt::Display for Report {
                         "  {name:21} | {count}, latest after {latest:.0?}, {late} after the bound"
                     )?;
                 }
-                let times: [(&str, DurationOf); 5] = [
+                let times: [(&str, Time); 5] = [
                     ("no master", |one| one.without_master),
                     ("announcing it", |one| one.announcing),
                     ("requests refused", |one| one.refused),

@@ -37,6 +37,8 @@ pub(super) struct Master {
     /// Other addresses by which a redirection may name it.
     pub(super) aliases: Vec<Host>,
     pub(super) has_slots: bool,
+    /// The latest epoch in which it claims slots. It differs if the master lost and got back a slot between two views.
+    pub(super) epoch: u64,
 }
 
 /// The latest view of each node.
@@ -120,7 +122,7 @@ impl Views {
 
     /// Merges the views.
     pub(super) fn merge(&self) -> Claims {
-        let mut masters: BTreeMap<&NodeId, [BTreeSet<&Host>; 2]> = BTreeMap::new();
+        let mut masters: BTreeMap<&NodeId, ([BTreeSet<&Host>; 2], u64)> = BTreeMap::new();
         // For each slot the highest claim. Two claims of one epoch are an error that Redis resolves by the ids.
         let mut highest: Vec<Option<(u64, &NodeId)>> = vec![None; SLOTS.into()];
         for latest in self.0.values() {
@@ -129,11 +131,14 @@ impl Views {
                 if node.has_failed && node.slots.is_empty() {
                     continue;
                 }
-                let [hosts, aliases] = masters.entry(&node.id).or_default();
+                let ([hosts, aliases], epoch) = masters.entry(&node.id).or_default();
                 hosts.extend(&node.host);
                 aliases.extend(&node.alias);
                 if self.is_outdated(latest, node) {
                     continue;
+                }
+                if !node.slots.is_empty() {
+                    *epoch = (*epoch).max(node.epoch);
                 }
                 for slot in node.slots.iter().cloned().flatten() {
                     let highest = &mut highest[usize::from(slot)];
@@ -148,16 +153,19 @@ impl Views {
         let owner = |claim: &Option<(u64, &NodeId)>| places.get(claim.as_ref()?.1).copied();
         let owners: Vec<Option<u16>> = highest.iter().map(owner).collect();
         let with_slots: BTreeSet<u16> = owners.iter().flatten().copied().collect();
-        let masters = (0..).zip(&masters).map(|(place, (id, [named, aliases]))| {
-            let asked = self.0.get(*id).into_iter().flat_map(|latest| &latest.asked);
-            let asked = asked.filter(|host| !named.contains(host));
-            Master {
-                id: (*id).clone(),
-                hosts: named.iter().copied().chain(asked).cloned().collect(),
-                aliases: aliases.iter().copied().cloned().collect(),
-                has_slots: with_slots.contains(&place),
-            }
-        });
+        let masters = (0..)
+            .zip(&masters)
+            .map(|(place, (id, ([named, aliases], epoch)))| {
+                let asked = self.0.get(*id).into_iter().flat_map(|latest| &latest.asked);
+                let asked = asked.filter(|host| !named.contains(host));
+                Master {
+                    id: (*id).clone(),
+                    hosts: named.iter().copied().chain(asked).cloned().collect(),
+                    aliases: aliases.iter().copied().cloned().collect(),
+                    has_slots: with_slots.contains(&place),
+                    epoch: *epoch,
+                }
+            });
         Claims {
             masters: masters.collect(),
             owners,

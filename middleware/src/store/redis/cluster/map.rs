@@ -61,9 +61,16 @@ impl SlotMap {
         &self.claims
     }
 
-    /// The nodes that have got or lost slots since an earlier map.
+    /// The nodes that have got or lost slots since an earlier map, also if they have the same slots again.
     pub(super) fn changed_since<'a>(&'a self, before: &'a Self) -> Vec<&'a Arc<Node>> {
         let mut changed: Vec<&Arc<Node>> = Vec::new();
+        for (master, node) in self.claims.masters.iter().zip(&self.nodes) {
+            let mut earlier = before.claims.masters.iter();
+            let earlier = earlier.find(|earlier| earlier.id == master.id);
+            if earlier.is_some_and(|earlier| earlier.epoch != master.epoch) {
+                changed.extend(node);
+            }
+        }
         for slot in (0..SLOTS).map(Slot) {
             let owners = [self.owner(slot), before.owner(slot)];
             if owners[0].map(Arc::as_ptr) == owners[1].map(Arc::as_ptr) {

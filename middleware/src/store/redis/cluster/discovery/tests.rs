@@ -175,6 +175,23 @@ async fn caches_of_the_masters_that_got_or_lost_a_slot_begin_a_new_epoch() {
     assert_eq!(epoch(&after[0]), 1);
 }
 
+/// Two failovers between two views: the first one may have admitted a revocation on the other master.
+#[tokio::test]
+async fn master_that_lost_a_slot_and_got_it_back_unseen_begins_a_new_epoch() {
+    let (mut discovery, origin) = known(Lease::ended(), || {});
+    let thread = TrackingThread::start().unwrap();
+    let node = map(&discovery).owner(Slot(0)).unwrap().clone();
+    let start = || {
+        let (own, config) = (node.connection.observer(), NearCacheConfig::default());
+        NearCache::start(&thread, own, Keys::new(""), config, Arc::default())
+    };
+    let cache = node.connection.cache.get_or_init(start);
+    assert_eq!(cache.epoch(), 0);
+    answer(&mut discovery, origin, "b", [("a", 9), ("b", 2), ("d", 3)], 11);
+    assert!(Arc::ptr_eq(map(&discovery).owner(Slot(0)).unwrap(), &node));
+    assert_eq!(cache.epoch(), 1);
+}
+
 /// The new master is recovered from the revocations of this process when its map is published: one that is acknowledged later is lost.
 #[tokio::test]
 async fn answer_of_a_master_that_was_asked_and_replaced_is_not_used() {
