@@ -390,7 +390,6 @@ impl Model for World {
 #[test]
 fn a_revoked_session_is_admitted_only_within_the_bound_in_every_order_of_events() {
     let checker = World(None).checker().threads(2).spawn_bfs().join();
-    println!("{} states", checker.unique_state_count());
     checker.assert_properties();
 }
 
