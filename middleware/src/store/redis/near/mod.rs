@@ -22,7 +22,8 @@
 //! 6. *A master that was replaced and does not know it* answers pings. A view that names its successor ends its use, within half a second if
 //!    that node can be reached. If no such view arrives, the lease of the map ends the leases of all caches (`master_lease`). The lease is
 //!    extended only after a new map is published and the epochs have begun.
-//! 7. *A new map.* It is published, then the masters that got or lost slots begin a new epoch. A lookup that holds the old map takes a
+//! 7. *A new map.* It is published, then the masters that got or lost slots begin a new epoch. So do those whose configuration epoch is later:
+//!    they may have lost a slot and got it back between two views. A lookup that holds the old map takes a
 //!    version, and then checks that its master still has the slot. So it is of an earlier epoch, and its record is not cached. The owner is
 //!    checked again when a read is answered.
 //! 8. *Own changes* take effect immediately. The owner is looked up after the reply. If the slot was moved in between, the old owner's cache has
