@@ -123,8 +123,9 @@ impl Views {
     /// Merges the views.
     pub(super) fn merge(&self) -> Claims {
         let mut masters: BTreeMap<&NodeId, ([BTreeSet<&Host>; 2], u64)> = BTreeMap::new();
-        // For each slot the highest claim. Two claims of one epoch are an error that Redis resolves by the ids.
-        let mut highest: Vec<Option<(u64, &NodeId)>> = vec![None; SLOTS.into()];
+        // For each slot the highest claim. One that is outdated counts only without another: the new owner may not have told its slots yet.
+        // Two claims of one epoch are an error that Redis resolves by the ids.
+        let mut highest: Vec<Option<(bool, u64, &NodeId)>> = vec![None; SLOTS.into()];
         for latest in self.0.values() {
             for node in latest.view.nodes.iter().filter(|node| node.is_master) {
                 // A failed master without slots was replaced.
@@ -134,15 +135,13 @@ impl Views {
                 let ([hosts, aliases], epoch) = masters.entry(&node.id).or_default();
                 hosts.extend(&node.host);
                 aliases.extend(&node.alias);
-                if self.is_outdated(latest, node) {
-                    continue;
-                }
-                if !node.slots.is_empty() {
+                let is_current = !self.is_outdated(latest, node);
+                if is_current && !node.slots.is_empty() {
                     *epoch = (*epoch).max(node.epoch);
                 }
                 for slot in node.slots.iter().cloned().flatten() {
                     let highest = &mut highest[usize::from(slot)];
-                    *highest = (*highest).max(Some((node.epoch, &node.id)));
+                    *highest = (*highest).max(Some((is_current, node.epoch, &node.id)));
                 }
             }
         }
@@ -150,7 +149,7 @@ impl Views {
             .zip(masters.keys())
             .map(|(place, id)| (*id, place))
             .collect();
-        let owner = |claim: &Option<(u64, &NodeId)>| places.get(claim.as_ref()?.1).copied();
+        let owner = |claim: &Option<(bool, u64, &NodeId)>| places.get(claim.as_ref()?.2).copied();
         let owners: Vec<Option<u16>> = highest.iter().map(owner).collect();
         let with_slots: BTreeSet<u16> = owners.iter().flatten().copied().collect();
         let masters = (0..)

@@ -91,6 +91,16 @@ fn node_that_has_not_heard_of_a_move_does_not_return_the_slot() {
     let all = views(&[a, view("b", &told), view("c", &told)]);
     assert_eq!(owner(&all.merge(), 150), Some("c"));
     assert_eq!(owner(&all.merge(), 149), Some("b"));
+    // The new owner has not told its slots yet: the old one redirects.
+    let before = view(
+        "a",
+        &["a master 1 0-99", "b master 4 100-199", "c master 2 200-299"],
+    );
+    let gave = view(
+        "b",
+        &["a master 1 0-99", "b master 4 100-149", "c master 2 200-299"],
+    );
+    assert_eq!(owner(&views(&[before, gave]).merge(), 150), Some("b"));
 }
 
 #[test]
