@@ -53,7 +53,7 @@ impl ServersMetrics {
         }))
     }
 
-    /// A server more.
+    /// Adds a server.
     pub(crate) fn server(&self) -> Arc<ServerMetrics> {
         let number = self.0.change(|servers| {
             let number = servers.next;

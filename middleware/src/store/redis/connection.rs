@@ -157,8 +157,8 @@ impl Connection {
         self.answered(link.epoch, replies).await
     }
 
-    /// Fails if the connection of this epoch was replaced, or if its server may not be used any longer. A master that hung and was superseded must not be trusted when it
-    /// answers at last.
+    /// Fails if the connection of this epoch was replaced, or if its server may not be used any longer. A master that hung and was superseded
+    /// is not trusted when it answers late.
     fn ensure_current(&self, epoch: u64) -> Result<(), StoreError> {
         match &*self.state.borrow() {
             State::Up(link) if link.epoch == epoch => link.ensure_confirmed(),

@@ -71,7 +71,8 @@ impl Shared {
         Ok(())
     }
 
-    /// Calls `lookup` with the cache that may have the sessions of a bucket. `None` if caches are not enabled, and if no server has the session's slot.
+    /// Calls `lookup` with the cache that may have the sessions of a bucket. `None` if caches are not enabled, and if no server has the
+    /// bucket.
     pub(super) fn with_cache<T>(
         &self,
         bucket: u16,

@@ -123,7 +123,7 @@ impl Views {
     /// Merges the views.
     pub(super) fn merge(&self) -> Claims {
         let mut masters: BTreeMap<&NodeId, ([BTreeSet<&Host>; 2], u64)> = BTreeMap::new();
-        // For each slot the highest claim. One that is outdated counts only without another: the new owner may not have told its slots yet.
+        // For each slot the highest claim. An outdated claim counts only if the slot has no other: the view of the new owner may not have arrived.
         // Two claims of one epoch are an error that Redis resolves by the ids.
         let mut highest: Vec<Option<(bool, u64, &NodeId)>> = vec![None; SLOTS.into()];
         for latest in self.0.values() {
@@ -171,8 +171,8 @@ impl Views {
         }
     }
 
-    /// True if a node has told its own slots lately, and this claim of another node about it is not of a later epoch. A node that has not
-    /// heard of a move still gives the slot to its old owner, under the newest epoch of that.
+    /// True if another node makes this claim, and a recent view of the claimed node itself is of the same epoch or a later one. A node that
+    /// does not know of a move still names the old owner of the slot, with the newest epoch of that owner.
     fn is_outdated(&self, by: &Latest, claim: &NodeView) -> bool {
         let own = self.0.get(&claim.id).filter(|own| own.view.by != by.view.by);
         own.is_some_and(|own| {

@@ -29,7 +29,7 @@ use crate::telemetry::{ServerMetrics, ServersMetrics};
 const FORGET_AFTER: Duration = Duration::from_secs(60);
 const REPORT_QUEUE: usize = 64;
 
-/// What is known of the cluster.
+/// The state of the discovery.
 #[derive(Clone)]
 pub(super) enum Found {
     /// No node has answered yet. Callers wait for the first answer.
@@ -39,7 +39,7 @@ pub(super) enum Found {
     Map(Arc<SlotMap>),
 }
 
-/// Opens the connection to a master.
+/// Builds the settings of the connection to a master.
 pub(in super::super) type Open = Box<dyn Fn(Address) -> ServerSettings + Send>;
 
 pub(super) struct Discovery {
@@ -205,7 +205,7 @@ impl Discovery {
         self.coverage.set_up(claims.uncovered() == 0);
         let map = Arc::new(SlotMap::new(claims, nodes));
         self.publish.send_replace(Found::Map(map.clone()));
-        // Now no revocation is acknowledged by an old owner any longer, so the new one can be recovered from all of them.
+        // From here on, old owners acknowledge no revocation. The new owners can now be recovered.
         drop(starts);
         // After the map is in use: from then on, no lookup begins with the cache of the old owner.
         if let Some(before) = before {

@@ -56,7 +56,7 @@ use crate::{
     telemetry::ServersMetrics,
 };
 
-/// The pause before a call is sent again: the keys of its slot are being moved, or no new view has arrived.
+/// The pause before a call is sent again, because the keys of its slot are being moved, or because no new view has arrived.
 const PAUSE: Duration = Duration::from_millis(5);
 /// The shortest time between the demands of calls that failed, in milliseconds.
 const AFTER_FAILURE: u64 = 100;
@@ -150,7 +150,7 @@ impl Cluster {
 
     /// Reads the keys of an `MGET` one by one, in their order: while a slot is being moved, a missing key makes its node refuse them together.
     ///
-    /// This is not atomic. The epochs of agents are the last key, so a revocation before the last read is seen.
+    /// This is not atomic. The store names the epochs of agents last, so a revocation of all sessions before the last read is seen.
     async fn get_each<T: FromRedisValue>(&self, keys: Vec<&[u8]>) -> Result<T, StoreError> {
         let mut values = Vec::with_capacity(keys.len());
         for key in keys {

@@ -19,7 +19,7 @@ pub(super) type NodeId = String;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct NodeView {
     pub(super) id: NodeId,
-    /// `None` while the address is not known, and for the node that answered: it knows its address only if it was told.
+    /// `None` while the address is not known, and for the node that answered: it knows its own address only if it was configured.
     pub(super) host: Option<Host>,
     /// The other address of the node: by its IP address or its host name. A redirection may have either form.
     pub(super) alias: Option<Host>,

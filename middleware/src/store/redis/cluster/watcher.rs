@@ -77,7 +77,7 @@ impl Watcher {
             connection.unwrap_or_else(|_| Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into()));
         let mut connection = connection.map_err(|error| describe(&error))?;
         loop {
-            // A demand during the question is not answered by its answer.
+            // A demand that arrives during a question needs another question.
             self.demand.borrow_and_update();
             let sent = Instant::now();
             let answer = timeout(ANSWER, self.ask(&mut connection)).await;
@@ -99,8 +99,8 @@ impl Watcher {
             .query_async(&mut **connection)
             .await
             .map_err(|error| match describe(&error) {
-                told if told.contains("cluster support disabled") => NO_CLUSTER.to_owned(),
-                told => told,
+                reason if reason.contains("cluster support disabled") => NO_CLUSTER.to_owned(),
+                reason => reason,
             })?;
         View::parse(&answer, &self.host, self.login.tls)
             .ok_or_else(|| "CLUSTER NODES has an answer of an unknown form".to_owned())

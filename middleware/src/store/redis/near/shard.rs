@@ -13,6 +13,26 @@ use std::{collections::VecDeque, hash::Hash, sync::Arc};
 
 use crate::recently_used::RecentlyUsed;
 
+/// Compares the states of a model by what decides about later states.
+#[cfg(test)]
+macro_rules! compare_by_view {
+    ($state:ty) => {
+        impl PartialEq for $state {
+            fn eq(&self, other: &Self) -> bool {
+                self.view() == other.view()
+            }
+        }
+
+        impl Eq for $state {}
+
+        impl Hash for $state {
+            fn hash<H: Hasher>(&self, hasher: &mut H) {
+                self.view().hash(hasher);
+            }
+        }
+    };
+}
+
 #[cfg(test)]
 mod model;
 #[cfg(test)]

@@ -132,7 +132,7 @@ fn unix(parts: &Parts<'_>) -> Result<RedisUrl, String> {
     })
 }
 
-/// Redis is not told of a user without a password, so the connection would have the rights of the default user.
+/// The client library does not send a user without a password, so the connection would have the rights of the default user.
 fn check_user(username: Option<&String>, password: Option<&String>) -> Result<(), String> {
     match (username, password) {
         (Some(_), None) => Err("a user name needs a password: write redis://user:password@host".into()),

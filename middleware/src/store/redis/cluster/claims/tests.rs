@@ -42,7 +42,7 @@ const BEFORE: [&str; 3] = ["a master 1 0-99", "b master 2 100-199", "c slave 0"]
 const AFTER: [&str; 3] = ["a slave 0", "b master 2 100-199", "c master 3 0-99"];
 
 #[test]
-fn claim_of_the_highest_epoch_counts_whoever_answers() {
+fn claim_of_the_highest_epoch_counts_in_any_order_of_answers() {
     let (old, new) = (view("a", &BEFORE), view("c", &AFTER));
     for order in [vec![old.clone(), new.clone()], vec![new, old]] {
         let claims = views(&order).merge();
@@ -81,17 +81,17 @@ fn master_without_slots_is_known_and_has_no_vote() {
 }
 
 #[test]
-fn node_that_has_not_heard_of_a_move_does_not_return_the_slot() {
-    // b gave the slots to c in epoch 3, and has epoch 4 by now. a has heard of the epoch alone.
+fn node_that_does_not_know_of_a_move_does_not_return_the_slot() {
+    // b gave the slots to c in epoch 3, and then got epoch 4. a knows epoch 4, and does not know of the move.
     let a = view(
         "a",
         &["a master 1 0-99", "b master 4 100-199", "c master 2 200-299"],
     );
-    let told = ["a master 1 0-99", "b master 4 100-149", "c master 3 150-299"];
-    let all = views(&[a, view("b", &told), view("c", &told)]);
+    let after = ["a master 1 0-99", "b master 4 100-149", "c master 3 150-299"];
+    let all = views(&[a, view("b", &after), view("c", &after)]);
     assert_eq!(owner(&all.merge(), 150), Some("c"));
     assert_eq!(owner(&all.merge(), 149), Some("b"));
-    // The new owner has not told its slots yet: the old one redirects.
+    // The view of the new owner has not arrived: the old one redirects.
     let before = view(
         "a",
         &["a master 1 0-99", "b master 4 100-199", "c master 2 200-299"],
