@@ -22,15 +22,16 @@ use tokio::{
 use super::{
     background::AbortOnDrop,
     call_error::{CallError, Redirect, WRONG_TYPE, is_demoted},
+    copies::CopyWaiter,
     durability::Durability,
-    durable::Durable,
+    link::{ConnectionFault, FaultKind, Link, State},
     near::NearCache,
     observer::Observer,
     request::{Request, ask},
     role::{REPLICA, Role},
     script::{LuaScript, ScriptCall},
     skew_monitor::SkewMonitor,
-    supervisor::{ConnectionFault, FaultKind, Link, ServerSettings, State, Supervisor},
+    supervisor::{ServerSettings, Supervisor},
     writes::Writes,
 };
 use crate::store::{StoreError, StoreHealth};
@@ -48,7 +49,7 @@ pub(super) struct Connection {
     /// The near cache of the server, once it is enabled.
     pub(super) cache: OnceLock<NearCache>,
     /// `None` if revocations wait for no copies.
-    durable: Option<Durable>,
+    durable: Option<CopyWaiter>,
     pub(super) durability: Arc<Durability>,
     _supervisor: AbortOnDrop,
 }
@@ -59,7 +60,7 @@ impl Connection {
         let writes = Arc::<Writes>::default();
         let skew = Arc::new(SkewMonitor::new(settings.clock.clone(), settings.metrics.clone()));
         let deadline = settings.deadline;
-        let durable = settings.copies.map(Durable::new);
+        let durable = settings.copies.map(CopyWaiter::new);
         let durability = settings.durability.clone();
         let (state, faults, supervisor) = Supervisor::start(settings, skew.clone(), writes.clone());
         Self {

@@ -2,7 +2,7 @@
 
 use tokio::sync::{mpsc, watch};
 
-use super::supervisor::{ConnectionFault, FaultKind, Link, State};
+use super::link::{ConnectionFault, FaultKind, Link, State};
 
 /// Follows the state of the connection and can request its replacement. It does not keep the connection open.
 #[derive(Clone)]

@@ -4,7 +4,7 @@ use redis::{RedisResult, Value, aio::MultiplexedConnection};
 use uuid::Uuid;
 
 use super::{
-    durable::Copies,
+    copies::Copies,
     keys::Keys,
     role::{Role, describe, text_of},
     script::{PRECONDITIONS, ScriptCall},

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use redis::{RedisResult, aio::MultiplexedConnection, cmd};
 use tokio::time::Instant;
 
-use super::supervisor::ServerTime;
+use super::link::ServerTime;
 use crate::{clock::Clock, store::ClockSkew, telemetry::ServerMetrics};
 
 /// The latest skew. The supervisor measures it, and the store reads it.

@@ -2,9 +2,7 @@
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
-use redis::{
-    AsyncConnectionConfig, ErrorKind, PushInfo, PushKind, RedisError, ServerErrorKind, aio::SendError,
-};
+use redis::{AsyncConnectionConfig, PushInfo, PushKind, RedisError, aio::SendError};
 use tokio::{
     sync::{mpsc, oneshot, watch},
     time::{Instant, sleep, timeout},
@@ -13,12 +11,12 @@ use tokio::{
 use super::{
     address::Address,
     background::{AbortOnDrop, catch_panic},
+    copies::Copies,
     durability::Durability,
-    durable::Copies,
     endpoint::{Endpoint, RedisConnection},
-    history::History,
+    health_checks::{HEALTH_CHECK_TIMEOUT, check_health, is_unusable},
     keys::Keys,
-    lease::Lease,
+    link::{ConnectionFault, FaultKind, Link, ServerTime, State, UNCONFIRMED},
     pauses::Pauses,
     preconditions::{Greeting, check_permissions},
     recovery::{OTHERS_WRITE_WITHIN, Recovered, Recovery},
@@ -26,7 +24,7 @@ use super::{
     skew_monitor::SkewMonitor,
     writes::Writes,
 };
-use crate::{clock::Clock, store::StoreError, telemetry::ServerMetrics};
+use crate::{clock::Clock, telemetry::ServerMetrics};
 
 /// The shortest and the longest time limit of an attempt to connect.
 const MIN_CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
@@ -35,11 +33,6 @@ const MAX_CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const CONNECT_ROUND_TRIPS: u32 = 8;
 /// A connection that lasted this long resets the back-off.
 pub(super) const STABLE_AFTER: Duration = Duration::from_secs(1);
-/// The number of health checks from one question for eviction policy and persistence to the next.
-const DURABILITY_CHECKS: u64 = 10;
-const HEALTH_CHECK_INTERVAL: Duration = Duration::from_secs(1);
-/// The minimum time that a health check waits for its reply. A short pause of the server does not break its connection.
-const HEALTH_CHECK_TIMEOUT: Duration = Duration::from_secs(1);
 /// The time limit for writing recent revocations again.
 const RECOVERY_TIMEOUT: Duration = Duration::from_secs(10);
 /// Size of the write queue. A full queue applies backpressure to callers.
@@ -47,77 +40,12 @@ const WRITE_QUEUE: usize = 1024;
 /// Size of the queue of reported faults. When it is full, the supervisor has enough reports to act on.
 const FAULT_QUEUE: usize = 8;
 
-/// The reason in errors when the lease of the master has ended.
-pub(super) const UNCONFIRMED: &str = "no majority confirms the master";
-
 /// The time limit of an attempt to connect. A server so far away that its replies barely arrive within the deadline of a call can still be
 /// connected to.
 pub(super) fn connect_timeout(deadline: Duration) -> Duration {
     deadline
         .saturating_mul(CONNECT_ROUND_TRIPS)
         .clamp(MIN_CONNECT_TIMEOUT, MAX_CONNECT_TIMEOUT)
-}
-
-/// The state of the connection.
-#[derive(Clone)]
-pub(super) enum State {
-    /// The first attempt, or the first one after a loss. Callers wait for its result.
-    Connecting,
-    Up(Link),
-    /// The last attempt failed. Callers fail at once with this reason.
-    Down(String),
-}
-
-/// A connection in use.
-#[derive(Clone)]
-pub(super) struct Link {
-    pub(super) connection: RedisConnection,
-    /// The server that it reaches.
-    pub(super) endpoint: Arc<Endpoint>,
-    /// The time until which that server may be used.
-    pub(super) lease: Lease,
-    /// The number of the connection attempt.
-    pub(super) epoch: u64,
-    pub(super) since: Instant,
-    /// `None` if the user may not call `TIME`.
-    pub(super) server_time: Option<ServerTime>,
-    /// The time limit of an attempt to connect.
-    pub(super) connect_timeout: Duration,
-}
-
-impl Link {
-    /// Checks the lease. It is checked before a command is sent, and before its reply is used.
-    pub(super) fn ensure_confirmed(&self) -> Result<(), StoreError> {
-        if self.lease.holds() {
-            return Ok(());
-        }
-        Err(StoreError::Unavailable(UNCONFIRMED.into()))
-    }
-}
-
-/// The server's time at the last `TIME` command, in milliseconds.
-#[derive(Clone, Copy)]
-pub(super) struct ServerTime {
-    millis: u64,
-    asked: Instant,
-}
-
-impl ServerTime {
-    pub(super) fn read(reply: &(u64, u64), asked: Instant) -> Self {
-        let millis = reply.0.saturating_mul(1000).saturating_add(reply.1 / 1000);
-        Self { millis, asked }
-    }
-
-    /// The server's time in its answer.
-    pub(super) const fn millis(self) -> u64 {
-        self.millis
-    }
-
-    /// Estimates the server's current time, within one round trip.
-    pub(super) fn now_millis(self) -> u64 {
-        let since = u64::try_from(self.asked.elapsed().as_millis()).unwrap_or(u64::MAX);
-        self.millis.saturating_add(since)
-    }
 }
 
 /// The result of an attempt to connect.
@@ -128,21 +56,6 @@ struct Connected {
     server_time: Option<ServerTime>,
     /// True if the server reports its replication history.
     has_history: bool,
-}
-
-/// A report that a connection does not work.
-#[derive(Clone, Copy)]
-pub(super) struct ConnectionFault {
-    pub(super) epoch: u64,
-    pub(super) kind: FaultKind,
-}
-
-#[derive(Clone, Copy, PartialEq)]
-pub(super) enum FaultKind {
-    /// A call missed its deadline. The supervisor checks the connection's health.
-    DeadlineMissed,
-    /// The supervisor replaces the connection.
-    Broken,
 }
 
 /// What the connections to one server need.
@@ -415,54 +328,7 @@ impl Supervisor {
     }
 }
 
-/// Checks a connection at intervals, also while it is idle, whether it accepts writes, and the clock skew and the replication history
-/// unless the user may not ask for them. Returns when a check fails.
-async fn check_health(
-    mut connection: RedisConnection,
-    skew: Option<Arc<SkewMonitor>>,
-    (recovery, durability): (Option<Arc<Recovery>>, Arc<Durability>),
-    (writes, endpoint, epoch): (Arc<Writes>, Arc<Endpoint>, u64),
-    limit: Duration,
-) {
-    for number in 1_u64.. {
-        sleep(HEALTH_CHECK_INTERVAL).await;
-        if is_unusable(&mut connection, limit).await {
-            return;
-        }
-        if let Some(skew) = &skew
-            && timeout(limit, skew.measure(&mut connection)).await.is_err()
-        {
-            return;
-        }
-        if let Some(recovery) = &recovery {
-            match timeout(limit, History::ask(&mut connection)).await {
-                Ok(Ok(Some(history))) => recovery.remember(history),
-                Ok(_) => {}
-                Err(_) => return,
-            }
-        }
-        if number.is_multiple_of(DURABILITY_CHECKS) {
-            durability.check(&mut connection, limit).await;
-        }
-        // A refusal is logged. A replica whose role `HELLO` does not show answers READONLY.
-        if let Err(error) = writes.check(&endpoint, epoch, limit).await
-            && error.kind() == ErrorKind::Server(ServerErrorKind::ReadOnly)
-        {
-            return;
-        }
-    }
-}
-
 async fn within_limit<T>(recovering: impl Future<Output = Result<T, String>>) -> Result<T, String> {
     let recovered = timeout(RECOVERY_TIMEOUT, recovering).await;
     recovered.unwrap_or_else(|_| Err("no answer while recent revocations are written again".into()))
-}
-
-/// True if the connection is broken, does not answer, or reaches a replica.
-async fn is_unusable(connection: &mut RedisConnection, limit: Duration) -> bool {
-    match timeout(limit, Role::query(connection)).await {
-        Ok(Ok(role)) => role == Role::Replica,
-        Ok(Err(error)) => error.is_io_error(),
-        Err(_) => true,
-    }
 }

@@ -54,7 +54,7 @@ mod tests {
     };
 
     use super::{super::NearCacheConfig, *};
-    use crate::store::redis::{keys::Keys, lease::Lease, observer::Observer, supervisor::State};
+    use crate::store::redis::{keys::Keys, lease::Lease, link::State, observer::Observer};
 
     const MILLI: Duration = Duration::from_millis(1);
 

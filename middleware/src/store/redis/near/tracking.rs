@@ -17,9 +17,10 @@ use crate::store::redis::{
     background::{Backoff, catch_panic},
     endpoint::RedisConnection,
     lease::Lease,
+    link::{Link, UNCONFIRMED},
     observer::Observer,
     role::{REPLICA, Role, describe, run_id},
-    supervisor::{Link, STABLE_AFTER, UNCONFIRMED},
+    supervisor::STABLE_AFTER,
 };
 
 /// The time that a ping waits for its reply before the connection is replaced. The lease ends earlier.

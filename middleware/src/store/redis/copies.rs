@@ -15,9 +15,9 @@ use tokio::{
 
 use super::{
     endpoint::RedisConnection,
+    link::Link,
     role::{describe, run_id},
     script::{LuaScript, ScriptCall},
-    supervisor::Link,
 };
 
 /// The number of idle connections that are kept.
@@ -35,7 +35,7 @@ pub(super) struct Copies {
 }
 
 /// Runs scripts and waits for the copies.
-pub(super) struct Durable {
+pub(super) struct CopyWaiter {
     copies: Copies,
     places: Arc<Semaphore>,
     /// Idle connections, each with the epoch of the store's connection to the same server.
@@ -51,7 +51,7 @@ pub(super) struct InUse {
     _place: OwnedSemaphorePermit,
 }
 
-impl Durable {
+impl CopyWaiter {
     pub(super) fn new(copies: Copies) -> Self {
         Self {
             copies,
