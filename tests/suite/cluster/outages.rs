@@ -14,7 +14,7 @@ use tower_session_auth::{
     RedisStore,
     clock::{ManualClock, Timestamp},
     session::SessionRecord,
-    store::{PageRequest, SessionStore as _},
+    store::{PageRequest, SessionStore as _, StoreHealth},
 };
 
 use super::{DEADLINE, HEALED_WITHIN, SLACK, impatient, read, session_on_each, time_until};
@@ -75,6 +75,9 @@ async fn sessions_of_live_masters_are_served_while_one_master_is_stopped() {
     let store = impatient(&cluster);
     let sessions = session_on_each(&cluster, &store).await;
     cluster.pause(0);
+    // A node that hangs does not delay the answer beyond the deadline.
+    let health = store.health().await;
+    assert!(matches!(health, Ok(StoreHealth::Partial { .. })), "{health:?}");
     only_the_first_is_unavailable(&store, &sessions).await;
     cluster.resume(0);
     let healed = time_until(&store, sessions[0].id, false).await;
@@ -162,6 +165,8 @@ async fn cluster_that_is_down_is_unavailable() {
     }
     assert!(store.create(&session(agent(), NOW)).await.is_err());
     assert!(store.ping().await.is_err());
+    // The live masters answer, and refuse every command with a key.
+    store.health().await.unwrap_err();
     cluster.restart(0);
     for session in &sessions[1..] {
         time_until(&store, session.id, false).await;

@@ -205,25 +205,49 @@ async fn cached_record_is_invalidated_after_its_slot_moved() {
     }
 }
 
+/// Begins to move the slot of a session from the first master to the second one, and moves no key.
+fn open_slot(cluster: &Cluster, record: &SessionRecord) {
+    let id = |node: usize| cluster.command::<String>(node, &["CLUSTER", "MYID"]).unwrap();
+    set_slot(cluster, record, 1, &["IMPORTING", &id(0)]);
+    set_slot(cluster, record, 0, &["MIGRATING", &id(1)]);
+}
+
+fn set_slot(cluster: &Cluster, record: &SessionRecord, node: usize, words: &[&str]) {
+    let slot = cluster.slot(&key(record.id)).to_string();
+    let words = [&["CLUSTER", "SETSLOT", slot.as_str()], words].concat();
+    cluster.command::<()>(node, &words).unwrap();
+}
+
 /// Redis refuses a script with a missing key while the slot is being moved, and most buckets have no epochs of agents.
 #[tokio::test]
 async fn sessions_of_an_open_slot_are_checked() {
     let cluster = Cluster::builder().without_replicas().start();
     let store = impatient(&cluster);
     let record = session_on(&cluster, &store, 0).await;
-    let slot = cluster.slot(&key(record.id)).to_string();
-    let id = |node: usize| cluster.command::<String>(node, &["CLUSTER", "MYID"]).unwrap();
-    let set = |node: usize, words: &[&str]| {
-        let words = [&["CLUSTER", "SETSLOT", slot.as_str()], words].concat();
-        cluster.command::<()>(node, &words).unwrap();
-    };
-    set(1, &["IMPORTING", &id(0)]);
-    set(0, &["MIGRATING", &id(1)]);
+    open_slot(&cluster, &record);
     assert_eq!(read(&store, record.id).await.0, Ok(Some(false)));
     assert!(store.revoke(record.id, NOW).await.unwrap().is_some());
     assert_eq!(read(&store, record.id).await.0, Ok(Some(true)));
     store.revoke_agent(record.agent_id, NOW).await.unwrap_err();
-    set(0, &["STABLE"]);
-    set(1, &["STABLE"]);
+    for node in [0, 1] {
+        set_slot(&cluster, &record, node, &["STABLE"]);
+    }
     store.revoke_agent(record.agent_id, NOW).await.unwrap();
+}
+
+/// Nodes that announce a host name redirect to it, and the store connects by the IP address. `ASK` names the target.
+#[tokio::test]
+async fn redirection_to_a_host_name_is_followed() {
+    let cluster = Cluster::builder().without_replicas().start();
+    cluster.command_on_each(&["CONFIG", "SET", "cluster-announce-hostname", "node.example"]);
+    cluster.command_on_each(&["CONFIG", "SET", "cluster-preferred-endpoint-type", "hostname"]);
+    let names = |node: usize| {
+        let nodes: String = cluster.command(node, &["CLUSTER", "NODES"]).unwrap();
+        nodes.matches(",node.example").count()
+    };
+    wait_until("announced", || cluster.numbers().all(|node| names(node) == 3)).await;
+    let store = impatient(&cluster);
+    let record = session_on(&cluster, &store, 0).await;
+    open_slot(&cluster, &record);
+    assert_eq!(read(&store, record.id).await.0, Ok(Some(false)));
 }

@@ -226,8 +226,10 @@ impl Discovery {
         known: &[&Arc<Node>],
         starts: &mut Vec<oneshot::Sender<Infallible>>,
     ) -> Option<Arc<Node>> {
-        let is_same = |node: &&&Arc<Node>| node.id == master.id && master.hosts.contains(&node.host);
-        if let Some(node) = known.iter().find(is_same) {
+        let earlier = known.iter().find(|node| node.id == master.id);
+        if let Some(node) = earlier
+            && master.hosts.contains(&node.host)
+        {
             return Some(Arc::clone(node));
         }
         let host = master.hosts.first()?.clone();
@@ -242,8 +244,12 @@ impl Discovery {
         starts.push(start);
         let mut settings = (self.open)(address);
         settings.start = Some(started);
+        if let Some(earlier) = earlier {
+            settings.recovery = earlier.recovery.clone();
+        }
         Some(Arc::new(Node {
             id: master.id.clone(),
+            recovery: settings.recovery.clone(),
             connection: Connection::open(settings),
             host,
         }))

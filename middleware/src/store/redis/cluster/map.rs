@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{
-    super::{connection::Connection, url::Host},
+    super::{connection::Connection, recovery::Recovery, url::Host},
     claims::{Claims, Master},
     slot::{SLOTS, Slot},
     view::NodeId,
@@ -14,6 +14,8 @@ pub(in super::super) struct Node {
     pub(super) id: NodeId,
     pub(super) host: Host,
     pub(in super::super) connection: Connection,
+    /// The replication history that was seen. It stays with the node when its address changes.
+    pub(super) recovery: Arc<Recovery>,
 }
 
 /// Which master has which slot.

@@ -175,6 +175,27 @@ async fn caches_of_the_masters_that_got_or_lost_a_slot_begin_a_new_epoch() {
     assert_eq!(epoch(&after[0]), 1);
 }
 
+/// Otherwise a master that returns at another address without its data would be used at once, also with `require_durable_store`.
+#[tokio::test]
+async fn history_of_a_node_stays_with_it_when_its_address_changes() {
+    let (mut discovery, origin) = known(Lease::ended(), || {});
+    let before = map(&discovery).owner(Slot(0)).unwrap().clone();
+    let other_address = host("m");
+    // Another node, z, answers at the address that a had before.
+    for (at, by) in [("b", "b"), ("d", "d"), ("a", "z")] {
+        let mut view = view(by, BEFORE);
+        view.nodes[0].host = Some(other_address.clone());
+        discovery.apply_report(Report {
+            host: host(at),
+            sent: origin + Duration::from_secs(11),
+            view: Ok(view),
+        });
+    }
+    let after = map(&discovery).owner(Slot(0)).unwrap().clone();
+    assert_eq!(after.host, other_address);
+    assert!(Arc::ptr_eq(&after.recovery, &before.recovery));
+}
+
 /// Two failovers between two views: the first one may have admitted a revocation on the other master.
 #[tokio::test]
 async fn master_that_lost_a_slot_and_got_it_back_unseen_begins_a_new_epoch() {
