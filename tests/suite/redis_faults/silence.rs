@@ -4,9 +4,12 @@ use std::time::{Duration, Instant};
 
 use session_auth_tests::{
     fixtures::{NOW, agent, open, session},
-    redis::TestRedis,
+    redis::{Replicated, TestRedis},
 };
-use tower_session_auth::store::{CachedStore as _, SessionStore as _};
+use tower_session_auth::{
+    RedisStore,
+    store::{CachedStore as _, RedisStoreConfig, SessionStore as _},
+};
 
 use super::{
     execute,
@@ -66,4 +69,29 @@ async fn store_connects_to_a_server_whose_replies_take_most_of_the_deadline() {
             assert!(began.elapsed() < Duration::from_secs(20), "no connection");
         }
     }
+}
+
+/// One round trip takes most of the deadline, and a new connection takes several.
+#[tokio::test]
+async fn first_revocation_that_waits_for_a_replica_has_time_to_open_its_connection() {
+    let redis = Replicated::start();
+    let new = session(agent(), NOW);
+    let near: RedisStore = open(redis.master.url(), Duration::from_secs(10));
+    near.create(&new).await.unwrap();
+    // The server has cached the script: loading it takes more round trips than the deadline allows.
+    let other = session(agent(), NOW);
+    near.create(&other).await.unwrap();
+    near.revoke(other.record.id, NOW).await.unwrap();
+    let proxy = FaultProxy::start(redis.master.port(), Mode::Slow(Duration::from_millis(150))).await;
+    let mut config = RedisStoreConfig::new(proxy.url());
+    config.timeout = Duration::from_millis(250);
+    config.min_replicas_ack = 1;
+    config.ack_timeout = Duration::from_secs(10);
+    let far = RedisStore::open(&config).unwrap();
+    let began = Instant::now();
+    while far.ping().await.is_err() {
+        assert!(began.elapsed() < Duration::from_secs(20), "no connection");
+    }
+    let revoked = far.revoke(new.record.id, NOW).await.unwrap();
+    assert_eq!(revoked.unwrap().durable, Some(true));
 }
