@@ -257,17 +257,9 @@ async fn store_that_waits_for_nothing_reports_no_durability() {
 #[tokio::test]
 async fn revocation_waits_for_the_disk_of_the_master_where_the_server_can() {
     let folder = Folder::new("append-only");
-    let place = folder.display().to_string();
     for append_only in ["yes", "no"] {
-        let options = [
-            "--dir",
-            &place,
-            "--appendonly",
-            append_only,
-            "--appendfsync",
-            "always",
-        ];
-        let redis = TestRedis::start_with(&options);
+        let options = ["--appendonly", append_only, "--appendfsync", "always"];
+        let redis = TestRedis::start_in(&folder, &options);
         let can = redis.command::<Vec<redis::Value>>(&["COMMAND", "INFO", "WAITAOF"]);
         let can = can.is_ok_and(|found| !matches!(&found[..], [redis::Value::Nil] | []));
         let mut config = RedisStoreConfig::new(redis.url());

@@ -105,6 +105,16 @@ impl TestRedis {
         Self::start_server(password.as_ref(), |port| backend.server(port, &options))
     }
 
+    /// Starts the installed program, also if the tests use containers: a server in a container cannot reach the folder.
+    #[track_caller]
+    pub fn start_in(folder: &Path, options: &[&str]) -> Self {
+        let program = Backend::installed();
+        let place = folder.display().to_string();
+        let options = [&["--dir", &place], options].concat();
+        let options: Vec<String> = options.into_iter().map(str::to_owned).collect();
+        Self::start_server(None, |port| Box::new(Process::new(&program, port, &options)))
+    }
+
     /// Starts a server on a free port.
     #[track_caller]
     fn start_server(password: Option<&String>, server: impl Fn(u16) -> Box<dyn Server>) -> Self {

@@ -1,6 +1,6 @@
 //! A master with a replica.
 
-use super::{TestRedis, backend::Backend, poll, process::Process};
+use super::{TestRedis, poll};
 use crate::folder::Folder;
 
 /// The servers. They end when this is dropped.
@@ -18,16 +18,11 @@ impl Replicated {
     /// If there is no binary, or if a server does not start.
     #[track_caller]
     pub fn start() -> Self {
-        let program = Backend::installed();
         let folder = Folder::new("replicated");
         // A replica writes the snapshot that it gets from its master into its folder, also without persistence.
         let start = |name: &str, options: &[&str]| {
             let common = ["--dbfilename", name, "--repl-diskless-sync-delay", "0"];
-            let options = [&common, options].concat();
-            let options: Vec<_> = options.into_iter().map(str::to_owned).collect();
-            let place = ["--dir".to_owned(), folder.display().to_string()];
-            let options = [options, place.into()].concat();
-            TestRedis::start_server(None, |port| Box::new(Process::new(&program, port, &options)))
+            TestRedis::start_in(&folder, &[&common, options].concat())
         };
         let master = start("master.rdb", &[]);
         let port = master.port().to_string();

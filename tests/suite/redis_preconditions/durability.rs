@@ -37,7 +37,7 @@ async fn readiness(url: String, require_durable_store: bool) -> (u16, Value) {
 #[tokio::test]
 async fn evicting_policy_and_missing_persistence_are_warnings_or_reasons() {
     let folder = Folder::new("durability");
-    let redis = TestRedis::start_with(&["--dir", &folder.display().to_string()]);
+    let redis = TestRedis::start_in(&folder, &[]);
     let policy = |policy| execute(&redis, &["CONFIG", "SET", "maxmemory-policy", policy]);
     policy("allkeys-lru");
     let (status, body) = readiness(redis.url(), false).await;

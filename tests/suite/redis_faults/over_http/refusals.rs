@@ -61,8 +61,7 @@ async fn too_few_replicas_refuse_every_change() {
 #[tokio::test]
 async fn failed_snapshot_refuses_every_change() {
     let folder = Folder::new("failed-snapshot");
-    let place = folder.display().to_string();
-    let faulty = Faulty::start_on(TestRedis::start_with(&["--dir", &place])).await;
+    let faulty = Faulty::start_on(TestRedis::start_in(&folder, &[])).await;
     execute(&faulty.redis, &["CONFIG", "SET", "save", "3600 1"]);
     fs::remove_dir_all(&*folder).unwrap();
     execute(&faulty.redis, &["BGSAVE"]);

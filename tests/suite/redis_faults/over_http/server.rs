@@ -40,15 +40,15 @@ async fn killed_server_is_503_at_once_and_its_lost_sessions_are_401() {
 #[tokio::test]
 async fn loading_server_is_503_until_it_has_its_data() {
     let folder = Folder::new("loading");
-    let place = folder.display().to_string();
-    let slowly = [
+    let options = [
+        "--dbfilename",
+        "sessions.rdb",
         "--key-load-delay",
         "1000",
         "--loading-process-events-interval-bytes",
         "1024",
     ];
-    let options = ["--dir", &place, "--dbfilename", "sessions.rdb"];
-    let faulty = Faulty::start_on(TestRedis::start_with(&[&options[..], &slowly].concat())).await;
+    let faulty = Faulty::start_on(TestRedis::start_in(&folder, &options)).await;
     // 2,000 keys take at least 2 s.
     let fill = "for key = 1, 2000 do redis.call('SET', 'filler:' .. key, key) end";
     execute(&faulty.redis, &["EVAL", fill, "0"]);
