@@ -56,7 +56,7 @@ pub struct RedisStoreConfig {
     /// The time for which a master is used after a majority of the sentinels in a `redis+sentinel` URL, or of the masters of a cluster, has
     /// confirmed it. 3 s by default; zero turns it off.
     ///
-    /// A process that is cut off from them so stops using a master that they may have replaced. Without a majority, each call fails after
+    /// Therefore, a process that loses contact with them stops using a master that may have been replaced. Without a majority, each call fails after
     /// this time, even if the master works. A process that is cut off together with the master uses it after its replacement for at most
     /// this time minus `down-after-milliseconds` of the sentinels, or `cluster-node-timeout`.
     pub master_lease: Duration,

@@ -1,8 +1,8 @@
 //! The lease of a master: the time until which a server may be used as the master.
 //!
 //! Witnesses (the sentinels, or the masters of a cluster) confirm at intervals that a server is the master. The lease ends a fixed time
-//! after a majority of them has confirmed it, counted from the time at which they were asked. A process that is cut off from them
-//! so stops using a master that they may have replaced.
+//! after a majority of them has confirmed it, counted from the time at which they were asked. Therefore, a process that loses contact
+//! with them stops using a master that may have been replaced.
 
 use std::{
     convert::Infallible,

@@ -16,7 +16,7 @@ use super::{
     view::{NodeId, NodeView, View},
 };
 
-/// A node that was asked at most this long before another one knows its own slots better than that one.
+/// A node's own view of its slots takes precedence over another node's view that is at most this much newer.
 const LATELY: Duration = Duration::from_secs(2);
 
 /// The merged views.
@@ -172,7 +172,7 @@ impl Views {
     }
 
     /// True if another node makes this claim, and a recent view of the claimed node itself is of the same epoch or a later one. A node that
-    /// does not know of a move still names the old owner of the slot, with the newest epoch of that owner.
+    /// missed the move of a slot still reports the old owner, with that owner's latest epoch.
     fn is_outdated(&self, by: &Latest, claim: &NodeView) -> bool {
         let own = self.0.get(&claim.id).filter(|own| own.view.by != by.view.by);
         own.is_some_and(|own| {

@@ -1,4 +1,4 @@
-//! The way of one call to the master that has its hash slot.
+//! Routes one call to the master of its hash slot, and follows redirections.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
--- Functions of the scripts that read or change data. They stand before the text of each of these scripts.
+-- Functions of the scripts that read or change data. Shared functions, inserted after the first line of each script.
 
 -- The seconds for which the entry of an agent is kept in `gone:{bucket}`: 35 days. A script that keeps a session for longer extends the
 -- entry of its agent, or adds one of epoch 0.

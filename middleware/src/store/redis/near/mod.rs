@@ -12,7 +12,7 @@
 //! 1. *Order.* Redis queues a push before it acknowledges the change. So a push arrives before the reply to any ping that was sent after the
 //!    acknowledgement, and a lease that such a ping extends begins without the old record.
 //! 2. *A slot moves* (`MIGRATE`, or Valkey's atomic migration). The old owner deletes the key and pushes that, and the new owner pushes its
-//!    creation. The same holds on the way back, so a process may miss maps, as in A→B→A: rule 1 applies to each of the pushes.
+//!    creation. If the slot moves A→B→A, each move is pushed. So a process that missed both maps is correct, by rule 1.
 //! 3. *A move with a new `gone:{bucket}`.* While the keys of a bucket are on two masters, `MGET` is refused (`TRYAGAIN`), so no record is
 //!    cached. A record that was cached earlier is dropped by the push of its own move, which precedes the end of the slot's move. A script does
 //!    not create `gone:{bucket}` on the new owner before that end, and a list that exists is pushed when it moves.
@@ -23,11 +23,11 @@
 //!    that node can be reached. If no such view arrives, the lease of the map ends the leases of all caches (`master_lease`). The lease is
 //!    extended only after a new map is published and the epochs have begun.
 //! 7. *A new map.* It is published, then the masters that got or lost slots begin a new epoch. So do those whose configuration epoch is later:
-//!    they may have lost a slot and got it back between two views. A lookup that holds the old map takes a
-//!    version, and then checks that its master still has the slot. So it is of an earlier epoch, and its record is not cached. The owner is
-//!    checked again when a read is answered.
-//! 8. *Own changes* take effect immediately. The owner is looked up after the reply. If the slot was moved in between, the old owner's cache has
-//!    begun a new epoch, or does so before it gets the slot back. A reply counts only if its server is then still the owner.
+//!    they may have lost a slot and got it back between two views. A lookup takes its
+//!    version first, and then checks the owner of the slot. If the map changed in between, the version is of an earlier epoch, and the record is
+//!    not cached. The owner is checked again when a read is answered.
+//! 8. *Own changes* take effect immediately. The owner is looked up after the reply. If the slot moved in between, the old owner's cache has
+//!    begun a new epoch, or begins one before it gets the slot back. A reply counts only if its server is then still the owner.
 //! 9. *A promoted replica* has a cache of its own, which is empty. It is not connected to before its map is published, so its recovery finds each
 //!    revocation that this process acknowledged.
 //!
