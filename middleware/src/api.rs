@@ -8,7 +8,7 @@ use crate::{
     clock::Timestamp,
     id::{AgentId, SessionId},
     manager::IssuedSession,
-    session::{Constraints, SessionRecord, SessionStatus},
+    session::{Constraints, Scopes, SessionRecord, SessionStatus},
     session_auth::AuthenticatedSession,
     store::{Agent, Revoked},
 };
@@ -61,6 +61,9 @@ pub struct SessionBody {
     pub last_renewed_at: Option<Timestamp>,
     /// The limits that the application enforces.
     pub constraints: Option<Constraints>,
+    /// The scopes of the session. Present if there are any.
+    #[serde(skip_serializing_if = "Scopes::is_empty")]
+    pub scopes: Scopes,
 }
 
 impl SessionBody {
@@ -78,6 +81,7 @@ impl SessionBody {
             created_at: record.created_at(),
             last_renewed_at: record.last_renewed_at(),
             constraints: record.constraints,
+            scopes: record.scopes,
         }
     }
 
@@ -95,6 +99,7 @@ impl SessionBody {
             created_at: session.session_id.created_at(),
             last_renewed_at: session.last_renewed_at,
             constraints: session.constraints.clone(),
+            scopes: session.scopes.clone(),
         }
     }
 }
@@ -114,6 +119,9 @@ pub struct IssuedSessionBody<'a> {
     /// Part of the response to a creation.
     #[serde(skip_serializing_if = "Option::is_none")]
     agent_id: Option<AgentId>,
+    /// Part of the response to a creation with scopes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scopes: Option<&'a Scopes>,
     /// Part of the response to a renewal or a rotation.
     #[serde(skip_serializing_if = "Option::is_none")]
     renewal_count: Option<u32>,
@@ -128,6 +136,7 @@ impl<'a> IssuedSessionBody<'a> {
     pub fn created(issued: &'a IssuedSession) -> Self {
         Self {
             agent_id: Some(issued.record.agent_id),
+            scopes: Some(&issued.record.scopes).filter(|scopes| !scopes.is_empty()),
             ..Self::new(issued)
         }
     }
@@ -152,6 +161,7 @@ impl<'a> IssuedSessionBody<'a> {
             absolute_expires_at: record.absolute_expires_at,
             max_renewals: record.max_renewals,
             agent_id: None,
+            scopes: None,
             renewal_count: None,
             evicted_session_ids: &issued.evicted,
         }

@@ -1,6 +1,7 @@
 //! The response future of all layers: first the authorization, then the inner service.
 
 use std::{
+    convert::Infallible,
     pin::Pin,
     task::{Context, Poll, ready},
 };
@@ -32,6 +33,21 @@ pub(crate) trait Authorize {
     /// The response to a rejected request.
     fn reject(&self, error: &AuthError, request: RequestHead<'_>) -> Response<Full<Bytes>> {
         self.rejections().respond(error, request)
+    }
+}
+
+/// The authorization of a layer that decides without waiting.
+impl Authorize for Infallible {
+    fn poll_authorize<B>(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        _: &mut Request<B>,
+    ) -> Poll<Result<(), AuthError>> {
+        match *self {}
+    }
+
+    fn rejections(&self) -> &Rejections {
+        match *self {}
     }
 }
 

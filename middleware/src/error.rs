@@ -26,6 +26,8 @@ pub struct AuthError {
     challenge: Challenge,
     detail: Cow<'static, str>,
     retry_after: Option<u64>,
+    /// The required scopes, with one space between two.
+    scope: Option<Arc<str>>,
     issues: Vec<ValidationIssue>,
     /// Boxed, since most results carry no error.
     diagnosis: Option<Box<Diagnosis>>,
@@ -50,6 +52,8 @@ pub(crate) enum Challenge {
     /// No bearer token was sent: the challenge has no error code (RFC 6750, section 3.1).
     BearerMissing,
     BearerInvalid,
+    /// The session lacks a required scope.
+    InsufficientScope,
     MasterPassword,
     /// The schemes that a layer for administrators accepts.
     #[cfg(feature = "master-auth")]
@@ -136,6 +140,8 @@ kinds! {
     MasterPasswordLocked = TOO_MANY_REQUESTS, "MASTER_PASSWORD_LOCKED", true, "Too many wrong master passwords from this address.";
     /// An admin key without the right that the request needs, or for an agent that the key does not permit.
     Forbidden = FORBIDDEN, "FORBIDDEN", false, "The administrator does not have the right to do this.";
+    /// The session lacks a required scope.
+    InsufficientScope = FORBIDDEN, "INSUFFICIENT_SCOPE", false, "The session lacks a required scope.";
     /// No such agent.
     AgentNotFound = NOT_FOUND, "AGENT_NOT_FOUND", false, "There is no such agent.";
     /// The agent has its maximum of active sessions.
@@ -181,6 +187,7 @@ impl AuthError {
                 | ErrorKind::SessionRevoked
                 | ErrorKind::TokenSuperseded
                 | ErrorKind::SessionStateLost => Challenge::BearerInvalid,
+                ErrorKind::InsufficientScope => Challenge::InsufficientScope,
                 _ => Challenge::None,
             },
             detail: Cow::Borrowed(kind.default_detail()),
@@ -188,6 +195,7 @@ impl AuthError {
                 ErrorKind::StoreUnavailable | ErrorKind::Overloaded => Some(1),
                 _ => None,
             },
+            scope: None,
             issues: Vec::new(),
             diagnosis: None,
             cause: None,
@@ -213,6 +221,16 @@ impl AuthError {
         error
             .with_reason(RejectionReason::MissingToken)
             .with_detail("This request needs a session token: Authorization: Bearer …")
+    }
+
+    /// `InsufficientScope`, with the required scopes: the challenge names them (RFC 6750, section 3).
+    ///
+    /// The text must have the form of RFC 6749, section 3.3. Other characters are removed.
+    #[must_use]
+    pub fn insufficient_scope(required: &str) -> Self {
+        let mut error = Self::new(ErrorKind::InsufficientScope);
+        error.scope = Some(required.into());
+        error
     }
 
     /// `ValidationFailed` with all issues.
@@ -300,7 +318,7 @@ impl AuthError {
     #[must_use]
     pub const fn status(&self) -> StatusCode {
         match self.challenge {
-            Challenge::None => self.kind.status(),
+            Challenge::None | Challenge::InsufficientScope => self.kind.status(),
             _ => StatusCode::UNAUTHORIZED,
         }
     }
@@ -315,6 +333,12 @@ impl AuthError {
     #[must_use]
     pub const fn retry_after(&self) -> Option<u64> {
         self.retry_after
+    }
+
+    /// The required scopes, for `InsufficientScope`.
+    #[must_use]
+    pub fn required_scope(&self) -> Option<&str> {
+        self.scope.as_deref()
     }
 
     /// The mistakes in the input, for `ValidationFailed`.
@@ -406,6 +430,17 @@ impl ValidationIssue {
             path: path.into(),
             message: message.into(),
         }
+    }
+}
+
+/// A request needs the extension of a layer that is not around its service.
+#[derive(Debug, thiserror::Error)]
+#[error("no {0} is around this route")]
+pub(crate) struct MissingLayer(pub(crate) &'static str);
+
+impl From<MissingLayer> for AuthError {
+    fn from(missing: MissingLayer) -> Self {
+        Self::new(ErrorKind::InternalError).with_internal_cause(missing)
     }
 }
 

@@ -23,6 +23,8 @@
 //! # }
 //! ```
 
+use std::{marker::PhantomData, ops::Deref};
+
 use axum_core::{
     body::Body,
     extract::{FromRequestParts, OptionalFromRequestParts},
@@ -33,7 +35,8 @@ use http::request::Parts;
 use http_body_util::Full;
 
 use crate::{
-    error::{AuthError, ErrorKind},
+    error::{AuthError, ErrorKind, MissingLayer},
+    require_scope::ScopeRequirement,
     response::{Rejections, problem_response},
     session_auth::{AuthenticatedSession, NoSession, PresentedSession},
 };
@@ -114,6 +117,91 @@ impl<S: Send + Sync> FromRequestParts<S> for PresentedSession {
     }
 }
 
+/// The scopes that a handler requires: see [`Scoped`].
+pub trait RequiredScopes {
+    /// The scopes, with one space between two (RFC 6749, section 3.3). An invalid text rejects every request with 500
+    /// `INTERNAL_ERROR`.
+    const SCOPES: &'static str;
+
+    /// True if one of the scopes is enough. By default, all are required.
+    const ANY: bool = false;
+}
+
+/// The session of the request, which has the [required scopes](RequiredScopes).
+///
+/// Without one of them, the rejection is 403 `INSUFFICIENT_SCOPE`. Without a session, it is that of [`AuthenticatedSession`].
+///
+/// ```
+/// use axum::{Router, routing::get};
+/// use tower_session_auth::extract::{RequiredScopes, Scoped};
+///
+/// struct ReadReports;
+///
+/// impl RequiredScopes for ReadReports {
+///     const SCOPES: &'static str = "reports:read";
+/// }
+///
+/// async fn reports(session: Scoped<ReadReports>) -> String {
+///     format!("the reports for agent {}", session.agent_id)
+/// }
+///
+/// let app: Router = Router::new().route("/reports", get(reports));
+/// # let _ = app;
+/// ```
+pub struct Scoped<R> {
+    session: AuthenticatedSession,
+    required: PhantomData<fn() -> R>,
+}
+
+impl<R> Scoped<R> {
+    /// The session.
+    #[must_use]
+    pub fn into_session(self) -> AuthenticatedSession {
+        self.session
+    }
+}
+
+impl<R> Deref for Scoped<R> {
+    type Target = AuthenticatedSession;
+
+    fn deref(&self) -> &AuthenticatedSession {
+        &self.session
+    }
+}
+
+impl<R> std::fmt::Debug for Scoped<R> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Scoped").field(&self.session).finish()
+    }
+}
+
+impl<R: RequiredScopes, S: Send + Sync> FromRequestParts<S> for Scoped<R> {
+    type Rejection = SessionRejection;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
+        let session = session(parts)?.ok_or_else(|| missing_session(parts))?;
+        let requirement = if R::ANY {
+            ScopeRequirement::any(R::SCOPES)
+        } else {
+            ScopeRequirement::all(R::SCOPES)
+        };
+        let invalid = |invalid| AuthError::new(ErrorKind::InternalError).with_internal_cause(invalid);
+        let checked = requirement
+            .map_err(invalid)
+            .and_then(|required| required.check(&session.scopes));
+        if let Err(error) = checked {
+            let error = error.with_session(session.session_id, session.agent_id);
+            let default = Rejections::default();
+            let rejections = session.layer.0.as_deref().unwrap_or(&default);
+            return Err(SessionRejection::new(error, rejections, parts));
+        }
+        Ok(Self {
+            session,
+            required: PhantomData,
+        })
+    }
+}
+
 fn session(parts: &Parts) -> Result<Option<AuthenticatedSession>, SessionRejection> {
     match parts.extensions.get::<AuthenticatedSession>() {
         Some(session) => Ok(Some(session.clone())),
@@ -131,14 +219,8 @@ fn missing_session(parts: &Parts) -> SessionRejection {
 }
 
 fn missing_layer(layer: &'static str, parts: &Parts) -> SessionRejection {
-    let error = AuthError::new(ErrorKind::InternalError).with_internal_cause(MissingLayer(layer));
-    SessionRejection::new(error, &Rejections::default(), parts)
+    SessionRejection::new(MissingLayer(layer).into(), &Rejections::default(), parts)
 }
-
-/// A route extracts a session, but the layer that sets it is not around the route.
-#[derive(Debug, thiserror::Error)]
-#[error("no {0} is around this route")]
-struct MissingLayer(&'static str);
 
 #[cfg(test)]
 mod tests {
@@ -177,10 +259,63 @@ mod tests {
         let mut parts = parts();
         parts.extensions.insert(NoSession {
             error: AuthError::missing_token(),
-            rejections: Rejections::default(),
+            rejections: Rejections::default().into(),
         });
         assert_eq!(optional(&mut parts).await, Ok(None));
         assert_eq!(required(&mut parts).await, Err(StatusCode::UNAUTHORIZED));
+    }
+
+    struct Required;
+
+    impl RequiredScopes for Required {
+        const SCOPES: &'static str = "a b";
+    }
+
+    struct OneOf;
+
+    impl RequiredScopes for OneOf {
+        const SCOPES: &'static str = "a b";
+        const ANY: bool = true;
+    }
+
+    struct Nothing;
+
+    impl RequiredScopes for Nothing {
+        const SCOPES: &'static str = "";
+    }
+
+    async fn scoped<R: RequiredScopes>(scopes: &str) -> u16 {
+        let mut parts = parts();
+        let mut session = AuthenticatedSession::new(&record(&claims()), &claims());
+        session.scopes = scopes.parse().unwrap_or_default();
+        parts.extensions.insert(session);
+        let extracted = <Scoped<R> as FromRequestParts<()>>::from_request_parts(&mut parts, &()).await;
+        extracted.map_or_else(|rejection| rejection.into_response().status().as_u16(), |_| 200)
+    }
+
+    #[tokio::test]
+    async fn session_without_the_required_scopes_is_rejected() {
+        assert_eq!(scoped::<Required>("b a c").await, 200);
+        assert_eq!(scoped::<Required>("a").await, 403);
+        assert_eq!(scoped::<Required>("").await, 403);
+        assert_eq!(scoped::<OneOf>("c b").await, 200);
+        assert_eq!(scoped::<OneOf>("c").await, 403);
+        assert_eq!(scoped::<Nothing>("a").await, 500);
+    }
+
+    #[tokio::test]
+    async fn scopes_without_a_session_are_a_401_or_a_500() {
+        let extract = async |parts: &mut Parts| {
+            let scoped = <Scoped<Required> as FromRequestParts<()>>::from_request_parts(parts, &()).await;
+            scoped.unwrap_err().into_response().status()
+        };
+        assert_eq!(extract(&mut parts()).await, StatusCode::INTERNAL_SERVER_ERROR);
+        let mut anonymous = parts();
+        anonymous.extensions.insert(NoSession {
+            error: AuthError::missing_token(),
+            rejections: Rejections::default().into(),
+        });
+        assert_eq!(extract(&mut anonymous).await, StatusCode::UNAUTHORIZED);
     }
 
     #[tokio::test]

@@ -17,7 +17,7 @@ use crate::{
 #[derive(Clone)]
 pub(crate) struct LayerSettings {
     pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) rejections: Rejections,
+    pub(crate) rejections: Arc<Rejections>,
 }
 
 impl LayerSettings {
@@ -25,7 +25,7 @@ impl LayerSettings {
     pub(crate) fn of(layer: ProtectedBy) -> Self {
         Self {
             clock: Arc::new(SystemClock),
-            rejections: Rejections::of(layer),
+            rejections: Arc::new(Rejections::of(layer)),
         }
     }
 
@@ -34,17 +34,17 @@ impl LayerSettings {
     }
 
     pub(crate) fn set_realm(&mut self, realm: &str) {
-        self.rejections.set_realm(realm);
+        Arc::make_mut(&mut self.rejections).set_realm(realm);
     }
 
     pub(crate) fn set_only_problem_documents(&mut self) {
-        self.rejections.set_only_problems();
+        Arc::make_mut(&mut self.rejections).set_only_problems();
     }
 
     pub(crate) fn set_on_rejection(
         &mut self,
         respond: impl Fn(&AuthError, &HeaderMap) -> Response<Full<Bytes>> + Send + Sync + 'static,
     ) {
-        self.rejections.replace(respond);
+        Arc::make_mut(&mut self.rejections).replace(respond);
     }
 }

@@ -26,7 +26,9 @@
 //!    passed.
 //! 5. An agent has at most its maximum of active sessions, however many are created at once.
 //! 6. A store keeps only hashes of tokens. A verifier needs only public keys.
-//! 7. [`MasterAuthLayer`] protects the endpoints of administrators. Each of them demands one right.
+//! 7. [Scopes](session::Scopes) are set when a session is created, and never change. [`RequireScopeLayer`](require_scope::RequireScopeLayer)
+//!    admits only sessions that have the required ones.
+//! 8. [`MasterAuthLayer`] protects the endpoints of administrators. Each of them demands one right.
 //!
 //! # Failure modes
 //! | failure | response |
@@ -54,7 +56,7 @@
 //! | `master-auth` (default) | [`MasterAuthLayer`]: admin keys, and a master password with Argon2id |
 //! | `tls` | `rediss://` URLs |
 //! | `endpoints` | the HTTP API as a tower service |
-//! | `axum` | [`AuthenticatedSession`] as an extractor, errors as responses |
+//! | `axum` | [`AuthenticatedSession`] and required scopes as extractors, errors as responses |
 //! | `client` | the agent's side |
 //! | `key-follower` | [`KeyFollower`](key_follower::KeyFollower): a verifier whose keys follow a session server |
 //! | `testing` | tools for tests of your own code |
@@ -84,6 +86,7 @@ pub mod manager;
 #[cfg(feature = "master-auth")]
 pub mod master_auth;
 mod recently_used;
+pub mod require_scope;
 pub mod response;
 pub mod security;
 pub mod session;

@@ -22,6 +22,7 @@ const CRATE: &[&str] = &[
     "store",
     "security",
     "session_auth",
+    "require_scope",
     "verify_only",
     "key_follower",
     "master_auth",

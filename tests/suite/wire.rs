@@ -119,6 +119,31 @@ on_both_stores! {
         }
     }
 
+    async fn scopes_are_returned_and_no_renewal_or_rotation_changes_them(server: TestServer) {
+        let agent = server.api.agent().await;
+        for scopes in [json!(["reports:read", "reports:write"]), json!("reports:read reports:write")] {
+            let request = json!({ "agentId": agent, "ttl": 600, "scopes": scopes });
+            let created = server.api.create(request).await.expect(201);
+            let expected = json!(["reports:read", "reports:write"]);
+            assert_eq!(created.body["scopes"], expected);
+            let session = created.issued();
+            server.advance(400);
+            let renewed = server.api.renew(&session.id, &session.token).await.expect(200).issued();
+            assert_eq!(server.api.access(&renewed.token).await.expect(200).body["scopes"], expected);
+            let rotated = server.api.rotate(&session.id).await.expect(200).issued();
+            assert_eq!(server.api.access(&rotated.token).await.expect(200).body["scopes"], expected);
+            let list = server.api.list(&format!("?agentId={agent}")).await.expect(200);
+            assert_eq!(list.body[0]["scopes"], expected);
+            server.api.revoke(&session.id).await.expect(200);
+        }
+        for none in [json!([]), json!(null)] {
+            let created = server.api.create(json!({ "agentId": agent, "scopes": none })).await.expect(201);
+            assert_eq!(created.body.get("scopes"), None);
+            let own = server.api.access(&created.issued().token).await.expect(200);
+            assert_eq!(own.body.get("scopes"), None);
+        }
+    }
+
     async fn constraints_are_returned_unchanged(server: TestServer) {
         let agent = server.api.agent().await;
         for length in [0, 40, 56, 57, 4_000] {

@@ -18,7 +18,7 @@ use crate::{
     error::AuthError,
     id::{AgentId, SessionId},
     master_auth::Administrator,
-    session::{self, Constraints},
+    session::{self, Constraints, Scopes},
     store::{AgentStore, SessionCursor, SessionStore},
 };
 
@@ -27,6 +27,7 @@ use crate::{
 struct CreateSession {
     agent_id: Option<AgentId>,
     ttl: Option<u64>,
+    scopes: Option<Scopes>,
     constraints: Option<Constraints>,
     max_renewals: Option<u32>,
     absolute_lifetime: Option<u64>,
@@ -43,6 +44,7 @@ where
     admin.require_agent(agent_id)?;
     let mut request = session::CreateSession::new(agent_id);
     request.ttl = body.ttl;
+    request.scopes = body.scopes.unwrap_or_default();
     request.constraints = body.constraints;
     request.max_renewals = body.max_renewals;
     request.absolute_lifetime = body.absolute_lifetime;

@@ -111,6 +111,8 @@ reasons! {
     MissingRight = "missing_right", Forbidden;
     /// The admin key is restricted to other agents.
     OtherAgent = "other_agent", Forbidden;
+    /// The session lacks a required scope.
+    MissingScope = "missing_scope", InsufficientScope;
     /// The master password is wrong.
     WrongMasterPassword = "wrong_master_password", InvalidMasterPassword;
     /// Failures have locked the address of the client.
@@ -161,6 +163,7 @@ impl RejectionReason {
             ErrorKind::InvalidMasterPassword => Self::WrongMasterPassword,
             ErrorKind::MasterPasswordLocked => Self::AddressLocked,
             ErrorKind::Forbidden => Self::MissingRight,
+            ErrorKind::InsufficientScope => Self::MissingScope,
             ErrorKind::AgentNotFound => Self::AgentNotFound,
             ErrorKind::SessionLimitExceeded => Self::SessionLimit,
             ErrorKind::SessionRenewalMismatch => Self::NotCurrentToken,

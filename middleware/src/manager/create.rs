@@ -41,6 +41,7 @@ impl<S: SessionStore, D: AgentDirectory> SessionManager<S, D> {
         let expires_at = created_at.plus(limits.ttl).min(limits.absolute_expires_at);
         let token = self.sign(&Claims::new(id, agent_id, 0, created_at, expires_at))?;
         let mut record = SessionRecord::new(id, agent_id, token.hash(), &limits);
+        record.scopes = request.scopes;
         record.constraints = request.constraints;
         let mut session = NewSession::new(record, &self.policy, now);
         session.retry = retry;

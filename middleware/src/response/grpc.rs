@@ -54,7 +54,7 @@ pub fn grpc_response(error: &AuthError, realm: &str, request_headers: &HeaderMap
     if let Ok(message) = HeaderValue::try_from(percent_encoded(&error.to_string())) {
         headers.insert(GRPC_MESSAGE, message);
     }
-    for challenge in challenges(error.challenge(), realm) {
+    for challenge in challenges(error, realm) {
         headers.append(header::WWW_AUTHENTICATE, challenge);
     }
     if let Some(seconds) = error.retry_after() {

@@ -64,7 +64,7 @@ pub fn problem_response(
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, PROBLEM_JSON);
     headers.insert(header::CACHE_CONTROL, NO_STORE);
-    for challenge in challenges(error.challenge(), realm) {
+    for challenge in challenges(error, realm) {
         headers.append(header::WWW_AUTHENTICATE, challenge);
     }
     if let Some(seconds) = error.retry_after() {
@@ -85,17 +85,18 @@ fn title(code: &str) -> String {
 
 /// The `WWW-Authenticate` headers of a challenge: one header for each scheme, since many clients parse only one challenge per header
 /// (RFC 9110, section 11.6.1).
-pub(super) fn challenges(challenge: Challenge, realm: &str) -> impl Iterator<Item = HeaderValue> {
-    // Characters that a quoted string must escape are left out.
-    let realm: String = realm
-        .chars()
-        .filter(|c| matches!(c, ' '..='~') && !matches!(c, '"' | '\\'))
-        .collect();
+pub(super) fn challenges(error: &AuthError, realm: &str) -> impl Iterator<Item = HeaderValue> {
+    let realm = quotable(realm);
     let (none, invalid_token) = ("", ", error=\"invalid_token\"");
-    let schemes = match challenge {
+    let scope = error
+        .required_scope()
+        .map(|scope| format!(", scope=\"{}\"", quotable(scope)));
+    let insufficient_scope = format!(", error=\"insufficient_scope\"{}", scope.unwrap_or_default());
+    let schemes = match error.challenge() {
         Challenge::None => vec![],
         Challenge::BearerMissing => vec![("Bearer", none)],
         Challenge::BearerInvalid => vec![("Bearer", invalid_token)],
+        Challenge::InsufficientScope => vec![("Bearer", &*insufficient_scope)],
         Challenge::MasterPassword => vec![("MasterPassword", none)],
         #[cfg(feature = "master-auth")]
         Challenge::Administrator(schemes) => {
@@ -107,8 +108,14 @@ pub(super) fn challenges(challenge: Challenge, realm: &str) -> impl Iterator<Ite
             accepted
         }
     };
-    let values = schemes.into_iter().map(move |(scheme, parameters)| {
-        HeaderValue::try_from(format!("{scheme} realm=\"{realm}\"{parameters}"))
+    let values = schemes.into_iter().filter_map(|(scheme, parameters)| {
+        HeaderValue::try_from(format!("{scheme} realm=\"{realm}\"{parameters}")).ok()
     });
-    values.filter_map(Result::ok)
+    values.collect::<Vec<_>>().into_iter()
+}
+
+/// The text without the characters that a quoted string must escape.
+fn quotable(text: &str) -> String {
+    let is_quotable = |c: &char| matches!(c, ' '..='~') && !matches!(c, '"' | '\\');
+    text.chars().filter(is_quotable).collect()
 }

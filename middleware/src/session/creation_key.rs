@@ -96,6 +96,7 @@ impl RequestHash {
             ttl,
             max_renewals,
             absolute_lifetime,
+            scopes,
             constraints,
             idempotency_key: _,
         } = request;
@@ -104,6 +105,7 @@ impl RequestHash {
         for number in [*ttl, max_renewals.map(u64::from), *absolute_lifetime] {
             fields.add_optional(number.map(u64::to_be_bytes).as_ref().map(<[u8; 8]>::as_slice));
         }
+        fields.add(scopes.as_str().as_bytes());
         fields.add_optional(constraints.as_ref().map(|text| text.as_str().as_bytes()));
         Self(fields.digest())
     }
@@ -202,6 +204,10 @@ mod tests {
             },
             CreateSession {
                 absolute_lifetime: Some(300),
+                ..base.clone()
+            },
+            CreateSession {
+                scopes: "a".parse().unwrap(),
                 ..base.clone()
             },
             CreateSession {

@@ -9,6 +9,7 @@ mod idempotency;
 mod policy;
 mod record;
 mod replaced_tokens;
+mod scopes;
 
 pub use constraints::{Constraints, InvalidConstraints, MAX_CONSTRAINTS_LEN};
 pub use creation_key::{CreationId, CreationKey, RequestHash};
@@ -17,3 +18,4 @@ pub use policy::{CreateSession, InvalidPolicy, OnSessionLimit, SessionLimits, Se
 pub(crate) use record::AgentEpoch;
 pub use record::{LastRenewal, SessionRecord, SessionStatus};
 pub use replaced_tokens::{OnReuse, ReplacedTokenPolicy};
+pub use scopes::{InvalidScopes, MAX_SCOPES_LEN, Scopes};

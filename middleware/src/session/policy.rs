@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Constraints, CreationKey, ReplacedTokenPolicy};
+use super::{Constraints, CreationKey, ReplacedTokenPolicy, Scopes};
 use crate::{
     clock::Timestamp,
     error::{AuthError, ValidationIssue},
@@ -85,6 +85,8 @@ pub struct CreateSession {
     pub max_renewals: Option<u32>,
     /// The maximum lifetime of the session, in seconds from now.
     pub absolute_lifetime: Option<u64>,
+    /// The scopes of the session. No renewal or rotation changes them.
+    pub scopes: Scopes,
     /// The limits that the application enforces.
     pub constraints: Option<Constraints>,
     /// Makes the creation repeatable within the [retry window](ReplacedTokenPolicy::retry_window): the same key and request give
@@ -101,6 +103,7 @@ impl CreateSession {
             ttl: None,
             max_renewals: None,
             absolute_lifetime: None,
+            scopes: Scopes::NONE,
             constraints: None,
             idempotency_key: None,
         }

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{Constraints, ReplacedTokenPolicy, RetryHash, SessionLimits};
+use super::{Constraints, ReplacedTokenPolicy, RetryHash, Scopes, SessionLimits};
 use crate::{
     clock::Timestamp,
     id::{AgentId, SessionId},
@@ -35,6 +35,8 @@ pub struct SessionRecord {
     pub rotated_generation: Option<u32>,
     /// When the session was revoked.
     pub revoked_at: Option<Timestamp>,
+    /// The scopes of the session.
+    pub scopes: Scopes,
     /// The limits that the application enforces.
     pub constraints: Option<Constraints>,
     /// Set by a store.
@@ -104,6 +106,7 @@ impl SessionRecord {
             last_renewal: None,
             rotated_generation: None,
             revoked_at: None,
+            scopes: Scopes::NONE,
             constraints: None,
             agent_epoch: AgentEpoch(0),
         }

@@ -11,7 +11,7 @@ use http::{Request, Response};
 use http_body_util::Full;
 use pin_project_lite::pin_project;
 
-use super::{AuthenticatedSession, config::SessionAuthConfig};
+use super::{AuthenticatedSession, config::SessionAuthConfig, extension::LayerRejections};
 use crate::{
     auth_future::Authorize,
     error::{AuthError, ErrorKind},
@@ -80,6 +80,7 @@ impl<St: SessionStore> SessionAuthConfig<St> {
         let matched = decide::admit(record, token, self.settings.clock.now())?;
         let mut session = AuthenticatedSession::new(record, token.claims());
         session.previous_token = matched == MatchedToken::Previous;
+        session.layer = LayerRejections(Some(self.settings.rejections.clone()));
         Ok(session)
     }
 }

@@ -1,13 +1,13 @@
 //! The extensions that the layers add to a request.
 
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
 use crate::{
     clock::Timestamp,
     error::{AuthError, ErrorKind},
     id::{AgentId, SessionId},
     response::Rejections,
-    session::{Constraints, SessionRecord, decide},
+    session::{Constraints, Scopes, SessionRecord, decide},
     token::{Claims, VerifiedToken},
 };
 
@@ -36,8 +36,30 @@ pub struct AuthenticatedSession {
     /// True for the previous token, which is admitted within its overlap. The inner service can reject such a request if it
     /// requires the current token.
     pub previous_token: bool,
+    /// The scopes of the session.
+    pub scopes: Scopes,
     /// The limits that the inner service enforces.
     pub constraints: Option<Constraints>,
+    pub(crate) layer: LayerRejections,
+}
+
+/// How the layer that made an [`AuthenticatedSession`] answers rejected requests: for extractors. It is no property of the session, so it
+/// does not count in comparisons.
+#[derive(Clone, Default)]
+pub(crate) struct LayerRejections(pub(crate) Option<Arc<Rejections>>);
+
+impl PartialEq for LayerRejections {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for LayerRejections {}
+
+impl fmt::Debug for LayerRejections {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("LayerRejections(..)")
+    }
 }
 
 /// A verified token and its session, which is not revoked. The token may be a replaced one.
@@ -57,12 +79,12 @@ struct Presented {
 
 /// Marks a request without a token that an [optional](super::SessionAuthLayer::optional) layer admitted.
 #[derive(Clone)]
-#[cfg_attr(not(feature = "axum"), expect(dead_code, reason = "read by the extractor"))]
 pub(crate) struct NoSession {
     /// The error for a handler that needs a session after all.
     pub(crate) error: AuthError,
     /// How the layer answers rejected requests.
-    pub(crate) rejections: Rejections,
+    #[cfg_attr(not(feature = "axum"), expect(dead_code, reason = "read by the extractor"))]
+    pub(crate) rejections: Arc<Rejections>,
 }
 
 impl AuthenticatedSession {
@@ -80,7 +102,9 @@ impl AuthenticatedSession {
             max_renewals: record.max_renewals,
             last_renewed_at: record.last_renewed_at(),
             previous_token: false,
+            scopes: record.scopes.clone(),
             constraints: record.constraints.clone(),
+            layer: LayerRejections::default(),
         }
     }
 }

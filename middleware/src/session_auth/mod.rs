@@ -40,7 +40,6 @@ mod service;
 mod tests;
 
 pub use config::Freshness;
-#[cfg(feature = "axum")]
 pub(crate) use extension::NoSession;
 pub use extension::{AuthenticatedSession, PresentedSession};
 pub use future::ResponseFuture;

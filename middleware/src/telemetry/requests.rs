@@ -13,6 +13,7 @@ pub(crate) enum ProtectedBy {
     Session,
     Renewal,
     VerifyOnly,
+    Scope,
     #[cfg_attr(not(feature = "master-auth"), allow(dead_code))]
     Admin,
 }
@@ -59,6 +60,7 @@ impl ProtectedBy {
             Self::Session => "session",
             Self::Renewal => "renewal",
             Self::VerifyOnly => "verify_only",
+            Self::Scope => "scope",
             Self::Admin => "admin",
         }
     }

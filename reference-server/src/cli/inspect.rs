@@ -55,6 +55,7 @@ fn json(record: &SessionRecord, key: &str, now: Timestamp) -> Value {
         "expiresAt": record.expires_at(),
         "absoluteExpiresAt": record.absolute_expires_at,
         "revokedAt": record.revoked_at,
+        "scopes": record.scopes,
         "constraints": record.constraints,
     })
 }

@@ -26,6 +26,7 @@ pub async fn created_session_is_read_back_unchanged(store: impl Store) {
         session.record.max_renewals = 7;
         session.record.ttl = 301;
         session.record.absolute_expires_at = NOW.plus(303);
+        session.record.scopes = "a b:c".parse().unwrap();
         session.record.constraints = constraints;
         assert_eq!(session.record.expires_at(), NOW.plus(302));
         let record = add(&store, session).await;

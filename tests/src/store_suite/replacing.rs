@@ -12,6 +12,7 @@ use crate::fixtures::{NOW, TTL, agent, constraints, renewal, session};
 pub async fn replacement_stores_exactly_the_next_record(store: impl Store) {
     for constraints in [None, constraints(64), constraints(65)] {
         let mut session = session(agent(), NOW);
+        session.record.scopes = "a b:c".parse().unwrap();
         session.record.constraints = constraints;
         let mut current = add(&store, session).await;
         for count in 1..=3 {

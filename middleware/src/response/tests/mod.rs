@@ -22,6 +22,9 @@ const MISSING: Make = |_| AuthError::missing_token();
 
 const BEARER: Option<&str> = Some("Bearer realm=\"api\"");
 const BEARER_INVALID: Option<&str> = Some("Bearer realm=\"api\", error=\"invalid_token\"");
+const INSUFFICIENT: Option<&str> = Some("Bearer realm=\"api\", error=\"insufficient_scope\"");
+const INSUFFICIENT_AB: Option<&str> =
+    Some("Bearer realm=\"api\", error=\"insufficient_scope\", scope=\"a b\"");
 const MASTER: Option<&str> = Some("MasterPassword realm=\"api\"");
 
 struct Row(
@@ -48,6 +51,8 @@ const CONTRACT: &[Row] = &[
     Row(ErrorKind::InvalidMasterPassword, PLAIN, "INVALID_MASTER_PASSWORD", 401, false, MASTER, None),
     Row(ErrorKind::MasterPasswordLocked, PLAIN, "MASTER_PASSWORD_LOCKED", 429, true, None, None),
     Row(ErrorKind::Forbidden, PLAIN, "FORBIDDEN", 403, false, None, None),
+    Row(ErrorKind::InsufficientScope, PLAIN, "INSUFFICIENT_SCOPE", 403, false, INSUFFICIENT, None),
+    Row(ErrorKind::InsufficientScope, |_| AuthError::insufficient_scope("a \"b\\"), "INSUFFICIENT_SCOPE", 403, false, INSUFFICIENT_AB, None),
     Row(ErrorKind::AgentNotFound, PLAIN, "AGENT_NOT_FOUND", 404, false, None, None),
     Row(ErrorKind::SessionLimitExceeded, PLAIN, "SESSION_LIMIT_EXCEEDED", 403, false, None, None),
     Row(ErrorKind::SessionRenewalMismatch, TOKEN, "SESSION_RENEWAL_MISMATCH", 403, false, None, None),
@@ -169,11 +174,11 @@ async fn detail_and_retry_after_are_sent_as_given() {
 }
 
 #[test]
-fn only_an_error_about_a_token_has_a_bearer_challenge() {
+fn only_an_error_about_a_token_or_its_scopes_has_a_bearer_challenge() {
     for kind in ErrorKind::ALL {
         let about_a_token = CONTRACT
             .iter()
-            .any(|row| row.0 == *kind && row.5 == BEARER_INVALID);
+            .any(|row| row.0 == *kind && [BEARER_INVALID, INSUFFICIENT].contains(&row.5));
         let response = answer(&AuthError::for_token(*kind));
         let challenge = header(&response, header::WWW_AUTHENTICATE);
         let challenged = challenge.is_some_and(|challenge| challenge.starts_with("Bearer "));

@@ -4,7 +4,7 @@ use super::*;
 use crate::{
     AuthError, ErrorKind,
     clock::Timestamp,
-    session::Constraints,
+    session::{Constraints, Scopes},
     store::StoreError,
     test_support::{Answer, CapturedLogs, LIFETIME, TTL, json, kind, other_agent, pass},
 };
@@ -138,14 +138,16 @@ async fn admission_reads_the_tokens_session_once() {
 }
 
 #[tokio::test]
-async fn admitted_request_carries_the_session_and_its_constraints() {
+async fn admitted_request_carries_the_session_its_scopes_and_its_constraints() {
     let claims = Claims {
         generation: 3,
         issued_at: Timestamp(NOW.0 - 7),
         ..claims()
     };
     let constraints = Constraints::new(r#"{"paths":["/a"],"max":1.10}"#).unwrap();
+    let scopes: Scopes = "reports:read".parse().unwrap();
     let mut record = SessionRecord {
+        scopes: scopes.clone(),
         constraints: Some(constraints.clone()),
         ..record(&claims)
     };
@@ -164,7 +166,9 @@ async fn admitted_request_carries_the_session_and_its_constraints() {
         renewal_count: 2,
         max_renewals: 30,
         last_renewed_at: Some(claims.issued_at),
+        scopes,
         constraints: Some(constraints),
+        layer: Default::default(),
     };
     assert_eq!(admitted.extensions().get(), Some(&expected));
     assert!(admitted.extensions().get::<PresentedSession>().is_none());

@@ -19,17 +19,18 @@ use crate::{
     token::TokenHash,
 };
 
-/// Bits of the first byte. The other bits are 0: they are reserved for scopes and a bound key.
+/// Bits of the first byte. The other bits are 0: they are reserved for a bound key.
 mod head {
     pub(super) const RENEWED: u8 = 1;
     /// The agent's epoch is the last 4 bytes before the time of the revocation. Also written by a script.
     pub(super) const AGENT_EPOCH: u8 = 1 << 1;
     pub(super) const CONSTRAINTS: u8 = 1 << 2;
+    pub(super) const SCOPES: u8 = 1 << 3;
     /// A byte of [`extra`](super::extra) bits follows the numbers.
     pub(super) const EXTRA: u8 = 1 << 6;
     /// Written by the scripts. The time of the revocation is the last 5 bytes.
     pub(super) const REVOKED: u8 = 1 << 7;
-    pub(super) const KNOWN: u8 = RENEWED | AGENT_EPOCH | CONSTRAINTS | EXTRA | REVOKED;
+    pub(super) const KNOWN: u8 = RENEWED | AGENT_EPOCH | CONSTRAINTS | SCOPES | EXTRA | REVOKED;
 }
 
 /// Bits for fields that few records have.
@@ -75,6 +76,7 @@ pub(super) fn pack(record: &SessionRecord) -> Vec<u8> {
         bit(renewal.is_some(), head::RENEWED)
             | bit(record.agent_epoch.0 > 0, head::AGENT_EPOCH)
             | bit(record.constraints.is_some(), head::CONSTRAINTS)
+            | bit(!record.scopes.is_empty(), head::SCOPES)
             | bit(extra > 0, head::EXTRA)
             | bit(record.revoked_at.is_some(), head::REVOKED),
     );
@@ -106,6 +108,11 @@ pub(super) fn pack(record: &SessionRecord) -> Vec<u8> {
     }
     if let Some(hash) = renewal.and_then(|renewal| renewal.retry_hash) {
         packed.extend_from_slice(hash.as_bytes());
+    }
+    if !record.scopes.is_empty() {
+        let text = record.scopes.as_str();
+        write_number(&mut packed, text.len() as u64);
+        packed.extend_from_slice(text.as_bytes());
     }
     if let Some(constraints) = &record.constraints {
         packed.extend_from_slice(constraints.as_str().as_bytes());
@@ -191,6 +198,10 @@ fn read(id: SessionId, packed: &[u8]) -> Option<SessionRecord> {
     }
     record.last_renewal = last_renewal;
     record.generation = record.renewal_count().wrapping_add(rotations);
+    if bits & head::SCOPES > 0 {
+        let length = reader.number()?.try_into().ok()?;
+        record.scopes = std::str::from_utf8(reader.take(length)?).ok()?.parse().ok()?;
+    }
     if bits & head::CONSTRAINTS > 0 {
         // A session without its constraints would have more rights than granted.
         let text = std::str::from_utf8(reader.rest()).ok()?;

@@ -40,6 +40,7 @@ fn full() -> SessionRecord {
             retry_hash: Some(RetryHash::from_bytes([7; 32])),
             ..LastRenewal::new(NOW.plus(50_000), 4, replaced)
         }),
+        scopes: "search:read search:write".parse().unwrap(),
         constraints: Some(Constraints::new(r#"{"tools":["search"]}"#).unwrap()),
         ..fresh()
     }
@@ -197,11 +198,11 @@ fn unknown_bits_and_bytes_are_an_error() {
         unpacked(record.id, &changed)
     };
     assert!(changed(0, packed[0]).is_ok());
-    for bit in [3, 4, 5] {
+    for bit in [4, 5] {
         assert!(changed(0, packed[0] | 1 << bit).is_err(), "bit {bit} of the head");
     }
-    // Behind the extra byte: two numbers of a byte, a number of two bytes and one of a byte, two hashes, the constraints.
-    let extra = packed.len() - r#"{"tools":["search"]}"#.len() - 32 - 32 - 3 - 2 - 1;
+    // Behind the extra byte: two numbers of a byte, a number of two bytes and one of a byte, two hashes, the scopes, the constraints.
+    let extra = packed.len() - r#"{"tools":["search"]}"#.len() - 25 - 32 - 32 - 3 - 2 - 1;
     assert_eq!(packed[extra], 0b11_1111);
     for bit in [6, 7] {
         assert!(
