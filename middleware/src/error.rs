@@ -26,8 +26,6 @@ pub struct AuthError {
     challenge: Challenge,
     detail: Cow<'static, str>,
     retry_after: Option<u64>,
-    /// The required scopes, with one space between two.
-    scope: Option<Arc<str>>,
     issues: Vec<ValidationIssue>,
     /// Boxed, since most results carry no error.
     diagnosis: Option<Box<Diagnosis>>,
@@ -195,7 +193,6 @@ impl AuthError {
                 ErrorKind::StoreUnavailable | ErrorKind::Overloaded => Some(1),
                 _ => None,
             },
-            scope: None,
             issues: Vec::new(),
             diagnosis: None,
             cause: None,
@@ -229,7 +226,7 @@ impl AuthError {
     #[must_use]
     pub fn insufficient_scope(required: &str) -> Self {
         let mut error = Self::new(ErrorKind::InsufficientScope);
-        error.scope = Some(required.into());
+        error.diagnosis_mut().required_scope = Some(required.into());
         error
     }
 
@@ -338,7 +335,7 @@ impl AuthError {
     /// The required scopes, for `InsufficientScope`.
     #[must_use]
     pub fn required_scope(&self) -> Option<&str> {
-        self.scope.as_deref()
+        self.diagnosis.as_ref()?.required_scope.as_deref()
     }
 
     /// The mistakes in the input, for `ValidationFailed`.

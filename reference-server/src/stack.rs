@@ -1,4 +1,6 @@
-//! The layers of the server: request id, log line, limits of time and size, and an answer even if a handler panics.
+//! The layers of the server: request id, log line, time limit, and an answer even if a handler panics.
+//!
+//! The endpoints limit the bodies that they read.
 
 use std::{convert::Infallible, time::Duration};
 
@@ -8,9 +10,7 @@ use http_body::Body;
 use http_body_util::{BodyExt, Full};
 use tower::{BoxError, Service, ServiceBuilder, ServiceExt, service_fn};
 use tower_http::{
-    body::Limited,
     catch_panic::CatchPanicLayer,
-    limit::RequestBodyLimitLayer,
     request_id::{MakeRequestId, PropagateRequestIdLayer, RequestId, SetRequestIdLayer},
     sensitive_headers::SetSensitiveRequestHeadersLayer,
     timeout::TimeoutLayer,
@@ -28,8 +28,6 @@ use crate::{
     serve::Refuse,
 };
 
-/// The largest request body, in bytes.
-const MAX_BODY: usize = 64 * 1024;
 /// The longest request id that is accepted from a client, in bytes.
 const MAX_REQUEST_ID: usize = 128;
 
@@ -46,7 +44,7 @@ pub(crate) fn around<S, B, ResBody>(
     Future: Send,
 > + Clone
 where
-    S: Service<Request<Limited<B>>, Response = Response<ResBody>, Error = Infallible, Future: Send>
+    S: Service<Request<B>, Response = Response<ResBody>, Error = Infallible, Future: Send>
         + Clone
         + Send
         + 'static,
@@ -58,7 +56,6 @@ where
             StatusCode::REQUEST_TIMEOUT,
             timeout,
         ))
-        .layer(RequestBodyLimitLayer::new(MAX_BODY))
         .layer(CatchPanicLayer::new())
         .service(routed);
     let with_problems = service_fn(move |request: Request<B>| {
@@ -114,7 +111,7 @@ impl Refuse for RefusedRequests {
     }
 }
 
-/// The layers for panics, time and size answer with a bare status. Responses of `tower-session-auth` carry their error as an
+/// The layers for panics and time answer with a bare status. Responses of `tower-session-auth` carry their error as an
 /// extension.
 fn bare_status<B>(response: &Response<B>) -> Option<AuthError> {
     if response.extensions().get::<AuthError>().is_some() {
@@ -122,7 +119,6 @@ fn bare_status<B>(response: &Response<B>) -> Option<AuthError> {
     }
     let kind = match response.status() {
         StatusCode::REQUEST_TIMEOUT => ErrorKind::RequestTimeout,
-        StatusCode::PAYLOAD_TOO_LARGE => ErrorKind::PayloadTooLarge,
         StatusCode::INTERNAL_SERVER_ERROR => ErrorKind::InternalError,
         _ => return None,
     };

@@ -1,6 +1,7 @@
 //! The parts that integration tests share: a real Redis, the server in process with a manual clock, an HTTP client, and
 //! [`store_suite!`], the tests of every session store, and the [soak test](soak).
 
+pub mod admin_keys;
 pub mod api;
 pub mod fixtures;
 pub mod folder;

@@ -1,54 +1,15 @@
 //! Named admin keys on the reference server: rights, agents, metrics.
 
-use std::path::PathBuf;
-
 use http::{Method, Request};
 use http_body_util::Full;
 use serde_json::{Value, json};
 use session_auth_server::config::Settings;
 use session_auth_tests::{
+    admin_keys::{KeyFile, basic, rights},
     api::Reply,
-    folder::Folder,
     server::{PASSWORD, TestServer},
 };
-use tower_session_auth::{
-    AgentId,
-    master_auth::{AdminSecret, Right},
-};
-
-/// A key file, removed on drop.
-struct KeyFile {
-    path: PathBuf,
-    _folder: Folder,
-}
-
-impl KeyFile {
-    /// Writes a file with one key for each pair of a name and the other fields. Returns the secrets too.
-    fn new<const N: usize>(keys: [(&str, String); N]) -> (Self, [String; N]) {
-        let secrets = keys
-            .each_ref()
-            .map(|_| AdminSecret::generate().expect("a secret"));
-        let tables = keys.iter().zip(&secrets).map(|((name, fields), secret)| {
-            let hash = secret.hash_hex();
-            format!("[[admin_key]]\nname = '{name}'\nhash = '{hash}'\n{fields}\n")
-        });
-        let folder = Folder::new("admin-keys");
-        let path = folder.write("keys", &tables.collect::<String>());
-        let file = Self {
-            path: path.into(),
-            _folder: folder,
-        };
-        (file, secrets.map(|secret| secret.expose().to_owned()))
-    }
-
-    fn set(&self, settings: &mut Settings) {
-        settings.admin_keys_file = Some(self.path.clone());
-    }
-}
-
-fn rights(rights: &[&str]) -> String {
-    format!("rights = {rights:?}")
-}
+use tower_session_auth::{AgentId, master_auth::Right};
 
 fn new_agent() -> String {
     AgentId::generate().expect("an id").to_string()
@@ -85,8 +46,7 @@ async fn metrics_demand_exactly_the_right_metrics_by_bearer_and_by_basic() {
     let (file, secrets) = KeyFile::new(keys);
     let server = TestServer::memory_with(|settings| file.set(settings)).await;
     for (right, secret) in Right::ALL.iter().zip(&secrets) {
-        let basic = base64(&format!("{right}:{secret}"));
-        for authorization in [format!("Bearer {secret}"), format!("Basic {basic}")] {
+        for authorization in [format!("Bearer {secret}"), basic(right.as_str(), secret)] {
             let reply = send(&server, &authorization, Method::GET, "/metrics", None).await;
             if *right == Right::Metrics {
                 let reply = reply.expect(200);
@@ -96,32 +56,15 @@ async fn metrics_demand_exactly_the_right_metrics_by_bearer_and_by_basic() {
                 reply.rejected(403, "FORBIDDEN");
             }
         }
-        let other_name = format!("Basic {}", base64(&format!("master:{secret}")));
+        let other_name = basic("master", secret);
         let reply = send(&server, &other_name, Method::GET, "/metrics", None).await;
         reply.rejected(401, "INVALID_MASTER_PASSWORD");
     }
     // Other routes do not accept HTTP Basic.
-    let list = format!("Basic {}", base64(&format!("list:{}", secrets[1])));
+    let list = basic("list", &secrets[1]);
     let reply = send(&server, &list, Method::GET, "/v1/sessions", None).await;
     reply.rejected(401, "INVALID_MASTER_PASSWORD");
     server.api.master(Method::GET, "/metrics", None).await.expect(200);
-}
-
-fn base64(text: &str) -> String {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let encode = |chunk: &[u8]| {
-        let bits = chunk
-            .iter()
-            .fold(0_usize, |bits, byte| bits << 8 | usize::from(*byte))
-            << (8 * (3 - chunk.len()));
-        (0..4)
-            .map(|digit| match digit {
-                _ if digit > chunk.len() => '=',
-                _ => char::from(DIGITS[bits >> (18 - 6 * digit) & 63]),
-            })
-            .collect::<String>()
-    };
-    text.as_bytes().chunks(3).map(encode).collect()
 }
 
 #[tokio::test]

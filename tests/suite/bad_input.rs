@@ -72,10 +72,7 @@ async fn invalid_session_body_is_rejected_with_the_path_of_each_issue() {
             &format!("{{\"agentId\":\"{UUID}\",\"scopes\":[\"a b\"]}}"),
             "scopes",
         ),
-        (
-            &format!("{{\"agentId\":\"{UUID}\",\"scopes\":\"\"}}"),
-            "scopes",
-        ),
+        (&format!("{{\"agentId\":\"{UUID}\",\"scopes\":\"\"}}"), "scopes"),
         (&format!("{{\"agentId\":\"{UUID}\",\"scopes\":7}}"), "scopes"),
         (
             &format!("{{\"agentId\":\"{UUID}\",\"constraints\":[]}}"),

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, str::FromStr};
 
 use bytes::Bytes;
-use http::{HeaderMap, Uri, header, request::Parts};
+use http::{HeaderMap, HeaderValue, Uri, header, request::Parts};
 use http_body::Body;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::de::DeserializeOwned;
@@ -24,29 +24,38 @@ where
     T: DeserializeOwned,
     B: Body<Data: Send, Error: Into<BoxError>>,
 {
-    let typed = headers.get(header::CONTENT_TYPE);
-    if typed.is_some_and(|value| !is_json(value.as_bytes())) {
+    let is_typed = headers.contains_key(header::CONTENT_TYPE);
+    if is_typed && !has_media_type(headers, b"application/json") {
         return Err(ErrorKind::UnsupportedMediaType.into());
     }
     let bytes = read(body).await?;
     if bytes.is_empty() {
         return parse(b"{}");
     }
-    if typed.is_none() {
+    if !is_typed {
         return Err(ErrorKind::UnsupportedMediaType.into());
     }
     parse(&bytes)
 }
 
-fn is_json(content_type: &[u8]) -> bool {
-    let essence = content_type
-        .split(|byte| *byte == b';')
-        .next()
-        .unwrap_or_default();
-    essence.trim_ascii().eq_ignore_ascii_case(b"application/json")
+/// True if the `Content-Type` is this media type, with any parameters.
+pub(super) fn has_media_type(headers: &HeaderMap, media_type: &[u8]) -> bool {
+    let value = headers.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes);
+    let essence = value.and_then(|value| value.split(|byte| *byte == b';').next());
+    essence.is_some_and(|essence| essence.trim_ascii().eq_ignore_ascii_case(media_type))
 }
 
-async fn read<B: Body<Data: Send, Error: Into<BoxError>>>(body: B) -> Result<Bytes, AuthError> {
+/// True if a request declares a longer body than any that is read.
+pub(super) fn is_declared_too_long(headers: &HeaderMap) -> bool {
+    let length = headers
+        .get(header::CONTENT_LENGTH)
+        .and_then(|value| value.to_str().ok());
+    let length = length.and_then(|length| length.parse::<u64>().ok());
+    length.is_some_and(|length| length > MAX_BODY as u64)
+}
+
+/// Reads a body within the limit.
+pub(super) async fn read<B: Body<Data: Send, Error: Into<BoxError>>>(body: B) -> Result<Bytes, AuthError> {
     match Limited::new(body, MAX_BODY).collect().await {
         Ok(collected) => Ok(collected.to_bytes()),
         Err(error) => {

@@ -9,6 +9,9 @@
 //! | `POST /v1/sessions/{id}/rotate` | administrator with the right `rotate` |
 //! | `PUT /v1/sessions/{id}/renew` | the session's own token |
 //! | `GET` `DELETE /v1/session` | session token |
+//! | any method on `/v1/auth`, and on every path below it | session token |
+//! | `POST /v1/introspect` (RFC 7662) | administrator with the right `introspect` |
+//! | `POST /v1/revoke` (RFC 7009) | the token in the form, or an administrator with the right `revoke` |
 //! | `GET /v1/keys`, `GET /healthz`, `GET /readyz` | none |
 //!
 //! Mount it in axum with `fallback_service` or, under a prefix, with `nest_service`; in hyper through
@@ -17,9 +20,11 @@
 
 mod agents;
 mod date;
+mod forward_auth;
 mod health;
 mod input;
 mod keys;
+mod oauth;
 mod output;
 mod own_session;
 mod paging;
@@ -44,7 +49,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{Extensions, HeaderValue, Request, Response, header, request::Parts};
+use http::{Extensions, HeaderMap, HeaderValue, Request, Response, header, request::Parts};
 use http_body::Body;
 use http_body_util::Full;
 use tower::{BoxError, Layer, Service, ServiceExt};
@@ -55,6 +60,7 @@ use self::{
 };
 use crate::{
     error::{AuthError, ErrorKind},
+    master_auth::{Administrator, X_MASTER_PASSWORD},
     response::{ResponseBody, SessionIds, problem_response},
     session_auth::{AuthenticatedSession, PresentedSession},
     store::{AgentStore, SessionStore},
@@ -144,6 +150,16 @@ where
         Err(none) => return Ok(no_route(&none, &request, &state).map(ResponseBody::inner)),
     };
     let access = matched.access;
+    // Before any credential is checked, so that a client stops early.
+    if matched.endpoint != Endpoint::ForwardAuth && input::is_declared_too_long(request.headers()) {
+        let response = refuse(
+            &ErrorKind::PayloadTooLarge.into(),
+            access,
+            &state,
+            request.headers(),
+        );
+        return Ok(response.map(ResponseBody::inner));
+    }
     request.extensions_mut().insert(matched);
     let handler = Handler(state.clone());
     match access {
@@ -151,6 +167,20 @@ where
         Access::Admin(right) => {
             let admin = state.admin.clone().right(right);
             admin.layer(handler).oneshot(request).await
+        }
+        Access::OAuthClient(right) => state.oauth_client(right).layer(handler).oneshot(request).await,
+        Access::TokenOrOAuthClient(right) => {
+            // An inner service may have set it.
+            request.extensions_mut().remove::<Administrator>();
+            let credentials = [header::AUTHORIZATION, X_MASTER_PASSWORD];
+            if credentials
+                .iter()
+                .any(|name| request.headers().contains_key(name))
+            {
+                state.oauth_client(right).layer(handler).oneshot(request).await
+            } else {
+                Ok(handler.oneshot(request).await?.map(ResponseBody::inner))
+            }
         }
         Access::Session => state.session.layer(handler).oneshot(request).await,
         Access::StrictSession => state.strict_session.layer(handler).oneshot(request).await,
@@ -216,9 +246,11 @@ where
                         }
                         None => error,
                     };
-                    state.rejections.count(&error);
-                    error.log();
-                    problem_response(&error, &state.realm, &parts.headers)
+                    let access = parts
+                        .extensions
+                        .get()
+                        .map_or(Access::Public, |matched: &Matched| matched.access);
+                    refuse(&error, access, &state, &parts.headers)
                 }
             };
             if let Some(session) = session {
@@ -226,6 +258,22 @@ where
             }
             Ok(response)
         })
+    }
+}
+
+/// The response to a request that an endpoint refuses.
+fn refuse<S: SessionStore>(
+    error: &AuthError,
+    access: Access,
+    state: &State<S>,
+    headers: &HeaderMap,
+) -> Response<Full<Bytes>> {
+    state.rejections.count(error);
+    error.log();
+    if access.is_oauth() {
+        oauth::error_response(error, &state.realm, headers)
+    } else {
+        problem_response(error, &state.realm, headers)
     }
 }
 
@@ -261,6 +309,9 @@ where
         Endpoint::RotateSession => sessions::rotate(state, extension(parts)?, id).await,
         Endpoint::GetOwnSession => own_session::get(extension(parts)?),
         Endpoint::RevokeOwnSession => own_session::revoke(state, extension(parts)?).await,
+        Endpoint::ForwardAuth => forward_auth::admit(extension(parts)?, &parts.uri),
+        Endpoint::Introspect => oauth::introspect(state, extension(parts)?, &parts.headers, body).await,
+        Endpoint::RevokeToken => oauth::revoke(state, parts.extensions.get(), &parts.headers, body).await,
         Endpoint::ListKeys => keys::list(state),
         Endpoint::Health => health::health(),
         Endpoint::Ready => health::ready(state).await,

@@ -4,6 +4,7 @@ use std::sync::LazyLock;
 
 use http::Method;
 
+use super::forward_auth;
 use crate::master_auth::Right;
 
 /// An endpoint of the API.
@@ -22,6 +23,9 @@ pub(super) enum Endpoint {
     RotateSession,
     GetOwnSession,
     RevokeOwnSession,
+    ForwardAuth,
+    Introspect,
+    RevokeToken,
     ListKeys,
     Health,
     Ready,
@@ -40,6 +44,17 @@ pub(super) enum Access {
     StrictSession,
     /// A token of an unrevoked session, for its renewal.
     Renewal,
+    /// An OAuth client: an administrator with this right, also by HTTP Basic.
+    OAuthClient(Right),
+    /// The token in the form of the request, unless the request has the credential of an OAuth client.
+    TokenOrOAuthClient(Right),
+}
+
+impl Access {
+    /// True if errors have the shape of RFC 6749.
+    pub(super) const fn is_oauth(self) -> bool {
+        matches!(self, Self::OAuthClient(_) | Self::TokenOrOAuthClient(_))
+    }
 }
 
 /// All routes of the API.
@@ -122,6 +137,18 @@ pub(super) const ROUTES: &[(Method, &str, Access, Endpoint)] = &[
         Access::StrictSession,
         Endpoint::RevokeOwnSession,
     ),
+    (
+        Method::POST,
+        "/v1/introspect",
+        Access::OAuthClient(Right::Introspect),
+        Endpoint::Introspect,
+    ),
+    (
+        Method::POST,
+        "/v1/revoke",
+        Access::TokenOrOAuthClient(Right::Revoke),
+        Endpoint::RevokeToken,
+    ),
     (Method::GET, "/v1/keys", Access::Public, Endpoint::ListKeys),
     (Method::GET, "/healthz", Access::Public, Endpoint::Health),
     (Method::GET, "/readyz", Access::Public, Endpoint::Ready),
@@ -161,7 +188,16 @@ pub(super) enum NoRoute {
 }
 
 /// Finds the route of a request. `HEAD` has the route of `GET`: the server leaves the body out.
+///
+/// `/v1/auth` is not in the table, since it and all paths below it have every method.
 pub(super) fn find(method: &Method, path: &str) -> Result<Matched, NoRoute> {
+    if forward_auth::is_path(path) {
+        return Ok(Matched {
+            access: Access::Session,
+            endpoint: Endpoint::ForwardAuth,
+            id: None,
+        });
+    }
     let found = ROUTER.at(path).map_err(|_| NoRoute::NotFound)?;
     let wanted = if method == Method::HEAD {
         &Method::GET

@@ -1,10 +1,13 @@
 use std::sync::{Arc, atomic::AtomicBool};
 
-use super::health::Readiness;
+use http::HeaderMap;
+
+use super::{health::Readiness, oauth};
 use crate::{
     clock::Clock,
+    error::AuthError,
     manager::SessionManager,
-    master_auth::MasterAuthLayer,
+    master_auth::{MasterAuthLayer, Right},
     session_auth::{RenewalLayer, SessionAuthLayer},
     store::SessionStore,
     telemetry::RejectionMetrics,
@@ -27,4 +30,14 @@ pub(crate) struct State<S: SessionStore> {
     pub(crate) unready_without_writes: AtomicBool,
     pub(crate) realm: String,
     pub(crate) rejections: RejectionMetrics,
+}
+
+impl<S: SessionStore> State<S> {
+    /// The layer of an endpoint for OAuth clients: an administrator, also by HTTP Basic (RFC 6749, section 2.3.1).
+    pub(super) fn oauth_client(&self, right: Right) -> MasterAuthLayer {
+        let realm = self.realm.clone();
+        let respond =
+            move |error: &AuthError, headers: &HeaderMap| oauth::error_response(error, &realm, headers);
+        self.admin.clone().right(right).basic_auth().on_rejection(respond)
+    }
 }

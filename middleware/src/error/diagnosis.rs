@@ -16,6 +16,8 @@ pub(crate) struct Diagnosis {
     pub(crate) key_id: Option<Box<str>>,
     /// The session and its agent: only from a token with a valid signature.
     pub(crate) session: Option<(SessionId, AgentId)>,
+    /// The scopes that the session lacks, for the challenge.
+    pub(crate) required_scope: Option<Box<str>>,
 }
 
 impl Diagnosis {
@@ -24,6 +26,7 @@ impl Diagnosis {
             reason,
             key_id: None,
             session: None,
+            required_scope: None,
         }
     }
 

@@ -1,5 +1,6 @@
 //! [`SessionManager`]: creates, renews, revokes and lists sessions.
 
+mod check;
 mod create;
 mod read;
 mod register;

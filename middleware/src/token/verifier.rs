@@ -138,6 +138,18 @@ impl TokenVerifier {
         &self.header
     }
 
+    /// The `iss` claim that tokens must have.
+    #[cfg(feature = "endpoints")]
+    pub(crate) fn expected_issuer(&self) -> String {
+        self.rules.load().issuer.clone()
+    }
+
+    /// The `aud` claim that tokens must have.
+    #[cfg(feature = "endpoints")]
+    pub(crate) fn expected_audience(&self) -> Option<String> {
+        self.rules.load().audience.clone()
+    }
+
     /// Accepts these keys from now on, and no others, in all clones of this verifier. If a key is removed, all cached tokens are
     /// removed with it, and must be verified again.
     pub fn set_keys(&self, keys: impl IntoIterator<Item = VerifyingKey>) {
