@@ -15,6 +15,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::{
     clock::Clock,
     manager::SessionManager,
+    protected_resource::ProtectedResource,
+    require_scope::RequireScopeLayer,
     security::SecurityEvents,
     session_auth::{RenewalLayer, SessionAuthLayer},
     store::{AgentDirectory, RegisteredAgents, SessionStore},
@@ -77,6 +79,7 @@ pub struct SessionAuthority<S: SessionStore, D = RegisteredAgents<S>> {
     )]
     clock: Arc<dyn Clock>,
     realm: String,
+    resource: Option<ProtectedResource>,
 }
 
 impl<S: SessionStore + crate::store::AgentStore> SessionAuthority<S> {
@@ -152,6 +155,28 @@ impl<S: SessionStore, D: AgentDirectory + Clone> SessionAuthority<S, D> {
     }
 }
 
+impl<S: SessionStore, D> SessionAuthority<S, D> {
+    /// A layer for scopes, with the realm of this authority and the metadata of its resource.
+    #[must_use]
+    pub fn scope_layer(&self, layer: RequireScopeLayer) -> RequireScopeLayer {
+        let layer = layer.realm(&self.realm);
+        match &self.resource {
+            Some(resource) => layer.resource_metadata(&resource.metadata_url()),
+            None => layer,
+        }
+    }
+
+    /// The protection space of the endpoints.
+    #[cfg(feature = "endpoints")]
+    fn protection_space(&self) -> crate::response::ProtectionSpace {
+        let space = crate::response::ProtectionSpace::new(&self.realm);
+        match &self.resource {
+            Some(resource) => space.resource_metadata(&resource.metadata_url()),
+            None => space,
+        }
+    }
+}
+
 #[cfg(feature = "master-auth")]
 impl<S: SessionStore, D> SessionAuthority<S, D> {
     /// The layer for administrators, with the clock and the realm of this authority. Clones of it count failures together.
@@ -182,7 +207,8 @@ impl<S: SessionStore + crate::store::AgentStore> SessionAuthority<S> {
             clock: self.clock.clone(),
             readiness: crate::endpoints::Readiness::default(),
             unready_without_writes: std::sync::atomic::AtomicBool::default(),
-            realm: self.realm.clone(),
+            space: self.protection_space(),
+            resource: self.resource.clone(),
             // Those of the layer, since this method may be called outside the scope of the recorder.
             rejections: self.layer.rejection_metrics(),
         })

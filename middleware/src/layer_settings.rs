@@ -37,6 +37,10 @@ impl LayerSettings {
         Arc::make_mut(&mut self.rejections).set_realm(realm);
     }
 
+    pub(crate) fn set_resource_metadata(&mut self, url: &str) {
+        Arc::make_mut(&mut self.rejections).set_resource_metadata(url);
+    }
+
     pub(crate) fn set_only_problem_documents(&mut self) {
         Arc::make_mut(&mut self.rejections).set_only_problems();
     }

@@ -85,6 +85,7 @@ mod layer_settings;
 pub mod manager;
 #[cfg(feature = "master-auth")]
 pub mod master_auth;
+pub mod protected_resource;
 mod recently_used;
 pub mod require_scope;
 pub mod response;

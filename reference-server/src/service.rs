@@ -84,6 +84,9 @@ async fn serve<S: SessionStore + AgentStore>(
     if let Some(audience) = &config.audience {
         builder = builder.audience(audience);
     }
+    if let Some(resource) = &config.resource {
+        builder = builder.resource(resource.url());
+    }
     let _upkeep = metrics.upkeep();
     let _metrics_listener = match config.metrics_listen {
         None => None,

@@ -28,6 +28,7 @@ const CRATE: &[&str] = &[
     "master_auth",
     "manager",
     "api",
+    "protected_resource",
     "client",
     "extract",
     "endpoints",

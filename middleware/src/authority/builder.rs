@@ -9,6 +9,7 @@ use crate::{
     clock::{Clock, SystemClock},
     error::AuthError,
     manager::SessionManager,
+    protected_resource::ProtectedResource,
     security::SecurityEvents,
     session::SessionPolicy,
     session_auth::{RenewalLayer, SessionAuthLayer},
@@ -45,6 +46,7 @@ pub struct SessionAuthorityBuilder<S: SessionStore, D> {
     clock: Arc<dyn Clock>,
     events: SecurityEvents,
     realm: String,
+    resource: Option<String>,
     on_rejection: Option<Arc<Respond>>,
     signature_cache_capacity: Option<usize>,
     make_layer: MakeLayer<S>,
@@ -69,6 +71,7 @@ impl<S: SessionStore, D: AgentDirectory> SessionAuthorityBuilder<S, D> {
             clock: Arc::new(SystemClock),
             events: SecurityEvents::default(),
             realm: DEFAULT_REALM.to_owned(),
+            resource: None,
             on_rejection: None,
             signature_cache_capacity: None,
             make_layer: |verifier, store| Ok(SessionAuthLayer::new(verifier, store)),
@@ -123,6 +126,13 @@ impl<S: SessionStore, D: AgentDirectory> SessionAuthorityBuilder<S, D> {
         self
     }
 
+    /// Sets the URL of the API that the sessions are for: a protected resource (RFC 9728). The challenges then name its metadata, which the
+    /// endpoints publish.
+    pub fn resource(mut self, url: impl Into<String>) -> Self {
+        self.resource = Some(url.into());
+        self
+    }
+
     /// Creates sessions only for the agents of a directory of the application.
     pub fn directory<E: AgentDirectory + Clone>(self, directory: E) -> SessionAuthorityBuilder<S, E> {
         SessionAuthorityBuilder {
@@ -137,6 +147,7 @@ impl<S: SessionStore, D: AgentDirectory> SessionAuthorityBuilder<S, D> {
             clock: self.clock,
             events: self.events,
             realm: self.realm,
+            resource: self.resource,
             on_rejection: self.on_rejection,
             signature_cache_capacity: self.signature_cache_capacity,
             make_layer: self.make_layer,
@@ -169,6 +180,11 @@ impl<S: SessionStore, D: AgentDirectory> SessionAuthorityBuilder<S, D> {
     /// If a setting is invalid, or the near cache cannot start.
     pub fn build(self) -> Result<SessionAuthority<S, D>, InvalidAuthority> {
         self.check()?;
+        let resource = self
+            .resource
+            .as_deref()
+            .map(ProtectedResource::parse)
+            .transpose()?;
         let mut verifier = TokenVerifier::new(self.keys.verifying_keys().iter().cloned())
             .prefix(self.prefix.as_str())
             .issuer(self.issuer.as_str())
@@ -193,6 +209,11 @@ impl<S: SessionStore, D: AgentDirectory> SessionAuthorityBuilder<S, D> {
         let mut renewal_layer = RenewalLayer::new(verifier.clone(), self.store.clone())
             .clock(self.clock.clone())
             .realm(&self.realm);
+        if let Some(resource) = &resource {
+            let metadata = resource.metadata_url();
+            layer = layer.resource_metadata(&metadata);
+            renewal_layer = renewal_layer.resource_metadata(&metadata);
+        }
         if let Some(respond) = self.on_rejection {
             let same = respond.clone();
             layer = layer.on_rejection(move |error, headers| respond(error, headers));
@@ -215,6 +236,7 @@ impl<S: SessionStore, D: AgentDirectory> SessionAuthorityBuilder<S, D> {
             store: self.store,
             clock: self.clock,
             realm: self.realm,
+            resource,
         })
     }
 

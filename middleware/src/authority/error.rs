@@ -1,4 +1,4 @@
-use crate::{session::InvalidPolicy, store::StoreError};
+use crate::{protected_resource::InvalidResource, session::InvalidPolicy, store::StoreError};
 
 /// An invalid configuration of an authority.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -16,6 +16,9 @@ pub enum InvalidAuthority {
     /// The token's header has another meaning already.
     #[error("header: has another meaning in HTTP or in this API")]
     Header,
+    /// The URL of the protected resource is not valid.
+    #[error("resource: {0}")]
+    Resource(#[from] InvalidResource),
     /// The policy is inconsistent.
     #[error("policy: {0}")]
     Policy(#[from] InvalidPolicy),

@@ -12,7 +12,7 @@
 //! | any method on `/v1/auth`, and on every path below it | session token |
 //! | `POST /v1/introspect` (RFC 7662) | administrator with the right `introspect` |
 //! | `POST /v1/revoke` (RFC 7009) | the token in the form, or an administrator with the right `revoke` |
-//! | `GET /v1/keys`, `GET /healthz`, `GET /readyz` | none |
+//! | `GET /.well-known/oauth-protected-resource` (RFC 9728), `GET /v1/keys`, `GET /healthz`, `GET /readyz` | none |
 //!
 //! Mount it in axum with `fallback_service` or, under a prefix, with `nest_service`; in hyper through
 //! `hyper_util::service::TowerToHyperService`; in tonic through its axum router. It answers every request, and an unknown path
@@ -30,6 +30,7 @@ mod own_session;
 mod paging;
 mod permitted;
 mod request_id;
+mod resource_metadata;
 mod routes;
 mod sessions;
 mod state;
@@ -199,7 +200,7 @@ fn no_route<S: SessionStore, B>(
     };
     let error = AuthError::new(kind);
     state.rejections.count(&error);
-    let mut response = problem_response(&error, &state.realm, request.headers());
+    let mut response = problem_response(&error, &state.space, request.headers());
     if let NoRoute::MethodNotAllowed(allowed) = none
         && let Ok(allowed) = HeaderValue::try_from(allowed)
     {
@@ -271,9 +272,9 @@ fn refuse<S: SessionStore>(
     state.rejections.count(error);
     error.log();
     if access.is_oauth() {
-        oauth::error_response(error, &state.realm, headers)
+        oauth::error_response(error, &state.space, headers)
     } else {
-        problem_response(error, &state.realm, headers)
+        problem_response(error, &state.space, headers)
     }
 }
 
@@ -312,6 +313,7 @@ where
         Endpoint::ForwardAuth => forward_auth::admit(extension(parts)?, &parts.uri),
         Endpoint::Introspect => oauth::introspect(state, extension(parts)?, &parts.headers, body).await,
         Endpoint::RevokeToken => oauth::revoke(state, parts.extensions.get(), &parts.headers, body).await,
+        Endpoint::ResourceMetadata => resource_metadata::get(state, &parts.uri),
         Endpoint::ListKeys => keys::list(state),
         Endpoint::Health => health::health(),
         Endpoint::Ready => health::ready(state).await,

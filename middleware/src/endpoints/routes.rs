@@ -26,6 +26,7 @@ pub(super) enum Endpoint {
     ForwardAuth,
     Introspect,
     RevokeToken,
+    ResourceMetadata,
     ListKeys,
     Health,
     Ready,
@@ -149,6 +150,18 @@ pub(super) const ROUTES: &[(Method, &str, Access, Endpoint)] = &[
         Access::TokenOrOAuthClient(Right::Revoke),
         Endpoint::RevokeToken,
     ),
+    (
+        Method::GET,
+        "/.well-known/oauth-protected-resource",
+        Access::Public,
+        Endpoint::ResourceMetadata,
+    ),
+    (
+        Method::GET,
+        "/.well-known/oauth-protected-resource/{*path}",
+        Access::Public,
+        Endpoint::ResourceMetadata,
+    ),
     (Method::GET, "/v1/keys", Access::Public, Endpoint::ListKeys),
     (Method::GET, "/healthz", Access::Public, Endpoint::Health),
     (Method::GET, "/readyz", Access::Public, Endpoint::Ready),
@@ -226,16 +239,19 @@ mod tests {
     #[test]
     fn every_route_is_found_with_its_access() {
         for (method, path, access, endpoint) in ROUTES {
-            let matched = find(method, &path.replace("{id}", "x")).unwrap();
+            let path = path.replace("{id}", "x").replace("{*path}", "a/b");
+            let matched = find(method, &path).unwrap();
             assert_eq!((matched.access, matched.endpoint), (*access, *endpoint));
-            assert_eq!(matched.id.is_some(), path.contains("{id}"));
+            assert_eq!(matched.id.is_some(), path.contains("/x"));
         }
     }
 
     #[test]
-    fn only_public_keys_and_health_checks_are_public() {
+    fn only_public_data_and_health_checks_are_public() {
         for (method, path, access, _) in ROUTES {
-            let public = matches!(*path, "/v1/keys" | "/healthz" | "/readyz") && method == Method::GET;
+            let is_metadata = path.starts_with("/.well-known/oauth-protected-resource");
+            let is_public = is_metadata || matches!(*path, "/v1/keys" | "/healthz" | "/readyz");
+            let public = is_public && method == Method::GET;
             assert_eq!(*access == Access::Public, public, "{path}");
         }
     }

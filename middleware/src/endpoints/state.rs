@@ -8,6 +8,8 @@ use crate::{
     error::AuthError,
     manager::SessionManager,
     master_auth::{MasterAuthLayer, Right},
+    protected_resource::ProtectedResource,
+    response::ProtectionSpace,
     session_auth::{RenewalLayer, SessionAuthLayer},
     store::SessionStore,
     telemetry::RejectionMetrics,
@@ -28,16 +30,18 @@ pub(crate) struct State<S: SessionStore> {
     pub(crate) readiness: Readiness,
     /// True if `/readyz` is a 503 while the store refuses writes.
     pub(crate) unready_without_writes: AtomicBool,
-    pub(crate) realm: String,
+    pub(crate) space: ProtectionSpace,
+    /// The resource whose metadata is published.
+    pub(crate) resource: Option<ProtectedResource>,
     pub(crate) rejections: RejectionMetrics,
 }
 
 impl<S: SessionStore> State<S> {
     /// The layer of an endpoint for OAuth clients: an administrator, also by HTTP Basic (RFC 6749, section 2.3.1).
     pub(super) fn oauth_client(&self, right: Right) -> MasterAuthLayer {
-        let realm = self.realm.clone();
+        let space = self.space.clone();
         let respond =
-            move |error: &AuthError, headers: &HeaderMap| oauth::error_response(error, &realm, headers);
+            move |error: &AuthError, headers: &HeaderMap| oauth::error_response(error, &space, headers);
         self.admin.clone().right(right).basic_auth().on_rejection(respond)
     }
 }

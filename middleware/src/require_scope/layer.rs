@@ -24,7 +24,7 @@ use crate::{
 /// let reports: Router = Router::new().route("/reports", get(async || "the reports")).route_layer(
 ///     ServiceBuilder::new()
 ///         .layer(authority.layer())
-///         .layer(RequireScopeLayer::all("reports:read")?),
+///         .layer(authority.scope_layer(RequireScopeLayer::all("reports:read")?)),
 /// );
 /// # let _ = reports;
 /// # Ok(())
@@ -72,6 +72,15 @@ impl RequireScopeLayer {
     #[must_use]
     pub fn realm(mut self, realm: &str) -> Self {
         Arc::make_mut(&mut self.config).settings.set_realm(realm);
+        self
+    }
+
+    /// Names the metadata of the protected resource in the challenge (RFC 9728, section 5.1).
+    #[must_use]
+    pub fn resource_metadata(mut self, url: &str) -> Self {
+        Arc::make_mut(&mut self.config)
+            .settings
+            .set_resource_metadata(url);
         self
     }
 

@@ -7,6 +7,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, Ver
 use http_body_util::Full;
 
 use super::{
+    ProtectionSpace,
     problem::{NO_STORE, challenges},
     rejections::RequestHead,
 };
@@ -40,7 +41,11 @@ pub(crate) fn has_grpc_type(headers: &HeaderMap) -> bool {
 /// A gRPC client sees 401 as `UNAUTHENTICATED` (16), 403 as `PERMISSION_DENIED` (7), 429 as `RESOURCE_EXHAUSTED` (8) and 503 as
 /// `UNAVAILABLE` (14). `WWW-Authenticate` and `Retry-After` are sent as metadata.
 #[must_use]
-pub fn grpc_response(error: &AuthError, realm: &str, request_headers: &HeaderMap) -> Response<Full<Bytes>> {
+pub fn grpc_response(
+    error: &AuthError,
+    space: impl Into<ProtectionSpace>,
+    request_headers: &HeaderMap,
+) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::default());
     let headers = response.headers_mut();
     // A gRPC-Web client expects its own media type.
@@ -54,7 +59,7 @@ pub fn grpc_response(error: &AuthError, realm: &str, request_headers: &HeaderMap
     if let Ok(message) = HeaderValue::try_from(percent_encoded(&error.to_string())) {
         headers.insert(GRPC_MESSAGE, message);
     }
-    for challenge in challenges(error, realm) {
+    for challenge in challenges(error, &space.into()) {
         headers.append(header::WWW_AUTHENTICATE, challenge);
     }
     if let Some(seconds) = error.retry_after() {

@@ -10,6 +10,7 @@
 mod body;
 mod grpc;
 mod problem;
+mod protection_space;
 mod rejections;
 mod session_ids;
 #[cfg(test)]
@@ -20,6 +21,7 @@ pub use grpc::grpc_response;
 #[cfg(feature = "client")]
 pub(crate) use grpc::has_grpc_type;
 pub use problem::problem_response;
+pub use protection_space::ProtectionSpace;
 pub(crate) use rejections::{Rejections, RequestHead};
 pub use session_ids::SessionIds;
 

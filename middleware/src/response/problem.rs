@@ -3,9 +3,10 @@ use http::{HeaderMap, HeaderValue, Response, header};
 use http_body_util::Full;
 use serde::Serialize;
 
-use super::X_REQUEST_ID;
+use super::{ProtectionSpace, X_REQUEST_ID, protection_space::quotable};
 use crate::error::{AuthError, Challenge, ValidationIssue};
 
+const INVALID_TOKEN: &str = ", error=\"invalid_token\"";
 const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
 pub(super) const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 
@@ -33,11 +34,11 @@ struct Details<'a> {
 /// A problem document for an error: the status, `application/problem+json`, and the headers of the error (`WWW-Authenticate`,
 /// `Retry-After`, `Cache-Control: no-store`). The error is added to the extensions of the response.
 ///
-/// `realm` is the protection space of the challenge. `request_headers` hold the `X-Request-Id` that the document repeats.
+/// The challenge names the protection space: a realm, or a [`ProtectionSpace`]. `request_headers` hold the `X-Request-Id` that the document repeats.
 #[must_use]
 pub fn problem_response(
     error: &AuthError,
-    realm: &str,
+    space: impl Into<ProtectionSpace>,
     request_headers: &HeaderMap,
 ) -> Response<Full<Bytes>> {
     let code = error.kind().code();
@@ -64,7 +65,7 @@ pub fn problem_response(
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, PROBLEM_JSON);
     headers.insert(header::CACHE_CONTROL, NO_STORE);
-    for challenge in challenges(error, realm) {
+    for challenge in challenges(error, &space.into()) {
         headers.append(header::WWW_AUTHENTICATE, challenge);
     }
     if let Some(seconds) = error.retry_after() {
@@ -85,26 +86,36 @@ fn title(code: &str) -> String {
 
 /// The `WWW-Authenticate` headers of a challenge: one header for each scheme, since many clients parse only one challenge per header
 /// (RFC 9110, section 11.6.1).
-pub(super) fn challenges(error: &AuthError, realm: &str) -> impl Iterator<Item = HeaderValue> {
-    let realm = quotable(realm);
-    let (none, invalid_token) = ("", ", error=\"invalid_token\"");
-    let scope = error
-        .required_scope()
-        .map(|scope| format!(", scope=\"{}\"", quotable(scope)));
-    let insufficient_scope = format!(", error=\"insufficient_scope\"{}", scope.unwrap_or_default());
+pub(super) fn challenges(error: &AuthError, space: &ProtectionSpace) -> impl Iterator<Item = HeaderValue> {
+    let ProtectionSpace {
+        realm,
+        resource_metadata,
+    } = space;
+    let session = |parameters: &str| {
+        let metadata = resource_metadata.as_ref();
+        let metadata = metadata.map(|url| format!(", resource_metadata=\"{url}\""));
+        vec![("Bearer", format!("{parameters}{}", metadata.unwrap_or_default()))]
+    };
     let schemes = match error.challenge() {
         Challenge::None => vec![],
-        Challenge::BearerMissing => vec![("Bearer", none)],
-        Challenge::BearerInvalid => vec![("Bearer", invalid_token)],
-        Challenge::InsufficientScope => vec![("Bearer", &*insufficient_scope)],
-        Challenge::MasterPassword => vec![("MasterPassword", none)],
+        Challenge::BearerMissing => session(""),
+        Challenge::BearerInvalid => session(INVALID_TOKEN),
+        Challenge::InsufficientScope => {
+            let scope = error.required_scope();
+            let scope = scope.map(|scope| format!(", scope=\"{}\"", quotable(scope)));
+            session(&format!(
+                ", error=\"insufficient_scope\"{}",
+                scope.unwrap_or_default()
+            ))
+        }
+        Challenge::MasterPassword => vec![("MasterPassword", String::new())],
         #[cfg(feature = "master-auth")]
         Challenge::Administrator(schemes) => {
-            let error = if schemes.key_was_sent { invalid_token } else { none };
+            let error = if schemes.key_was_sent { INVALID_TOKEN } else { "" };
             let mut accepted = vec![];
-            accepted.extend(schemes.master_password.then_some(("MasterPassword", none)));
-            accepted.extend(schemes.bearer.then_some(("Bearer", error)));
-            accepted.extend(schemes.basic.then_some(("Basic", none)));
+            accepted.extend(schemes.master_password.then(|| ("MasterPassword", String::new())));
+            accepted.extend(schemes.bearer.then(|| ("Bearer", error.to_owned())));
+            accepted.extend(schemes.basic.then(|| ("Basic", String::new())));
             accepted
         }
     };
@@ -112,10 +123,4 @@ pub(super) fn challenges(error: &AuthError, realm: &str) -> impl Iterator<Item =
         HeaderValue::try_from(format!("{scheme} realm=\"{realm}\"{parameters}")).ok()
     });
     values.collect::<Vec<_>>().into_iter()
-}
-
-/// The text without the characters that a quoted string must escape.
-fn quotable(text: &str) -> String {
-    let is_quotable = |c: &char| matches!(c, ' '..='~') && !matches!(c, '"' | '\\');
-    text.chars().filter(is_quotable).collect()
 }

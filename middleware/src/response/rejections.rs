@@ -5,8 +5,10 @@ use http::{HeaderMap, Method, Request, Response, Version, request::Parts};
 use http_body_util::Full;
 
 use super::{
+    ProtectionSpace,
     grpc::{grpc_response, is_call},
     problem::problem_response,
+    protection_space::quotable,
 };
 use crate::{
     error::AuthError,
@@ -52,7 +54,7 @@ impl<'a> From<&'a Parts> for RequestHead<'a> {
 /// How a layer answers rejected requests.
 #[derive(Clone)]
 pub(crate) struct Rejections {
-    realm: String,
+    space: ProtectionSpace,
     /// True if gRPC calls are answered with problem documents too.
     only_problems: bool,
     respond: Option<Arc<Respond>>,
@@ -68,7 +70,7 @@ impl Default for Rejections {
 impl Rejections {
     pub(crate) fn of(layer: ProtectedBy) -> Self {
         Self {
-            realm: "session".to_owned(),
+            space: ProtectionSpace::new("session"),
             only_problems: false,
             respond: None,
             requests: RequestMetrics::new(layer),
@@ -81,7 +83,11 @@ impl Rejections {
     }
 
     pub(crate) fn set_realm(&mut self, realm: &str) {
-        realm.clone_into(&mut self.realm);
+        self.space.realm = quotable(realm);
+    }
+
+    pub(crate) fn set_resource_metadata(&mut self, url: &str) {
+        self.space.resource_metadata = Some(quotable(url));
     }
 
     pub(crate) fn replace(
@@ -107,9 +113,9 @@ impl Rejections {
         error.log();
         match &self.respond {
             None if !self.only_problems && is_call(request) => {
-                grpc_response(error, &self.realm, request.headers)
+                grpc_response(error, &self.space, request.headers)
             }
-            None => problem_response(error, &self.realm, request.headers),
+            None => problem_response(error, &self.space, request.headers),
             Some(respond) => {
                 let mut response = respond(error, request.headers);
                 response.extensions_mut().insert(error.clone());

@@ -102,6 +102,15 @@ impl<St: SessionStore> SessionAuthLayer<St> {
         self
     }
 
+    /// Names the metadata of the protected resource in the challenge (RFC 9728, section 5.1).
+    #[must_use]
+    pub fn resource_metadata(mut self, url: &str) -> Self {
+        Arc::make_mut(&mut self.config)
+            .settings
+            .set_resource_metadata(url);
+        self
+    }
+
     /// Answers every rejected request with a problem document, gRPC calls too: for services that judge by the HTTP status, such as an
     /// auth service behind a proxy.
     #[must_use]

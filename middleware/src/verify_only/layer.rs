@@ -71,6 +71,15 @@ impl VerifyOnlyLayer {
         self
     }
 
+    /// Names the metadata of the protected resource in the challenge (RFC 9728, section 5.1).
+    #[must_use]
+    pub fn resource_metadata(mut self, url: &str) -> Self {
+        Arc::make_mut(&mut self.config)
+            .settings
+            .set_resource_metadata(url);
+        self
+    }
+
     /// Answers every rejected request with a problem document, gRPC calls too.
     #[must_use]
     pub fn only_problem_documents(mut self) -> Self {

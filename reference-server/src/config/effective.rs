@@ -86,6 +86,10 @@ impl Config {
             ("issuer", toml(&self.issuer)),
             ("audience", self.audience.as_ref().and_then(toml)),
             (
+                "resource_url",
+                self.resource.as_ref().and_then(|resource| toml(&resource.url())),
+            ),
+            (
                 "store_timeout_ms",
                 redis.and_then(|redis| toml(&redis.timeout.as_millis())),
             ),

@@ -42,6 +42,7 @@ pub use sources::{Loaded, Sources};
 use std::{fmt, net::SocketAddr, time::Duration};
 
 use http::HeaderName;
+use tower_session_auth::protected_resource::ProtectedResource;
 use tower_session_auth::{
     KeySet,
     clock::Timestamp,
@@ -83,6 +84,8 @@ pub struct Config {
     pub issuer: String,
     /// The `aud` claim, if any.
     pub audience: Option<String>,
+    /// The API that the sessions are for, if its metadata is published.
+    pub resource: Option<ProtectedResource>,
     /// The proxies whose `X-Forwarded-For` is trusted.
     pub trusted_proxies: TrustedProxies,
     /// The limits of connections and requests.

@@ -137,6 +137,9 @@ settings! {
     issuer: String, "tower-session-auth", r#""tower-session-auth""#;
     /// The `aud` claim of tokens.
     audience: String, "none", r#""https://api.example""#;
+    /// The URL of the API that the sessions are for: a protected resource of [OAuth](oauth.md#resource-metadata). Its metadata is published, and the
+    /// challenges name it.
+    resource_url: String, "none", r#""https://api.example""#, secret;
     /// The deadline of a store call, in milliseconds. It must be less than `request_timeout_ms`.
     store_timeout_ms: u64, "250", "250";
     /// The freshness of session records: `strict` reads Redis for every request. `bounded` also admits requests from cached records,

@@ -9,7 +9,7 @@ async fn answer<F>(routed: impl Fn() -> F + Clone + Send + 'static, timeout: Dur
 where
     F: Future<Output = Response<Full<Bytes>>> + Send + 'static,
 {
-    let routed = service_fn(move |_: Request<Limited<Full<Bytes>>>| {
+    let routed = service_fn(move |_: Request<Full<Bytes>>| {
         let response = routed();
         async { Ok::<_, Infallible>(response.await) }
     });

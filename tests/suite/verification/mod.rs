@@ -2,6 +2,7 @@
 
 mod forward_auth;
 mod introspection;
+mod resource_metadata;
 mod revocation;
 
 use http::Request;

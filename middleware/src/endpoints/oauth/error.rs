@@ -5,16 +5,16 @@ use serde_json::json;
 
 use crate::{
     error::{AuthError, ErrorKind},
-    response::problem_response,
+    response::{ProtectionSpace, problem_response},
 };
 
 /// An error in the shape of RFC 6749, section 5.2, with the status and the headers of the problem document.
 pub(in super::super) fn error_response(
     error: &AuthError,
-    realm: &str,
+    space: &ProtectionSpace,
     request_headers: &HeaderMap,
 ) -> Response<Full<Bytes>> {
-    let mut response = problem_response(error, realm, request_headers);
+    let mut response = problem_response(error, space, request_headers);
     if response.status() == StatusCode::UNSUPPORTED_MEDIA_TYPE {
         *response.status_mut() = StatusCode::BAD_REQUEST;
     }

@@ -75,6 +75,7 @@ impl Config {
         let token_prefix = tokens::prefix(settings, &mut checks);
         let token_header = tokens::header(settings, &mut checks);
         let (issuer, audience) = tokens::claims(settings, &mut checks);
+        let resource = tokens::resource(settings, &mut checks);
         let log = log(settings, &mut checks);
 
         let mut master_password = credentials::master_password(settings, &mut checks);
@@ -118,6 +119,7 @@ impl Config {
             token_header,
             issuer,
             audience,
+            resource,
             trusted_proxies: TrustedProxies::new(settings.trusted_proxies.clone().unwrap_or_default()),
             limits,
             log,

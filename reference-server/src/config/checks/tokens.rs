@@ -1,6 +1,7 @@
 //! The form of tokens, and the header that carries them.
 
 use http::{HeaderName, header};
+use tower_session_auth::protected_resource::ProtectedResource;
 use tower_session_auth::{
     master_auth::ADMIN_KEY_PREFIX,
     token::{DEFAULT_ISSUER, DEFAULT_PREFIX},
@@ -37,6 +38,13 @@ pub(super) fn claims(settings: &Settings, checks: &mut Checks<'_>) -> (String, O
         }
     }
     (issuer, audience)
+}
+
+/// Returns the URL of the protected resource.
+pub(super) fn resource(settings: &Settings, checks: &mut Checks<'_>) -> Option<ProtectedResource> {
+    let url = settings.resource_url.as_deref()?;
+    let parsed = ProtectedResource::parse(url);
+    parsed.map_err(|error| checks.wrong("resource_url", error)).ok()
 }
 
 pub(super) fn header(settings: &Settings, checks: &mut Checks<'_>) -> HeaderName {
