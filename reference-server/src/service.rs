@@ -160,12 +160,13 @@ where
         async { Ok::<_, Infallible>(response) }
     }));
     service_fn(move |request: Request<B>| {
-        let (endpoints, metrics) = (endpoints.clone(), metrics.clone());
+        let is_for_metrics = request.uri().path() == metrics_endpoint::PATH;
+        let metrics = is_for_metrics.then(|| metrics.clone());
+        let endpoints = endpoints.clone();
         async move {
-            if request.uri().path() == metrics_endpoint::PATH {
-                metrics.oneshot(request).await
-            } else {
-                endpoints.oneshot(request).await
+            match metrics {
+                Some(metrics) => metrics.oneshot(request).await,
+                None => endpoints.oneshot(request).await,
             }
         }
     })

@@ -61,11 +61,14 @@ where
     let with_problems = service_fn(move |request: Request<B>| {
         let bounded = bounded.clone();
         async move {
-            let headers = request.headers().clone();
+            let id = request.headers().get(X_REQUEST_ID).cloned();
             let response = bounded.oneshot(request).await?;
             Ok(match bare_status(&response) {
-                Some(error) => problem_response(&error, REALM, &headers)
-                    .map(|body| body.map_err(|never| match never {}).boxed_unsync()),
+                Some(error) => {
+                    let headers = id.map(|id| (X_REQUEST_ID, id)).into_iter().collect();
+                    problem_response(&error, REALM, &headers)
+                        .map(|body| body.map_err(|never| match never {}).boxed_unsync())
+                }
                 None => response.map(|body| body.map_err(Into::into).boxed_unsync()),
             })
         }

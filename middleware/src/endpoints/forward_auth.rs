@@ -20,8 +20,9 @@ const AGENT_ID: HeaderName = HeaderName::from_static("x-agent-id");
 const EXPIRES_AT: HeaderName = HeaderName::from_static("x-session-expires-at");
 const SCOPES: HeaderName = HeaderName::from_static("x-session-scopes");
 
-/// True for the path of the endpoint and every path below it.
-pub(super) fn is_path(path: &str) -> bool {
+/// True for `/v1/auth` and every path below it: a request that a reverse proxy sends about the request of its own client.
+#[must_use]
+pub fn is_forward_auth(path: &str) -> bool {
     path.strip_prefix(PATH)
         .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
@@ -143,10 +144,10 @@ mod tests {
     #[test]
     fn paths_below_the_endpoint_belong_to_it() {
         for path in ["/v1/auth", "/v1/auth/", "/v1/auth/a/b", "/v1/auth//"] {
-            assert!(is_path(path), "{path}");
+            assert!(is_forward_auth(path), "{path}");
         }
         for path in ["/v1/authx", "/v1/aut", "/v1/Auth", "/x/v1/auth"] {
-            assert!(!is_path(path), "{path}");
+            assert!(!is_forward_auth(path), "{path}");
         }
     }
 }

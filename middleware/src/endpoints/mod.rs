@@ -37,6 +37,7 @@ mod state;
 #[cfg(test)]
 mod tests;
 
+pub use forward_auth::is_forward_auth;
 pub(crate) use health::Readiness;
 pub(crate) use state::State;
 

@@ -204,7 +204,7 @@ pub(super) enum NoRoute {
 ///
 /// `/v1/auth` is not in the table, since it and all paths below it have every method.
 pub(super) fn find(method: &Method, path: &str) -> Result<Matched, NoRoute> {
-    if forward_auth::is_path(path) {
+    if forward_auth::is_forward_auth(path) {
         return Ok(Matched {
             access: Access::Session,
             endpoint: Endpoint::ForwardAuth,

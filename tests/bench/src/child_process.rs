@@ -75,7 +75,7 @@ impl Server {
     pub(crate) fn start(config: &ServerConfig, pinned: bool) -> Self {
         let cores = match config.kind {
             ServerKind::Reference => machine::BOTH_CORES,
-            ServerKind::Variant(_) | ServerKind::StrictPlusSignatureCheck => machine::SERVER_CORE,
+            _ => machine::SERVER_CORE,
         };
         let mut process = ChildProcess::spawn("serve", pinned.then_some(cores), config);
         let ServerAddresses {

@@ -7,6 +7,7 @@ mod child_process;
 mod credentials;
 mod figures;
 mod first_request;
+mod forward_auth;
 mod in_process;
 mod load;
 mod machine;
@@ -50,6 +51,8 @@ enum Role {
     /// A load process. Reads its plan from standard input.
     #[command(hide = true)]
     Load,
+    /// Measures forward auth: the reference server against a constant response.
+    ForwardAuth,
     /// Measures the reference server at its capacity and at four times its capacity.
     Overload {
         /// Values of max_requests.
@@ -64,6 +67,7 @@ fn main() {
         Some(Role::Serve) => server::main(),
         Some(Role::Load) => load::main(),
         _ if env::var_os("TEST_REDIS").is_none() => restart_with_installed_redis(),
+        Some(Role::ForwardAuth) => forward_auth::main(options.rounds),
         Some(Role::Overload { capacities }) => overload::main(&capacities),
         None => run::main(options.quick, options.rounds, &options.json),
     }

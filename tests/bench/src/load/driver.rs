@@ -98,7 +98,7 @@ impl Driver {
                 }
                 let response = connection.response.take();
                 self.responses += 1;
-                if matches!(response.status, 200 | 201) {
+                if matches!(response.status, 200 | 201 | 204) {
                     source.handle_response(number, response.body);
                 } else {
                     if self.failed == 0 {

@@ -3,7 +3,7 @@
 use std::{convert::Infallible, future::ready, sync::Arc};
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{Request, Response, StatusCode};
 use http_body_util::Full;
 use redis::{AsyncCommands as _, aio::MultiplexedConnection};
 use tower::{Layer as _, Service, service_fn};
@@ -25,6 +25,16 @@ fn hello() -> HelloResponse {
 pub(super) fn no_auth<B: Send + 'static>()
 -> impl Service<Request<B>, Response = HelloResponse, Error = Infallible, Future: Send> + Clone + Send {
     service_fn(async |_: Request<B>| Ok(hello()))
+}
+
+/// 204 for every request.
+pub(super) fn no_content<B: Send + 'static>()
+-> impl Service<Request<B>, Response = HelloResponse, Error = Infallible, Future: Send> + Clone + Send {
+    service_fn(async |_: Request<B>| {
+        let mut response = HelloResponse::default();
+        *response.status_mut() = StatusCode::NO_CONTENT;
+        Ok(response)
+    })
 }
 
 /// One `GET` from Redis per request.

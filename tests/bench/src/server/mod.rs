@@ -51,8 +51,12 @@ pub(crate) enum ServerKind {
     Variant(Variant),
     /// `Variant::Strict` whose inner service checks one more signature per request.
     StrictPlusSignatureCheck,
-    /// The complete reference server of this workspace.
+    /// The complete reference server of this workspace, with strict verification.
     Reference,
+    /// The same, with bounded verification.
+    BoundedReference,
+    /// hyper with 204 for every request: the lower bound of any auth service.
+    NoContent,
 }
 
 /// The addresses that a server process reports once it listens.
@@ -76,7 +80,8 @@ pub(crate) fn main() {
         ServerKind::StrictPlusSignatureCheck => {
             run_on_one_thread(async { serve(hyper_servers::strict_plus_signature_check(&config)).await })
         }
-        ServerKind::Reference => session_auth_server::runtime()
+        ServerKind::NoContent => run_on_one_thread(serve(hyper_servers::no_content())),
+        ServerKind::Reference | ServerKind::BoundedReference => session_auth_server::runtime()
             .expect("create a runtime")
             .block_on(reference::run(&config)),
     }

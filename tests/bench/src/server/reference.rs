@@ -11,10 +11,11 @@ use tokio::{
 use tower_session_auth::{
     KeySet, SigningKey,
     clock::{ManualClock, Timestamp},
+    session_auth::Freshness,
     store::RedisStoreConfig,
 };
 
-use super::{ServerAddresses, ServerConfig, print_addresses};
+use super::{ServerAddresses, ServerConfig, ServerKind, print_addresses};
 
 /// One step of the clock: more than half of a token's lifetime, so that it can be renewed, and less than all of it.
 const CLOCK_STEP: Duration = Duration::from_secs(50_000);
@@ -31,6 +32,9 @@ pub(super) async fn run(bench_config: &ServerConfig) {
     };
     let mut config = Config::resolve(settings).expect("a valid configuration");
     config.keys = KeySet::single(SigningKey::from_paserk(&bench_config.secret_key).expect("a valid key"));
+    if bench_config.kind == ServerKind::BoundedReference {
+        config.freshness = Freshness::Bounded;
+    }
     config.store = Store::Redis(RedisStoreConfig::new(&bench_config.redis));
 
     let clock = ManualClock::new(Timestamp(bench_config.now));
