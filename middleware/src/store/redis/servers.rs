@@ -18,7 +18,7 @@ use super::{
     recovery::Recovery,
     request::Request,
     script::{LuaScript, ScriptCall},
-    supervisor::{ServerSettings, connect_timeout},
+    supervisor::ServerSettings,
 };
 use crate::{
     store::{ClockSkew, StoreError, StoreHealth, StoreWarning},
@@ -30,6 +30,8 @@ pub(super) struct Servers {
     calls: Calls,
     /// The copies that a revocation waits for, if any.
     copies: Option<Copies>,
+    /// The limit of a revocation.
+    longest_revocation: Duration,
     topology: Topology,
 }
 
@@ -94,6 +96,7 @@ impl Servers {
         Self {
             calls: Calls::new(config.timeout),
             copies,
+            longest_revocation: config.longest_revocation(),
             topology,
         }
     }
@@ -113,13 +116,9 @@ impl Servers {
         self.calls.within(operation, call)
     }
 
-    /// Like [`within`](Self::within), for a call that may wait for copies.
+    /// Like [`within`](Self::within), for a revocation, which may wait for copies.
     pub(super) fn within_durably<F: Future>(&self, operation: StoreOperation, call: F) -> Within<'_, F> {
-        let connecting = connect_timeout(self.deadline());
-        let wait = self
-            .copies
-            .map_or(Duration::ZERO, |copies| copies.timeout + connecting);
-        self.calls.within_longer(operation, wait, call)
+        self.calls.within_limit(operation, self.longest_revocation, call)
     }
 
     /// True if revocations wait for copies.
