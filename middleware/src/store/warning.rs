@@ -1,4 +1,4 @@
-/// A finding that endangers sessions, although the store works.
+/// A finding that endangers sessions or slows verification, although the store works.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum StoreWarning {
@@ -6,6 +6,8 @@ pub enum StoreWarning {
     EvictingPolicy,
     /// A restart of the server can lose sessions and revocations: its append-only file is off.
     NoPersistence,
+    /// A layer is bounded, and the server refuses `CLIENT TRACKING`. So records are not cached, and every request reads one.
+    NoTracking,
 }
 
 impl StoreWarning {
@@ -15,6 +17,7 @@ impl StoreWarning {
         match self {
             Self::EvictingPolicy => "evicting_policy",
             Self::NoPersistence => "no_persistence",
+            Self::NoTracking => "no_tracking",
         }
     }
 }

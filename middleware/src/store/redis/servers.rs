@@ -242,11 +242,15 @@ impl Servers {
         }
     }
 
-    /// What endangers sessions on any of the servers, each once.
+    /// The findings on all servers, each once.
     pub(super) fn warnings(&self) -> Vec<StoreWarning> {
         let mut all = Vec::new();
         self.for_each(|connection| {
-            for warning in connection.durability.warnings() {
+            let cache = connection.cache.get();
+            let no_tracking = cache
+                .filter(|cache| cache.refuses_tracking())
+                .map(|_| StoreWarning::NoTracking);
+            for warning in connection.durability.warnings().into_iter().chain(no_tracking) {
                 if !all.contains(&warning) {
                     all.push(warning);
                 }
