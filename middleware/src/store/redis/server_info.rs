@@ -4,7 +4,7 @@ use std::{collections::HashMap, fmt};
 
 use redis::{InfoDict, Value};
 
-use super::{RedisStore, keys};
+use super::{RedisStore, call_error::CallError, connection::Connection, request::Request};
 use crate::{store::StoreError, telemetry::StoreOperation};
 
 /// The description of a Redis or Valkey server, from its command `INFO`. A field is `None` if the server does not report it.
@@ -37,27 +37,28 @@ impl RedisStore {
     pub async fn server_info(&self) -> Result<RedisServerInfo, StoreError> {
         let servers = &self.shared.servers;
         let describe = async {
-            let mut worst: Option<RedisServerInfo> = None;
-            for answer in servers.of_each(&redis::cmd("INFO")).await? {
-                let mut found =
-                    RedisServerInfo::of(&redis::from_redis_value(answer).map_err(keys::unexpected)?);
-                // The rights of the default user are the same on all of them.
-                if found.append_only == Some(true) && worst.is_none() {
-                    let mut command = redis::cmd("ACL");
-                    let users = servers.of_each(command.arg("GETUSER").arg("default")).await;
-                    let user = users.ok().and_then(|users| users.into_iter().next());
-                    found.default_user_is_restricted = user.as_ref().and_then(is_restricted);
-                }
-                if worst
-                    .as_ref()
-                    .is_none_or(|worst| found.warnings().len() > worst.warnings().len())
-                {
-                    worst = Some(found);
-                }
-            }
+            let found = servers.describe_each().await?;
+            let worst = found.into_iter().max_by_key(|found| found.warnings().len());
             worst.ok_or_else(|| StoreError::Unavailable("the store has no server".into()))
         };
         servers.within(StoreOperation::Describe, describe).await
+    }
+}
+
+impl Connection {
+    /// Asks the server to describe itself. Users are not replicated, so each server has a default user of its own.
+    pub(super) async fn describe(&self) -> Result<RedisServerInfo, CallError> {
+        let info = self
+            .call::<InfoDict>(Request::Command(&redis::cmd("INFO")), false)
+            .await?;
+        let mut found = RedisServerInfo::of(&info);
+        if found.append_only == Some(true) {
+            let mut command = redis::cmd("ACL");
+            command.arg("GETUSER").arg("default");
+            let user = self.call::<Value>(Request::Command(&command), false).await;
+            found.default_user_is_restricted = user.ok().as_ref().and_then(is_restricted);
+        }
+        Ok(found)
     }
 }
 

@@ -18,6 +18,7 @@ use super::{
     recovery::Recovery,
     request::Request,
     script::{LuaScript, ScriptCall},
+    server_info::RedisServerInfo,
     supervisor::ServerSettings,
 };
 use crate::{
@@ -201,14 +202,11 @@ impl Servers {
         }
     }
 
-    /// Sends a command without a key to each server. The replies, in no order.
-    pub(super) async fn of_each(&self, command: &Cmd) -> Result<Vec<Value>, StoreError> {
+    /// Asks each server to describe itself. The answers, in no order.
+    pub(super) async fn describe_each(&self) -> Result<Vec<RedisServerInfo>, StoreError> {
         match &self.topology {
-            Topology::One(connection) => {
-                let reply = connection.call(Request::Command(command), false).await?;
-                Ok(vec![reply])
-            }
-            Topology::Cluster(cluster) => cluster.of_each(command).await,
+            Topology::One(connection) => Ok(vec![connection.describe().await?]),
+            Topology::Cluster(cluster) => cluster.describe_each().await,
         }
     }
 
