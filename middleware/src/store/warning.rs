@@ -4,7 +4,7 @@
 pub enum StoreWarning {
     /// A full memory removes sessions.
     EvictingPolicy,
-    /// A restart of the server can lose sessions and revocations: its append-only file is off.
+    /// A restart of the server can lose sessions and revocations: its append-only file is off, or is replayed as a restricted user.
     NoPersistence,
     /// A layer is bounded, and the server refuses `CLIENT TRACKING`. So records are not cached, and every request reads one.
     NoTracking,

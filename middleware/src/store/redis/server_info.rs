@@ -5,7 +5,10 @@ use std::{collections::HashMap, fmt};
 use redis::{InfoDict, Value};
 
 use super::{RedisStore, call_error::CallError, connection::Connection, request::Request};
-use crate::{store::StoreError, telemetry::StoreOperation};
+use crate::{
+    store::{StoreError, StoreWarning},
+    telemetry::StoreOperation,
+};
 
 /// The description of a Redis or Valkey server, from its command `INFO`. A field is `None` if the server does not report it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -77,28 +80,33 @@ impl RedisServerInfo {
         }
     }
 
-    /// The findings that endanger sessions, in sentences.
+    /// The findings that endanger sessions, each with a sentence that says what to set.
     #[must_use]
-    pub fn warnings(&self) -> Vec<String> {
+    pub fn warnings(&self) -> Vec<(StoreWarning, String)> {
         let mut warnings = Vec::new();
         if let Some(policy) = &self.eviction_policy
             && policy != "noeviction"
         {
-            warnings.push(format!(
-                "the eviction policy is {policy}: a full memory removes sessions; set maxmemory-policy noeviction"
+            warnings.push((
+                StoreWarning::EvictingPolicy,
+                format!(
+                    "the eviction policy is {policy}: a full memory removes sessions; set maxmemory-policy noeviction"
+                ),
             ));
         }
         if self.append_only == Some(false) {
-            warnings.push(
+            warnings.push((
+                StoreWarning::NoPersistence,
                 "the append-only file is off: a restart of the server can lose revocations; set appendonly yes".to_owned(),
-            );
+            ));
         }
         if self.default_user_is_restricted == Some(true) {
-            warnings.push(
+            warnings.push((
+                StoreWarning::NoPersistence,
                 "the default user is restricted: a restart of the server loses sessions and revocations in the append-only file; \
                  set user default off resetpass ~* &* +@all"
                     .to_owned(),
-            );
+            ));
         }
         warnings
     }
@@ -137,10 +145,16 @@ mod tests {
     fn an_evicting_policy_and_a_missing_append_only_file_are_warnings() {
         let good = "redis_version:7.0.15\nredis_mode:standalone\nrole:master\nmaxmemory_policy:noeviction\naof_enabled:1\n";
         assert_eq!(info(good).to_string(), "redis 7.0.15, standalone, role master");
-        assert_eq!(info(good).warnings(), Vec::<String>::new());
+        assert_eq!(info(good).warnings(), []);
         let bad = info("maxmemory_policy:allkeys-lru\naof_enabled:0\n");
-        assert!(bad.warnings()[0].contains("allkeys-lru"));
-        assert!(bad.warnings()[1].contains("appendonly"));
+        let [(evicting, policy), (volatile, file)] = &bad.warnings()[..] else {
+            panic!("{:?}", bad.warnings());
+        };
+        assert_eq!(
+            [evicting, volatile],
+            [&StoreWarning::EvictingPolicy, &StoreWarning::NoPersistence]
+        );
+        assert!(policy.contains("allkeys-lru") && file.contains("appendonly"));
     }
 
     #[test]
@@ -170,7 +184,9 @@ mod tests {
         let mut found = RedisServerInfo::default();
         assert!(found.warnings().is_empty());
         found.default_user_is_restricted = Some(true);
-        assert!(found.warnings()[0].contains("user default off resetpass ~* &* +@all"));
+        let (warning, sentence) = &found.warnings()[0];
+        assert_eq!(*warning, StoreWarning::NoPersistence);
+        assert!(sentence.contains("user default off resetpass ~* &* +@all"));
     }
 
     #[test]
