@@ -69,7 +69,7 @@ impl ServersMetrics {
 }
 
 impl ServerMetrics {
-    /// Sets whether the server is connected.
+    /// Sets whether the server is connected and confirmed.
     pub(crate) fn set_up(&self, up: bool) {
         self.set(|state| state.up = Some(up));
     }

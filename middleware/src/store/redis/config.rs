@@ -7,6 +7,7 @@ use super::{
     address::Address,
     cluster::ClusterAddress,
     endpoint::Login,
+    supervisor::connect_timeout,
     url::{RedisUrl, Topology},
 };
 use crate::clock::{Clock, SystemClock};
@@ -23,7 +24,8 @@ pub(super) enum Location {
 #[non_exhaustive]
 pub struct RedisStoreConfig {
     url: String,
-    /// The deadline of every call: 250 ms by default. A revocation that waits for copies has [`ack_timeout`](Self::ack_timeout) more.
+    /// The deadline of every call: 250 ms by default. A revocation that waits for copies has more: see
+    /// [`longest_revocation`](Self::longest_revocation).
     pub timeout: Duration,
     /// The number of replicas that must have a revocation before it counts as [durable](crate::store::Revoked::durable): 0 by default,
     /// which waits for none.
@@ -31,7 +33,8 @@ pub struct RedisStoreConfig {
     /// True if a revocation must also be in the append-only file of the master, on disk (`WAITAOF`, Redis 7.2 or Valkey). `false` by
     /// default. On a server without that command or file, no revocation is durable.
     pub ack_local_disk: bool,
-    /// How long a revocation waits for replicas and disk, beyond the deadline of a call: 1 s by default.
+    /// How long a revocation waits for replicas and disk, after it was written: 1 s by default. The limit of the whole call is
+    /// [`longest_revocation`](Self::longest_revocation).
     pub ack_timeout: Duration,
     /// True if a server that may have lost writes is not used before this process has written its recent revocations again, and 5 seconds
     /// have passed in which other processes can do so. `false` by default: the store then waits for its own revocations only.
@@ -108,6 +111,21 @@ impl RedisStoreConfig {
     #[must_use]
     pub const fn waits_for_copies(&self) -> bool {
         self.min_replicas_ack > 0 || self.ack_local_disk
+    }
+
+    /// The limit of a revocation. It is [`timeout`](Self::timeout), unless revocations wait for replicas or for the disk. Then
+    /// [`ack_timeout`](Self::ack_timeout) is added, and the time limit of an attempt to connect, since such a revocation may need a
+    /// connection of its own. That limit is eight times `timeout`, and between 1 and 10 s.
+    ///
+    /// A request that revokes needs a time limit that is longer.
+    #[must_use]
+    pub fn longest_revocation(&self) -> Duration {
+        if !self.waits_for_copies() {
+            return self.timeout;
+        }
+        self.timeout
+            .saturating_add(self.ack_timeout)
+            .saturating_add(connect_timeout(self.timeout))
     }
 
     /// Checks the URL, the prefix and the certificates. Nothing is sent.

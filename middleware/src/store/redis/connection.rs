@@ -128,14 +128,13 @@ impl Connection {
         let writes = self.writes.probe(&link.endpoint, link.epoch, limit);
         let (probed, refusal) = tokio::join!(self.probe(), writes);
         probed?;
-        match refusal {
-            Ok(None) => Ok(self
-                .durability
-                .reason()
-                .map_or(StoreHealth::Ready, |reason| StoreHealth::NotDurable { reason })),
-            Ok(Some(reason)) => Ok(StoreHealth::ReadOnly { reason }),
-            Err(error) => Err(self.classify_error(link.epoch, &error)),
-        }
+        let refusal = refusal.map_err(|error| self.classify_error(link.epoch, &error))?;
+        // A server that is not durable is not ready, also while it refuses writes.
+        Ok(match (self.durability.reason(), refusal) {
+            (Some(reason), _) => StoreHealth::NotDurable { reason },
+            (None, Some(reason)) => StoreHealth::ReadOnly { reason },
+            (None, None) => StoreHealth::Ready,
+        })
     }
 
     /// Sends commands in one round trip. A WRONGTYPE error is returned among the replies, so that one record does not fail the others.

@@ -18,7 +18,8 @@ use super::{
     recovery::Recovery,
     request::Request,
     script::{LuaScript, ScriptCall},
-    supervisor::{ServerSettings, connect_timeout},
+    server_info::RedisServerInfo,
+    supervisor::ServerSettings,
 };
 use crate::{
     store::{ClockSkew, StoreError, StoreHealth, StoreWarning},
@@ -30,6 +31,8 @@ pub(super) struct Servers {
     calls: Calls,
     /// The copies that a revocation waits for, if any.
     copies: Option<Copies>,
+    /// The limit of a revocation.
+    longest_revocation: Duration,
     topology: Topology,
 }
 
@@ -94,6 +97,7 @@ impl Servers {
         Self {
             calls: Calls::new(config.timeout),
             copies,
+            longest_revocation: config.longest_revocation(),
             topology,
         }
     }
@@ -113,13 +117,9 @@ impl Servers {
         self.calls.within(operation, call)
     }
 
-    /// Like [`within`](Self::within), for a call that may wait for copies.
+    /// Like [`within`](Self::within), for a revocation, which may wait for copies.
     pub(super) fn within_durably<F: Future>(&self, operation: StoreOperation, call: F) -> Within<'_, F> {
-        let connecting = connect_timeout(self.deadline());
-        let wait = self
-            .copies
-            .map_or(Duration::ZERO, |copies| copies.timeout + connecting);
-        self.calls.within_longer(operation, wait, call)
+        self.calls.within_limit(operation, self.longest_revocation, call)
     }
 
     /// True if revocations wait for copies.
@@ -202,14 +202,11 @@ impl Servers {
         }
     }
 
-    /// Sends a command without a key to each server. The replies, in no order.
-    pub(super) async fn of_each(&self, command: &Cmd) -> Result<Vec<Value>, StoreError> {
+    /// Asks each server to describe itself. The answers, in no order.
+    pub(super) async fn describe_each(&self) -> Result<Vec<RedisServerInfo>, StoreError> {
         match &self.topology {
-            Topology::One(connection) => {
-                let reply = connection.call(Request::Command(command), false).await?;
-                Ok(vec![reply])
-            }
-            Topology::Cluster(cluster) => cluster.of_each(command).await,
+            Topology::One(connection) => Ok(vec![connection.describe().await?]),
+            Topology::Cluster(cluster) => cluster.describe_each().await,
         }
     }
 
@@ -243,11 +240,15 @@ impl Servers {
         }
     }
 
-    /// What endangers sessions on any of the servers, each once.
+    /// The findings on all servers, each once.
     pub(super) fn warnings(&self) -> Vec<StoreWarning> {
         let mut all = Vec::new();
         self.for_each(|connection| {
-            for warning in connection.durability.warnings() {
+            let cache = connection.cache.get();
+            let no_tracking = cache
+                .filter(|cache| cache.refuses_tracking())
+                .map(|_| StoreWarning::NoTracking);
+            for warning in connection.durability.warnings().into_iter().chain(no_tracking) {
                 if !all.contains(&warning) {
                     all.push(warning);
                 }

@@ -133,10 +133,16 @@ impl Config {
 fn check_waiting(store: &Store, request: Duration, checks: &mut Checks<'_>) {
     if let Store::Redis(redis) = store
         && redis.waits_for_copies()
-        && request <= redis.timeout.saturating_add(redis.ack_timeout)
+        && request <= redis.longest_revocation()
     {
-        let message = "with store_timeout_ms, must be less than request_timeout_ms";
-        checks.wrong("ack_timeout_ms", message);
+        let millis = redis.longest_revocation().as_millis();
+        checks.wrong(
+            "ack_timeout_ms",
+            format_args!(
+                "with store_timeout_ms and the time to connect, a revocation can take {millis} ms, which must be less than \
+                 request_timeout_ms"
+            ),
+        );
     }
 }
 

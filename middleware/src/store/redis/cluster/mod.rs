@@ -50,6 +50,7 @@ use super::{
     lease::Lease,
     request::Request,
     script::{LuaScript, ScriptCall},
+    server_info::RedisServerInfo,
     url::Host,
 };
 use crate::{
@@ -259,16 +260,14 @@ impl Cluster {
         }
     }
 
-    /// Sends a command without a key to each master with slots.
-    pub(super) async fn of_each(&self, command: &Cmd) -> Result<Vec<Value>, StoreError> {
+    /// Asks each master with slots to describe itself.
+    pub(super) async fn describe_each(&self) -> Result<Vec<RedisServerInfo>, StoreError> {
         let map = self.map().await?;
-        let calls = map
-            .owners()
-            .map(|node| node.connection.call(Request::Command(command), false));
-        join_all(calls)
+        let answers = map.owners().map(|node| node.connection.describe());
+        join_all(answers)
             .await
             .into_iter()
-            .map(|reply| Ok(reply?))
+            .map(|answer| Ok(answer?))
             .collect()
     }
 

@@ -33,6 +33,8 @@ pub(super) struct CacheState {
     tracking: Mutex<Option<TrackingConnection>>,
     /// Set when a read misses its deadline; cleared by the next answered ping.
     pub(super) slow: AtomicBool,
+    /// True if the server refused the last `CLIENT TRACKING` that it answered.
+    pub(super) refuses_tracking: AtomicBool,
     /// The store's own connection.
     own: Observer,
     pub(super) keys: Keys,
@@ -60,6 +62,7 @@ impl CacheState {
             epoch: AtomicU64::new(0),
             tracking: Mutex::new(None),
             slow: AtomicBool::new(false),
+            refuses_tracking: AtomicBool::new(false),
             own,
             keys,
             counts,

@@ -4,7 +4,10 @@
 //! so records and invalidations come from one server in one order. The store's own connection must reach the same server. If
 //! the host name resolves to another server, both connections are replaced.
 
-use std::{sync::Weak, time::Duration};
+use std::{
+    sync::{Weak, atomic::Ordering},
+    time::Duration,
+};
 
 use redis::{AsyncConnectionConfig, PushInfo, PushKind, RedisError, Value, aio::SendError};
 use tokio::time::{Instant, sleep, timeout};
@@ -175,6 +178,12 @@ impl Tracker {
             tracking.arg("PREFIX").arg(prefix);
         }
         let tracked = tracking.exec_async(&mut *connection).await;
+        let is_refused = tracked.as_ref().is_err_and(|error| !error.is_io_error());
+        if let Some(cache) = self.cache.upgrade()
+            && (is_refused || tracked.is_ok())
+        {
+            cache.refuses_tracking.store(is_refused, Ordering::Relaxed);
+        }
         tracked.map_err(cannot_track)?;
         match Role::query(&mut connection).await.map_err(failed)? {
             Role::Master => {}
