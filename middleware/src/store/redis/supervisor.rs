@@ -166,7 +166,11 @@ impl Supervisor {
                     self.skew.forget();
                     if since.elapsed() >= STABLE_AFTER {
                         pauses.reset();
-                        self.publish(State::Connecting);
+                        self.publish(if endpoint.lease().holds() {
+                            State::Connecting
+                        } else {
+                            State::Down(UNCONFIRMED.into())
+                        });
                         continue;
                     }
                     self.publish(State::Down("the connection was lost".into()));
@@ -308,6 +312,7 @@ impl Supervisor {
                 }
                 fault = self.reports.recv() => fault,
                 () = &mut health_checks => return true,
+                () = address.unconfirmed(endpoint) => return true,
                 never = &mut lease_changes => match never {},
             };
             match fault {
