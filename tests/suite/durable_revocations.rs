@@ -15,7 +15,7 @@ use tower_session_auth::{
     RedisStore,
     clock::{ManualClock, Timestamp},
     session::SessionRecord,
-    store::{AgentStore as _, RedisStoreConfig, SessionStore as _},
+    store::{AgentStore as _, RedisStoreConfig, Revoked, SessionStore as _, StoreError},
 };
 
 /// Far longer than any call takes.
@@ -175,6 +175,37 @@ async fn many_revocations_at_once_are_durable_and_leave_few_connections() {
     };
     // The others are closed, those of the other store too.
     until(|| (1..=8).contains(&waited())).await;
+}
+
+/// While the replica is paused, the revocations that wait take all places.
+#[tokio::test]
+async fn every_revocation_of_a_burst_holds_on_the_master_while_the_replica_is_down() {
+    let mut redis = Replicated::start();
+    let mut config = RedisStoreConfig::new(redis.master.url());
+    config.timeout = Duration::from_secs(1);
+    config.min_replicas_ack = 1;
+    config.ack_timeout = Duration::from_secs(3);
+    let store = RedisStore::open(&config).unwrap();
+    let mut records = Vec::new();
+    for _ in 0..200 {
+        records.push(created(&store).await);
+    }
+    redis.replica.pause();
+    let mut calls = JoinSet::new();
+    for record in &records {
+        let (store, id) = (store.clone(), record.id);
+        calls.spawn(async move { store.revoke(id, NOW).await });
+    }
+    let mut answers: Vec<_> = Vec::new();
+    while let Some(answer) = calls.join_next().await {
+        answers.push(answer.unwrap());
+    }
+    let is_held = |answer: &Result<Option<Revoked>, StoreError>| matches!(answer, Ok(Some(revoked)) if revoked.durable == Some(false));
+    let failed = answers.iter().find(|answer| !is_held(answer));
+    assert!(failed.is_none(), "{failed:?}");
+    for record in &records {
+        assert!(is_revoked(&store, record).await);
+    }
 }
 
 #[tokio::test]
