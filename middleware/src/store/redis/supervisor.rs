@@ -213,6 +213,7 @@ impl Supervisor {
             if is_unusable(connection, HEALTH_CHECK_TIMEOUT).await {
                 return Err("the server was lost while it was not trusted".into());
             }
+            self.settings.recovery.trust();
         }
         connected.has_history = history.is_some();
         if let Some(history) = history {
