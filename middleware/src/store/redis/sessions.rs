@@ -231,8 +231,11 @@ impl RedisStore {
 
 /// Builds the call of revoke.lua.
 pub(super) fn revocation(keys: &Keys, id: SessionId, agent: AgentId, now: Timestamp) -> ScriptCall {
-    ScriptCall::default()
-        .key(keys.session(id))
+    let call = ScriptCall {
+        first_key_suffices: true,
+        ..ScriptCall::default()
+    };
+    call.key(keys.session(id))
         .key(keys.of_agent(agent).index)
         .arg(record::pack_time(now))
         .arg(*id.as_uuid().as_bytes())
