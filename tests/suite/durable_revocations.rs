@@ -208,6 +208,30 @@ async fn every_revocation_of_a_burst_holds_on_the_master_while_the_replica_is_do
     }
 }
 
+/// The time for the copies begins when the master has answered.
+#[tokio::test]
+async fn revocation_fails_at_the_deadline_while_the_master_hangs() {
+    const SHORT_DEADLINE: Duration = Duration::from_millis(250);
+    let mut redis = Replicated::start();
+    let mut config = RedisStoreConfig::new(redis.master.url());
+    config.timeout = SHORT_DEADLINE;
+    config.min_replicas_ack = 1;
+    config.ack_timeout = LONG;
+    let store = RedisStore::open(&config).unwrap();
+    let record = created(&store).await;
+    redis.master.pause();
+    let began = Instant::now();
+    let (session, all, agent) = tokio::join!(
+        store.revoke(record.id, NOW),
+        store.revoke_agent(record.agent_id, NOW),
+        store.delete_agent(record.agent_id, NOW),
+    );
+    let took = began.elapsed();
+    redis.master.resume();
+    assert!(session.is_err() && all.is_err() && agent.is_err());
+    assert!(took < 3 * SHORT_DEADLINE, "{took:?}");
+}
+
 #[tokio::test]
 async fn reads_are_not_delayed_while_a_revocation_waits() {
     let mut redis = Replicated::start();
