@@ -311,10 +311,11 @@ impl Supervisor {
                     tracing::warn!(server = %endpoint.server(), "the address names another server now");
                     return true;
                 }
-                fault = self.reports.recv() => fault,
                 () = &mut health_checks => return true,
                 () = address.unconfirmed(endpoint) => return true,
                 never = &mut lease_changes => match never {},
+                // The last one: while calls miss their deadline, there is always a report.
+                fault = self.reports.recv() => fault,
             };
             match fault {
                 None => return false,
@@ -324,6 +325,7 @@ impl Supervisor {
                     let unusable = tokio::select! {
                         unusable = is_unusable(&mut connection, self.settings.deadline) => unusable,
                         () = &mut superseded => true,
+                        () = &mut health_checks => true,
                     };
                     if unusable {
                         return true;
