@@ -15,7 +15,7 @@ use tower_session_auth::{
     RedisStore,
     clock::{ManualClock, Timestamp},
     session::SessionRecord,
-    store::{AgentStore as _, RedisStoreConfig, Revoked, SessionStore as _, StoreError},
+    store::{AgentStore as _, RedisStoreConfig, Revoked, SessionStore as _, StoreError, StoreHealth},
 };
 
 /// Far longer than any call takes.
@@ -230,6 +230,19 @@ async fn revocation_fails_at_the_deadline_while_the_master_hangs() {
     redis.master.resume();
     assert!(session.is_err() && all.is_err() && agent.is_err());
     assert!(took < 3 * SHORT_DEADLINE, "{took:?}");
+}
+
+#[tokio::test]
+async fn longest_possible_times_are_accepted() {
+    let redis = Replicated::start();
+    let mut config = RedisStoreConfig::new(redis.master.url());
+    config.timeout = Duration::MAX;
+    config.min_replicas_ack = 1;
+    config.ack_timeout = Duration::MAX;
+    let store = RedisStore::open(&config).unwrap();
+    assert_eq!(store.health().await.unwrap(), StoreHealth::Ready);
+    let record = created(&store).await;
+    assert_eq!(revoke(&store, &record).await, Some(true));
 }
 
 #[tokio::test]

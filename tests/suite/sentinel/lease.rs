@@ -112,6 +112,16 @@ async fn one_hung_sentinel_of_three_has_no_effect() {
     }
 }
 
+#[tokio::test]
+async fn longest_possible_lease_is_accepted() {
+    let sentinels = Sentinels::start();
+    let store = leased(sentinels.url(0), Duration::MAX);
+    let id = created(&store).await;
+    // The sentinels have confirmed the master in use.
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(is_revoked(&store, id).await, Some(false));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn lease_of_zero_needs_no_majority() {
     let mut sentinels = Sentinels::start();

@@ -124,7 +124,7 @@ impl Connection {
     pub(super) async fn health(&self) -> Result<StoreHealth, StoreError> {
         let link = self.link().await?;
         // Ends before the deadline of the call.
-        let limit = self.deadline * 9 / 10;
+        let limit = self.deadline - self.deadline / 10;
         let writes = self.writes.probe(&link.endpoint, link.epoch, limit);
         let (probed, refusal) = tokio::join!(self.probe(), writes);
         probed?;

@@ -27,6 +27,8 @@ use super::{
 const MAX_IDLE: usize = 8;
 /// The number of connections in use at the same time. Further revocations wait for half of the time for the copies, and are then not durable.
 const MAX_IN_USE: usize = 32;
+/// A longer wait counts as this one: the server refuses a time that its clock cannot reach.
+const LONGEST_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// The copies of a revocation that a store waits for.
 #[derive(Debug, Clone, Copy)]
@@ -174,7 +176,7 @@ impl CopyWaiter {
     ) -> Result<Option<String>, RedisError> {
         let replicas = self.copies.replicas;
         let began = Instant::now();
-        let limit = time * 9 / 10;
+        let limit = (time - time / 10).min(LONGEST_WAIT);
         // 0 would be no limit.
         let millis =
             || u64::try_from(limit.saturating_sub(began.elapsed()).as_millis()).map_or(1, |left| left.max(1));

@@ -119,7 +119,7 @@ impl Servers {
         let connecting = connect_timeout(self.deadline());
         let wait = self
             .copies
-            .map_or(Duration::ZERO, |copies| copies.timeout + connecting);
+            .map_or(Duration::ZERO, |copies| copies.timeout.saturating_add(connecting));
         self.calls.within_longer(operation, wait, call)
     }
 
