@@ -12,6 +12,9 @@ use super::{
 };
 use crate::clock::{Clock, SystemClock};
 
+/// A longer lease counts as this one: about 100 years.
+const LONGEST_LEASE: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
+
 /// Where the data is.
 pub(super) enum Location {
     /// On one server at a time.
@@ -155,19 +158,16 @@ impl RedisStoreConfig {
         #[cfg(feature = "tls")]
         self.check_certificates()?;
         let login = self.login(url.username, url.password, url.database, url.tls);
+        let lease = self.master_lease.min(LONGEST_LEASE);
         let address = match url.topology {
             Topology::Cluster(seeds) => {
-                return Ok(Location::Cluster(ClusterAddress {
-                    seeds,
-                    login,
-                    lease: self.master_lease,
-                }));
+                return Ok(Location::Cluster(ClusterAddress { seeds, login, lease }));
             }
             Topology::Single(server) => Address::fixed(&server, &login),
             Topology::Sentinel { sentinels, master } => {
                 let (user, password) = (self.sentinel_user.clone(), self.sentinel_password.clone());
                 let of_sentinels = self.login(user, password, 0, url.tls);
-                Address::sentinel(&sentinels, &of_sentinels, &master, login, self.master_lease)
+                Address::sentinel(&sentinels, &of_sentinels, &master, login, lease)
             }
         };
         address.map(Location::One).map_err(invalid)

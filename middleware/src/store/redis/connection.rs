@@ -124,7 +124,7 @@ impl Connection {
     pub(super) async fn health(&self) -> Result<StoreHealth, StoreError> {
         let link = self.link().await?;
         // Ends before the deadline of the call.
-        let limit = self.deadline * 9 / 10;
+        let limit = self.deadline - self.deadline / 10;
         let writes = self.writes.probe(&link.endpoint, link.epoch, limit);
         let (probed, refusal) = tokio::join!(self.probe(), writes);
         probed?;
@@ -212,20 +212,25 @@ impl Connection {
         revoked: &impl Fn(&T) -> bool,
         asking: bool,
     ) -> Result<(T, Option<bool>), CallError> {
-        let mut link = self.link().await?;
+        let link = self.link().await?;
         let epoch = link.epoch;
+        let mut shared = link.connection.clone();
+        let on_the_shared_connection = self.answered(epoch, async {
+            let reply: T = script.run(&mut shared, call, None, asking).await?;
+            let is_revoked = revoked(&reply);
+            Ok((reply, is_revoked))
+        });
         let Some(durable) = &self.durable else {
-            let reply = async {
-                let reply = script.run(&mut link.connection, call, None, asking).await;
-                reply.inspect(|reply| {
-                    revoked(reply);
-                })
-            };
-            return Ok((self.answered(epoch, reply).await?, None));
+            let (reply, _) = on_the_shared_connection.await?;
+            return Ok((reply, None));
         };
         // The first connection needs more round trips than a call has time for.
         let connection = durable.connection(&link).await;
-        let connection = connection.map_err(|error| StoreError::from(&error))?;
+        let Some(connection) = connection.map_err(|error| StoreError::from(&error))? else {
+            let reply = timeout(self.deadline, on_the_shared_connection).await;
+            let (reply, is_revoked) = reply.map_err(|_| StoreError::Timeout)??;
+            return Ok((reply, is_revoked.then_some(false)));
+        };
         let write = durable.write(&link, connection, script, call, asking);
         let written = timeout(self.deadline, write).await;
         let (reply, written) = written

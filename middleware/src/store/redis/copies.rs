@@ -3,7 +3,10 @@
 //! `WAIT` covers the writes of its own connection, and blocks it. So the script and `WAIT` run on a connection of their own.
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -22,8 +25,10 @@ use super::{
 
 /// The number of idle connections that are kept.
 const MAX_IDLE: usize = 8;
-/// The number of connections in use at the same time. Further revocations wait.
+/// The number of connections in use at the same time. Further revocations wait for half of the time for the copies, and are then not durable.
 const MAX_IN_USE: usize = 32;
+/// A longer wait counts as this one: the server refuses a time that its clock cannot reach.
+const LONGEST_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// The copies of a revocation that a store waits for.
 #[derive(Debug, Clone, Copy)]
@@ -42,12 +47,16 @@ pub(super) struct CopyWaiter {
     idle: Mutex<Vec<(u64, RedisConnection)>>,
     /// Why the last revocation was not durable.
     shortfall: Mutex<Option<String>>,
+    /// True if a revocation found all places taken. It is cleared when all are free.
+    crowded: AtomicBool,
 }
 
 /// A connection in use.
 pub(super) struct InUse {
     epoch: u64,
     connection: RedisConnection,
+    /// The time that is left for the copies.
+    time: Duration,
     _place: OwnedSemaphorePermit,
 }
 
@@ -58,22 +67,37 @@ impl CopyWaiter {
             places: Arc::new(Semaphore::new(MAX_IN_USE)),
             idle: Mutex::default(),
             shortfall: Mutex::default(),
+            crowded: AtomicBool::new(false),
         }
     }
 
-    /// A connection to the server of this link: an idle one, or a new one. Waits while too many are in use.
-    pub(super) async fn connection(&self, link: &Link) -> RedisResult<InUse> {
-        let place = self.places.clone().acquire_owned().await;
+    /// A connection to the server of this link: an idle one, or a new one. `None` if too many stay in use.
+    pub(super) async fn connection(&self, link: &Link) -> RedisResult<Option<InUse>> {
+        let began = Instant::now();
+        if self.places.available_permits() == MAX_IN_USE {
+            self.crowded.store(false, Ordering::Relaxed);
+        }
+        let place = timeout(self.copies.timeout / 2, self.places.clone().acquire_owned());
+        let Ok(place) = place.await else {
+            if !self.crowded.swap(true, Ordering::Relaxed) {
+                tracing::warn!(
+                    "more than {MAX_IN_USE} revocations wait for copies: the others are not durable"
+                );
+            }
+            return Ok(None);
+        };
+        let time = self.copies.timeout.saturating_sub(began.elapsed());
         let place = place.map_err(|error| RedisError::from(std::io::Error::other(error)))?;
         let connection = match self.take_idle(link.epoch) {
             Some(connection) => connection,
             None => connect(link).await?,
         };
-        Ok(InUse {
+        Ok(Some(InUse {
             epoch: link.epoch,
             connection,
+            time,
             _place: place,
-        })
+        }))
     }
 
     /// Runs a script. It must be safe to repeat: if the connection turns out to be closed, it runs on a new one.
@@ -109,7 +133,7 @@ impl CopyWaiter {
 
     /// Waits until the copies have every write of the connection. `false` if they do not confirm it in time.
     pub(super) async fn confirm(&self, mut used: InUse) -> bool {
-        let answer = timeout(self.copies.timeout, self.wait(&mut used.connection)).await;
+        let answer = timeout(used.time, self.wait(&mut used.connection, used.time)).await;
         let shortfall = match answer {
             Ok(Ok(shortfall)) => {
                 self.release(used);
@@ -145,10 +169,14 @@ impl CopyWaiter {
     }
 
     /// Returns what is missing. The server waits a little less than the client, so that its answer arrives in time.
-    async fn wait(&self, connection: &mut RedisConnection) -> Result<Option<String>, RedisError> {
+    async fn wait(
+        &self,
+        connection: &mut RedisConnection,
+        time: Duration,
+    ) -> Result<Option<String>, RedisError> {
         let replicas = self.copies.replicas;
         let began = Instant::now();
-        let limit = self.copies.timeout * 9 / 10;
+        let limit = (time - time / 10).min(LONGEST_WAIT);
         // 0 would be no limit.
         let millis =
             || u64::try_from(limit.saturating_sub(began.elapsed()).as_millis()).map_or(1, |left| left.max(1));

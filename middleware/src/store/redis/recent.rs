@@ -104,18 +104,31 @@ async fn write_chunk(
             .arg(0);
     }
     let replies = send(connection, &reads).await?;
-    let mut scripts = pipe();
-    for (of, reply) in revocations.iter().zip(&replies) {
-        if is_active(reply) {
-            let call = revocation(keys, of.id, of.agent, of.at);
-            scripts.add_command(REVOKE.evalsha(&call));
-        }
-    }
-    if scripts.is_empty() {
+    let active = revocations.iter().zip(&replies);
+    let active = active.filter(|(_, reply)| is_active(reply));
+    let calls: Vec<_> = active
+        .map(|(of, _)| revocation(keys, of.id, of.agent, of.at))
+        .collect();
+    if calls.is_empty() {
         return Ok(0);
     }
     REVOKE.load(connection).await?;
-    let replies = send(connection, &scripts).await?;
+    let mut scripts = pipe();
+    for call in &calls {
+        scripts.add_command(REVOKE.evalsha(call));
+    }
+    let mut replies = send(connection, &scripts).await?;
+    let mut with_first_key = pipe();
+    for (call, reply) in calls.iter().zip(&replies) {
+        if let Some(call) = call.with_first_key()
+            && is_split(reply)
+        {
+            with_first_key.add_command(REVOKE.evalsha(&call));
+        }
+    }
+    if !with_first_key.is_empty() {
+        replies.extend(send(connection, &with_first_key).await?);
+    }
     Ok(replies.iter().filter(|reply| **reply == Value::Int(1)).count())
 }
 
@@ -124,14 +137,22 @@ fn is_active(first: &Value) -> bool {
     matches!(first, Value::BulkString(bytes) if bytes.first().is_some_and(|bits| *bits < REVOKED))
 }
 
-/// Sends commands in one round trip. A key that holds no session is no error.
+/// True if the session and its index are on two nodes, or one of them is missing, while their slot is being moved.
+fn is_split(reply: &Value) -> bool {
+    match reply {
+        Value::ServerError(error) => Redirect::of(&error.clone().into()) == Some(Redirect::TryAgain),
+        _ => false,
+    }
+}
+
+/// Sends commands in one round trip. A key that holds no session is no error, and neither are keys on two nodes.
 async fn send(connection: &mut RedisConnection, commands: &Pipeline) -> RedisResult<Vec<Value>> {
     let replies = connection
         .send_packed_commands(commands, 0, commands.len())
         .await?;
     let failed = replies.iter().find_map(|reply| match reply {
         // Another node of the cluster has the session.
-        redirected if Redirect::is_elsewhere(redirected) => None,
+        redirected if Redirect::is_elsewhere(redirected) || is_split(redirected) => None,
         Value::ServerError(error) if error.code() != WRONG_TYPE => Some(error.clone()),
         _ => None,
     });

@@ -23,6 +23,8 @@ pub(super) struct Recovery {
     shared: Arc<Shared>,
     /// The history of the server in use.
     seen: Mutex<Option<History>>,
+    /// Why the server must not be used yet. It outlives a connection that breaks during the wait.
+    distrust: Mutex<Option<String>>,
 }
 
 /// Shared by all servers of a store.
@@ -58,6 +60,7 @@ impl Recovery {
                 metrics: RecoveryMetrics::new(),
             }),
             seen: Mutex::default(),
+            distrust: Mutex::default(),
         }
     }
 
@@ -66,6 +69,7 @@ impl Recovery {
         Self {
             shared: self.shared.clone(),
             seen: Mutex::default(),
+            distrust: Mutex::default(),
         }
     }
 
@@ -98,10 +102,19 @@ impl Recovery {
             Some(Continuity::Complete) | None => None,
         };
         let wait = OTHERS_WRITE_WITHIN.as_secs();
-        let distrust = loss.filter(|_| self.shared.require_durable).map(|loss| {
-            format!("{loss}: not used for {wait} s, in which all processes write their revocations again")
-        });
+        let mut distrust = lock(&self.distrust);
+        if let Some(loss) = loss.filter(|_| self.shared.require_durable) {
+            *distrust = Some(format!(
+                "{loss}: not used for {wait} s, in which all processes write their revocations again"
+            ));
+        }
+        let distrust = distrust.clone();
         Ok(Recovered { history, distrust })
+    }
+
+    /// Ends the distrust, after all processes had the time to write their revocations again.
+    pub(super) fn trust(&self) {
+        *lock(&self.distrust) = None;
     }
 
     /// Writes own revocations again that the server lacks. Returns their number.

@@ -3,6 +3,7 @@
 use std::{future::Future, sync::Arc, time::Duration};
 
 use redis::{Cmd, FromRedisValue, Pipeline, Value};
+use tokio::time::timeout;
 
 use super::{
     address::Address,
@@ -120,6 +121,15 @@ impl Servers {
     /// Like [`within`](Self::within), for a revocation, which may wait for copies.
     pub(super) fn within_durably<F: Future>(&self, operation: StoreOperation, call: F) -> Within<'_, F> {
         self.calls.within_limit(operation, self.longest_revocation, call)
+    }
+
+    /// Applies the deadline to a read of a call that may wait for copies.
+    pub(super) async fn before_deadline<T>(
+        &self,
+        read: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        let read = timeout(self.deadline(), read).await;
+        read.unwrap_or(Err(StoreError::Timeout))
     }
 
     /// True if revocations wait for copies.

@@ -166,7 +166,11 @@ impl Supervisor {
                     self.skew.forget();
                     if since.elapsed() >= STABLE_AFTER {
                         pauses.reset();
-                        self.publish(State::Connecting);
+                        self.publish(if endpoint.lease().holds() {
+                            State::Connecting
+                        } else {
+                            State::Down(UNCONFIRMED.into())
+                        });
                         continue;
                     }
                     self.publish(State::Down("the connection was lost".into()));
@@ -209,6 +213,7 @@ impl Supervisor {
             if is_unusable(connection, HEALTH_CHECK_TIMEOUT).await {
                 return Err("the server was lost while it was not trusted".into());
             }
+            self.settings.recovery.trust();
         }
         connected.has_history = history.is_some();
         if let Some(history) = history {
@@ -306,9 +311,11 @@ impl Supervisor {
                     tracing::warn!(server = %endpoint.server(), "the address names another server now");
                     return true;
                 }
-                fault = self.reports.recv() => fault,
                 () = &mut health_checks => return true,
+                () = address.unconfirmed(endpoint) => return true,
                 never = &mut lease_changes => match never {},
+                // The last one: while calls miss their deadline, there is always a report.
+                fault = self.reports.recv() => fault,
             };
             match fault {
                 None => return false,
@@ -318,6 +325,7 @@ impl Supervisor {
                     let unusable = tokio::select! {
                         unusable = is_unusable(&mut connection, self.settings.deadline) => unusable,
                         () = &mut superseded => true,
+                        () = &mut health_checks => true,
                     };
                     if unusable {
                         return true;

@@ -25,7 +25,7 @@ impl Cluster {
     pub(in super::super) async fn health(&self) -> Result<StoreHealth, StoreError> {
         let map = self.map().await?;
         // A node that hangs must not delay the answer beyond the deadline of the call.
-        let limit = self.deadline * 9 / 10;
+        let limit = self.deadline - self.deadline / 10;
         let probes = map.owners().map(|node| async {
             let health = timeout(limit, self.health_of(&map, node)).await;
             (&node.host, health.unwrap_or(Err(StoreError::Timeout)))

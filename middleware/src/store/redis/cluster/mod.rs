@@ -6,7 +6,7 @@
 //!
 //! A redirection (`MOVED`) means that the map is old: new views are demanded, and the call is sent again. No call follows a redirection to a
 //! node that no view names. While a slot is being moved, `ASK` names the node that has the keys, and `TRYAGAIN` means that the keys of
-//! one call are on two nodes. A redirected call has not been executed.
+//! one call are on two nodes: the revocation of a session then names its session only. A redirected call has not been executed.
 //!
 //! The client library's own cluster client is not used. It has no deadline for each node, and one connection that hangs can delay calls to
 //! other nodes.
@@ -133,6 +133,11 @@ impl Cluster {
 
     pub(super) async fn call<T: FromRedisValue>(&self, request: Request<'_>) -> Result<T, StoreError> {
         let mut route = self.route(Slot::of(request.key()));
+        let with_first_key = match request {
+            Request::Script(_, call) => call.with_first_key(),
+            Request::Command(_) => None,
+        };
+        let mut request = request;
         loop {
             let attempt = route.attempt().await?;
             let (node, asking) = attempt.target();
@@ -141,6 +146,11 @@ impl Cluster {
                 (&answer, request.keys_of_mget())
             {
                 return self.get_each(keys).await;
+            }
+            if let (Err(CallError::Redirected(Redirect::TryAgain)), Request::Script(script, _), Some(call)) =
+                (&answer, request, &with_first_key)
+            {
+                request = Request::Script(script, call);
             }
             // A command can be repeated. A script may have been executed before its slot moved, or by a master that was replaced.
             let repeatable = matches!(request, Request::Command(_));
@@ -170,6 +180,8 @@ impl Cluster {
         revoked: &impl Fn(&T) -> bool,
     ) -> Result<(T, Option<bool>), StoreError> {
         let mut route = self.route(Slot::of(call.first_key()));
+        let with_first_key = call.with_first_key();
+        let mut call = call;
         loop {
             let attempt = route.attempt().await?;
             let (node, asking) = attempt.target();
@@ -177,6 +189,11 @@ impl Cluster {
                 .connection
                 .script_durably(script, call, revoked, asking)
                 .await;
+            if let (Err(CallError::Redirected(Redirect::TryAgain)), Some(with_first_key)) =
+                (&answer, &with_first_key)
+            {
+                call = with_first_key;
+            }
             if let Some(answer) = route.resolve(&attempt, answer, false).await? {
                 return Ok(answer);
             }
