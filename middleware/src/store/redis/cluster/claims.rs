@@ -90,10 +90,15 @@ impl Views {
     /// Forgets the nodes that have not answered since then. True if there were any. If no node has answered, all are kept.
     pub(super) fn forget_before(&mut self, time: Instant) -> bool {
         let before = self.0.len();
-        if self.0.values().any(|latest| latest.sent >= time) {
+        if self.has_answer_since(time) {
             self.0.retain(|_, latest| latest.sent >= time);
         }
         self.0.len() < before
+    }
+
+    /// True if a node has answered that was asked then or later.
+    pub(super) fn has_answer_since(&self, time: Instant) -> bool {
+        self.0.values().any(|latest| latest.sent >= time)
     }
 
     /// The addresses of all nodes.

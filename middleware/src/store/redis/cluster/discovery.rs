@@ -7,7 +7,10 @@ use std::{
     time::Duration,
 };
 
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::{
+    sync::{mpsc, oneshot, watch},
+    time::Instant,
+};
 
 use super::{
     super::{
@@ -142,7 +145,25 @@ impl Discovery {
                     self.extend_lease(map.claims());
                 }
             }
-            Err(()) => self.failed(host, "the node belongs to another cluster".to_owned()),
+            Err(()) => {
+                self.failed(host, "the node belongs to another cluster".to_owned());
+                self.forget_lost_cluster(sent);
+            }
+        }
+    }
+
+    /// Forgets a cluster of which no node answers any longer, so that one that was made anew at its addresses is accepted. Its first map needs
+    /// a majority.
+    fn forget_lost_cluster(&mut self, now: Instant) {
+        // After a suspension of this process, the nodes may not have had the time to answer.
+        let every_address_failed = self.watchers.keys().all(|host| self.failures.contains_key(host));
+        let oldest = now.checked_sub(FORGET_AFTER);
+        if every_address_failed && oldest.is_some_and(|oldest| !self.views.has_answer_since(oldest)) {
+            tracing::warn!(
+                "no node of the cluster has answered for a minute: another cluster at its addresses is accepted"
+            );
+            self.views = Views::default();
+            self.publish_failure();
         }
     }
 

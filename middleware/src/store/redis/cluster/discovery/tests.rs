@@ -2,8 +2,6 @@
 
 use std::sync::{Mutex, atomic::AtomicU64};
 
-use tokio::time::Instant;
-
 use super::{
     super::{
         Cluster,
@@ -115,6 +113,54 @@ fn map(discovery: &Discovery) -> Arc<SlotMap> {
         Found::Map(map) => map.clone(),
         _ => panic!("no map"),
     }
+}
+
+/// The node `by` of a cluster that was made anew answers at the address that node `at` had. The master of each slot has the address of the
+/// earlier one.
+fn answer_anew(discovery: &mut Discovery, origin: Instant, at: &str, by: &str, second: u64) {
+    let mut view = view(by, [("x", 1), ("y", 2), ("z", 3)]);
+    for (node, earlier) in view.nodes.iter_mut().zip(["a", "b", "d"]) {
+        node.host = Some(host(earlier));
+    }
+    discovery.apply_report(Report {
+        host: host(at),
+        sent: origin + Duration::from_secs(second),
+        view: Ok(view),
+    });
+}
+
+#[tokio::test]
+async fn cluster_made_anew_at_the_same_addresses_is_used_when_no_node_of_the_earlier_one_answers() {
+    let (mut discovery, origin) = known(Lease::ended(), || {});
+    let anew = [("a", "x"), ("b", "y"), ("d", "z")];
+    for second in [20, 69] {
+        for (at, by) in anew {
+            answer_anew(&mut discovery, origin, at, by, second);
+        }
+        assert_eq!(map(&discovery).owner(Slot(0)).unwrap().id, "a", "at {second}");
+    }
+    // One answer after the earlier cluster is forgotten is no majority.
+    answer_anew(&mut discovery, origin, "a", "x", 71);
+    answer_anew(&mut discovery, origin, "a", "x", 72);
+    assert!(!discovery.is_known());
+    answer_anew(&mut discovery, origin, "b", "y", 72);
+    let ids = [0, 1, 2].map(|slot| map(&discovery).owner(Slot(slot)).unwrap().id.clone());
+    assert_eq!(ids, ["x", "y", "z"]);
+    answer_anew(&mut discovery, origin, "d", "z", 73);
+    assert_eq!(discovery.failures, BTreeMap::new());
+}
+
+/// After a suspension of the process, all views are old.
+#[tokio::test]
+async fn cluster_is_not_forgotten_while_an_address_has_not_failed() {
+    let (mut discovery, origin) = known(Lease::ended(), || {});
+    answer_anew(&mut discovery, origin, "a", "x", 11);
+    answer_anew(&mut discovery, origin, "a", "x", 200);
+    answer_anew(&mut discovery, origin, "a", "x", 201);
+    answer(&mut discovery, origin, "b", BEFORE, 201);
+    answer(&mut discovery, origin, "d", BEFORE, 201);
+    assert_eq!(map(&discovery).owner(Slot(1)).unwrap().id, "b");
+    assert_eq!(discovery.failures.keys().collect::<Vec<_>>(), [&host("a")]);
 }
 
 /// Until the new map is in use, lookups go to the old owner, whose cache could be stale for longer than the bound.
