@@ -188,12 +188,5 @@ impl Views {
     }
 }
 
-impl Claims {
-    /// The number of slots without an owner.
-    pub(super) fn uncovered(&self) -> usize {
-        self.owners.iter().filter(|owner| owner.is_none()).count()
-    }
-}
-
 #[cfg(test)]
 mod tests;

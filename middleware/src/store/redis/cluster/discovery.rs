@@ -218,13 +218,14 @@ impl Discovery {
             .iter()
             .map(|master| self.node(master, &known, &mut starts));
         let nodes = nodes.collect();
-        log_change(before.as_deref(), &claims);
         if before.is_none() {
             // Callers wait for the first map, and need the lease with it.
             self.extend_lease(&claims);
         }
-        self.coverage.set_up(claims.uncovered() == 0);
         let map = Arc::new(SlotMap::new(claims, nodes));
+        let uncovered = map.uncovered();
+        log_change(before.as_deref(), &map, uncovered);
+        self.coverage.set_up(uncovered == 0);
         self.publish.send_replace(Found::Map(map.clone()));
         // From here on, old owners acknowledge no revocation. The new owners can now be recovered.
         drop(starts);
@@ -307,16 +308,11 @@ impl Discovery {
     }
 }
 
-fn log_change(before: Option<&SlotMap>, claims: &Claims) {
-    let (masters, uncovered) = (
-        claims.masters.iter().filter(|master| master.has_slots).count(),
-        claims.uncovered(),
-    );
-    if before.is_none_or(|before| {
-        before.claims().masters != claims.masters || before.claims().uncovered() != uncovered
-    }) {
+fn log_change(before: Option<&SlotMap>, map: &SlotMap, uncovered: usize) {
+    let masters = &map.claims().masters;
+    if before.is_none_or(|before| before.claims().masters != *masters || before.uncovered() != uncovered) {
         tracing::info!(
-            masters,
+            masters = masters.iter().filter(|master| master.has_slots).count(),
             uncovered_slots = uncovered,
             "the masters of the cluster are known"
         );

@@ -63,6 +63,13 @@ impl SlotMap {
         &self.claims
     }
 
+    /// The number of slots without an owner that can be reached: no node claims the slot, or no node knows the address of its owner.
+    pub(super) fn uncovered(&self) -> usize {
+        (0..SLOTS)
+            .filter(|slot| self.owner(Slot(*slot)).is_none())
+            .count()
+    }
+
     /// The nodes that have got or lost slots since an earlier map, also if they have the same slots again.
     pub(super) fn changed_since<'a>(&'a self, before: &'a Self) -> Vec<&'a Arc<Node>> {
         let mut changed: Vec<&Arc<Node>> = Vec::new();

@@ -221,6 +221,29 @@ async fn caches_of_the_masters_that_got_or_lost_a_slot_begin_a_new_epoch() {
     assert_eq!(epoch(&after[0]), 1);
 }
 
+/// Node `by` no longer knows the address of `a`, as after a restart of `a` with a new id.
+fn answer_without_address(discovery: &mut Discovery, origin: Instant, by: &str, second: u64) {
+    let mut view = view(by, BEFORE);
+    view.nodes[0].host = None;
+    discovery.apply_report(Report {
+        host: host(by),
+        sent: origin + Duration::from_secs(second),
+        view: Ok(view),
+    });
+}
+
+#[tokio::test]
+async fn slots_of_a_master_without_an_address_are_not_covered() {
+    let (mut discovery, origin) = known(Lease::ended(), || {});
+    assert_eq!(map(&discovery).uncovered(), 16_384 - 3);
+    for second in [11, 80] {
+        answer_without_address(&mut discovery, origin, "b", second);
+        answer_without_address(&mut discovery, origin, "d", second);
+    }
+    assert!(map(&discovery).owner(Slot(0)).is_none());
+    assert_eq!(map(&discovery).uncovered(), 16_384 - 2);
+}
+
 /// Otherwise a master that returns at another address without its data would be used at once, also with `require_durable_store`.
 #[tokio::test]
 async fn history_of_a_node_stays_with_it_when_its_address_changes() {
