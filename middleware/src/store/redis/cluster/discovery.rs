@@ -19,11 +19,13 @@ use super::{
         connection::Connection,
         endpoint::Login,
         lease::Lease,
+        recovery::Recovery,
         supervisor::ServerSettings,
         url::{Host, Server},
     },
     claims::{Claims, Master, Views},
     map::{Node, SlotMap},
+    view::NodeId,
     watcher::{Report, Watcher},
 };
 use crate::telemetry::{ServerMetrics, ServersMetrics};
@@ -31,6 +33,8 @@ use crate::telemetry::{ServerMetrics, ServersMetrics};
 /// The time after which a node that does not answer is forgotten. Others may still name it.
 const FORGET_AFTER: Duration = Duration::from_secs(60);
 const REPORT_QUEUE: usize = 64;
+/// The number of nodes whose recoveries are kept while they are no masters.
+const MAX_RECOVERIES: usize = 1_000;
 
 /// The state of the discovery.
 #[derive(Clone)]
@@ -50,6 +54,8 @@ pub(super) struct Discovery {
     login: Login,
     open: Open,
     views: Views,
+    /// The recovery of each node that was a master. A node keeps its replication history while its address is unknown or changes.
+    recoveries: BTreeMap<NodeId, Arc<Recovery>>,
     watchers: BTreeMap<Host, AbortOnDrop>,
     /// The latest failure of each address.
     failures: BTreeMap<Host, String>,
@@ -90,6 +96,7 @@ impl Discovery {
             login,
             open,
             views: Views::default(),
+            recoveries: BTreeMap::new(),
             watchers: BTreeMap::new(),
             failures: BTreeMap::new(),
             reports,
@@ -217,7 +224,8 @@ impl Discovery {
             .masters
             .iter()
             .map(|master| self.node(master, &known, &mut starts));
-        let nodes = nodes.collect();
+        let nodes: Vec<_> = nodes.collect();
+        self.keep_recoveries(&nodes);
         if before.is_none() {
             // Callers wait for the first map, and need the lease with it.
             self.extend_lease(&claims);
@@ -266,8 +274,8 @@ impl Discovery {
         starts.push(start);
         let mut settings = (self.open)(address);
         settings.start = Some(started);
-        if let Some(earlier) = earlier {
-            settings.recovery = earlier.recovery.clone();
+        if let Some(recovery) = self.recoveries.get(&master.id) {
+            settings.recovery = recovery.clone();
         }
         Some(Arc::new(Node {
             id: master.id.clone(),
@@ -275,6 +283,16 @@ impl Discovery {
             connection: Connection::open(settings),
             host,
         }))
+    }
+
+    fn keep_recoveries(&mut self, nodes: &[Option<Arc<Node>>]) {
+        let of_nodes = nodes.iter().flatten();
+        self.recoveries
+            .extend(of_nodes.map(|node| (node.id.clone(), node.recovery.clone())));
+        if self.recoveries.len() > MAX_RECOVERIES {
+            self.recoveries
+                .retain(|_, recovery| Arc::strong_count(recovery) > 1);
+        }
     }
 
     /// Watches the seeds and all nodes that are known.

@@ -14,7 +14,7 @@ pub(in super::super) struct Node {
     pub(super) id: NodeId,
     pub(super) host: Host,
     pub(in super::super) connection: Connection,
-    /// The replication history that was seen. It stays with the node when its address changes.
+    /// The replication history that was seen. It stays with the node while its address changes or is unknown.
     pub(super) recovery: Arc<Recovery>,
 }
 

@@ -73,6 +73,7 @@ fn discovery(lease: Lease, opened: impl Fn() + Send + 'static) -> Discovery {
         login: Login::default(),
         open: Box::new(open),
         views: Views::default(),
+        recoveries: BTreeMap::new(),
         watchers: BTreeMap::new(),
         failures: BTreeMap::new(),
         reports,
@@ -263,6 +264,20 @@ async fn history_of_a_node_stays_with_it_when_its_address_changes() {
     let after = map(&discovery).owner(Slot(0)).unwrap().clone();
     assert_eq!(after.host, other_address);
     assert!(Arc::ptr_eq(&after.recovery, &before.recovery));
+}
+
+#[tokio::test]
+async fn history_of_a_node_stays_with_it_while_its_address_is_unknown() {
+    let (mut discovery, origin) = known(Lease::ended(), || {});
+    let before = map(&discovery).owner(Slot(0)).unwrap().recovery.clone();
+    for second in [11, 80] {
+        answer_without_address(&mut discovery, origin, "b", second);
+        answer_without_address(&mut discovery, origin, "d", second);
+    }
+    assert!(map(&discovery).owner(Slot(0)).is_none());
+    answer(&mut discovery, origin, "a", BEFORE, 81);
+    let after = map(&discovery).owner(Slot(0)).unwrap().recovery.clone();
+    assert!(Arc::ptr_eq(&after, &before));
 }
 
 /// Two failovers between two views: the first one may have admitted a revocation on the other master.
