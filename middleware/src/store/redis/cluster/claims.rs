@@ -54,7 +54,8 @@ struct Latest {
 }
 
 impl Views {
-    /// Adds the view of a node that was asked at this address and time. True if the view is new.
+    /// Adds the view of a node that was asked at this address and time. True if the view is new. The answer to an earlier question than the
+    /// latest one only adds its address.
     ///
     /// # Errors
     /// The node belongs to another cluster: no node that has answered knows it, and it knows none of them.
@@ -75,7 +76,10 @@ impl Views {
         match self.0.get_mut(&view.by) {
             Some(latest) => {
                 let new_address = latest.asked.insert(asked);
-                latest.sent = latest.sent.max(sent);
+                if sent < latest.sent {
+                    return Ok(new_address);
+                }
+                latest.sent = sent;
                 let before = std::mem::replace(&mut latest.view, view);
                 Ok(new_address || before != latest.view)
             }

@@ -153,6 +153,23 @@ fn claims_are_confirmed_since_the_majority_was_asked() {
 }
 
 #[test]
+fn answer_to_an_earlier_question_at_another_address_does_not_replace_the_view() {
+    let (mut all, origin) = (Views::default(), Instant::now());
+    let asked_at = |seconds| origin + Duration::from_secs(seconds);
+    let after = ["a master 1 0-49", "b master 2 50-199"];
+    assert_eq!(all.add(host(7000), view("a", &after), asked_at(2)), Ok(true));
+    assert_eq!(
+        all.add(host(8000), view("a", &BEFORE), asked_at(1)),
+        Ok(true),
+        "a new address"
+    );
+    assert_eq!(owner(&all.merge(), 50), Some("b"));
+    assert_eq!(all.merge().masters[0].hosts, [host(7000), host(8000)]);
+    assert_eq!(all.add(host(8000), view("a", &BEFORE), asked_at(3)), Ok(true));
+    assert_eq!(owner(&all.merge(), 50), Some("a"));
+}
+
+#[test]
 fn node_of_another_cluster_is_refused_and_a_new_node_replaces_the_old_one_at_its_address() {
     let mut all = views(&[view("a", &BEFORE)]);
     let foreign = view("z", &["z master 99 0-16383"]);
