@@ -54,8 +54,10 @@ struct Latest {
 }
 
 impl Views {
-    /// Adds the view of a node that was asked at this address and time. True if the view is new. The answer to an earlier question than the
-    /// latest one only adds its address.
+    /// Adds the view of a node that was asked at this address and time. The answer to an earlier question than the latest one only adds its
+    /// address.
+    ///
+    /// True if the merged views may have changed: the view is new, or claims about the node counted while its own view was old.
     ///
     /// # Errors
     /// The node belongs to another cluster: no node that has answered knows it, and it knows none of them.
@@ -73,15 +75,17 @@ impl Views {
         // Another node may have had this address before.
         self.0
             .retain(|id, other| *id == view.by || !other.asked.remove(&asked) || !other.asked.is_empty());
+        let newest = self.0.values().map(|latest| latest.sent).max();
         match self.0.get_mut(&view.by) {
             Some(latest) => {
                 let new_address = latest.asked.insert(asked);
                 if sent < latest.sent {
                     return Ok(new_address);
                 }
+                let was_old = newest.is_some_and(|newest| latest.sent + LATELY < newest);
                 latest.sent = sent;
                 let before = std::mem::replace(&mut latest.view, view);
-                Ok(new_address || before != latest.view)
+                Ok(new_address || was_old || before != latest.view)
             }
             None => {
                 let asked = BTreeSet::from([asked]);

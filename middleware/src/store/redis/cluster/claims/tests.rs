@@ -142,7 +142,7 @@ fn claims_are_confirmed_since_the_majority_was_asked() {
     assert_eq!(confirmed_by("d", 2), (true, None), "a replica has no vote");
     assert_eq!(confirmed_by("b", 3), (true, Some(1)));
     assert_eq!(confirmed_by("b", 5), (false, Some(1)));
-    assert_eq!(confirmed_by("a", 4), (false, Some(4)));
+    assert_eq!(confirmed_by("a", 4), (true, Some(4)), "its own view was old");
     assert_eq!(
         confirmed_by("a", 2),
         (false, Some(4)),

@@ -280,6 +280,33 @@ async fn history_of_a_node_stays_with_it_while_its_address_is_unknown() {
     assert!(Arc::ptr_eq(&after, &before));
 }
 
+/// `b` gave the second slot to `d`, and then got a later epoch. `a` did not learn of the move, and names `b`.
+#[tokio::test]
+async fn node_that_answers_again_with_the_same_view_corrects_the_map() {
+    const EPOCHS: [(&str, u64); 3] = [("a", 1), ("b", 9), ("d", 3)];
+    let (mut discovery, origin) = known(Lease::ended(), || {});
+    let after = |discovery: &mut Discovery, by: &str, second| {
+        let mut view = view(by, EPOCHS);
+        view.nodes[1].slots = Vec::new();
+        view.nodes[2].slots = vec![1..=2];
+        discovery.apply_report(Report {
+            host: host(by),
+            sent: origin + Duration::from_secs(second),
+            view: Ok(view),
+        });
+    };
+    let owner = |discovery: &Discovery| map(discovery).owner(Slot(1)).unwrap().id.clone();
+    answer(&mut discovery, origin, "a", EPOCHS, 11);
+    after(&mut discovery, "b", 11);
+    after(&mut discovery, "d", 11);
+    assert_eq!(owner(&discovery), "d");
+    // `b` does not answer for a while, in which a view of `a` changes.
+    answer(&mut discovery, origin, "a", [("a", 2), ("b", 9), ("d", 3)], 14);
+    assert_eq!(owner(&discovery), "b");
+    after(&mut discovery, "b", 15);
+    assert_eq!(owner(&discovery), "d");
+}
+
 /// Two failovers between two views: the first one may have admitted a revocation on the other master.
 #[tokio::test]
 async fn master_that_lost_a_slot_and_got_it_back_unseen_begins_a_new_epoch() {
