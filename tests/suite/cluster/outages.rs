@@ -127,6 +127,39 @@ async fn readiness_is_degraded_while_the_address_of_a_master_is_unknown() {
     assert_eq!(reason, expected);
 }
 
+/// The others go on confirming the map, and the store knows the node by its last view.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn node_of_another_cluster_at_the_address_of_a_master_is_not_used() {
+    let cluster = cluster();
+    let store = impatient(&cluster);
+    let sessions = session_on_each(&cluster, &store).await;
+    let of_first = |command: &[&str]| cluster.command::<redis::Value>(0, command).unwrap();
+    // The node leaves the cluster, and becomes another one without sessions.
+    of_first(&["FLUSHALL"]);
+    of_first(&["CLUSTER", "RESET", "HARD"]);
+    of_first(&["CLUSTER", "ADDSLOTSRANGE", "0", "16383"]);
+    let state = || cluster.command::<String>(0, &["CLUSTER", "INFO"]).unwrap();
+    let began = Instant::now();
+    while !state().contains("cluster_state:ok") {
+        assert!(began.elapsed() < Duration::from_secs(20), "{}", state());
+        sleep(Duration::from_millis(50)).await;
+    }
+    of_first(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]);
+    let began = Instant::now();
+    while began.elapsed() < WATCHED {
+        let (answer, _) = read(&store, sessions[0].id).await;
+        assert!(answer.is_err(), "{answer:?} after {:?}", began.elapsed());
+        let (answer, _) = read(&store, sessions[1].id).await;
+        assert_eq!(answer, Ok(Some(false)));
+        sleep(Duration::from_millis(5)).await;
+    }
+    let reason = read(&store, sessions[0].id).await.0.unwrap_err();
+    assert!(
+        reason.contains("another node of a cluster has this address now"),
+        "{reason}"
+    );
+}
+
 /// A list without the sessions of a dead master would hide sessions from an administrator.
 #[tokio::test]
 async fn list_is_unavailable_while_a_master_is_dead() {

@@ -274,6 +274,7 @@ impl Discovery {
         starts.push(start);
         let mut settings = (self.open)(address);
         settings.start = Some(started);
+        settings.node_id = Some(master.id.clone());
         if let Some(recovery) = self.recoveries.get(&master.id) {
             settings.recovery = recovery.clone();
         }

@@ -61,6 +61,7 @@ fn discovery(lease: Lease, opened: impl Fn() + Send + 'static) -> Discovery {
             keys: Keys::new(""),
             clock: Arc::new(SystemClock),
             in_cluster: true,
+            node_id: None,
             metrics: metrics.server(),
             copies: None,
             recovery: Arc::new(recovery.for_server()),
