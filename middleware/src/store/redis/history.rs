@@ -65,10 +65,10 @@ impl History {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
-    fn history(id: &str, offset: u64, earlier: Option<(&str, u64)>) -> History {
+    pub(in super::super) fn history(id: &str, offset: u64, earlier: Option<(&str, u64)>) -> History {
         let after = earlier.map_or(-1, |(_, end)| i64::try_from(end).unwrap() + 1);
         let earlier = earlier.map_or("0000", |(id, _)| id);
         let info = format!(

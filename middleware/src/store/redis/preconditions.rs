@@ -6,7 +6,7 @@ use uuid::Uuid;
 use super::{
     copies::Copies,
     keys::Keys,
-    role::{Role, describe, text_of},
+    role::{Role, describe, is_forbidden, text_of},
     script::{PRECONDITIONS, ScriptCall},
 };
 use crate::id::{AgentId, SessionId};
@@ -70,6 +70,31 @@ impl Greeting {
             _ => Ok(()),
         }
     }
+}
+
+/// Checks that a node of a cluster has this id: its address may have passed to a node of another cluster. A node on which the user may not
+/// call `CLUSTER NODES` is not checked.
+///
+/// # Errors
+/// A sentence that says so.
+pub(super) async fn check_node_id(connection: &mut MultiplexedConnection, id: &str) -> Result<(), String> {
+    let mut command = redis::cmd("CLUSTER");
+    let nodes: RedisResult<String> = command.arg("NODES").query_async(connection).await;
+    match nodes {
+        Ok(nodes) if is_of_node(&nodes, id) => Ok(()),
+        Ok(_) => Err("another node of a cluster has this address now".to_owned()),
+        Err(error) if is_forbidden(&error) => Ok(()),
+        Err(error) => Err(describe(&error)),
+    }
+}
+
+/// True if a node with this id gave this answer to `CLUSTER NODES`. A proxy can answer for several nodes.
+fn is_of_node(nodes: &str, id: &str) -> bool {
+    nodes.lines().any(|line| {
+        let mut words = line.split(' ');
+        let flags = (words.next() == Some(id)).then(|| words.nth(1)).flatten();
+        flags.is_some_and(|flags| flags.split(',').any(|flag| flag == "myself"))
+    })
 }
 
 /// Checks that the user may run scripts, and call the commands of the store on its keys.
@@ -136,6 +161,15 @@ pub(super) async fn check_permissions(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn answer_is_of_the_node_that_it_marks() {
+        let nodes = "aa 10.0.0.1:7000@17000 master - 0 1 7 connected 0-99\n\
+                     bb 10.0.0.2:7001@17001,b.example myself,master - 0 0 8 connected 100-199\n";
+        for (id, expected) in [("aa", false), ("bb", true), ("b", false), ("cc", false)] {
+            assert_eq!(is_of_node(nodes, id), expected, "{id}");
+        }
+    }
 
     fn greeting(server: &str, version: &str, mode: &str) -> Greeting {
         let text = |text: &str| Value::BulkString(text.into());

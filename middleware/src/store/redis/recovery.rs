@@ -35,6 +35,8 @@ struct Shared {
     require_durable: bool,
     /// The last history of each server that was seen, for the replica that is promoted in its place.
     histories: Mutex<VecDeque<History>>,
+    /// The histories of servers that may have lost writes and were not used since. A server that continues one of them lacks the same writes.
+    distrusted: Mutex<VecDeque<History>>,
     metrics: RecoveryMetrics,
 }
 
@@ -57,6 +59,7 @@ impl Recovery {
                 recent,
                 require_durable,
                 histories: Mutex::default(),
+                distrusted: Mutex::default(),
                 metrics: RecoveryMetrics::new(),
             }),
             seen: Mutex::default(),
@@ -109,6 +112,11 @@ impl Recovery {
             ));
         }
         let distrust = distrust.clone();
+        if distrust.is_some()
+            && let Some(history) = &history
+        {
+            keep(&self.shared.distrusted, history);
+        }
         Ok(Recovered { history, distrust })
     }
 
@@ -136,12 +144,8 @@ impl Recovery {
 
     /// Remembers the history of the server in use.
     pub(super) fn remember(&self, history: History) {
-        let mut histories = lock(&self.shared.histories);
-        histories.retain(|known| !known.has_same_id(&history));
-        histories.push_back(history.clone());
-        if histories.len() > MAX_HISTORIES {
-            histories.pop_front();
-        }
+        lock(&self.shared.distrusted).retain(|known| !known.has_same_id(&history));
+        keep(&self.shared.histories, &history);
         *lock(&self.seen) = Some(history);
     }
 
@@ -151,6 +155,10 @@ impl Recovery {
             return Some(history.continues(seen));
         }
         // A promoted replica continues the history of another server.
+        let continues = |known: &History| history.continues(known) != Continuity::Unknown;
+        if lock(&self.shared.distrusted).iter().any(continues) {
+            return Some(Continuity::Unknown);
+        }
         let histories = lock(&self.shared.histories);
         let continued = histories.iter().map(|seen| history.continues(seen));
         continued
@@ -159,6 +167,38 @@ impl Recovery {
     }
 }
 
+fn keep(histories: &Mutex<VecDeque<History>>, history: &History) {
+    let mut histories = lock(histories);
+    histories.retain(|known| !known.has_same_id(history));
+    histories.push_back(history.clone());
+    if histories.len() > MAX_HISTORIES {
+        histories.pop_front();
+    }
+}
+
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::history::tests::history, *};
+
+    /// The replica copied its master after the master had lost writes, and before it was trusted again.
+    #[test]
+    fn replica_of_a_master_that_was_not_trusted_is_not_trusted() {
+        let master = Recovery::new(Keys::new(""), Arc::default(), true);
+        master.remember(history("a", 1_000, None));
+        // It restarted without its data.
+        let restarted = history("b", 10, None);
+        assert_eq!(master.continuity(Some(&restarted)), Some(Continuity::Unknown));
+        keep(&master.shared.distrusted, &restarted);
+        let replica = master.for_server();
+        let promoted = history("c", 30, Some(("b", 20)));
+        assert_eq!(replica.continuity(Some(&promoted)), Some(Continuity::Unknown));
+        master.remember(history("b", 20, None));
+        assert_eq!(replica.continuity(Some(&promoted)), Some(Continuity::Complete));
+        let unrelated = history("d", 30, None);
+        assert_eq!(replica.continuity(Some(&unrelated)), None);
+    }
 }

@@ -79,6 +79,7 @@ impl Servers {
             keys: keys.clone(),
             clock: clock.clone(),
             in_cluster,
+            node_id: None,
             metrics: of_server.server(),
             copies,
             recovery: Arc::new(recovery.for_server()),

@@ -18,7 +18,7 @@ use super::{
     keys::Keys,
     link::{ConnectionFault, FaultKind, Link, ServerTime, State, UNCONFIRMED},
     pauses::Pauses,
-    preconditions::{Greeting, check_permissions},
+    preconditions::{Greeting, check_node_id, check_permissions},
     recovery::{OTHERS_WRITE_WITHIN, Recovered, Recovery},
     role::{REPLICA, Role, cannot_begin, describe},
     skew_monitor::SkewMonitor,
@@ -67,6 +67,8 @@ pub(super) struct ServerSettings {
     pub(super) clock: Arc<dyn Clock>,
     /// True for a node of a cluster.
     pub(super) in_cluster: bool,
+    /// The id of the node that is expected at the address. `None` without a cluster.
+    pub(super) node_id: Option<String>,
     pub(super) metrics: Arc<ServerMetrics>,
     /// The copies that a revocation waits for, if any.
     pub(super) copies: Option<Copies>,
@@ -245,6 +247,9 @@ impl Supervisor {
             let mut connection = connected.map_err(|error| cannot_begin(&error))?;
             let greeting = Greeting::ask(&mut connection).await.map_err(refused)?;
             greeting.check(self.settings.in_cluster)?;
+            if let Some(id) = &self.settings.node_id {
+                check_node_id(&mut connection, id).await?;
+            }
             if greeting.role == Role::Replica {
                 return Err(REPLICA.to_owned());
             }

@@ -54,7 +54,10 @@ struct Latest {
 }
 
 impl Views {
-    /// Adds the view of a node that was asked at this address and time. True if the view is new.
+    /// Adds the view of a node that was asked at this address and time. The answer to an earlier question than the latest one only adds its
+    /// address.
+    ///
+    /// True if the merged views may have changed: the view is new, or claims about the node counted while its own view was old.
     ///
     /// # Errors
     /// The node belongs to another cluster: no node that has answered knows it, and it knows none of them.
@@ -72,12 +75,17 @@ impl Views {
         // Another node may have had this address before.
         self.0
             .retain(|id, other| *id == view.by || !other.asked.remove(&asked) || !other.asked.is_empty());
+        let newest = self.0.values().map(|latest| latest.sent).max();
         match self.0.get_mut(&view.by) {
             Some(latest) => {
                 let new_address = latest.asked.insert(asked);
-                latest.sent = latest.sent.max(sent);
+                if sent < latest.sent {
+                    return Ok(new_address);
+                }
+                let was_old = newest.is_some_and(|newest| latest.sent + LATELY < newest);
+                latest.sent = sent;
                 let before = std::mem::replace(&mut latest.view, view);
-                Ok(new_address || before != latest.view)
+                Ok(new_address || was_old || before != latest.view)
             }
             None => {
                 let asked = BTreeSet::from([asked]);
@@ -90,10 +98,15 @@ impl Views {
     /// Forgets the nodes that have not answered since then. True if there were any. If no node has answered, all are kept.
     pub(super) fn forget_before(&mut self, time: Instant) -> bool {
         let before = self.0.len();
-        if self.0.values().any(|latest| latest.sent >= time) {
+        if self.has_answer_since(time) {
             self.0.retain(|_, latest| latest.sent >= time);
         }
         self.0.len() < before
+    }
+
+    /// True if a node has answered that was asked then or later.
+    pub(super) fn has_answer_since(&self, time: Instant) -> bool {
+        self.0.values().any(|latest| latest.sent >= time)
     }
 
     /// The addresses of all nodes.
@@ -180,13 +193,6 @@ impl Views {
             own.sent + LATELY >= by.sent
                 && own_epoch.is_some_and(|own| own.is_master && own.epoch >= claim.epoch)
         })
-    }
-}
-
-impl Claims {
-    /// The number of slots without an owner.
-    pub(super) fn uncovered(&self) -> usize {
-        self.owners.iter().filter(|owner| owner.is_none()).count()
     }
 }
 

@@ -7,7 +7,10 @@ use std::{
     time::Duration,
 };
 
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::{
+    sync::{mpsc, oneshot, watch},
+    time::Instant,
+};
 
 use super::{
     super::{
@@ -16,11 +19,13 @@ use super::{
         connection::Connection,
         endpoint::Login,
         lease::Lease,
+        recovery::Recovery,
         supervisor::ServerSettings,
         url::{Host, Server},
     },
     claims::{Claims, Master, Views},
     map::{Node, SlotMap},
+    view::NodeId,
     watcher::{Report, Watcher},
 };
 use crate::telemetry::{ServerMetrics, ServersMetrics};
@@ -28,6 +33,8 @@ use crate::telemetry::{ServerMetrics, ServersMetrics};
 /// The time after which a node that does not answer is forgotten. Others may still name it.
 const FORGET_AFTER: Duration = Duration::from_secs(60);
 const REPORT_QUEUE: usize = 64;
+/// The number of nodes whose recoveries are kept while they are no masters.
+const MAX_RECOVERIES: usize = 1_000;
 
 /// The state of the discovery.
 #[derive(Clone)]
@@ -47,6 +54,8 @@ pub(super) struct Discovery {
     login: Login,
     open: Open,
     views: Views,
+    /// The recovery of each node that was a master. A node keeps its replication history while its address is unknown or changes.
+    recoveries: BTreeMap<NodeId, Arc<Recovery>>,
     watchers: BTreeMap<Host, AbortOnDrop>,
     /// The latest failure of each address.
     failures: BTreeMap<Host, String>,
@@ -87,6 +96,7 @@ impl Discovery {
             login,
             open,
             views: Views::default(),
+            recoveries: BTreeMap::new(),
             watchers: BTreeMap::new(),
             failures: BTreeMap::new(),
             reports,
@@ -142,7 +152,25 @@ impl Discovery {
                     self.extend_lease(map.claims());
                 }
             }
-            Err(()) => self.failed(host, "the node belongs to another cluster".to_owned()),
+            Err(()) => {
+                self.failed(host, "the node belongs to another cluster".to_owned());
+                self.forget_lost_cluster(sent);
+            }
+        }
+    }
+
+    /// Forgets a cluster of which no node answers any longer, so that one that was made anew at its addresses is accepted. Its first map needs
+    /// a majority.
+    fn forget_lost_cluster(&mut self, now: Instant) {
+        // After a suspension of this process, the nodes may not have had the time to answer.
+        let every_address_failed = self.watchers.keys().all(|host| self.failures.contains_key(host));
+        let oldest = now.checked_sub(FORGET_AFTER);
+        if every_address_failed && oldest.is_some_and(|oldest| !self.views.has_answer_since(oldest)) {
+            tracing::warn!(
+                "no node of the cluster has answered for a minute: another cluster at its addresses is accepted"
+            );
+            self.views = Views::default();
+            self.publish_failure();
         }
     }
 
@@ -196,14 +224,16 @@ impl Discovery {
             .masters
             .iter()
             .map(|master| self.node(master, &known, &mut starts));
-        let nodes = nodes.collect();
-        log_change(before.as_deref(), &claims);
+        let nodes: Vec<_> = nodes.collect();
+        self.keep_recoveries(&nodes);
         if before.is_none() {
             // Callers wait for the first map, and need the lease with it.
             self.extend_lease(&claims);
         }
-        self.coverage.set_up(claims.uncovered() == 0);
         let map = Arc::new(SlotMap::new(claims, nodes));
+        let uncovered = map.uncovered();
+        log_change(before.as_deref(), &map, uncovered);
+        self.coverage.set_up(uncovered == 0);
         self.publish.send_replace(Found::Map(map.clone()));
         // From here on, old owners acknowledge no revocation. The new owners can now be recovered.
         drop(starts);
@@ -244,8 +274,9 @@ impl Discovery {
         starts.push(start);
         let mut settings = (self.open)(address);
         settings.start = Some(started);
-        if let Some(earlier) = earlier {
-            settings.recovery = earlier.recovery.clone();
+        settings.node_id = Some(master.id.clone());
+        if let Some(recovery) = self.recoveries.get(&master.id) {
+            settings.recovery = recovery.clone();
         }
         Some(Arc::new(Node {
             id: master.id.clone(),
@@ -253,6 +284,16 @@ impl Discovery {
             connection: Connection::open(settings),
             host,
         }))
+    }
+
+    fn keep_recoveries(&mut self, nodes: &[Option<Arc<Node>>]) {
+        let of_nodes = nodes.iter().flatten();
+        self.recoveries
+            .extend(of_nodes.map(|node| (node.id.clone(), node.recovery.clone())));
+        if self.recoveries.len() > MAX_RECOVERIES {
+            self.recoveries
+                .retain(|_, recovery| Arc::strong_count(recovery) > 1);
+        }
     }
 
     /// Watches the seeds and all nodes that are known.
@@ -286,16 +327,11 @@ impl Discovery {
     }
 }
 
-fn log_change(before: Option<&SlotMap>, claims: &Claims) {
-    let (masters, uncovered) = (
-        claims.masters.iter().filter(|master| master.has_slots).count(),
-        claims.uncovered(),
-    );
-    if before.is_none_or(|before| {
-        before.claims().masters != claims.masters || before.claims().uncovered() != uncovered
-    }) {
+fn log_change(before: Option<&SlotMap>, map: &SlotMap, uncovered: usize) {
+    let masters = &map.claims().masters;
+    if before.is_none_or(|before| before.claims().masters != *masters || before.uncovered() != uncovered) {
         tracing::info!(
-            masters,
+            masters = masters.iter().filter(|master| master.has_slots).count(),
             uncovered_slots = uncovered,
             "the masters of the cluster are known"
         );

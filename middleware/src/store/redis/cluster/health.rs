@@ -45,7 +45,7 @@ impl Cluster {
                 Err(error) => failed.push((host, error)),
             }
         }
-        let uncovered = map.claims().uncovered();
+        let uncovered = map.uncovered();
         if matches!(worst, StoreHealth::NotDurable { .. }) {
             return Ok(worst);
         }
@@ -58,7 +58,7 @@ impl Cluster {
                 reason: format!("{host}: {error}"),
             }),
             (true, None) if uncovered > 0 => Ok(StoreHealth::Partial {
-                reason: format!("{uncovered} of 16384 hash slots have no master"),
+                reason: format!("{uncovered} of 16384 hash slots have no master that can be reached"),
             }),
             (true, None) => Ok(worst),
         }

@@ -14,7 +14,7 @@ pub(in super::super) struct Node {
     pub(super) id: NodeId,
     pub(super) host: Host,
     pub(in super::super) connection: Connection,
-    /// The replication history that was seen. It stays with the node when its address changes.
+    /// The replication history that was seen. It stays with the node while its address changes or is unknown.
     pub(super) recovery: Arc<Recovery>,
 }
 
@@ -61,6 +61,13 @@ impl SlotMap {
 
     pub(super) const fn claims(&self) -> &Claims {
         &self.claims
+    }
+
+    /// The number of slots without an owner that can be reached: no node claims the slot, or no node knows the address of its owner.
+    pub(super) fn uncovered(&self) -> usize {
+        (0..SLOTS)
+            .filter(|slot| self.owner(Slot(*slot)).is_none())
+            .count()
     }
 
     /// The nodes that have got or lost slots since an earlier map, also if they have the same slots again.
