@@ -250,7 +250,7 @@ impl Discovery {
         Some(Arc::new(Node {
             id: master.id.clone(),
             recovery: settings.recovery.clone(),
-            connection: Connection::open(settings),
+            connection: Arc::new(Connection::open(settings)),
             host,
         }))
     }

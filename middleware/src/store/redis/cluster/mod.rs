@@ -87,21 +87,6 @@ pub(super) struct Cluster {
     _discovery: AbortOnDrop,
 }
 
-/// A master that has a hash slot.
-pub(super) struct NodeOwner(Arc<Node>);
-
-impl PartialEq for NodeOwner {
-    fn eq(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.0, &other.0)
-    }
-}
-
-impl NodeOwner {
-    pub(super) fn connection(&self) -> &Connection {
-        &self.0.connection
-    }
-}
-
 impl Cluster {
     /// Starts to find the nodes. Must be called inside a Tokio runtime.
     pub(super) fn open(
@@ -233,10 +218,12 @@ impl Cluster {
         Ok(groups)
     }
 
-    /// The master that has the keys of a bucket.
-    pub(super) fn owner(&self, bucket: u16) -> Option<NodeOwner> {
+    /// The connection to the master that has the keys of a bucket.
+    pub(super) fn owner(&self, bucket: u16) -> Option<Arc<Connection>> {
         match &*self.found.borrow() {
-            Found::Map(map) => map.owner(Slot::of_bucket(bucket)).cloned().map(NodeOwner),
+            Found::Map(map) => map
+                .owner(Slot::of_bucket(bucket))
+                .map(|node| node.connection.clone()),
             _ => None,
         }
     }
