@@ -14,7 +14,7 @@ use super::{
     copies::Copies,
     durability::Durability,
     endpoint::{Endpoint, RedisConnection},
-    health_checks::{HEALTH_CHECK_TIMEOUT, check_health, is_unusable},
+    health_checks::{HEALTH_CHECK_TIMEOUT, HealthChecks, is_unusable},
     keys::Keys,
     link::{ConnectionFault, FaultKind, Link, ServerTime, State, UNCONFIRMED},
     pauses::Pauses,
@@ -282,12 +282,17 @@ impl Supervisor {
         let address = self.settings.address.clone();
         let superseded = address.superseded(endpoint);
         tokio::pin!(superseded);
-        let skew = has_time.then(|| self.skew.clone());
-        let limit = HEALTH_CHECK_TIMEOUT.max(self.settings.deadline);
-        let writes = (self.writes.clone(), endpoint.clone(), self.epoch);
-        let recovery = has_history.then(|| self.settings.recovery.clone());
-        let durability = self.settings.durability.clone();
-        let health_checks = check_health(connection.clone(), skew, (recovery, durability), writes, limit);
+        let health_checks = HealthChecks {
+            connection: connection.clone(),
+            endpoint: endpoint.clone(),
+            epoch: self.epoch,
+            skew: has_time.then(|| self.skew.clone()),
+            recovery: has_history.then(|| self.settings.recovery.clone()),
+            durability: self.settings.durability.clone(),
+            writes: self.writes.clone(),
+            limit: HEALTH_CHECK_TIMEOUT.max(self.settings.deadline),
+        };
+        let health_checks = health_checks.run();
         tokio::pin!(health_checks);
         let (lease, metrics) = (endpoint.lease(), self.settings.metrics.clone());
         let lease_changes = lease.watch(|holds| {

@@ -7,7 +7,10 @@ use std::{
     time::Duration,
 };
 
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::{
+    sync::{mpsc, oneshot, watch},
+    time::Instant,
+};
 
 use super::{
     super::{
@@ -57,10 +60,32 @@ pub(super) struct Discovery {
     publish: watch::Sender<Found>,
     /// True if the published map is that of the latest views.
     is_current: bool,
-    lease: Lease,
-    lease_time: Duration,
+    lease: MapLease,
     /// Counts the cluster as up while every slot has an owner.
     coverage: Arc<ServerMetrics>,
+}
+
+/// The lease of the map.
+pub(super) struct MapLease {
+    pub(super) lease: Lease,
+    /// The time from a confirmation by a majority to the end of the lease. Zero: without an end.
+    pub(super) duration: Duration,
+}
+
+impl MapLease {
+    pub(super) fn new(duration: Duration) -> Self {
+        let lease = if duration.is_zero() {
+            Lease::permanent()
+        } else {
+            Lease::ended()
+        };
+        Self { lease, duration }
+    }
+
+    /// Extends the lease, counted from the time of a confirmation.
+    fn extend(&self, confirmed: Instant) {
+        self.lease.extend(confirmed + self.duration);
+    }
 }
 
 /// The handles of a running discovery.
@@ -76,7 +101,7 @@ impl Discovery {
         seeds: Vec<Host>,
         login: Login,
         open: Open,
-        (lease, lease_time): (Lease, Duration),
+        lease: MapLease,
         metrics: &ServersMetrics,
     ) -> Discovered {
         let (reporter, reports) = mpsc::channel(REPORT_QUEUE);
@@ -95,7 +120,6 @@ impl Discovery {
             publish,
             is_current: false,
             lease,
-            lease_time,
             coverage: metrics.server(),
         };
         Discovered {
@@ -180,7 +204,7 @@ impl Discovery {
         self.watch_all();
         let claims = self.views.merge();
         // The first map needs a majority: the node that answers first may be cut off from the others.
-        if !self.is_known() && !self.lease_time.is_zero() && self.views.confirmed_at(&claims).is_none() {
+        if !self.is_known() && !self.lease.duration.is_zero() && self.views.confirmed_at(&claims).is_none() {
             return false;
         }
         let before = match &*self.publish.borrow() {
@@ -233,7 +257,8 @@ impl Discovery {
             return Some(Arc::clone(node));
         }
         let host = master.hosts.first()?.clone();
-        let address = match Address::leased(&Server::Tcp(host.clone()), &self.login, self.lease.clone()) {
+        let address = match Address::leased(&Server::Tcp(host.clone()), &self.login, self.lease.lease.clone())
+        {
             Ok(address) => address,
             Err(reason) => {
                 tracing::error!(node = %host, %reason, "a master cannot be used");
@@ -281,7 +306,7 @@ impl Discovery {
 
     fn extend_lease(&self, claims: &Claims) {
         if let Some(confirmed) = self.views.confirmed_at(claims) {
-            self.lease.extend(confirmed + self.lease_time);
+            self.lease.extend(confirmed);
         }
     }
 }

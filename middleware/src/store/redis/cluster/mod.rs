@@ -36,7 +36,7 @@ use tokio::{
 };
 
 use self::{
-    discovery::{Discovered, Discovery, Found, Open},
+    discovery::{Discovered, Discovery, Found, MapLease, Open},
     map::{Node, SlotMap},
     route::Route,
     slot::Slot,
@@ -47,7 +47,6 @@ use super::{
     connection::Connection,
     endpoint::Login,
     keys::{Keys, unexpected},
-    lease::Lease,
     request::Request,
     script::{LuaScript, ScriptCall},
     url::Host,
@@ -96,14 +95,9 @@ impl Cluster {
         deadline: Duration,
         metrics: &ServersMetrics,
     ) -> Self {
-        let lease = if address.lease.is_zero() {
-            Lease::permanent()
-        } else {
-            Lease::ended()
-        };
-        let with_time = (lease, address.lease);
+        let lease = MapLease::new(address.lease);
         let Discovered { found, demand, task } =
-            Discovery::start(address.seeds, address.login, open, with_time, metrics);
+            Discovery::start(address.seeds, address.login, open, lease, metrics);
         Self {
             found,
             demand,

@@ -2,8 +2,6 @@
 
 use std::sync::{Mutex, atomic::AtomicU64};
 
-use tokio::time::Instant;
-
 use super::{
     super::{
         Cluster,
@@ -82,8 +80,10 @@ fn discovery(lease: Lease, opened: impl Fn() + Send + 'static) -> Discovery {
         demand: watch::channel(0).1,
         publish: watch::channel(Found::Nothing).0,
         is_current: false,
-        lease,
-        lease_time: LEASE,
+        lease: MapLease {
+            lease,
+            duration: LEASE,
+        },
         coverage,
     }
 }
