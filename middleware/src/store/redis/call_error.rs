@@ -1,6 +1,6 @@
 //! Why a call to one server failed.
 
-use redis::{ErrorKind, RedisError, ServerErrorKind, Value};
+use redis::{ErrorKind, RedisError, RedisResult, ServerErrorKind, Value};
 
 use super::role::describe;
 use crate::store::StoreError;
@@ -40,23 +40,29 @@ impl Redirect {
         }
     }
 
-    /// True if a reply of a pipeline says that another node has the key.
-    pub(super) fn is_elsewhere(reply: &Value) -> bool {
+    /// The redirection in a reply of a pipeline.
+    pub(super) fn of_reply(reply: &Value) -> Option<Self> {
         match reply {
-            Value::ServerError(error) => {
-                matches!(Self::of(&error.clone().into()), Some(Self::Moved | Self::Ask(_)))
-            }
-            _ => false,
+            Value::ServerError(error) => Self::of(&error.clone().into()),
+            _ => None,
         }
     }
+}
 
-    /// True if a reply of a pipeline is a redirection.
-    pub(super) fn is(reply: &Value) -> bool {
-        match reply {
-            Value::ServerError(error) => Self::of(&error.clone().into()).is_some(),
-            _ => false,
+/// Returns the replies of a pipeline, or its first error. These are not errors: a key whose value has another type, and a redirection that is
+/// `tolerated`.
+pub(super) fn checked_replies(
+    replies: Vec<Value>,
+    tolerated: impl Fn(&Redirect) -> bool,
+) -> RedisResult<Vec<Value>> {
+    let failed = replies.iter().find_map(|reply| match reply {
+        Value::ServerError(error) if error.code() != WRONG_TYPE => {
+            let is_tolerated = Redirect::of_reply(reply).is_some_and(|redirect| tolerated(&redirect));
+            (!is_tolerated).then(|| error.clone())
         }
-    }
+        _ => None,
+    });
+    failed.map_or(Ok(replies), |error| Err(error.into()))
 }
 
 impl From<CallError> for StoreError {

@@ -21,7 +21,7 @@ use tokio::{
 
 use super::{
     background::AbortOnDrop,
-    call_error::{CallError, Redirect, WRONG_TYPE, is_demoted},
+    call_error::{CallError, Redirect, checked_replies, is_demoted},
     copies::CopyWaiter,
     durability::Durability,
     link::{ConnectionFault, FaultKind, Link, State},
@@ -147,13 +147,7 @@ impl Connection {
                 .connection
                 .send_packed_commands(pipeline, 0, pipeline.len())
                 .await?;
-            let failed = replies.iter().find_map(|reply| match reply {
-                Value::ServerError(error) if error.code() == WRONG_TYPE => None,
-                redirected if Redirect::is(redirected) => None,
-                Value::ServerError(error) => Some(error.clone()),
-                _ => None,
-            });
-            failed.map_or(Ok(replies), |error| Err(error.into()))
+            checked_replies(replies, |_| true)
         };
         self.answered(link.epoch, replies).await
     }

@@ -10,7 +10,7 @@ use redis::{Pipeline, RedisError, RedisResult, Value, pipe};
 use tokio::time::Instant;
 
 use super::{
-    call_error::{Redirect, WRONG_TYPE},
+    call_error::{Redirect, checked_replies},
     endpoint::RedisConnection,
     keys::Keys,
     role::describe,
@@ -129,13 +129,9 @@ async fn send(connection: &mut RedisConnection, commands: &Pipeline) -> RedisRes
     let replies = connection
         .send_packed_commands(commands, 0, commands.len())
         .await?;
-    let failed = replies.iter().find_map(|reply| match reply {
-        // Another node of the cluster has the session.
-        redirected if Redirect::is_elsewhere(redirected) => None,
-        Value::ServerError(error) if error.code() != WRONG_TYPE => Some(error.clone()),
-        _ => None,
-    });
-    failed.map_or(Ok(replies), |error| Err(error.into()))
+    // Another node of the cluster has the session.
+    let is_elsewhere = |redirect: &Redirect| matches!(redirect, Redirect::Moved | Redirect::Ask(_));
+    checked_replies(replies, is_elsewhere)
 }
 
 #[cfg(test)]

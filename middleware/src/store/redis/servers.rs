@@ -159,7 +159,7 @@ impl Servers {
         match &self.topology {
             Topology::One(connection) => {
                 let replies = connection.pipeline(pipeline).await?;
-                match replies.iter().find(|reply| Redirect::is(reply)) {
+                match replies.iter().find_map(Redirect::of_reply) {
                     Some(_) => Err(StoreError::Unavailable(
                         "the server is a node of a cluster".into(),
                     )),

@@ -186,7 +186,7 @@ impl Cluster {
         for ((node, places), answer) in groups.iter().zip(join_all(calls).await) {
             for (place, reply) in places.iter().zip(answer?) {
                 let slot = Slot::of(Request::Command(commands[*place]).key());
-                if Redirect::is(&reply) || !self.is_owner(slot, node) {
+                if Redirect::of_reply(&reply).is_some() || !self.is_owner(slot, node) {
                     again.push(*place);
                 } else {
                     replies[*place] = reply;
