@@ -58,8 +58,17 @@ fn is_text(value: &Value, text: &str) -> bool {
     }
 }
 
+/// True if two connections reach the same server, by its run id. `None` if the user may not call `INFO`.
+pub(super) async fn is_same_server(
+    one: &mut MultiplexedConnection,
+    other: &mut MultiplexedConnection,
+) -> RedisResult<Option<bool>> {
+    let (one, other) = tokio::try_join!(run_id(one), run_id(other))?;
+    Ok(one.zip(other).map(|(one, other)| one == other))
+}
+
 /// Returns the server's run id. `None` if the user may not call `INFO`.
-pub(super) async fn run_id(connection: &mut MultiplexedConnection) -> RedisResult<Option<String>> {
+async fn run_id(connection: &mut MultiplexedConnection) -> RedisResult<Option<String>> {
     let info: RedisResult<InfoDict> = redis::cmd("INFO").arg("server").query_async(connection).await;
     match info {
         Ok(info) => Ok(info.get("run_id")),

@@ -2,7 +2,7 @@
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
-use redis::{AsyncConnectionConfig, PushInfo, PushKind, RedisError, aio::SendError};
+use redis::{PushInfo, PushKind, RedisError, aio::SendError};
 use tokio::{
     sync::{mpsc, oneshot, watch},
     time::{Instant, sleep, timeout},
@@ -13,7 +13,7 @@ use super::{
     background::{AbortOnDrop, catch_panic},
     copies::Copies,
     durability::Durability,
-    endpoint::{Endpoint, RedisConnection},
+    endpoint::{Endpoint, RedisConnection, connection_config},
     health_checks::{HEALTH_CHECK_TIMEOUT, HealthChecks, is_unusable},
     keys::Keys,
     link::{ConnectionFault, FaultKind, Link, ServerTime, State, UNCONFIRMED},
@@ -220,10 +220,7 @@ impl Supervisor {
     async fn connect_to(&self, endpoint: Arc<Endpoint>) -> Result<Connected, String> {
         let limit = connect_timeout(self.settings.deadline);
         let (faults, epoch) = (self.faults.clone(), self.epoch);
-        let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(limit))
-            // Each call has its own deadline: see `within`.
-            .set_response_timeout(None)
+        let config = connection_config(limit)
             .set_pipeline_buffer_size(WRITE_QUEUE)
             .set_push_sender(move |push: PushInfo| {
                 if push.kind == PushKind::Disconnection

@@ -17,12 +17,12 @@ use tokio::{
 
 use super::{
     super::{
-        endpoint::Endpoint,
+        endpoint::{Endpoint, connection_config},
         lease::{Confirmations, Lease},
         role::describe,
     },
     confirmed::Named,
-    sentinel::{ANSWER, Sentinels, config},
+    sentinel::{ANSWER, Sentinels},
 };
 
 const CHANNEL: &str = "+switch-master";
@@ -66,7 +66,7 @@ impl Sentinels {
         let sentinel = &self.sentinels[number];
         let switched = Arc::new(Notify::new());
         let told = switched.clone();
-        let config = config().set_push_sender(move |push: PushInfo| {
+        let config = connection_config(ANSWER).set_push_sender(move |push: PushInfo| {
             if matches!(push.kind, PushKind::Message | PushKind::Disconnection) {
                 told.notify_one();
             }

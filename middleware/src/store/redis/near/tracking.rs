@@ -6,7 +6,7 @@
 
 use std::{sync::Weak, time::Duration};
 
-use redis::{AsyncConnectionConfig, PushInfo, PushKind, RedisError, Value, aio::SendError};
+use redis::{PushInfo, PushKind, RedisError, Value, aio::SendError};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::{
@@ -15,11 +15,11 @@ use super::{
 };
 use crate::store::redis::{
     background::{Backoff, catch_panic},
-    endpoint::RedisConnection,
+    endpoint::{RedisConnection, connection_config},
     lease::Lease,
     link::{Link, UNCONFIRMED},
     observer::Observer,
-    role::{REPLICA, Role, describe, run_id},
+    role::{REPLICA, Role, describe, is_same_server},
     supervisor::STABLE_AFTER,
 };
 
@@ -159,15 +159,12 @@ impl Tracker {
         };
         let is_recent = link.since.elapsed() < RECENT;
         let (listener, attempt) = (self.cache.clone(), self.attempt);
-        let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(link.connect_timeout))
-            .set_response_timeout(None)
-            .set_push_sender(move |push: PushInfo| {
-                if let Some(cache) = listener.upgrade() {
-                    handle_push(&cache, attempt, &push);
-                }
-                Ok::<_, SendError>(())
-            });
+        let config = connection_config(link.connect_timeout).set_push_sender(move |push: PushInfo| {
+            if let Some(cache) = listener.upgrade() {
+                handle_push(&cache, attempt, &push);
+            }
+            Ok::<_, SendError>(())
+        });
         let mut connection = link.endpoint.connect(&config).await.map_err(failed)?;
         let mut tracking = redis::cmd("CLIENT");
         tracking.arg("TRACKING").arg("ON").arg("BCAST");
@@ -182,15 +179,14 @@ impl Tracker {
             Role::Replica => return Err(Loss::connection(REPLICA)),
             Role::Unknown => return Err(Loss::connection(NO_ROLE)),
         }
-        let tracked = run_id(&mut connection).await.map_err(failed)?;
-        let own = run_id(&mut link.connection).await.map_err(failed)?;
-        match (tracked, own) {
-            (Some(tracked), Some(own)) if tracked != own => Err(Loss::Moved),
-            (Some(_), Some(_)) => Ok(connection),
+        let is_same = is_same_server(&mut connection, &mut link.connection).await;
+        match is_same.map_err(failed)? {
+            Some(true) => Ok(connection),
+            Some(false) => Err(Loss::Moved),
             // The user may not call INFO. Two connections that were opened within a short time count as connections to one
             // server.
-            _ if is_recent => Ok(connection),
-            _ => Err(Loss::Unverified),
+            None if is_recent => Ok(connection),
+            None => Err(Loss::Unverified),
         }
     }
 
