@@ -13,6 +13,7 @@ use super::{
     call_error::{Redirect, checked_replies},
     endpoint::RedisConnection,
     keys::Keys,
+    record::is_marked_revoked,
     role::describe,
     script::REVOKE,
     sessions::revocation,
@@ -26,8 +27,6 @@ const KEPT_FOR: Duration = Duration::from_secs(600);
 const MAX_KEPT: usize = 10_000;
 /// The number of commands in one round trip.
 const CHUNK: usize = 1_000;
-/// The bit of a record's first byte that marks it as revoked.
-const REVOKED: u8 = 128;
 
 /// The revocations that the server acknowledged in the last 10 minutes, at most 10,000.
 #[derive(Default)]
@@ -121,7 +120,7 @@ async fn write_chunk(
 
 /// Reads the answer to `GETRANGE … 0 0`: the first byte of a record, or nothing.
 fn is_active(first: &Value) -> bool {
-    matches!(first, Value::BulkString(bytes) if bytes.first().is_some_and(|bits| *bits < REVOKED))
+    matches!(first, Value::BulkString(bytes) if bytes.first().is_some_and(|byte| !is_marked_revoked(*byte)))
 }
 
 /// Sends commands in one round trip. A key that holds no session is no error.
