@@ -14,9 +14,10 @@ use tokio::{
 };
 
 use super::{
+    call_error::describe,
     endpoint::RedisConnection,
     link::Link,
-    role::{describe, is_same_server},
+    role::is_same_server,
     script::{LuaScript, ScriptCall},
 };
 

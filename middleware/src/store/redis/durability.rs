@@ -8,7 +8,7 @@ use std::{
 use redis::{InfoDict, aio::MultiplexedConnection};
 use tokio::time::timeout;
 
-use super::{role::is_forbidden, server_info::RedisServerInfo};
+use super::{call_error::is_forbidden, server_info::RedisServerInfo};
 use crate::store::StoreWarning;
 
 const UNKNOWN: &str = "the server does not tell its eviction policy and persistence: allow the command INFO";

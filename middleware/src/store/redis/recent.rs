@@ -10,11 +10,10 @@ use redis::{Pipeline, RedisError, RedisResult, Value, pipe};
 use tokio::time::Instant;
 
 use super::{
-    call_error::{Redirect, checked_replies},
+    call_error::{Redirect, checked_replies, describe},
     endpoint::RedisConnection,
     keys::Keys,
     record::is_marked_revoked,
-    role::describe,
     script::REVOKE,
     sessions::revocation,
 };

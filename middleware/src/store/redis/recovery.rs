@@ -7,11 +7,11 @@ use std::{
 };
 
 use super::{
+    call_error::describe,
     endpoint::RedisConnection,
     history::{Continuity, History},
     keys::Keys,
     recent::RecentRevocations,
-    role::describe,
 };
 use crate::telemetry::RecoveryMetrics;
 

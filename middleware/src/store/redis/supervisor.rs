@@ -11,6 +11,7 @@ use tokio::{
 use super::{
     address::Address,
     background::{AbortOnDrop, catch_panic},
+    call_error::{cannot_begin, describe},
     copies::Copies,
     durability::Durability,
     endpoint::{Endpoint, RedisConnection, connection_config},
@@ -20,7 +21,7 @@ use super::{
     pauses::Pauses,
     preconditions::{Greeting, check_permissions},
     recovery::{OTHERS_WRITE_WITHIN, Recovered, Recovery},
-    role::{REPLICA, Role, cannot_begin, describe},
+    role::{REPLICA, Role},
     skew_monitor::SkewMonitor,
     writes::Writes,
 };

@@ -9,8 +9,8 @@ use redis::{AsyncConnectionConfig, RedisError};
 use tokio::{sync::Mutex, time::timeout};
 
 use super::{
+    call_error::describe,
     endpoint::{Endpoint, RedisConnection},
-    role::describe,
 };
 
 /// Sent as a text: its hash would need more round trips on a server that has not cached it.

@@ -13,9 +13,9 @@ use tokio::{
 
 use super::{
     super::{
+        call_error::describe,
         endpoint::{Endpoint, Login, RedisConnection, connection_config},
         lease::Lease,
-        role::describe,
         url::{Host, Server},
     },
     confirmed::{Answer, Named, confirmed, latest},

@@ -17,9 +17,9 @@ use tokio::{
 
 use super::{
     super::{
+        call_error::describe,
         endpoint::{Endpoint, connection_config},
         lease::{Confirmations, Lease},
-        role::describe,
     },
     confirmed::Named,
     sentinel::{ANSWER, Sentinels},

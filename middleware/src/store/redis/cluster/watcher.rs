@@ -10,8 +10,8 @@ use tokio::{
 use super::{
     super::{
         background::{AbortOnDrop, Backoff},
+        call_error::describe,
         endpoint::{Endpoint, Login, RedisConnection},
-        role::describe,
         url::{Host, Server},
     },
     view::View,

@@ -15,11 +15,12 @@ use super::{
 };
 use crate::store::redis::{
     background::{Backoff, catch_panic},
+    call_error::describe,
     endpoint::{RedisConnection, connection_config},
     lease::Lease,
     link::{Link, UNCONFIRMED},
     observer::Observer,
-    role::{REPLICA, Role, describe, is_same_server},
+    role::{REPLICA, Role, is_same_server},
     supervisor::STABLE_AFTER,
 };
 
