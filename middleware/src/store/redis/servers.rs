@@ -120,7 +120,7 @@ impl Servers {
         self.copies.is_some()
     }
 
-    /// Sends a command whose second word is a key.
+    /// Sends a command whose second word is a key. It must be idempotent: in a cluster, it is sent again if its hash slot moves meanwhile.
     pub(super) async fn query<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, StoreError> {
         self.call(Request::Command(command)).await
     }

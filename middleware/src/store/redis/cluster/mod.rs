@@ -120,9 +120,7 @@ impl Cluster {
             {
                 return self.get_each(keys).await;
             }
-            // A command can be repeated. A script may have been executed before its slot moved, or by a master that was replaced.
-            let repeatable = matches!(request, Request::Command(_));
-            if let Some(answer) = route.resolve(&attempt, answer, repeatable).await? {
+            if let Some(answer) = route.resolve(&attempt, answer, request.is_repeatable()).await? {
                 return Ok(answer);
             }
         }
