@@ -3,7 +3,7 @@
 //! `WAIT` covers the writes of its own connection, and blocks it. So the script and `WAIT` run on a connection of their own.
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
@@ -20,6 +20,8 @@ use super::{
     role::is_same_server,
     script::{LuaScript, ScriptCall},
 };
+
+use crate::sync::lock;
 
 /// The number of idle connections that are kept.
 const MAX_IDLE: usize = 8;
@@ -198,8 +200,4 @@ async fn connect(link: &Link) -> RedisResult<RedisConnection> {
         ))),
         Some(true) | None => Ok(connection),
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,6 +1,6 @@
 //! The near caches of a store: one for each of its servers, once they are enabled.
 
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, atomic::Ordering};
+use std::sync::{Arc, Mutex, OnceLock, atomic::Ordering};
 
 use super::{
     Shared,
@@ -11,6 +11,7 @@ use super::{
 use crate::{
     id::SessionId,
     store::{NearCacheStats, StoreError},
+    sync::lock,
     telemetry::NearCacheMetrics,
 };
 
@@ -50,7 +51,7 @@ impl Shared {
     /// Starts the caches unless they run. A failed start leaves nothing behind.
     pub(super) fn enable_caches(self: &Arc<Self>) -> Result<(), StoreError> {
         let near = &self.near;
-        let _starting = near.start.lock().unwrap_or_else(PoisonError::into_inner);
+        let _starting = lock(&near.start);
         if near.thread.get().is_some() {
             return Ok(());
         }

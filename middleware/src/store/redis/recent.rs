@@ -1,10 +1,6 @@
 //! The recent revocations of this process, to be written again to a server that lost them.
 
-use std::{
-    collections::VecDeque,
-    sync::{Mutex, PoisonError},
-    time::Duration,
-};
+use std::{collections::VecDeque, sync::Mutex, time::Duration};
 
 use redis::{Pipeline, RedisError, RedisResult, Value, pipe};
 use tokio::time::Instant;
@@ -20,6 +16,7 @@ use super::{
 use crate::{
     clock::Timestamp,
     id::{AgentId, SessionId},
+    sync::lock,
 };
 
 const KEPT_FOR: Duration = Duration::from_secs(600);
@@ -44,7 +41,7 @@ impl RecentRevocations {
     /// Keeps the revocation of an agent's sessions.
     pub(super) fn add(&self, ids: impl IntoIterator<Item = SessionId>, agent: AgentId, at: Timestamp) {
         let acknowledged = Instant::now();
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = lock(&self.0);
         kept.extend(ids.into_iter().map(|id| Revocation {
             id,
             agent,
@@ -75,7 +72,7 @@ impl RecentRevocations {
     }
 
     fn list(&self) -> Vec<Revocation> {
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = lock(&self.0);
         drop_expired(&mut kept);
         kept.iter().copied().collect()
     }

@@ -2,7 +2,7 @@
 
 use std::{
     collections::VecDeque,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
@@ -13,7 +13,7 @@ use super::{
     keys::Keys,
     recent::RecentRevocations,
 };
-use crate::telemetry::RecoveryMetrics;
+use crate::{sync::lock, telemetry::RecoveryMetrics};
 
 /// The time for the other processes to write their revocations again.
 pub(super) const OTHERS_WRITE_WITHIN: Duration = Duration::from_secs(5);
@@ -144,8 +144,4 @@ impl Recovery {
             .filter(|continuity| *continuity != Continuity::Unknown)
             .max()
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -5,7 +5,7 @@
 
 use std::{
     future::pending,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
 };
 
 use redis::{PushInfo, PushKind, aio::SendError};
@@ -24,6 +24,8 @@ use super::{
     confirmed::Named,
     sentinel::{ANSWER, Sentinels},
 };
+
+use crate::sync::lock;
 
 const CHANNEL: &str = "+switch-master";
 
@@ -99,8 +101,7 @@ impl Sentinels {
     }
 
     fn confirm(&self, watched: &Watched, number: usize, sent: Instant) {
-        let confirmations = watched.confirmations.lock();
-        let mut confirmations = confirmations.unwrap_or_else(PoisonError::into_inner);
+        let mut confirmations = lock(&watched.confirmations);
         confirmations.confirm(number, sent);
         if let Some(since) = confirmations.majority() {
             // A permanent lease stays permanent.
