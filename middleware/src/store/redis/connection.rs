@@ -8,16 +8,15 @@
 //! The library's `ConnectionManager` is not used. It stays broken after a reconnection that failed with anything but an I/O error, and
 //! it ignores its response timeout while it reconnects.
 
+mod durable;
+
 use std::{
     sync::{Arc, OnceLock},
     time::Duration,
 };
 
 use redis::{FromRedisValue, Pipeline, RedisError, RedisResult, Value};
-use tokio::{
-    sync::{mpsc, watch},
-    time::timeout,
-};
+use tokio::sync::{mpsc, watch};
 
 use super::{
     background::AbortOnDrop,
@@ -29,7 +28,6 @@ use super::{
     observer::Observer,
     request::{Request, ask},
     role::{REPLICA, Role},
-    script::{LuaScript, ScriptCall},
     skew_monitor::SkewMonitor,
     supervisor::{ServerSettings, Supervisor},
     writes::Writes,
@@ -194,46 +192,6 @@ impl Connection {
             .server_time
             .map(|time| time.now_millis().saturating_add(timely));
         latest.map_or_else(String::new, |latest| latest.to_string())
-    }
-
-    /// Runs a script that revokes, and waits for the copies if its reply shows a revocation. `None` if the store waits for no copies.
-    ///
-    /// `revoked` is called before the check that the connection was not replaced. So a revocation that is acknowledged was kept before the
-    /// next connection is recovered.
-    pub(super) async fn script_durably<T: FromRedisValue>(
-        &self,
-        script: &LuaScript,
-        call: &ScriptCall,
-        revoked: &impl Fn(&T) -> bool,
-        asking: bool,
-    ) -> Result<(T, Option<bool>), CallError> {
-        let mut link = self.link().await?;
-        let epoch = link.epoch;
-        let Some(durable) = &self.durable else {
-            let reply = async {
-                let reply = script.run(&mut link.connection, call, None, asking).await;
-                reply.inspect(|reply| {
-                    revoked(reply);
-                })
-            };
-            return Ok((self.answered(epoch, reply).await?, None));
-        };
-        // The first connection needs more round trips than a call has time for.
-        let connection = durable.connection(&link).await;
-        let connection = connection.map_err(|error| StoreError::from(&error))?;
-        let write = durable.write(&link, connection, script, call, asking);
-        let written = timeout(self.deadline, write).await;
-        let (reply, written) = written
-            .map_err(|_| StoreError::Timeout)?
-            .map_err(|error| self.classify_call(epoch, &error))?;
-        let reached = if revoked(&reply) {
-            Some(durable.confirm(written).await)
-        } else {
-            durable.release(written);
-            None
-        };
-        self.ensure_current(epoch)?;
-        Ok((reply, reached))
     }
 
     /// A timely script ran too late. The server's clock may have been set, so the connection is replaced to read its time again.

@@ -1,29 +1,27 @@
 //! Finds the nodes of the cluster and the owners of its slots, and follows their changes.
 
+mod nodes;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
-    convert::Infallible,
     sync::Arc,
     time::Duration,
 };
 
-use tokio::{
-    sync::{mpsc, oneshot, watch},
-    time::Instant,
-};
+use tokio::sync::{mpsc, watch};
 
+use self::nodes::log_change;
 use super::{
     super::{
         address::Address,
         background::{AbortOnDrop, catch_panic},
-        connection::Connection,
         endpoint::Login,
-        lease::Lease,
         supervisor::ServerSettings,
-        url::{Host, Server},
+        url::Host,
     },
-    claims::{Claims, Master, Views},
-    map::{Node, SlotMap},
+    claims::{Claims, Views},
+    map::SlotMap,
+    map_lease::MapLease,
     watcher::{Report, Watcher},
 };
 use crate::telemetry::{ServerMetrics, ServersMetrics};
@@ -63,29 +61,6 @@ pub(super) struct Discovery {
     lease: MapLease,
     /// Counts the cluster as up while every slot has an owner.
     coverage: Arc<ServerMetrics>,
-}
-
-/// The lease of the map.
-pub(super) struct MapLease {
-    pub(super) lease: Lease,
-    /// The time from a confirmation by a majority to the end of the lease. Zero: without an end.
-    pub(super) duration: Duration,
-}
-
-impl MapLease {
-    pub(super) fn new(duration: Duration) -> Self {
-        let lease = if duration.is_zero() {
-            Lease::permanent()
-        } else {
-            Lease::ended()
-        };
-        Self { lease, duration }
-    }
-
-    /// Extends the lease, counted from the time of a confirmation.
-    fn extend(&self, confirmed: Instant) {
-        self.lease.extend(confirmed + self.duration);
-    }
 }
 
 /// The handles of a running discovery.
@@ -242,44 +217,6 @@ impl Discovery {
         true
     }
 
-    /// The node of a master: the known one while its address is valid.
-    /// A new one connects when its sender in `starts` is dropped.
-    fn node(
-        &self,
-        master: &Master,
-        known: &[&Arc<Node>],
-        starts: &mut Vec<oneshot::Sender<Infallible>>,
-    ) -> Option<Arc<Node>> {
-        let earlier = known.iter().find(|node| node.id == master.id);
-        if let Some(node) = earlier
-            && master.hosts.contains(&node.host)
-        {
-            return Some(Arc::clone(node));
-        }
-        let host = master.hosts.first()?.clone();
-        let address = match Address::leased(&Server::Tcp(host.clone()), &self.login, self.lease.lease.clone())
-        {
-            Ok(address) => address,
-            Err(reason) => {
-                tracing::error!(node = %host, %reason, "a master cannot be used");
-                return None;
-            }
-        };
-        let (start, started) = oneshot::channel();
-        starts.push(start);
-        let mut settings = (self.open)(address);
-        settings.start = Some(started);
-        if let Some(earlier) = earlier {
-            settings.recovery = earlier.recovery.clone();
-        }
-        Some(Arc::new(Node {
-            id: master.id.clone(),
-            recovery: settings.recovery.clone(),
-            connection: Arc::new(Connection::open(settings)),
-            host,
-        }))
-    }
-
     /// Watches the seeds and all nodes that are known.
     fn watch_all(&mut self) {
         let hosts: BTreeSet<Host> = self
@@ -308,22 +245,6 @@ impl Discovery {
         if let Some(confirmed) = self.views.confirmed_at(claims) {
             self.lease.extend(confirmed);
         }
-    }
-}
-
-fn log_change(before: Option<&SlotMap>, claims: &Claims) {
-    let (masters, uncovered) = (
-        claims.masters.iter().filter(|master| master.has_slots).count(),
-        claims.uncovered(),
-    );
-    if before.is_none_or(|before| {
-        before.claims().masters != claims.masters || before.claims().uncovered() != uncovered
-    }) {
-        tracing::info!(
-            masters,
-            uncovered_slots = uncovered,
-            "the masters of the cluster are known"
-        );
     }
 }
 

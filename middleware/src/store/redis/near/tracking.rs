@@ -4,18 +4,24 @@
 //! so records and invalidations come from one server in one order. The store's own connection must reach the same server. If
 //! the host name resolves to another server, both connections are replaced.
 
+mod loss;
+mod push;
+
 use std::{sync::Weak, time::Duration};
 
-use redis::{PushInfo, PushKind, RedisError, Value, aio::SendError};
+use redis::{PushInfo, aio::SendError};
 use tokio::time::{Instant, sleep, timeout};
 
+use self::{
+    loss::{Loss, cannot_track, failed},
+    push::handle_push,
+};
 use super::{
     ping::Ping,
     state::{CacheState, TrackingConnection},
 };
 use crate::store::redis::{
     background::{Backoff, catch_panic},
-    call_error::describe,
     endpoint::{RedisConnection, connection_config},
     lease::Lease,
     link::{Link, UNCONFIRMED},
@@ -230,62 +236,4 @@ fn pause_before_ping(pause: Duration, held: Duration) -> Duration {
         return pause;
     }
     pause.min((held / 2).max(MIN_PAUSE))
-}
-
-/// The reason why the cache lost its coherence.
-enum Loss {
-    /// The tracking connection failed.
-    Connection(String),
-    /// The server of both connections has become a replica.
-    Demoted,
-    /// The host name resolves to another server than the one of the store's own connection.
-    Moved,
-    /// The store's own connection may reach another server: INFO is forbidden, and the connection is not recent.
-    Unverified,
-}
-
-impl Loss {
-    fn reason(&self) -> &str {
-        match self {
-            Self::Connection(reason) => reason,
-            Self::Demoted => REPLICA,
-            Self::Moved => "the host name now resolves to another server",
-            Self::Unverified => "INFO is not allowed, so the server is not known: the store reconnects",
-        }
-    }
-
-    fn connection(reason: &str) -> Self {
-        Self::Connection(reason.to_owned())
-    }
-}
-
-fn cannot_track(error: RedisError) -> Loss {
-    if error.is_io_error() {
-        return failed(error);
-    }
-    Loss::Connection(format!("CLIENT TRACKING is not possible: {}", describe(&error)))
-}
-
-fn failed(error: RedisError) -> Loss {
-    Loss::Connection(describe(&error))
-}
-
-/// Processes a push. It runs inline, so later replies of the connection are processed after it.
-fn handle_push(cache: &CacheState, attempt: u64, push: &PushInfo) {
-    match push.kind {
-        PushKind::Disconnection => cache.tracking_lost(attempt),
-        PushKind::Invalidate => match push.data.first() {
-            Some(Value::Array(keys)) => {
-                for key in keys {
-                    match key {
-                        Value::BulkString(key) => cache.invalidate_key(key),
-                        _ => cache.begin_epoch(),
-                    }
-                }
-            }
-            // Null: all keys were flushed. Any other value is treated the same.
-            _ => cache.begin_epoch(),
-        },
-        _ => {}
-    }
 }

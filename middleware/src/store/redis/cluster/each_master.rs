@@ -1,0 +1,46 @@
+//! Calls to each master that has hash slots.
+
+use futures_util::future::join_all;
+use redis::{Cmd, Value};
+
+use super::{
+    super::{connection::Connection, request::Request},
+    Cluster,
+    discovery::Found,
+};
+use crate::store::{ClockSkew, StoreError};
+
+impl Cluster {
+    /// Calls `f` with each master that has slots.
+    pub(in super::super) fn for_each(&self, mut f: impl FnMut(&Connection)) {
+        // Not under the lock of the channel.
+        let found = self.found.borrow().clone();
+        if let Found::Map(map) = found {
+            map.owners().for_each(|node| f(&node.connection));
+        }
+    }
+
+    /// Sends a command without a key to each master with slots.
+    pub(in super::super) async fn of_each(&self, command: &Cmd) -> Result<Vec<Value>, StoreError> {
+        let map = self.map().await?;
+        let calls = map
+            .owners()
+            .map(|node| node.connection.call(Request::Command(command), false));
+        join_all(calls)
+            .await
+            .into_iter()
+            .map(|reply| Ok(reply?))
+            .collect()
+    }
+
+    /// The largest clock skew of any master.
+    pub(in super::super) fn clock_skew(&self) -> Option<ClockSkew> {
+        match &*self.found.borrow() {
+            Found::Map(map) => {
+                let skews = map.owners().filter_map(|node| node.connection.skew.latest());
+                skews.max_by_key(|skew| skew.millis().unsigned_abs())
+            }
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,55 @@
+//! Scripts that revoke, and wait for copies.
+
+use redis::FromRedisValue;
+use tokio::time::timeout;
+
+use super::{
+    super::{
+        call_error::CallError,
+        script::{LuaScript, ScriptCall},
+    },
+    Connection,
+};
+use crate::store::StoreError;
+
+impl Connection {
+    /// Runs a script that revokes, and waits for the copies if its reply shows a revocation. `None` if the store waits for no copies.
+    ///
+    /// `revoked` is called before the check that the connection was not replaced. So a revocation that is acknowledged was kept before the
+    /// next connection is recovered.
+    pub(in super::super) async fn script_durably<T: FromRedisValue>(
+        &self,
+        script: &LuaScript,
+        call: &ScriptCall,
+        revoked: &impl Fn(&T) -> bool,
+        asking: bool,
+    ) -> Result<(T, Option<bool>), CallError> {
+        let mut link = self.link().await?;
+        let epoch = link.epoch;
+        let Some(durable) = &self.durable else {
+            let reply = async {
+                let reply = script.run(&mut link.connection, call, None, asking).await;
+                reply.inspect(|reply| {
+                    revoked(reply);
+                })
+            };
+            return Ok((self.answered(epoch, reply).await?, None));
+        };
+        // The first connection needs more round trips than a call has time for.
+        let connection = durable.connection(&link).await;
+        let connection = connection.map_err(|error| StoreError::from(&error))?;
+        let write = durable.write(&link, connection, script, call, asking);
+        let written = timeout(self.deadline, write).await;
+        let (reply, written) = written
+            .map_err(|_| StoreError::Timeout)?
+            .map_err(|error| self.classify_call(epoch, &error))?;
+        let reached = if revoked(&reply) {
+            Some(durable.confirm(written).await)
+        } else {
+            durable.release(written);
+            None
+        };
+        self.ensure_current(epoch)?;
+        Ok((reply, reached))
+    }
+}
