@@ -8,20 +8,19 @@
 //! The library's `ConnectionManager` is not used. It stays broken after a reconnection that failed with anything but an I/O error, and
 //! it ignores its response timeout while it reconnects.
 
+mod durable;
+
 use std::{
     sync::{Arc, OnceLock},
     time::Duration,
 };
 
 use redis::{FromRedisValue, Pipeline, RedisError, RedisResult, Value};
-use tokio::{
-    sync::{mpsc, watch},
-    time::timeout,
-};
+use tokio::sync::{mpsc, watch};
 
 use super::{
     background::AbortOnDrop,
-    call_error::{CallError, Redirect, WRONG_TYPE, is_demoted},
+    call_error::{CallError, Redirect, checked_replies, is_demoted},
     copies::CopyWaiter,
     durability::Durability,
     link::{ConnectionFault, FaultKind, Link, State},
@@ -29,7 +28,6 @@ use super::{
     observer::Observer,
     request::{Request, ask},
     role::{REPLICA, Role},
-    script::{LuaScript, ScriptCall},
     skew_monitor::SkewMonitor,
     supervisor::{ServerSettings, Supervisor},
     writes::Writes,
@@ -146,13 +144,7 @@ impl Connection {
                 .connection
                 .send_packed_commands(pipeline, 0, pipeline.len())
                 .await?;
-            let failed = replies.iter().find_map(|reply| match reply {
-                Value::ServerError(error) if error.code() == WRONG_TYPE => None,
-                redirected if Redirect::is(redirected) => None,
-                Value::ServerError(error) => Some(error.clone()),
-                _ => None,
-            });
-            failed.map_or(Ok(replies), |error| Err(error.into()))
+            checked_replies(replies, |_| true)
         };
         self.answered(link.epoch, replies).await
     }
@@ -199,51 +191,6 @@ impl Connection {
             .server_time
             .map(|time| time.now_millis().saturating_add(timely));
         latest.map_or_else(String::new, |latest| latest.to_string())
-    }
-
-    /// Runs a script that revokes, and waits for the copies if its reply shows a revocation. `None` if the store waits for no copies.
-    ///
-    /// `revoked` is called before the check that the connection was not replaced. So a revocation that is acknowledged was kept before the
-    /// next connection is recovered.
-    pub(super) async fn script_durably<T: FromRedisValue>(
-        &self,
-        script: &LuaScript,
-        call: &ScriptCall,
-        revoked: &impl Fn(&T) -> bool,
-        asking: bool,
-    ) -> Result<(T, Option<bool>), CallError> {
-        let link = self.link().await?;
-        let epoch = link.epoch;
-        let mut shared = link.connection.clone();
-        let on_the_shared_connection = self.answered(epoch, async {
-            let reply: T = script.run(&mut shared, call, None, asking).await?;
-            let is_revoked = revoked(&reply);
-            Ok((reply, is_revoked))
-        });
-        let Some(durable) = &self.durable else {
-            let (reply, _) = on_the_shared_connection.await?;
-            return Ok((reply, None));
-        };
-        // The first connection needs more round trips than a call has time for.
-        let connection = durable.connection(&link).await;
-        let Some(connection) = connection.map_err(|error| StoreError::from(&error))? else {
-            let reply = timeout(self.deadline, on_the_shared_connection).await;
-            let (reply, is_revoked) = reply.map_err(|_| StoreError::Timeout)??;
-            return Ok((reply, is_revoked.then_some(false)));
-        };
-        let write = durable.write(&link, connection, script, call, asking);
-        let written = timeout(self.deadline, write).await;
-        let (reply, written) = written
-            .map_err(|_| StoreError::Timeout)?
-            .map_err(|error| self.classify_call(epoch, &error))?;
-        let reached = if revoked(&reply) {
-            Some(durable.confirm(written).await)
-        } else {
-            durable.release(written);
-            None
-        };
-        self.ensure_current(epoch)?;
-        Ok((reply, reached))
     }
 
     /// A timely script ran too late. The server's clock may have been set, so the connection is replaced to read its time again.

@@ -4,24 +4,27 @@
 
 use std::{
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
 };
 
-use redis::{AsyncConnectionConfig, FromRedisValue, RedisError, RedisResult, cmd};
+use redis::{FromRedisValue, RedisError, RedisResult, cmd};
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
     time::{Instant, timeout},
 };
 
 use super::{
+    call_error::describe,
     endpoint::RedisConnection,
     link::Link,
-    role::{describe, run_id},
+    role::is_same_server,
     script::{LuaScript, ScriptCall},
 };
+
+use crate::sync::lock;
 
 /// The number of idle connections that are kept.
 const MAX_IDLE: usize = 8;
@@ -218,22 +221,11 @@ impl CopyWaiter {
 
 /// Opens a connection to the server of this link.
 async fn connect(link: &Link) -> RedisResult<RedisConnection> {
-    let config = AsyncConnectionConfig::new()
-        .set_connection_timeout(Some(link.connect_timeout))
-        .set_response_timeout(None);
-    let connected = timeout(link.connect_timeout, link.endpoint.connect(&config)).await;
-    let mut connection =
-        connected.unwrap_or_else(|_| Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into()))?;
-    let mut own = link.connection.clone();
-    let (this, that) = tokio::try_join!(run_id(&mut connection), run_id(&mut own))?;
-    match (this, that) {
-        (Some(this), Some(that)) if this != that => Err(RedisError::from(std::io::Error::other(
+    let mut connection = link.endpoint.connect_within(link.connect_timeout).await?;
+    match is_same_server(&mut connection, &mut link.connection.clone()).await? {
+        Some(false) => Err(RedisError::from(std::io::Error::other(
             "the address names another server now",
         ))),
-        _ => Ok(connection),
+        Some(true) | None => Ok(connection),
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,15 +1,15 @@
 //! Whether the server keeps the sessions that it has: its eviction policy and its persistence.
 
 use std::{
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Mutex, MutexGuard},
     time::Duration,
 };
 
 use redis::{InfoDict, aio::MultiplexedConnection};
 use tokio::time::timeout;
 
-use super::{role::is_forbidden, server_info::RedisServerInfo};
-use crate::store::StoreWarning;
+use super::{call_error::is_forbidden, server_info::RedisServerInfo};
+use crate::{store::StoreWarning, sync::lock};
 
 const UNKNOWN: &str = "the server does not tell its eviction policy and persistence: allow the command INFO";
 
@@ -83,7 +83,7 @@ impl Durability {
     }
 
     fn lock(&self) -> MutexGuard<'_, Latest> {
-        self.latest.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.latest)
     }
 }
 

@@ -1,14 +1,18 @@
 //! A server's address, and how connections to it are opened.
 
 use std::{
+    io,
     ops::{Deref, DerefMut},
     sync::Arc,
+    time::Duration,
 };
 
 use redis::{
     AsyncConnectionConfig, Client, ConnectionAddr, IntoConnectionInfo as _, ProtocolVersion,
     RedisConnectionInfo, RedisResult, aio::MultiplexedConnection, io::tcp::TcpSettings,
 };
+
+use tokio::time::timeout;
 
 #[cfg(feature = "tls")]
 use super::tls::{Tls, TlsFiles};
@@ -47,6 +51,13 @@ pub(super) struct RedisConnection {
     connection: MultiplexedConnection,
     /// The task that drives a TLS connection. The library drives the others itself.
     _driver: Option<Arc<AbortOnDrop>>,
+}
+
+/// The configuration of a connection that must be opened within a time limit. Each call over it has its own deadline.
+pub(super) fn connection_config(limit: Duration) -> AsyncConnectionConfig {
+    AsyncConnectionConfig::new()
+        .set_connection_timeout(Some(limit))
+        .set_response_timeout(None)
 }
 
 impl Endpoint {
@@ -113,6 +124,12 @@ impl Endpoint {
 
     pub(super) const fn server(&self) -> &Server {
         &self.server
+    }
+
+    /// Connects within a time limit. The library's own limit does not cover the whole handshake.
+    pub(super) async fn connect_within(&self, limit: Duration) -> RedisResult<RedisConnection> {
+        let connected = timeout(limit, self.connect(&connection_config(limit))).await;
+        connected.unwrap_or_else(|_| Err(io::Error::from(io::ErrorKind::TimedOut).into()))
     }
 
     pub(super) async fn connect(&self, config: &AsyncConnectionConfig) -> RedisResult<RedisConnection> {

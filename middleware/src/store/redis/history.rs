@@ -2,7 +2,7 @@
 
 use redis::{InfoDict, RedisResult, aio::MultiplexedConnection, cmd};
 
-use super::role::is_forbidden;
+use super::call_error::is_forbidden;
 
 /// A history, and how far it goes: the replication id and offset of `INFO replication`.
 #[derive(Debug, Clone, PartialEq, Eq)]

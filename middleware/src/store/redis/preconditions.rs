@@ -4,9 +4,10 @@ use redis::{RedisResult, Value, aio::MultiplexedConnection};
 use uuid::Uuid;
 
 use super::{
+    call_error::{describe, is_forbidden},
     copies::Copies,
     keys::Keys,
-    role::{Role, describe, is_forbidden, text_of},
+    role::{Role, text_of},
     script::{PRECONDITIONS, ScriptCall},
 };
 use crate::id::{AgentId, SessionId};

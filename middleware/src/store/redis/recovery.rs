@@ -2,18 +2,18 @@
 
 use std::{
     collections::VecDeque,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
 use super::{
+    call_error::describe,
     endpoint::RedisConnection,
     history::{Continuity, History},
     keys::Keys,
     recent::RecentRevocations,
-    role::describe,
 };
-use crate::telemetry::RecoveryMetrics;
+use crate::{sync::lock, telemetry::RecoveryMetrics};
 
 /// The time for the other processes to write their revocations again.
 pub(super) const OTHERS_WRITE_WITHIN: Duration = Duration::from_secs(5);
@@ -174,10 +174,6 @@ fn keep(histories: &Mutex<VecDeque<History>>, history: &History) {
     if histories.len() > MAX_HISTORIES {
         histories.pop_front();
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

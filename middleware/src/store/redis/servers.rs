@@ -9,7 +9,7 @@ use super::{
     address::Address,
     call_error::Redirect,
     calls::{Calls, Within},
-    cluster::{Cluster, NodeOwner},
+    cluster::Cluster,
     config::{Location, RedisStoreConfig},
     connection::{Connection, timely},
     copies::Copies,
@@ -38,15 +38,8 @@ pub(super) struct Servers {
 }
 
 enum Topology {
-    One(Connection),
+    One(Arc<Connection>),
     Cluster(Cluster),
-}
-
-/// The server that has the sessions of a bucket.
-#[derive(PartialEq)]
-pub(super) enum Owner {
-    One,
-    Node(NodeOwner),
 }
 
 impl Servers {
@@ -87,7 +80,7 @@ impl Servers {
             start: None,
         };
         let topology = match location {
-            Location::One(address) => Topology::One(Connection::open(open(address))),
+            Location::One(address) => Topology::One(Arc::new(Connection::open(open(address)))),
             Location::Cluster(cluster) => Topology::Cluster(Cluster::open(
                 cluster,
                 Box::new(open),
@@ -138,7 +131,7 @@ impl Servers {
         self.copies.is_some()
     }
 
-    /// Sends a command whose second word is a key.
+    /// Sends a command whose second word is a key. It must be idempotent: in a cluster, it is sent again if its hash slot moves meanwhile.
     pub(super) async fn query<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, StoreError> {
         self.call(Request::Command(command)).await
     }
@@ -177,7 +170,7 @@ impl Servers {
         match &self.topology {
             Topology::One(connection) => {
                 let replies = connection.pipeline(pipeline).await?;
-                match replies.iter().find(|reply| Redirect::is(reply)) {
+                match replies.iter().find_map(Redirect::of_reply) {
                     Some(_) => Err(StoreError::Unavailable(
                         "the server is a node of a cluster".into(),
                     )),
@@ -188,27 +181,20 @@ impl Servers {
         }
     }
 
-    /// The connection to an owner.
-    pub(super) fn connection<'a>(&'a self, owner: &'a Owner) -> Option<&'a Connection> {
-        match (&self.topology, owner) {
-            (Topology::One(connection), Owner::One) => Some(connection),
-            (_, Owner::Node(node)) => Some(node.connection()),
-            (Topology::Cluster(_), Owner::One) => None,
-        }
-    }
-
-    /// The server that has the sessions of a bucket now.
-    pub(super) fn owner(&self, bucket: u16) -> Option<Owner> {
+    /// Calls `f` with the connection to the server that has the sessions of a bucket now. `None` if no server has them.
+    ///
+    /// The connection is lent: with one server, threads with cache hits would otherwise contend for its reference count.
+    pub(super) fn with_owner<T>(&self, bucket: u16, f: impl FnOnce(&Arc<Connection>) -> T) -> Option<T> {
         match &self.topology {
-            Topology::One(_) => Some(Owner::One),
-            Topology::Cluster(cluster) => cluster.owner(bucket).map(Owner::Node),
+            Topology::One(connection) => Some(f(connection)),
+            Topology::Cluster(cluster) => Some(f(&cluster.owner(bucket)?)),
         }
     }
 
     /// Calls `f` with each server that has sessions.
     pub(super) fn for_each(&self, f: impl FnMut(&Connection)) {
         match &self.topology {
-            Topology::One(connection) => std::iter::once(connection).for_each(f),
+            Topology::One(connection) => std::iter::once(&**connection).for_each(f),
             Topology::Cluster(cluster) => cluster.for_each(f),
         }
     }

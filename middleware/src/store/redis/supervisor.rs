@@ -1,62 +1,38 @@
 //! The connection supervisor: a task that owns the connection, connects, and publishes the [`State`].
 
+mod connect;
+
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
-use redis::{AsyncConnectionConfig, PushInfo, PushKind, RedisError, aio::SendError};
 use tokio::{
     sync::{mpsc, oneshot, watch},
-    time::{Instant, sleep, timeout},
+    time::Instant,
 };
 
+pub(super) use self::connect::connect_timeout;
+
+use self::connect::Connected;
 use super::{
     address::Address,
     background::{AbortOnDrop, catch_panic},
     copies::Copies,
     durability::Durability,
     endpoint::{Endpoint, RedisConnection},
-    health_checks::{HEALTH_CHECK_TIMEOUT, check_health, is_unusable},
+    health_checks::{HEALTH_CHECK_TIMEOUT, HealthChecks, is_unusable},
     keys::Keys,
-    link::{ConnectionFault, FaultKind, Link, ServerTime, State, UNCONFIRMED},
+    link::{ConnectionFault, FaultKind, Link, State, UNCONFIRMED},
     pauses::Pauses,
-    preconditions::{Greeting, check_node_id, check_permissions},
-    recovery::{OTHERS_WRITE_WITHIN, Recovered, Recovery},
-    role::{REPLICA, Role, cannot_begin, describe},
+    recovery::Recovery,
+    role::Role,
     skew_monitor::SkewMonitor,
     writes::Writes,
 };
 use crate::{clock::Clock, telemetry::ServerMetrics};
 
-/// The shortest and the longest time limit of an attempt to connect.
-const MIN_CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
-const MAX_CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// The number of round trips of an attempt, with room for TLS. A store call has one, within its deadline.
-const CONNECT_ROUND_TRIPS: u32 = 8;
 /// A connection that lasted this long resets the back-off.
 pub(super) const STABLE_AFTER: Duration = Duration::from_secs(1);
-/// The time limit for writing recent revocations again.
-const RECOVERY_TIMEOUT: Duration = Duration::from_secs(10);
-/// Size of the write queue. A full queue applies backpressure to callers.
-const WRITE_QUEUE: usize = 1024;
 /// Size of the queue of reported faults. When it is full, the supervisor has enough reports to act on.
 const FAULT_QUEUE: usize = 8;
-
-/// The time limit of an attempt to connect. A server so far away that its replies barely arrive within the deadline of a call can still be
-/// connected to.
-pub(super) fn connect_timeout(deadline: Duration) -> Duration {
-    deadline
-        .saturating_mul(CONNECT_ROUND_TRIPS)
-        .clamp(MIN_CONNECT_TIMEOUT, MAX_CONNECT_TIMEOUT)
-}
-
-/// The result of an attempt to connect.
-struct Connected {
-    endpoint: Arc<Endpoint>,
-    connection: RedisConnection,
-    role: Role,
-    server_time: Option<ServerTime>,
-    /// True if the server reports its replication history.
-    has_history: bool,
-}
 
 /// What the connections to one server need.
 pub(super) struct ServerSettings {
@@ -190,97 +166,6 @@ impl Supervisor {
         }
     }
 
-    async fn connect(&self, pauses: &mut Pauses) -> Result<Connected, String> {
-        let endpoint = self.settings.address.find().await?;
-        pauses.begin_attempt(&endpoint);
-        tokio::select! {
-            connected = self.connect_and_recover(endpoint.clone()) => connected,
-            // The server may never answer.
-            () = self.settings.address.superseded(&endpoint) => Err("the address names another server now".to_owned()),
-        }
-    }
-
-    /// Connects, and recovers the connection: nothing is read over it before its server has the recent revocations of this process.
-    async fn connect_and_recover(&self, endpoint: Arc<Endpoint>) -> Result<Connected, String> {
-        let mut connected = self.connect_to(endpoint).await?;
-        let connection = &mut connected.connection;
-        let Recovered { history, distrust } =
-            within_limit(self.settings.recovery.recover(connection)).await?;
-        if let Some(reason) = distrust {
-            tracing::warn!(%reason, "the server is not trusted yet");
-            self.publish(State::Down(reason));
-            sleep(OTHERS_WRITE_WITHIN).await;
-            // The server may have become a replica, or have lost writes again.
-            within_limit(self.settings.recovery.write_again(connection)).await?;
-            if is_unusable(connection, HEALTH_CHECK_TIMEOUT).await {
-                return Err("the server was lost while it was not trusted".into());
-            }
-            self.settings.recovery.trust();
-        }
-        connected.has_history = history.is_some();
-        if let Some(history) = history {
-            self.settings.recovery.remember(history);
-        }
-        Ok(connected)
-    }
-
-    async fn connect_to(&self, endpoint: Arc<Endpoint>) -> Result<Connected, String> {
-        let limit = connect_timeout(self.settings.deadline);
-        let (faults, epoch) = (self.faults.clone(), self.epoch);
-        let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(limit))
-            // Each call has its own deadline: see `within`.
-            .set_response_timeout(None)
-            .set_pipeline_buffer_size(WRITE_QUEUE)
-            .set_push_sender(move |push: PushInfo| {
-                if push.kind == PushKind::Disconnection
-                    && let Some(faults) = faults.upgrade()
-                {
-                    let kind = FaultKind::Broken;
-                    let _ = faults.try_send(ConnectionFault { epoch, kind });
-                }
-                Ok::<_, SendError>(())
-            });
-        let connecting = async {
-            let refused = |error: RedisError| describe(&error);
-            let connected = endpoint.connect(&config).await;
-            let mut connection = connected.map_err(|error| cannot_begin(&error))?;
-            let greeting = Greeting::ask(&mut connection).await.map_err(refused)?;
-            greeting.check(self.settings.in_cluster)?;
-            if let Some(id) = &self.settings.node_id {
-                check_node_id(&mut connection, id).await?;
-            }
-            if greeting.role == Role::Replica {
-                return Err(REPLICA.to_owned());
-            }
-            check_permissions(
-                &mut connection,
-                &self.settings.keys,
-                self.settings.in_cluster,
-                self.settings.copies.as_ref(),
-            )
-            .await?;
-            let server_time = self.skew.measure(&mut connection).await;
-            self.settings.durability.check(&mut connection, limit).await;
-            Ok(Connected {
-                endpoint: endpoint.clone(),
-                connection,
-                role: greeting.role,
-                server_time,
-                has_history: false,
-            })
-        };
-        // The library's own timeout does not cover the whole handshake.
-        let connected = timeout(limit, connecting).await;
-        connected.unwrap_or_else(|_| {
-            Err(if endpoint.has_tls() {
-                "no answer while connecting with TLS; the port may have no TLS".to_owned()
-            } else {
-                "no answer while connecting".to_owned()
-            })
-        })
-    }
-
     /// Waits until the connection has to be replaced. Returns `false` when the store is dropped.
     async fn wait_for_failure(
         &mut self,
@@ -292,12 +177,17 @@ impl Supervisor {
         let address = self.settings.address.clone();
         let superseded = address.superseded(endpoint);
         tokio::pin!(superseded);
-        let skew = has_time.then(|| self.skew.clone());
-        let limit = HEALTH_CHECK_TIMEOUT.max(self.settings.deadline);
-        let writes = (self.writes.clone(), endpoint.clone(), self.epoch);
-        let recovery = has_history.then(|| self.settings.recovery.clone());
-        let durability = self.settings.durability.clone();
-        let health_checks = check_health(connection.clone(), skew, (recovery, durability), writes, limit);
+        let health_checks = HealthChecks {
+            connection: connection.clone(),
+            endpoint: endpoint.clone(),
+            epoch: self.epoch,
+            skew: has_time.then(|| self.skew.clone()),
+            recovery: has_history.then(|| self.settings.recovery.clone()),
+            durability: self.settings.durability.clone(),
+            writes: self.writes.clone(),
+            limit: HEALTH_CHECK_TIMEOUT.max(self.settings.deadline),
+        };
+        let health_checks = health_checks.run();
         tokio::pin!(health_checks);
         let (lease, metrics) = (endpoint.lease(), self.settings.metrics.clone());
         let lease_changes = lease.watch(|holds| {
@@ -339,9 +229,4 @@ impl Supervisor {
             }
         }
     }
-}
-
-async fn within_limit<T>(recovering: impl Future<Output = Result<T, String>>) -> Result<T, String> {
-    let recovered = timeout(RECOVERY_TIMEOUT, recovering).await;
-    recovered.unwrap_or_else(|_| Err("no answer while recent revocations are written again".into()))
 }

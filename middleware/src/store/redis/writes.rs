@@ -1,7 +1,7 @@
 //! Whether the server accepts writes. A server that refuses them still answers reads.
 
 use std::{
-    sync::{Mutex as StdMutex, MutexGuard, PoisonError},
+    sync::{Mutex as StdMutex, MutexGuard},
     time::Duration,
 };
 
@@ -9,9 +9,11 @@ use redis::{AsyncConnectionConfig, RedisError};
 use tokio::{sync::Mutex, time::timeout};
 
 use super::{
+    call_error::describe,
     endpoint::{Endpoint, RedisConnection},
-    role::describe,
 };
+
+use crate::sync::lock;
 
 /// Sent as a text: its hash would need more round trips on a server that has not cached it.
 const WRITE_PROBE: &str = include_str!("lua/write_probe.lua");
@@ -94,7 +96,7 @@ impl Writes {
     }
 
     fn latest(&self) -> MutexGuard<'_, Option<String>> {
-        self.latest.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.latest)
     }
 
     /// Keeps the result, and logs a change.

@@ -5,7 +5,7 @@
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use redis::{AsyncConnectionConfig, RedisError};
+use redis::RedisError;
 use tokio::{
     task::JoinSet,
     time::{Instant, timeout},
@@ -13,9 +13,9 @@ use tokio::{
 
 use super::{
     super::{
-        endpoint::{Endpoint, Login, RedisConnection},
+        call_error::describe,
+        endpoint::{Endpoint, Login, RedisConnection, connection_config},
         lease::Lease,
-        role::describe,
         url::{Host, Server},
     },
     confirmed::{Answer, Named, confirmed, latest},
@@ -136,7 +136,7 @@ impl Sentinels {
     }
 
     async fn ask_once(&self, number: usize) -> Result<Named, String> {
-        let connection = self.sentinels[number].connect(&config()).await;
+        let connection = self.sentinels[number].connect(&connection_config(ANSWER)).await;
         self.ask(&mut connection.map_err(|error| describe(&error))?).await
     }
 
@@ -154,10 +154,4 @@ impl Sentinels {
         };
         read().ok_or_else(|| "an answer without address and epoch".to_owned())
     }
-}
-
-pub(super) fn config() -> AsyncConnectionConfig {
-    AsyncConnectionConfig::new()
-        .set_connection_timeout(Some(ANSWER))
-        .set_response_timeout(None)
 }

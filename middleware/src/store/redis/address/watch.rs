@@ -5,7 +5,7 @@
 
 use std::{
     future::pending,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
 };
 
 use redis::{PushInfo, PushKind, aio::SendError};
@@ -17,13 +17,15 @@ use tokio::{
 
 use super::{
     super::{
-        endpoint::Endpoint,
+        call_error::describe,
+        endpoint::{Endpoint, connection_config},
         lease::{Confirmations, Lease},
-        role::describe,
     },
     confirmed::Named,
-    sentinel::{ANSWER, Sentinels, config},
+    sentinel::{ANSWER, Sentinels},
 };
+
+use crate::sync::lock;
 
 const CHANNEL: &str = "+switch-master";
 
@@ -66,7 +68,7 @@ impl Sentinels {
         let sentinel = &self.sentinels[number];
         let switched = Arc::new(Notify::new());
         let told = switched.clone();
-        let config = config().set_push_sender(move |push: PushInfo| {
+        let config = connection_config(ANSWER).set_push_sender(move |push: PushInfo| {
             if matches!(push.kind, PushKind::Message | PushKind::Disconnection) {
                 told.notify_one();
             }
@@ -99,8 +101,7 @@ impl Sentinels {
     }
 
     fn confirm(&self, watched: &Watched, number: usize, sent: Instant) {
-        let confirmations = watched.confirmations.lock();
-        let mut confirmations = confirmations.unwrap_or_else(PoisonError::into_inner);
+        let mut confirmations = lock(&watched.confirmations);
         confirmations.confirm(number, sent);
         if let Some(since) = confirmations.majority() {
             // A permanent lease stays permanent.

@@ -1,30 +1,31 @@
 //! Finds the nodes of the cluster and the owners of its slots, and follows their changes.
 
+mod nodes;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
-    convert::Infallible,
     sync::Arc,
     time::Duration,
 };
 
 use tokio::{
-    sync::{mpsc, oneshot, watch},
+    sync::{mpsc, watch},
     time::Instant,
 };
 
+use self::nodes::log_change;
 use super::{
     super::{
         address::Address,
         background::{AbortOnDrop, catch_panic},
-        connection::Connection,
         endpoint::Login,
-        lease::Lease,
         recovery::Recovery,
         supervisor::ServerSettings,
-        url::{Host, Server},
+        url::Host,
     },
-    claims::{Claims, Master, Views},
-    map::{Node, SlotMap},
+    claims::{Claims, Views},
+    map::SlotMap,
+    map_lease::MapLease,
     view::NodeId,
     watcher::{Report, Watcher},
 };
@@ -33,8 +34,6 @@ use crate::telemetry::{ServerMetrics, ServersMetrics};
 /// The time after which a node that does not answer is forgotten. Others may still name it.
 const FORGET_AFTER: Duration = Duration::from_secs(60);
 const REPORT_QUEUE: usize = 64;
-/// The number of nodes whose recoveries are kept while they are no masters.
-const MAX_RECOVERIES: usize = 1_000;
 
 /// The state of the discovery.
 #[derive(Clone)]
@@ -66,8 +65,7 @@ pub(super) struct Discovery {
     publish: watch::Sender<Found>,
     /// True if the published map is that of the latest views.
     is_current: bool,
-    lease: Lease,
-    lease_time: Duration,
+    lease: MapLease,
     /// Counts the cluster as up while every slot has an owner.
     coverage: Arc<ServerMetrics>,
 }
@@ -85,7 +83,7 @@ impl Discovery {
         seeds: Vec<Host>,
         login: Login,
         open: Open,
-        (lease, lease_time): (Lease, Duration),
+        lease: MapLease,
         metrics: &ServersMetrics,
     ) -> Discovered {
         let (reporter, reports) = mpsc::channel(REPORT_QUEUE);
@@ -105,7 +103,6 @@ impl Discovery {
             publish,
             is_current: false,
             lease,
-            lease_time,
             coverage: metrics.server(),
         };
         Discovered {
@@ -208,7 +205,7 @@ impl Discovery {
         self.watch_all();
         let claims = self.views.merge();
         // The first map needs a majority: the node that answers first may be cut off from the others.
-        if !self.is_known() && !self.lease_time.is_zero() && self.views.confirmed_at(&claims).is_none() {
+        if !self.is_known() && !self.lease.duration.is_zero() && self.views.confirmed_at(&claims).is_none() {
             return false;
         }
         let before = match &*self.publish.borrow() {
@@ -248,54 +245,6 @@ impl Discovery {
         true
     }
 
-    /// The node of a master: the known one while its address is valid.
-    /// A new one connects when its sender in `starts` is dropped.
-    fn node(
-        &self,
-        master: &Master,
-        known: &[&Arc<Node>],
-        starts: &mut Vec<oneshot::Sender<Infallible>>,
-    ) -> Option<Arc<Node>> {
-        let earlier = known.iter().find(|node| node.id == master.id);
-        if let Some(node) = earlier
-            && master.hosts.contains(&node.host)
-        {
-            return Some(Arc::clone(node));
-        }
-        let host = master.hosts.first()?.clone();
-        let address = match Address::leased(&Server::Tcp(host.clone()), &self.login, self.lease.clone()) {
-            Ok(address) => address,
-            Err(reason) => {
-                tracing::error!(node = %host, %reason, "a master cannot be used");
-                return None;
-            }
-        };
-        let (start, started) = oneshot::channel();
-        starts.push(start);
-        let mut settings = (self.open)(address);
-        settings.start = Some(started);
-        settings.node_id = Some(master.id.clone());
-        if let Some(recovery) = self.recoveries.get(&master.id) {
-            settings.recovery = recovery.clone();
-        }
-        Some(Arc::new(Node {
-            id: master.id.clone(),
-            recovery: settings.recovery.clone(),
-            connection: Connection::open(settings),
-            host,
-        }))
-    }
-
-    fn keep_recoveries(&mut self, nodes: &[Option<Arc<Node>>]) {
-        let of_nodes = nodes.iter().flatten();
-        self.recoveries
-            .extend(of_nodes.map(|node| (node.id.clone(), node.recovery.clone())));
-        if self.recoveries.len() > MAX_RECOVERIES {
-            self.recoveries
-                .retain(|_, recovery| Arc::strong_count(recovery) > 1);
-        }
-    }
-
     /// Watches the seeds and all nodes that are known.
     fn watch_all(&mut self) {
         let hosts: BTreeSet<Host> = self
@@ -322,19 +271,8 @@ impl Discovery {
 
     fn extend_lease(&self, claims: &Claims) {
         if let Some(confirmed) = self.views.confirmed_at(claims) {
-            self.lease.extend(confirmed + self.lease_time);
+            self.lease.extend(confirmed);
         }
-    }
-}
-
-fn log_change(before: Option<&SlotMap>, map: &SlotMap, uncovered: usize) {
-    let masters = &map.claims().masters;
-    if before.is_none_or(|before| before.claims().masters != *masters || before.uncovered() != uncovered) {
-        tracing::info!(
-            masters = masters.iter().filter(|master| master.has_slots).count(),
-            uncovered_slots = uncovered,
-            "the masters of the cluster are known"
-        );
     }
 }
 

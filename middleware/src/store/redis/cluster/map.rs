@@ -9,11 +9,12 @@ use super::{
     view::NodeId,
 };
 
-/// A master of the cluster. Its connection closes when the last map with it is dropped.
-pub(in super::super) struct Node {
+/// A master of the cluster. Its connection closes when the last map with it is dropped, and no read uses it.
+pub(super) struct Node {
     pub(super) id: NodeId,
     pub(super) host: Host,
-    pub(in super::super) connection: Connection,
+    /// No other node has this connection.
+    pub(super) connection: Arc<Connection>,
     /// The replication history that was seen. It stays with the node while its address changes or is unknown.
     pub(super) recovery: Arc<Recovery>,
 }

@@ -12,32 +12,31 @@
 //! other nodes.
 
 mod claims;
+mod demand;
 mod discovery;
+mod each_master;
 mod health;
 mod map;
+mod map_lease;
+mod pipeline;
 mod route;
 mod slot;
 mod view;
 mod watcher;
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
-use futures_util::future::join_all;
-use redis::{Cmd, FromRedisValue, Pipeline, Value};
+use redis::{FromRedisValue, Value};
 use tokio::{
     sync::watch,
-    time::{Instant, sleep, timeout},
+    time::{sleep, timeout},
 };
 
 use self::{
+    demand::Demand,
     discovery::{Discovered, Discovery, Found, Open},
     map::{Node, SlotMap},
+    map_lease::MapLease,
     route::Route,
     slot::Slot,
 };
@@ -47,21 +46,14 @@ use super::{
     connection::Connection,
     endpoint::Login,
     keys::{Keys, unexpected},
-    lease::Lease,
     request::Request,
     script::{LuaScript, ScriptCall},
-    server_info::RedisServerInfo,
     url::Host,
 };
-use crate::{
-    store::{ClockSkew, StoreError},
-    telemetry::ServersMetrics,
-};
+use crate::{store::StoreError, telemetry::ServersMetrics};
 
 /// The pause before a call is sent again, because the keys of its slot are being moved, or because no new view has arrived.
 const PAUSE: Duration = Duration::from_millis(5);
-/// The shortest time between the demands of calls that failed, in milliseconds.
-const AFTER_FAILURE: u64 = 100;
 /// The longest wait for a new view.
 const VIEW: Duration = Duration::from_millis(50);
 
@@ -73,34 +65,13 @@ pub(super) struct ClusterAddress {
     pub(super) lease: Duration,
 }
 
-/// A master, and the places of the commands of a pipeline that are for it.
-type Group<'a> = (&'a Arc<Node>, Vec<usize>);
-
 /// The connections to a cluster. They close when this is dropped.
 pub(super) struct Cluster {
     found: watch::Receiver<Found>,
-    demand: watch::Sender<u64>,
+    demand: Demand,
     keys: Keys,
     deadline: Duration,
-    began: Instant,
-    /// When a failed call demanded views last, in milliseconds from `began`.
-    failure_at: AtomicU64,
     _discovery: AbortOnDrop,
-}
-
-/// A master that has a hash slot.
-pub(super) struct NodeOwner(Arc<Node>);
-
-impl PartialEq for NodeOwner {
-    fn eq(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.0, &other.0)
-    }
-}
-
-impl NodeOwner {
-    pub(super) fn connection(&self) -> &Connection {
-        &self.0.connection
-    }
 }
 
 impl Cluster {
@@ -112,21 +83,14 @@ impl Cluster {
         deadline: Duration,
         metrics: &ServersMetrics,
     ) -> Self {
-        let lease = if address.lease.is_zero() {
-            Lease::permanent()
-        } else {
-            Lease::ended()
-        };
-        let with_time = (lease, address.lease);
+        let lease = MapLease::new(address.lease);
         let Discovered { found, demand, task } =
-            Discovery::start(address.seeds, address.login, open, with_time, metrics);
+            Discovery::start(address.seeds, address.login, open, lease, metrics);
         Self {
             found,
-            demand,
+            demand: Demand::new(demand),
             keys,
             deadline,
-            began: Instant::now(),
-            failure_at: AtomicU64::new(0),
             _discovery: task,
         }
     }
@@ -152,9 +116,7 @@ impl Cluster {
             {
                 request = Request::Script(script, call);
             }
-            // A command can be repeated. A script may have been executed before its slot moved, or by a master that was replaced.
-            let repeatable = matches!(request, Request::Command(_));
-            if let Some(answer) = route.resolve(&attempt, answer, repeatable).await? {
+            if let Some(answer) = route.resolve(&attempt, answer, request.is_repeatable()).await? {
                 return Ok(answer);
             }
         }
@@ -208,63 +170,13 @@ impl Cluster {
         }
     }
 
-    /// Sends the commands of each node in one round trip, at the same time. Redirected ones are sent again one by one.
-    pub(super) async fn pipeline(&self, pipeline: &Pipeline) -> Result<Vec<Value>, StoreError> {
-        let commands: Vec<&Cmd> = pipeline.cmd_iter().collect();
-        let mut replies: Vec<Value> = vec![Value::Nil; commands.len()];
-        let mut again: Vec<usize> = Vec::new();
-        let map = self.map().await?;
-        let groups = self.groups(&map, &commands)?;
-        let calls = groups.iter().map(|(node, places)| {
-            let mut part = redis::pipe();
-            for place in places {
-                part.add_command(commands[*place].clone());
-            }
-            async move { node.connection.pipeline(&part).await }
-        });
-        for ((node, places), answer) in groups.iter().zip(join_all(calls).await) {
-            for (place, reply) in places.iter().zip(answer?) {
-                let slot = Slot::of(Request::Command(commands[*place]).key());
-                if Redirect::is(&reply) || !self.is_owner(slot, node) {
-                    again.push(*place);
-                } else {
-                    replies[*place] = reply;
-                }
-            }
-        }
-        for place in again {
-            replies[place] = self.call(Request::Command(commands[place])).await?;
-        }
-        Ok(replies)
-    }
-
-    /// The places of the commands, by the master that has their slot.
-    fn groups<'a>(&self, map: &'a SlotMap, commands: &[&Cmd]) -> Result<Vec<Group<'a>>, StoreError> {
-        let mut groups: Vec<Group<'a>> = Vec::new();
-        for (place, command) in commands.iter().enumerate() {
-            let node = self.owner_in(map, Slot::of(Request::Command(command).key()))?;
-            match groups.iter_mut().find(|(other, _)| Arc::ptr_eq(other, node)) {
-                Some((_, places)) => places.push(place),
-                None => groups.push((node, vec![place])),
-            }
-        }
-        Ok(groups)
-    }
-
-    /// The master that has the keys of a bucket.
-    pub(super) fn owner(&self, bucket: u16) -> Option<NodeOwner> {
+    /// The connection to the master that has the keys of a bucket.
+    pub(super) fn owner(&self, bucket: u16) -> Option<Arc<Connection>> {
         match &*self.found.borrow() {
-            Found::Map(map) => map.owner(Slot::of_bucket(bucket)).cloned().map(NodeOwner),
+            Found::Map(map) => map
+                .owner(Slot::of_bucket(bucket))
+                .map(|node| node.connection.clone()),
             _ => None,
-        }
-    }
-
-    /// Calls `f` with each master that has slots.
-    pub(super) fn for_each(&self, mut f: impl FnMut(&Connection)) {
-        // Not under the lock of the channel.
-        let found = self.found.borrow().clone();
-        if let Found::Map(map) = found {
-            map.owners().for_each(|node| f(&node.connection));
         }
     }
 
@@ -274,28 +186,6 @@ impl Cluster {
             && let Some(node) = map.owner(slot)
         {
             node.connection.was_too_late();
-        }
-    }
-
-    /// Asks each master with slots to describe itself.
-    pub(super) async fn describe_each(&self) -> Result<Vec<RedisServerInfo>, StoreError> {
-        let map = self.map().await?;
-        let answers = map.owners().map(|node| node.connection.describe());
-        join_all(answers)
-            .await
-            .into_iter()
-            .map(|answer| Ok(answer?))
-            .collect()
-    }
-
-    /// The largest clock skew of any master.
-    pub(super) fn clock_skew(&self) -> Option<ClockSkew> {
-        match &*self.found.borrow() {
-            Found::Map(map) => {
-                let skews = map.owners().filter_map(|node| node.connection.skew.latest());
-                skews.max_by_key(|skew| skew.millis().unsigned_abs())
-            }
-            _ => None,
         }
     }
 
@@ -315,7 +205,7 @@ impl Cluster {
 
     fn owner_in<'a>(&self, map: &'a SlotMap, slot: Slot) -> Result<&'a Arc<Node>, StoreError> {
         map.owner(slot).ok_or_else(|| {
-            self.demand_views_after_failure();
+            self.demand.send_after_failure();
             StoreError::Unavailable("no master has the hash slot".into())
         })
     }
@@ -340,22 +230,9 @@ impl Cluster {
         }
     }
 
-    fn demand_views(&self) {
-        self.demand.send_modify(|demand| *demand = demand.wrapping_add(1));
-    }
-
-    /// Demands new views, since a node may have been replaced. Many calls fail during an outage, so this is limited.
-    fn demand_views_after_failure(&self) {
-        let now = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
-        let last = self.failure_at.load(Ordering::Relaxed);
-        if now.saturating_sub(last) >= AFTER_FAILURE && self.failure_at.swap(now, Ordering::Relaxed) == last {
-            self.demand_views();
-        }
-    }
-
     /// Demands new views, and waits until they change the map, for a short time.
     async fn wait_for_views(&self, map: &Arc<SlotMap>) {
-        self.demand_views();
+        self.demand.send();
         let mut found = self.found.clone();
         let changed = found.wait_for(|found| !matches!(found, Found::Map(now) if Arc::ptr_eq(now, map)));
         if timeout(VIEW, changed).await.is_err() {

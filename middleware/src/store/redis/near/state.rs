@@ -2,7 +2,7 @@
 
 use std::{
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
@@ -19,6 +19,7 @@ use crate::{
     id::SessionId,
     session::SessionRecord,
     store::redis::{endpoint::RedisConnection, keys::Keys, lease::Lease, observer::Observer},
+    sync::lock,
 };
 
 /// The number of shards. With this number, threads rarely wait for each other's lookups, and an invalidation discards few
@@ -164,10 +165,6 @@ impl Drop for CacheState {
     fn drop(&mut self) {
         self.counts.earlier_hits.fetch_add(self.hits(), Ordering::Relaxed);
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 pub(super) fn nanos(duration: Duration) -> Nanos {

@@ -4,25 +4,32 @@
 //! so records and invalidations come from one server in one order. The store's own connection must reach the same server. If
 //! the host name resolves to another server, both connections are replaced.
 
+mod loss;
+mod push;
+
 use std::{
     sync::{Weak, atomic::Ordering},
     time::Duration,
 };
 
-use redis::{AsyncConnectionConfig, PushInfo, PushKind, RedisError, Value, aio::SendError};
+use redis::{PushInfo, aio::SendError};
 use tokio::time::{Instant, sleep, timeout};
 
+use self::{
+    loss::{Loss, cannot_track, failed},
+    push::handle_push,
+};
 use super::{
     ping::Ping,
     state::{CacheState, TrackingConnection},
 };
 use crate::store::redis::{
     background::{Backoff, catch_panic},
-    endpoint::RedisConnection,
+    endpoint::{RedisConnection, connection_config},
     lease::Lease,
     link::{Link, UNCONFIRMED},
     observer::Observer,
-    role::{REPLICA, Role, describe, run_id},
+    role::{REPLICA, Role, is_same_server},
     supervisor::STABLE_AFTER,
 };
 
@@ -162,15 +169,12 @@ impl Tracker {
         };
         let is_recent = link.since.elapsed() < RECENT;
         let (listener, attempt) = (self.cache.clone(), self.attempt);
-        let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(link.connect_timeout))
-            .set_response_timeout(None)
-            .set_push_sender(move |push: PushInfo| {
-                if let Some(cache) = listener.upgrade() {
-                    handle_push(&cache, attempt, &push);
-                }
-                Ok::<_, SendError>(())
-            });
+        let config = connection_config(link.connect_timeout).set_push_sender(move |push: PushInfo| {
+            if let Some(cache) = listener.upgrade() {
+                handle_push(&cache, attempt, &push);
+            }
+            Ok::<_, SendError>(())
+        });
         let mut connection = link.endpoint.connect(&config).await.map_err(failed)?;
         let mut tracking = redis::cmd("CLIENT");
         tracking.arg("TRACKING").arg("ON").arg("BCAST");
@@ -191,15 +195,14 @@ impl Tracker {
             Role::Replica => return Err(Loss::connection(REPLICA)),
             Role::Unknown => return Err(Loss::connection(NO_ROLE)),
         }
-        let tracked = run_id(&mut connection).await.map_err(failed)?;
-        let own = run_id(&mut link.connection).await.map_err(failed)?;
-        match (tracked, own) {
-            (Some(tracked), Some(own)) if tracked != own => Err(Loss::Moved),
-            (Some(_), Some(_)) => Ok(connection),
+        let is_same = is_same_server(&mut connection, &mut link.connection).await;
+        match is_same.map_err(failed)? {
+            Some(true) => Ok(connection),
+            Some(false) => Err(Loss::Moved),
             // The user may not call INFO. Two connections that were opened within a short time count as connections to one
             // server.
-            _ if is_recent => Ok(connection),
-            _ => Err(Loss::Unverified),
+            None if is_recent => Ok(connection),
+            None => Err(Loss::Unverified),
         }
     }
 
@@ -242,62 +245,4 @@ fn pause_before_ping(pause: Duration, held: Duration) -> Duration {
         return pause;
     }
     pause.min((held / 2).max(MIN_PAUSE))
-}
-
-/// The reason why the cache lost its coherence.
-enum Loss {
-    /// The tracking connection failed.
-    Connection(String),
-    /// The server of both connections has become a replica.
-    Demoted,
-    /// The host name resolves to another server than the one of the store's own connection.
-    Moved,
-    /// The store's own connection may reach another server: INFO is forbidden, and the connection is not recent.
-    Unverified,
-}
-
-impl Loss {
-    fn reason(&self) -> &str {
-        match self {
-            Self::Connection(reason) => reason,
-            Self::Demoted => REPLICA,
-            Self::Moved => "the host name now resolves to another server",
-            Self::Unverified => "INFO is not allowed, so the server is not known: the store reconnects",
-        }
-    }
-
-    fn connection(reason: &str) -> Self {
-        Self::Connection(reason.to_owned())
-    }
-}
-
-fn cannot_track(error: RedisError) -> Loss {
-    if error.is_io_error() {
-        return failed(error);
-    }
-    Loss::Connection(format!("CLIENT TRACKING is not possible: {}", describe(&error)))
-}
-
-fn failed(error: RedisError) -> Loss {
-    Loss::Connection(describe(&error))
-}
-
-/// Processes a push. It runs inline, so later replies of the connection are processed after it.
-fn handle_push(cache: &CacheState, attempt: u64, push: &PushInfo) {
-    match push.kind {
-        PushKind::Disconnection => cache.tracking_lost(attempt),
-        PushKind::Invalidate => match push.data.first() {
-            Some(Value::Array(keys)) => {
-                for key in keys {
-                    match key {
-                        Value::BulkString(key) => cache.invalidate_key(key),
-                        _ => cache.begin_epoch(),
-                    }
-                }
-            }
-            // Null: all keys were flushed. Any other value is treated the same.
-            _ => cache.begin_epoch(),
-        },
-        _ => {}
-    }
 }

@@ -1,10 +1,12 @@
 //! The lease, the caches and the calls in flight, when the views change.
 
-use std::sync::{Mutex, atomic::AtomicU64};
+use std::sync::Mutex;
 
 use super::{
     super::{
         Cluster,
+        demand::Demand,
+        map::Node,
         route::{Attempt, Route},
         slot::Slot,
         view::{NodeView, View},
@@ -16,6 +18,7 @@ use crate::{
     store::redis::{
         durability::Durability,
         keys::Keys,
+        lease::Lease,
         near::{NearCache, NearCacheConfig, TrackingThread},
         recovery::Recovery,
     },
@@ -82,8 +85,10 @@ fn discovery(lease: Lease, opened: impl Fn() + Send + 'static) -> Discovery {
         demand: watch::channel(0).1,
         publish: watch::channel(Found::Nothing).0,
         is_current: false,
-        lease,
-        lease_time: LEASE,
+        lease: MapLease {
+            lease,
+            duration: LEASE,
+        },
         coverage,
     }
 }
@@ -331,11 +336,9 @@ async fn answer_of_a_master_that_was_asked_and_replaced_is_not_used() {
     let (mut discovery, origin) = known(Lease::ended(), || {});
     let cluster = Cluster {
         found: discovery.publish.subscribe(),
-        demand: watch::channel(0).0,
+        demand: Demand::new(watch::channel(0).0),
         keys: Keys::new(""),
         deadline: LEASE,
-        began: Instant::now(),
-        failure_at: AtomicU64::new(0),
         _discovery: AbortOnDrop(tokio::spawn(std::future::pending())),
     };
     let map = map(&discovery);
