@@ -85,7 +85,7 @@ impl Connection {
         asking: bool,
     ) -> Result<T, CallError> {
         let mut link = self.link().await?;
-        let epoch = link.epoch;
+        let attempt = link.attempt;
         let reply = async {
             match request {
                 Request::Command(command) if asking => ask(&mut link.connection, command).await,
@@ -101,19 +101,19 @@ impl Connection {
                 }
             }
         };
-        self.answered(epoch, reply).await
+        self.answered(attempt, reply).await
     }
 
     /// Checks that the server answers and is not a replica. The connection to a replica is replaced.
     pub(super) async fn probe(&self) -> Result<(), StoreError> {
         let mut link = self.link().await?;
         match Role::query(&mut link.connection).await {
-            Err(error) => Err(self.classify_error(link.epoch, &error)),
+            Err(error) => Err(self.classify_error(link.attempt, &error)),
             Ok(Role::Replica) => {
-                self.report(link.epoch, FaultKind::Broken);
+                self.report(link.attempt, FaultKind::Broken);
                 Err(StoreError::Unavailable(REPLICA.into()))
             }
-            Ok(Role::Master | Role::Unknown) => self.ensure_current(link.epoch),
+            Ok(Role::Master | Role::Unknown) => self.ensure_current(link.attempt),
         }
     }
 
@@ -123,7 +123,7 @@ impl Connection {
         let link = self.link().await?;
         // Ends before the deadline of the call.
         let limit = self.deadline * 9 / 10;
-        let writes = self.writes.probe(&link.endpoint, link.epoch, limit);
+        let writes = self.writes.probe(&link.endpoint, link.attempt, limit);
         let (probed, refusal) = tokio::join!(self.probe(), writes);
         probed?;
         match refusal {
@@ -132,7 +132,7 @@ impl Connection {
                 .reason()
                 .map_or(StoreHealth::Ready, |reason| StoreHealth::NotDurable { reason })),
             Ok(Some(reason)) => Ok(StoreHealth::ReadOnly { reason }),
-            Err(error) => Err(self.classify_error(link.epoch, &error)),
+            Err(error) => Err(self.classify_error(link.attempt, &error)),
         }
     }
 
@@ -147,14 +147,14 @@ impl Connection {
                 .await?;
             checked_replies(replies, |_| true)
         };
-        self.answered(link.epoch, replies).await
+        self.answered(link.attempt, replies).await
     }
 
-    /// Fails if the connection of this epoch was replaced, or if its server may not be used any longer. A master that hung and was superseded
+    /// Fails if the connection of this attempt was replaced, or if its server may not be used any longer. A master that hung and was superseded
     /// is not trusted when it answers late.
-    fn ensure_current(&self, epoch: u64) -> Result<(), StoreError> {
+    fn ensure_current(&self, attempt: u64) -> Result<(), StoreError> {
         match &*self.state.borrow() {
-            State::Up(link) if link.epoch == epoch => link.ensure_confirmed(),
+            State::Up(link) if link.attempt == attempt => link.ensure_confirmed(),
             _ => Err(StoreError::Unavailable("the connection was replaced".into())),
         }
     }
@@ -163,25 +163,25 @@ impl Connection {
     /// deadline.
     async fn answered<T>(
         &self,
-        epoch: u64,
+        attempt: u64,
         reply: impl Future<Output = RedisResult<T>>,
     ) -> Result<T, CallError> {
         let unanswered = ReportOnDrop {
             connection: self,
-            epoch,
+            attempt,
         };
         let reply = reply.await;
         std::mem::forget(unanswered);
         match reply {
-            Ok(reply) => Ok(self.ensure_current(epoch).map(|()| reply)?),
-            Err(error) => Err(self.classify_call(epoch, &error)),
+            Ok(reply) => Ok(self.ensure_current(attempt).map(|()| reply)?),
+            Err(error) => Err(self.classify_call(attempt, &error)),
         }
     }
 
-    fn classify_call(&self, epoch: u64, error: &RedisError) -> CallError {
+    fn classify_call(&self, attempt: u64, error: &RedisError) -> CallError {
         match Redirect::of(error) {
             Some(redirect) => CallError::Redirected(redirect),
-            None => self.classify_error(epoch, error).into(),
+            None => self.classify_error(attempt, error).into(),
         }
     }
 
@@ -197,7 +197,7 @@ impl Connection {
     /// A timely script ran too late. The server's clock may have been set, so the connection is replaced to read its time again.
     pub(super) fn was_too_late(&self) {
         if let State::Up(link) = &*self.state.borrow() {
-            self.report(link.epoch, FaultKind::Broken);
+            self.report(link.attempt, FaultKind::Broken);
         }
     }
 
@@ -219,16 +219,16 @@ impl Connection {
     }
 
     /// Converts an error, and reports the connection if the error shows that it is broken.
-    fn classify_error(&self, epoch: u64, error: &RedisError) -> StoreError {
+    fn classify_error(&self, attempt: u64, error: &RedisError) -> StoreError {
         if error.is_unrecoverable_error() || error.is_io_error() || is_demoted(error) {
-            self.report(epoch, FaultKind::Broken);
+            self.report(attempt, FaultKind::Broken);
         }
         StoreError::from(error)
     }
 
-    fn report(&self, epoch: u64, kind: FaultKind) {
+    fn report(&self, attempt: u64, kind: FaultKind) {
         // If the queue is full, the supervisor already has reports to act on.
-        let _ = self.faults.try_send(ConnectionFault { epoch, kind });
+        let _ = self.faults.try_send(ConnectionFault { attempt, kind });
     }
 }
 
@@ -240,11 +240,11 @@ pub(super) const fn timely(deadline: Duration) -> Duration {
 /// Reports a missed deadline when it is dropped: the supervisor checks the connection's health.
 struct ReportOnDrop<'a> {
     connection: &'a Connection,
-    epoch: u64,
+    attempt: u64,
 }
 
 impl Drop for ReportOnDrop<'_> {
     fn drop(&mut self) {
-        self.connection.report(self.epoch, FaultKind::DeadlineMissed);
+        self.connection.report(self.attempt, FaultKind::DeadlineMissed);
     }
 }

@@ -41,7 +41,7 @@ pub(super) struct Copies {
 pub(super) struct CopyWaiter {
     copies: Copies,
     places: Arc<Semaphore>,
-    /// Idle connections, each with the epoch of the store's connection to the same server.
+    /// Idle connections, each with the attempt of the store's connection to the same server.
     idle: Mutex<Vec<(u64, RedisConnection)>>,
     /// Why the last revocation was not durable.
     shortfall: Mutex<Option<String>>,
@@ -49,7 +49,7 @@ pub(super) struct CopyWaiter {
 
 /// A connection in use.
 pub(super) struct InUse {
-    epoch: u64,
+    attempt: u64,
     connection: RedisConnection,
     _place: OwnedSemaphorePermit,
 }
@@ -68,12 +68,12 @@ impl CopyWaiter {
     pub(super) async fn connection(&self, link: &Link) -> RedisResult<InUse> {
         let place = self.places.clone().acquire_owned().await;
         let place = place.map_err(|error| RedisError::from(std::io::Error::other(error)))?;
-        let connection = match self.take_idle(link.epoch) {
+        let connection = match self.take_idle(link.attempt) {
             Some(connection) => connection,
             None => connect(link).await?,
         };
         Ok(InUse {
-            epoch: link.epoch,
+            attempt: link.attempt,
             connection,
             _place: place,
         })
@@ -135,15 +135,15 @@ impl CopyWaiter {
     pub(super) fn release(&self, used: InUse) {
         let mut idle = lock(&self.idle);
         // It may reach an earlier server than the others.
-        if idle.len() < MAX_IDLE && idle.iter().all(|(epoch, _)| *epoch <= used.epoch) {
-            idle.push((used.epoch, used.connection));
+        if idle.len() < MAX_IDLE && idle.iter().all(|(attempt, _)| *attempt <= used.attempt) {
+            idle.push((used.attempt, used.connection));
         }
     }
 
-    fn take_idle(&self, epoch: u64) -> Option<RedisConnection> {
+    fn take_idle(&self, attempt: u64) -> Option<RedisConnection> {
         let mut idle = lock(&self.idle);
         // Connections to an earlier server are closed.
-        idle.retain(|(of, _)| *of == epoch);
+        idle.retain(|(of, _)| *of == attempt);
         idle.pop().map(|(_, connection)| connection)
     }
 

@@ -27,7 +27,7 @@ pub(super) struct HealthChecks {
     /// The server that it reaches, for the connection of the write probes.
     pub(super) endpoint: Arc<Endpoint>,
     /// The number of the connection attempt.
-    pub(super) epoch: u64,
+    pub(super) attempt: u64,
     /// `None` if the user may not call `TIME`.
     pub(super) skew: Option<Arc<SkewMonitor>>,
     /// `None` if the server does not report its replication history.
@@ -45,7 +45,7 @@ impl HealthChecks {
         let Self {
             mut connection,
             endpoint,
-            epoch,
+            attempt,
             skew,
             recovery,
             durability,
@@ -73,7 +73,7 @@ impl HealthChecks {
                 durability.check(&mut connection, limit).await;
             }
             // A refusal is logged. A replica whose role `HELLO` does not show answers READONLY.
-            if let Err(error) = writes.check(&endpoint, epoch, limit).await
+            if let Err(error) = writes.check(&endpoint, attempt, limit).await
                 && error.kind() == ErrorKind::Server(ServerErrorKind::ReadOnly)
             {
                 return;

@@ -42,7 +42,9 @@ impl Pauses {
         let tried = self.tried.take();
         let is_same = |one: &Arc<Endpoint>| {
             let other = self.superseded.as_ref();
-            other.is_some_and(|other| (one.server(), one.epoch()) == (other.server(), other.epoch()))
+            other.is_some_and(|other| {
+                (one.server(), one.config_epoch()) == (other.server(), other.config_epoch())
+            })
         };
         match tried.filter(|tried| !is_same(tried)) {
             None => self.backoff.wait().await,

@@ -59,7 +59,7 @@ pub(super) struct Supervisor {
     reports: mpsc::Receiver<ConnectionFault>,
     skew: Arc<SkewMonitor>,
     writes: Arc<Writes>,
-    epoch: u64,
+    attempt: u64,
 }
 
 impl Supervisor {
@@ -78,7 +78,7 @@ impl Supervisor {
             reports,
             skew,
             writes,
-            epoch: 0,
+            attempt: 0,
         };
         (state, faults, AbortOnDrop(tokio::spawn(supervisor.run())))
     }
@@ -107,7 +107,7 @@ impl Supervisor {
     /// Connects and reconnects. Returns when the store is dropped.
     async fn keep_connected(&mut self, pauses: &mut Pauses) {
         loop {
-            self.epoch += 1;
+            self.attempt += 1;
             match self.connect(pauses).await {
                 Ok(Connected {
                     endpoint,
@@ -127,7 +127,7 @@ impl Supervisor {
                         connection: connection.clone(),
                         lease: endpoint.lease().clone(),
                         endpoint: endpoint.clone(),
-                        epoch: self.epoch,
+                        attempt: self.attempt,
                         since,
                         server_time,
                         connect_timeout: connect_timeout(self.settings.deadline),
@@ -174,7 +174,7 @@ impl Supervisor {
         let health_checks = HealthChecks {
             connection: connection.clone(),
             endpoint: endpoint.clone(),
-            epoch: self.epoch,
+            attempt: self.attempt,
             skew: has_time.then(|| self.skew.clone()),
             recovery: has_history.then(|| self.settings.recovery.clone()),
             durability: self.settings.durability.clone(),
@@ -206,7 +206,7 @@ impl Supervisor {
             };
             match fault {
                 None => return false,
-                Some(fault) if fault.epoch != self.epoch => {}
+                Some(fault) if fault.attempt != self.attempt => {}
                 Some(fault) if fault.kind == FaultKind::Broken => return true,
                 Some(_) => {
                     let unusable = tokio::select! {

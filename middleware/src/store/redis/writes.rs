@@ -25,14 +25,14 @@ const PAUSED: &str = "the server does not answer a script that may write";
 /// and reads behind it would wait too.
 #[derive(Default)]
 pub(super) struct Writes {
-    /// The connection, and the epoch of the store's connection to the same server.
+    /// The connection, and the attempt of the store's connection to the same server.
     connection: Mutex<Option<(u64, RedisConnection)>>,
     /// The latest reason.
     latest: StdMutex<Option<String>>,
 }
 
 impl Writes {
-    /// Asks the server of this epoch whether it accepts writes. The reason, if it does not. Without an answer within the limit, the latest
+    /// Asks the server of this attempt whether it accepts writes. The reason, if it does not. Without an answer within the limit, the latest
     /// result: a slow answer alone does not mean that writes are paused.
     ///
     /// # Errors
@@ -40,10 +40,10 @@ impl Writes {
     pub(super) async fn probe(
         &self,
         endpoint: &Endpoint,
-        epoch: u64,
+        attempt: u64,
         limit: Duration,
     ) -> Result<Option<String>, RedisError> {
-        match timeout(limit, self.ask(endpoint, epoch)).await {
+        match timeout(limit, self.ask(endpoint, attempt)).await {
             Ok(answer) => self.judge(answer),
             Err(_) => Ok(self.latest().clone()),
         }
@@ -53,10 +53,10 @@ impl Writes {
     pub(super) async fn check(
         &self,
         endpoint: &Endpoint,
-        epoch: u64,
+        attempt: u64,
         limit: Duration,
     ) -> Result<(), RedisError> {
-        match timeout(limit, self.ask(endpoint, epoch)).await {
+        match timeout(limit, self.ask(endpoint, attempt)).await {
             Ok(answer) => self.judge(answer).map(drop),
             Err(_) => {
                 self.record(Some(PAUSED));
@@ -75,11 +75,11 @@ impl Writes {
         Ok(refusal)
     }
 
-    async fn ask(&self, endpoint: &Endpoint, epoch: u64) -> Result<(), RedisError> {
+    async fn ask(&self, endpoint: &Endpoint, attempt: u64) -> Result<(), RedisError> {
         let mut slot = self.connection.lock().await;
         // Taken out, so that a probe that is cancelled closes its connection.
         let mut connection = match slot.take() {
-            Some((of, connection)) if of == epoch => connection,
+            Some((of, connection)) if of == attempt => connection,
             _ => {
                 endpoint
                     .connect(&AsyncConnectionConfig::new().set_response_timeout(None))
@@ -90,7 +90,7 @@ impl Writes {
         probe.arg(WRITE_PROBE).arg(0);
         let answer = probe.exec_async(&mut *connection).await;
         if answer.as_ref().err().is_none_or(|error| !error.is_io_error()) {
-            *slot = Some((epoch, connection));
+            *slot = Some((attempt, connection));
         }
         answer
     }

@@ -124,7 +124,7 @@ impl Sentinels {
 
     fn endpoint(&self, named: &Named, lease: Lease) -> Result<Arc<Endpoint>, String> {
         let endpoint = Endpoint::new(&named.server, &self.login)?;
-        Ok(Arc::new(endpoint.named_in(named.epoch, lease)))
+        Ok(Arc::new(endpoint.named_in(named.config_epoch, lease)))
     }
 
     /// The interval in which a sentinel is asked. Several answers fit into a lease.
@@ -148,9 +148,9 @@ impl Sentinels {
         let fields = answer.map_err(|error| describe(&error))?;
         let read = || {
             let (name, port) = (fields.get("ip")?.clone(), fields.get("port")?.parse().ok()?);
-            let epoch = fields.get("config-epoch")?.parse().ok()?;
+            let config_epoch = fields.get("config-epoch")?.parse().ok()?;
             let server = Server::Tcp(Host { name, port });
-            Some(Named { epoch, server })
+            Some(Named { config_epoch, server })
         };
         read().ok_or_else(|| "an answer without address and epoch".to_owned())
     }

@@ -42,7 +42,7 @@ impl Sentinels {
         let count = self.sentinels.len();
         let watched = Arc::new(Watched {
             master: Named {
-                epoch: master.epoch(),
+                config_epoch: master.config_epoch(),
                 server: master.server().clone(),
             },
             lease: master.lease().clone(),

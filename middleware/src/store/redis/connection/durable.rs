@@ -25,7 +25,7 @@ impl Connection {
         asking: bool,
     ) -> Result<(T, Option<bool>), CallError> {
         let mut link = self.link().await?;
-        let epoch = link.epoch;
+        let attempt = link.attempt;
         let Some(durable) = &self.durable else {
             let reply = async {
                 let reply = script.run(&mut link.connection, call, None, asking).await;
@@ -33,7 +33,7 @@ impl Connection {
                     revoked(reply);
                 })
             };
-            return Ok((self.answered(epoch, reply).await?, None));
+            return Ok((self.answered(attempt, reply).await?, None));
         };
         // The first connection needs more round trips than a call has time for.
         let connection = durable.connection(&link).await;
@@ -42,14 +42,14 @@ impl Connection {
         let written = timeout(self.deadline, write).await;
         let (reply, written) = written
             .map_err(|_| StoreError::Timeout)?
-            .map_err(|error| self.classify_call(epoch, &error))?;
+            .map_err(|error| self.classify_call(attempt, &error))?;
         let reached = if revoked(&reply) {
             Some(durable.confirm(written).await)
         } else {
             durable.release(written);
             None
         };
-        self.ensure_current(epoch)?;
+        self.ensure_current(attempt)?;
         Ok((reply, reached))
     }
 }

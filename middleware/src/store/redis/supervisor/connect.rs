@@ -84,7 +84,7 @@ impl Supervisor {
 
     async fn connect_to(&self, endpoint: Arc<Endpoint>) -> Result<Connected, String> {
         let limit = connect_timeout(self.settings.deadline);
-        let (faults, epoch) = (self.faults.clone(), self.epoch);
+        let (faults, attempt) = (self.faults.clone(), self.attempt);
         let config = connection_config(limit)
             .set_pipeline_buffer_size(WRITE_QUEUE)
             .set_push_sender(move |push: PushInfo| {
@@ -92,7 +92,7 @@ impl Supervisor {
                     && let Some(faults) = faults.upgrade()
                 {
                     let kind = FaultKind::Broken;
-                    let _ = faults.try_send(ConnectionFault { epoch, kind });
+                    let _ = faults.try_send(ConnectionFault { attempt, kind });
                 }
                 Ok::<_, SendError>(())
             });

@@ -43,7 +43,7 @@ fn view(by: &str, masters: [(&str, u64); 3]) -> View {
         alias: None,
         is_master: true,
         has_failed: false,
-        epoch,
+        config_epoch: epoch,
         slots: vec![slot..=slot],
     };
     View {
