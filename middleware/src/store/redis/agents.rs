@@ -98,7 +98,7 @@ impl AgentStore for RedisStore {
         let delete = async {
             let revoked = match self.find_agent(id).await {
                 // A repetition waits again.
-                Ok(None) if self.shared.servers.waits_for_copies() && self.was_deleted(id).await? => {
+                Ok(None) if self.shared.servers.waits_for_acks() && self.was_deleted(id).await? => {
                     self.revoke_all(id, now, None).await?
                 }
                 Ok(agent) => {

@@ -37,7 +37,7 @@ impl Calls {
         self.within_longer(operation, Duration::ZERO, call)
     }
 
-    /// Like [`within`](Self::within), for a call that also waits for copies for this time.
+    /// Like [`within`](Self::within), for a call that also waits for acknowledgements for this time.
     pub(super) fn within_longer<F: Future>(
         &self,
         operation: StoreOperation,

@@ -23,7 +23,7 @@ pub(super) enum Location {
 #[non_exhaustive]
 pub struct RedisStoreConfig {
     url: String,
-    /// The deadline of every call: 250 ms by default. A revocation that waits for copies has [`ack_timeout`](Self::ack_timeout) more.
+    /// The deadline of every call: 250 ms by default. A revocation that waits for acknowledgements has [`ack_timeout`](Self::ack_timeout) more.
     pub timeout: Duration,
     /// The number of replicas that must have a revocation before it counts as [durable](crate::store::Revoked::durable): 0 by default,
     /// which waits for none.
@@ -106,7 +106,7 @@ impl RedisStoreConfig {
 
     /// True if revocations wait for replicas or for the disk.
     #[must_use]
-    pub const fn waits_for_copies(&self) -> bool {
+    pub const fn waits_for_acks(&self) -> bool {
         self.min_replicas_ack > 0 || self.ack_local_disk
     }
 

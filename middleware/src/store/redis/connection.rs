@@ -19,9 +19,9 @@ use redis::{FromRedisValue, Pipeline, RedisError, RedisResult, Value};
 use tokio::sync::{mpsc, watch};
 
 use super::{
+    acks::AckWaiter,
     background::AbortOnDrop,
     call_error::{CallError, Redirect, checked_replies, is_demoted},
-    copies::CopyWaiter,
     durability::Durability,
     link::{ConnectionFault, FaultKind, Link, State},
     near::NearCache,
@@ -46,8 +46,8 @@ pub(super) struct Connection {
     writes: Arc<Writes>,
     /// The near cache of the server, once it is enabled.
     pub(super) cache: OnceLock<NearCache>,
-    /// `None` if revocations wait for no copies.
-    durable: Option<CopyWaiter>,
+    /// `None` if revocations wait for no acknowledgements.
+    durable: Option<AckWaiter>,
     pub(super) durability: Arc<Durability>,
     _supervisor: AbortOnDrop,
 }
@@ -58,7 +58,7 @@ impl Connection {
         let writes = Arc::<Writes>::default();
         let skew = Arc::new(SkewMonitor::new(settings.clock.clone(), settings.metrics.clone()));
         let deadline = settings.deadline;
-        let durable = settings.copies.map(CopyWaiter::new);
+        let durable = settings.acks.map(AckWaiter::new);
         let durability = settings.durability.clone();
         let (state, faults, supervisor) = Supervisor::start(settings, skew.clone(), writes.clone());
         Self {

@@ -1,5 +1,6 @@
 //! Sessions in Redis (7.0 or later) or Valkey.
 
+mod acks;
 mod address;
 mod agent_epochs;
 mod agents;
@@ -9,7 +10,6 @@ mod calls;
 mod cluster;
 mod config;
 mod connection;
-mod copies;
 mod creation;
 mod durability;
 mod endpoint;

@@ -4,8 +4,8 @@ use redis::{RedisResult, Value, aio::MultiplexedConnection};
 use uuid::Uuid;
 
 use super::{
+    acks::AckRequirement,
     call_error::describe,
-    copies::Copies,
     keys::Keys,
     role::{Role, text_of},
     script::{PRECONDITIONS, ScriptCall},
@@ -81,7 +81,7 @@ pub(super) async fn check_permissions(
     connection: &mut MultiplexedConnection,
     keys: &Keys,
     in_cluster: bool,
-    copies: Option<&Copies>,
+    acks: Option<&AckRequirement>,
 ) -> Result<(), String> {
     let agent = AgentId::from_uuid(Uuid::nil());
     let session = SessionId::from_uuid(Uuid::from_u128(agent.bucket().into()));
@@ -100,7 +100,7 @@ pub(super) async fn check_permissions(
     }
     call = call.arg(keys.registry()).arg(keys.agent_retry_of(Uuid::nil()));
     // Without this right, every revocation would seem not to be durable.
-    if copies.is_some_and(|copies| copies.replicas > 0) {
+    if acks.is_some_and(|acks| acks.replicas > 0) {
         call = call.arg("WAIT:1:1");
     }
     let reply: RedisResult<Value> = PRECONDITIONS

@@ -5,13 +5,13 @@ use std::{future::Future, sync::Arc, time::Duration};
 use redis::{Cmd, FromRedisValue, Pipeline, Value};
 
 use super::{
+    acks::AckRequirement,
     address::Address,
     call_error::Redirect,
     calls::{Calls, Within},
     cluster::Cluster,
     config::{Location, RedisStoreConfig},
     connection::{Connection, timely},
-    copies::Copies,
     durability::Durability,
     keys::Keys,
     recent::RecentRevocations,
@@ -28,8 +28,8 @@ use crate::{
 /// The connections to the servers. They close when this is dropped.
 pub(super) struct Servers {
     calls: Calls,
-    /// The copies that a revocation waits for, if any.
-    copies: Option<Copies>,
+    /// The acknowledgements that a revocation waits for, if any.
+    acks: Option<AckRequirement>,
     topology: Topology,
 }
 
@@ -48,7 +48,7 @@ impl Servers {
     ) -> Self {
         let metrics = Arc::new(ServersMetrics::new());
         let recovery = Recovery::new(keys.clone(), recent.clone(), config.require_durable_store);
-        let copies = config.waits_for_copies().then_some(Copies {
+        let acks = config.waits_for_acks().then_some(AckRequirement {
             replicas: config.min_replicas_ack,
             local_disk: config.ack_local_disk,
             timeout: config.ack_timeout,
@@ -69,7 +69,7 @@ impl Servers {
             clock: clock.clone(),
             in_cluster,
             metrics: of_server.server(),
-            copies,
+            acks,
             recovery: Arc::new(recovery.for_server()),
             durability: Arc::new(Durability::new(require_durable)),
             start: None,
@@ -86,7 +86,7 @@ impl Servers {
         };
         Self {
             calls: Calls::new(config.timeout),
-            copies,
+            acks,
             topology,
         }
     }
@@ -106,18 +106,16 @@ impl Servers {
         self.calls.within(operation, call)
     }
 
-    /// Like [`within`](Self::within), for a call that may wait for copies.
+    /// Like [`within`](Self::within), for a call that may wait for acknowledgements.
     pub(super) fn within_durably<F: Future>(&self, operation: StoreOperation, call: F) -> Within<'_, F> {
         let connecting = connect_timeout(self.deadline());
-        let wait = self
-            .copies
-            .map_or(Duration::ZERO, |copies| copies.timeout + connecting);
+        let wait = self.acks.map_or(Duration::ZERO, |acks| acks.timeout + connecting);
         self.calls.within_longer(operation, wait, call)
     }
 
-    /// True if revocations wait for copies.
-    pub(super) const fn waits_for_copies(&self) -> bool {
-        self.copies.is_some()
+    /// True if revocations wait for acknowledgements.
+    pub(super) const fn waits_for_acks(&self) -> bool {
+        self.acks.is_some()
     }
 
     /// Sends a command whose second word is a key. It must be idempotent: in a cluster, it is sent again if its hash slot moves meanwhile.
@@ -134,7 +132,8 @@ impl Servers {
         self.call(Request::Script(script, call)).await
     }
 
-    /// Runs a script that revokes, and waits for the copies if its reply shows a revocation. `None` if the store waits for no copies.
+    /// Runs a script that revokes, and waits for the acknowledgements if its reply shows a revocation. `None` if
+    /// the store waits for none.
     pub(super) async fn script_durably<T: FromRedisValue>(
         &self,
         script: &LuaScript,

@@ -13,9 +13,9 @@ pub(super) use self::connect::connect_timeout;
 
 use self::connect::Connected;
 use super::{
+    acks::AckRequirement,
     address::Address,
     background::{AbortOnDrop, catch_panic},
-    copies::Copies,
     durability::Durability,
     endpoint::{Endpoint, RedisConnection},
     health_checks::{HEALTH_CHECK_TIMEOUT, HealthChecks, is_unusable},
@@ -44,8 +44,8 @@ pub(super) struct ServerSettings {
     /// True for a node of a cluster.
     pub(super) in_cluster: bool,
     pub(super) metrics: Arc<ServerMetrics>,
-    /// The copies that a revocation waits for, if any.
-    pub(super) copies: Option<Copies>,
+    /// The acknowledgements that a revocation waits for, if any.
+    pub(super) acks: Option<AckRequirement>,
     pub(super) recovery: Arc<Recovery>,
     pub(super) durability: Arc<Durability>,
     /// The first attempt begins when the sender is dropped.

@@ -1,4 +1,4 @@
-//! Scripts that revoke, and wait for copies.
+//! Scripts that revoke, and wait for acknowledgements.
 
 use redis::FromRedisValue;
 use tokio::time::timeout;
@@ -13,7 +13,8 @@ use super::{
 use crate::store::StoreError;
 
 impl Connection {
-    /// Runs a script that revokes, and waits for the copies if its reply shows a revocation. `None` if the store waits for no copies.
+    /// Runs a script that revokes, and waits for the acknowledgements if its reply shows a revocation. `None` if
+    /// the store waits for none.
     ///
     /// `revoked` is called before the check that the connection was not replaced. So a revocation that is acknowledged was kept before the
     /// next connection is recovered.

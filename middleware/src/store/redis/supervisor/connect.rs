@@ -109,7 +109,7 @@ impl Supervisor {
                 &mut connection,
                 &self.settings.keys,
                 self.settings.in_cluster,
-                self.settings.copies.as_ref(),
+                self.settings.acks.as_ref(),
             )
             .await?;
             let server_time = self.skew.measure(&mut connection).await;

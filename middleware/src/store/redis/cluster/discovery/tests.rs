@@ -67,7 +67,7 @@ fn discovery(lease: Lease, opened: impl Fn() + Send + 'static) -> Discovery {
             clock: Arc::new(SystemClock),
             in_cluster: true,
             metrics: metrics.server(),
-            copies: None,
+            acks: None,
             recovery: Arc::new(recovery.for_server()),
             durability: Arc::new(Durability::new(false)),
             start: None,

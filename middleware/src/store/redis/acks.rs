@@ -1,4 +1,4 @@
-//! Revocations that wait for copies: replicas (`WAIT`), and the append-only file of the master (`WAITAOF`).
+//! Revocations that wait for acknowledgements: of replicas (`WAIT`), and of the append-only file of the master (`WAITAOF`).
 //!
 //! `WAIT` covers the writes of its own connection, and blocks it. So the script and `WAIT` run on a connection of their own.
 
@@ -28,18 +28,18 @@ const MAX_IDLE: usize = 8;
 /// The number of connections in use at the same time. Further revocations wait.
 const MAX_IN_USE: usize = 32;
 
-/// The copies of a revocation that a store waits for.
+/// The acknowledgements that a revocation waits for.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Copies {
+pub(super) struct AckRequirement {
     pub(super) replicas: u32,
     pub(super) local_disk: bool,
     /// How long a revocation waits, the round trip included.
     pub(super) timeout: Duration,
 }
 
-/// Runs scripts and waits for the copies.
-pub(super) struct CopyWaiter {
-    copies: Copies,
+/// Runs scripts and waits for the acknowledgements.
+pub(super) struct AckWaiter {
+    requirement: AckRequirement,
     places: Arc<Semaphore>,
     /// Idle connections, each with the attempt of the store's connection to the same server.
     idle: Mutex<Vec<(u64, RedisConnection)>>,
@@ -54,10 +54,10 @@ pub(super) struct InUse {
     _place: OwnedSemaphorePermit,
 }
 
-impl CopyWaiter {
-    pub(super) fn new(copies: Copies) -> Self {
+impl AckWaiter {
+    pub(super) fn new(requirement: AckRequirement) -> Self {
         Self {
-            copies,
+            requirement,
             places: Arc::new(Semaphore::new(MAX_IN_USE)),
             idle: Mutex::default(),
             shortfall: Mutex::default(),
@@ -110,9 +110,9 @@ impl CopyWaiter {
         }
     }
 
-    /// Waits until the copies have every write of the connection. `false` if they do not confirm it in time.
+    /// Waits until every write of the connection is acknowledged. `false` if it is not in time.
     pub(super) async fn confirm(&self, mut used: InUse) -> bool {
-        let answer = timeout(self.copies.timeout, self.wait(&mut used.connection)).await;
+        let answer = timeout(self.requirement.timeout, self.wait(&mut used.connection)).await;
         let shortfall = match answer {
             Ok(Ok(shortfall)) => {
                 self.release(used);
@@ -149,9 +149,9 @@ impl CopyWaiter {
 
     /// Returns what is missing. The server waits a little less than the client, so that its answer arrives in time.
     async fn wait(&self, connection: &mut RedisConnection) -> Result<Option<String>, RedisError> {
-        let replicas = self.copies.replicas;
+        let replicas = self.requirement.replicas;
         let began = Instant::now();
-        let limit = self.copies.timeout * 9 / 10;
+        let limit = self.requirement.timeout * 9 / 10;
         // 0 would be no limit.
         let millis =
             || u64::try_from(limit.saturating_sub(began.elapsed()).as_millis()).map_or(1, |left| left.max(1));
@@ -163,7 +163,7 @@ impl CopyWaiter {
                 return Ok(Some(format!("fewer than {replicas} replicas confirm in time")));
             }
         }
-        if self.copies.local_disk {
+        if self.requirement.local_disk {
             let mut wait = cmd("WAITAOF");
             wait.arg(1).arg(0).arg(millis());
             let (local, _replicas): (u32, u32) = wait.query_async(&mut **connection).await?;
