@@ -30,7 +30,7 @@ use super::{
     role::{REPLICA, Role},
     skew_monitor::SkewMonitor,
     supervisor::{ServerSettings, Supervisor},
-    writes::Writes,
+    write_probe::WriteProbe,
 };
 use crate::store::{StoreError, StoreHealth};
 
@@ -43,7 +43,7 @@ pub(super) struct Connection {
     faults: mpsc::Sender<ConnectionFault>,
     deadline: Duration,
     pub(super) skew: Arc<SkewMonitor>,
-    writes: Arc<Writes>,
+    write_probe: Arc<WriteProbe>,
     /// The near cache of the server, once it is enabled.
     pub(super) cache: OnceLock<NearCache>,
     /// `None` if revocations wait for no acknowledgements.
@@ -55,18 +55,18 @@ pub(super) struct Connection {
 impl Connection {
     /// Starts to connect. Must be called inside a Tokio runtime.
     pub(super) fn open(settings: ServerSettings) -> Self {
-        let writes = Arc::<Writes>::default();
+        let write_probe = Arc::<WriteProbe>::default();
         let skew = Arc::new(SkewMonitor::new(settings.clock.clone(), settings.metrics.clone()));
         let deadline = settings.deadline;
         let durable = settings.acks.map(AckWaiter::new);
         let durability = settings.durability.clone();
-        let (state, faults, supervisor) = Supervisor::start(settings, skew.clone(), writes.clone());
+        let (state, faults, supervisor) = Supervisor::start(settings, skew.clone(), write_probe.clone());
         Self {
             state,
             faults,
             deadline,
             skew,
-            writes,
+            write_probe,
             cache: OnceLock::new(),
             durable,
             durability,
@@ -123,8 +123,8 @@ impl Connection {
         let link = self.link().await?;
         // Ends before the deadline of the call.
         let limit = self.deadline * 9 / 10;
-        let writes = self.writes.probe(&link.endpoint, link.attempt, limit);
-        let (probed, refusal) = tokio::join!(self.probe(), writes);
+        let write_probe = self.write_probe.probe(&link.endpoint, link.attempt, limit);
+        let (probed, refusal) = tokio::join!(self.probe(), write_probe);
         probed?;
         match refusal {
             Ok(None) => Ok(self
@@ -194,8 +194,8 @@ impl Connection {
         latest.map_or_else(String::new, |latest| latest.to_string())
     }
 
-    /// A timely script ran too late. The server's clock may have been set, so the connection is replaced to read its time again.
-    pub(super) fn was_too_late(&self) {
+    /// Replaces the connection after a timely script ran too late: the server's clock may have been set, so its time is read again.
+    pub(super) fn reconnect_after_late_script(&self) {
         if let State::Up(link) = &*self.state.borrow() {
             self.report(link.attempt, FaultKind::Broken);
         }

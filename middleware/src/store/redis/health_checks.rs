@@ -12,7 +12,7 @@ use super::{
     recovery::Recovery,
     role::Role,
     skew_monitor::SkewMonitor,
-    writes::Writes,
+    write_probe::WriteProbe,
 };
 
 /// The number of health checks from one question for eviction policy and persistence to the next.
@@ -33,7 +33,7 @@ pub(super) struct HealthChecks {
     /// `None` if the server does not report its replication history.
     pub(super) recovery: Option<Arc<Recovery>>,
     pub(super) durability: Arc<Durability>,
-    pub(super) writes: Arc<Writes>,
+    pub(super) write_probe: Arc<WriteProbe>,
     /// The time that each check waits for its reply.
     pub(super) limit: Duration,
 }
@@ -49,7 +49,7 @@ impl HealthChecks {
             skew,
             recovery,
             durability,
-            writes,
+            write_probe,
             limit,
         } = self;
         for number in 1_u64.. {
@@ -73,7 +73,7 @@ impl HealthChecks {
                 durability.check(&mut connection, limit).await;
             }
             // A refusal is logged. A replica whose role `HELLO` does not show answers READONLY.
-            if let Err(error) = writes.check(&endpoint, attempt, limit).await
+            if let Err(error) = write_probe.check(&endpoint, attempt, limit).await
                 && error.kind() == ErrorKind::Server(ServerErrorKind::ReadOnly)
             {
                 return;

@@ -111,14 +111,14 @@ pub(super) async fn check_permissions(
         Ok(Value::Array(denied)) => denied,
         Ok(_) => return Ok(()),
         Err(error) => {
-            let told = describe(&error);
+            let message = describe(&error);
             let what = match error.code() {
                 // "no permissions to access one of the keys", and since 7.2 "No permissions to access a key".
-                Some("NOPERM") if told.contains("to access") => "access the keys of the store",
+                Some("NOPERM") if message.contains("to access") => "access the keys of the store",
                 Some("NOPERM") => "run scripts",
-                _ => return Err(told),
+                _ => return Err(message),
             };
-            return Err(format!("the user may not {what}: {told}"));
+            return Err(format!("the user may not {what}: {message}"));
         }
     };
     let names: Vec<String> = denied

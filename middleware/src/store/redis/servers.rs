@@ -206,8 +206,8 @@ impl Servers {
     /// The error of a timely script that ran too late.
     pub(super) fn too_late(&self, call: &ScriptCall) -> StoreError {
         match &self.topology {
-            Topology::One(connection) => connection.was_too_late(),
-            Topology::Cluster(cluster) => cluster.was_too_late(call),
+            Topology::One(connection) => connection.reconnect_after_late_script(),
+            Topology::Cluster(cluster) => cluster.reconnect_after_late_script(call),
         }
         StoreError::Timeout
     }

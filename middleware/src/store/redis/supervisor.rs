@@ -16,16 +16,16 @@ use super::{
     acks::AckRequirement,
     address::Address,
     background::{AbortOnDrop, catch_panic},
+    connect_backoff::ConnectBackoff,
     durability::Durability,
     endpoint::{Endpoint, RedisConnection},
     health_checks::{HEALTH_CHECK_TIMEOUT, HealthChecks, is_unusable},
     keys::Keys,
     link::{ConnectionFault, FaultKind, Link, State, UNCONFIRMED},
-    pauses::Pauses,
     recovery::Recovery,
     role::Role,
     skew_monitor::SkewMonitor,
-    writes::Writes,
+    write_probe::WriteProbe,
 };
 use crate::{clock::Clock, telemetry::ServerMetrics};
 
@@ -58,7 +58,7 @@ pub(super) struct Supervisor {
     faults: mpsc::WeakSender<ConnectionFault>,
     reports: mpsc::Receiver<ConnectionFault>,
     skew: Arc<SkewMonitor>,
-    writes: Arc<Writes>,
+    write_probe: Arc<WriteProbe>,
     attempt: u64,
 }
 
@@ -67,7 +67,7 @@ impl Supervisor {
     pub(super) fn start(
         settings: ServerSettings,
         skew: Arc<SkewMonitor>,
-        writes: Arc<Writes>,
+        write_probe: Arc<WriteProbe>,
     ) -> (watch::Receiver<State>, mpsc::Sender<ConnectionFault>, AbortOnDrop) {
         let (publish, state) = watch::channel(State::Connecting);
         let (faults, reports) = mpsc::channel(FAULT_QUEUE);
@@ -77,7 +77,7 @@ impl Supervisor {
             faults: faults.downgrade(),
             reports,
             skew,
-            writes,
+            write_probe,
             attempt: 0,
         };
         (state, faults, AbortOnDrop(tokio::spawn(supervisor.run())))
@@ -88,13 +88,13 @@ impl Supervisor {
         if let Some(start) = self.settings.start.take() {
             let _ = start.await;
         }
-        let mut pauses = Pauses::new();
-        while catch_panic(self.keep_connected(&mut pauses)).await.is_err() {
+        let mut backoff = ConnectBackoff::new();
+        while catch_panic(self.keep_connected(&mut backoff)).await.is_err() {
             tracing::error!("the connection supervisor panicked and is started again");
             self.skew.forget();
             let reason = "internal error in the connection supervisor".into();
             self.publish(State::Down(reason));
-            pauses.wait(&self.settings.address).await;
+            backoff.wait(&self.settings.address).await;
         }
     }
 
@@ -105,10 +105,10 @@ impl Supervisor {
     }
 
     /// Connects and reconnects. Returns when the store is dropped.
-    async fn keep_connected(&mut self, pauses: &mut Pauses) {
+    async fn keep_connected(&mut self, backoff: &mut ConnectBackoff) {
         loop {
             self.attempt += 1;
-            match self.connect(pauses).await {
+            match self.connect(backoff).await {
                 Ok(Connected {
                     endpoint,
                     connection,
@@ -141,7 +141,7 @@ impl Supervisor {
                     tracing::warn!("lost the connection to Redis");
                     self.skew.forget();
                     if since.elapsed() >= STABLE_AFTER {
-                        pauses.reset();
+                        backoff.reset();
                         self.publish(State::Connecting);
                         continue;
                     }
@@ -156,7 +156,7 @@ impl Supervisor {
                     self.publish(State::Down(reason));
                 }
             }
-            pauses.wait(&self.settings.address).await;
+            backoff.wait(&self.settings.address).await;
         }
     }
 
@@ -178,7 +178,7 @@ impl Supervisor {
             skew: has_time.then(|| self.skew.clone()),
             recovery: has_history.then(|| self.settings.recovery.clone()),
             durability: self.settings.durability.clone(),
-            writes: self.writes.clone(),
+            write_probe: self.write_probe.clone(),
             limit: HEALTH_CHECK_TIMEOUT.max(self.settings.deadline),
         };
         let health_checks = health_checks.run();

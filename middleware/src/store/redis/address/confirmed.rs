@@ -6,13 +6,13 @@ use super::super::{lease::Confirmations, url::Server};
 
 /// The master that a sentinel names.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Named {
+pub(super) struct NamedMaster {
     /// The configuration epoch: the number of the failover that made it the master.
     pub(super) config_epoch: u64,
     pub(super) server: Server,
 }
 
-impl Named {
+impl NamedMaster {
     /// True if a sentinel that gives this answer confirms that the other one is the master: it names it, and knows of its failover.
     pub(super) fn confirms(&self, other: &Self) -> bool {
         self.server == other.server && self.config_epoch >= other.config_epoch
@@ -31,17 +31,17 @@ pub(super) struct Answer {
     pub(super) sentinel: usize,
     /// The time at which it was asked.
     pub(super) sent: Instant,
-    pub(super) named: Named,
+    pub(super) named: NamedMaster,
 }
 
 /// The master of the latest failover.
-pub(super) fn latest(answers: &[Answer]) -> Option<&Named> {
+pub(super) fn latest(answers: &[Answer]) -> Option<&NamedMaster> {
     let named = answers.iter().map(|answer| &answer.named);
     named.max_by_key(|named| named.config_epoch)
 }
 
 /// The master of the latest failover, if a majority of the sentinels confirms it, and the time since which they do.
-pub(super) fn confirmed(answers: &[Answer], sentinels: usize) -> Option<(&Named, Instant)> {
+pub(super) fn confirmed(answers: &[Answer], sentinels: usize) -> Option<(&NamedMaster, Instant)> {
     let config_epoch = latest(answers)?.config_epoch;
     let candidates = answers.iter().map(|answer| &answer.named);
     let mut candidates = candidates.filter(|named| named.config_epoch == config_epoch);
@@ -62,12 +62,12 @@ mod tests {
 
     use super::{super::super::url::Host, *};
 
-    fn named(name: &str, config_epoch: u64) -> Named {
+    fn named(name: &str, config_epoch: u64) -> NamedMaster {
         let server = Server::Tcp(Host {
             name: name.to_owned(),
             port: 6379,
         });
-        Named { config_epoch, server }
+        NamedMaster { config_epoch, server }
     }
 
     #[test]

@@ -8,10 +8,10 @@ use tokio::time::{sleep, timeout};
 use super::{
     super::{
         call_error::{cannot_begin, describe},
+        connect_backoff::ConnectBackoff,
         endpoint::{Endpoint, RedisConnection, connection_config},
         health_checks::{HEALTH_CHECK_TIMEOUT, is_unusable},
         link::{ConnectionFault, FaultKind, ServerTime, State},
-        pauses::Pauses,
         preconditions::{Greeting, check_permissions},
         recovery::{OTHERS_WRITE_WITHIN, Recovered},
         role::{REPLICA, Role},
@@ -49,9 +49,9 @@ pub(super) struct Connected {
 
 impl Supervisor {
     /// Makes one attempt to connect.
-    pub(super) async fn connect(&self, pauses: &mut Pauses) -> Result<Connected, String> {
+    pub(super) async fn connect(&self, backoff: &mut ConnectBackoff) -> Result<Connected, String> {
         let endpoint = self.settings.address.find().await?;
-        pauses.begin_attempt(&endpoint);
+        backoff.begin_attempt(&endpoint);
         tokio::select! {
             connected = self.connect_and_recover(endpoint.clone()) => connected,
             // The server may never answer.

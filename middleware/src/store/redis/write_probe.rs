@@ -16,7 +16,7 @@ use super::{
 use crate::sync::lock;
 
 /// Sent as a text: its hash would need more round trips on a server that has not cached it.
-const WRITE_PROBE: &str = include_str!("lua/write_probe.lua");
+const SCRIPT: &str = include_str!("lua/write_probe.lua");
 /// The codes with which a server refuses writes and answers reads: a failed snapshot, too few replicas, a full memory.
 const REFUSALS: [&str; 3] = ["MISCONF", "NOREPLICAS", "OOM"];
 const PAUSED: &str = "the server does not answer a script that may write";
@@ -24,14 +24,14 @@ const PAUSED: &str = "the server does not answer a script that may write";
 /// Asks on a connection of its own: while the server pauses writes (`CLIENT PAUSE … WRITE`, `FAILOVER`), the probe blocks its connection,
 /// and reads behind it would wait too.
 #[derive(Default)]
-pub(super) struct Writes {
+pub(super) struct WriteProbe {
     /// The connection, and the attempt of the store's connection to the same server.
     connection: Mutex<Option<(u64, RedisConnection)>>,
     /// The latest reason.
     latest: StdMutex<Option<String>>,
 }
 
-impl Writes {
+impl WriteProbe {
     /// Asks the server of this attempt whether it accepts writes. The reason, if it does not. Without an answer within the limit, the latest
     /// result: a slow answer alone does not mean that writes are paused.
     ///
@@ -87,7 +87,7 @@ impl Writes {
             }
         };
         let mut probe = redis::cmd("EVAL");
-        probe.arg(WRITE_PROBE).arg(0);
+        probe.arg(SCRIPT).arg(0);
         let answer = probe.exec_async(&mut *connection).await;
         if answer.as_ref().err().is_none_or(|error| !error.is_io_error()) {
             *slot = Some((attempt, connection));
