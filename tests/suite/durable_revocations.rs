@@ -208,7 +208,7 @@ async fn every_revocation_of_a_burst_holds_on_the_master_while_the_replica_is_do
     }
 }
 
-/// The time for the copies begins when the master has answered.
+/// The time for acknowledgements begins when the master has answered.
 #[tokio::test]
 async fn revocation_fails_at_the_deadline_while_the_master_hangs() {
     const SHORT_DEADLINE: Duration = Duration::from_millis(250);

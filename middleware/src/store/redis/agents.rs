@@ -100,8 +100,7 @@ impl AgentStore for RedisStore {
             let revoked = match servers.before_deadline(self.find_agent(id)).await {
                 // A repetition waits again.
                 Ok(None)
-                    if servers.waits_for_copies()
-                        && servers.before_deadline(self.was_deleted(id)).await? =>
+                    if servers.waits_for_acks() && servers.before_deadline(self.was_deleted(id)).await? =>
                 {
                     self.revoke_all(id, now, None).await?
                 }

@@ -127,12 +127,12 @@ pub(super) fn describe(error: &RedisError) -> String {
 
 /// The text of an error with which a connection begins. Its first command is `HELLO 3`, which old servers and some proxies do not know.
 pub(super) fn cannot_begin(error: &RedisError) -> String {
-    let told = describe(error);
-    let unknown = told.contains("unknown") || told.contains("unsupported");
-    if error.code() == Some("NOPROTO") || (unknown && told.contains("HELLO")) {
-        return format!("the server, or a proxy before it, does not support RESP3: {told}");
+    let message = describe(error);
+    let unknown = message.contains("unknown") || message.contains("unsupported");
+    if error.code() == Some("NOPROTO") || (unknown && message.contains("HELLO")) {
+        return format!("the server, or a proxy before it, does not support RESP3: {message}");
     }
-    told
+    message
 }
 
 #[cfg(test)]
@@ -155,8 +155,8 @@ mod tests {
             "ERR unknown: 'HELLO' '3' 'AUTH' 'default' 'hunter2'",
             "NOPERM not here: \"HELLO\" \"3\" \"AUTH\" \"default\" \"hunter2\"",
         ] {
-            let told = describe(&error(line));
-            assert!(told.len() > 10 && !told.contains("hunter2"), "{told}");
+            let message = describe(&error(line));
+            assert!(message.len() > 10 && !message.contains("hunter2"), "{message}");
         }
         let needed = describe(&error(
             "NOAUTH HELLO must be called with the client already authenticated",

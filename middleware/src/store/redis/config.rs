@@ -27,7 +27,7 @@ pub(super) enum Location {
 #[non_exhaustive]
 pub struct RedisStoreConfig {
     url: String,
-    /// The deadline of every call: 250 ms by default. A revocation that waits for copies has more: see
+    /// The deadline of every call: 250 ms by default. A revocation that waits for acknowledgements has more: see
     /// [`longest_revocation`](Self::longest_revocation).
     pub timeout: Duration,
     /// The number of replicas that must have a revocation before it counts as [durable](crate::store::Revoked::durable): 0 by default,
@@ -112,7 +112,7 @@ impl RedisStoreConfig {
 
     /// True if revocations wait for replicas or for the disk.
     #[must_use]
-    pub const fn waits_for_copies(&self) -> bool {
+    pub const fn waits_for_acks(&self) -> bool {
         self.min_replicas_ack > 0 || self.ack_local_disk
     }
 
@@ -123,7 +123,7 @@ impl RedisStoreConfig {
     /// A request that revokes needs a time limit that is longer.
     #[must_use]
     pub fn longest_revocation(&self) -> Duration {
-        if !self.waits_for_copies() {
+        if !self.waits_for_acks() {
             return self.timeout;
         }
         self.timeout

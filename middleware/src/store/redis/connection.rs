@@ -19,9 +19,9 @@ use redis::{FromRedisValue, Pipeline, RedisError, RedisResult, Value};
 use tokio::sync::{mpsc, watch};
 
 use super::{
+    acks::AckWaiter,
     background::AbortOnDrop,
     call_error::{CallError, Redirect, checked_replies, is_demoted},
-    copies::CopyWaiter,
     durability::Durability,
     link::{ConnectionFault, FaultKind, Link, State},
     near::NearCache,
@@ -30,7 +30,7 @@ use super::{
     role::{REPLICA, Role},
     skew_monitor::SkewMonitor,
     supervisor::{ServerSettings, Supervisor},
-    writes::Writes,
+    write_probe::WriteProbe,
 };
 use crate::store::{StoreError, StoreHealth};
 
@@ -43,11 +43,11 @@ pub(super) struct Connection {
     faults: mpsc::Sender<ConnectionFault>,
     deadline: Duration,
     pub(super) skew: Arc<SkewMonitor>,
-    writes: Arc<Writes>,
+    write_probe: Arc<WriteProbe>,
     /// The near cache of the server, once it is enabled.
     pub(super) cache: OnceLock<NearCache>,
-    /// `None` if revocations wait for no copies.
-    durable: Option<CopyWaiter>,
+    /// `None` if revocations wait for no acknowledgements.
+    durable: Option<AckWaiter>,
     pub(super) durability: Arc<Durability>,
     _supervisor: AbortOnDrop,
 }
@@ -55,18 +55,18 @@ pub(super) struct Connection {
 impl Connection {
     /// Starts to connect. Must be called inside a Tokio runtime.
     pub(super) fn open(settings: ServerSettings) -> Self {
-        let writes = Arc::<Writes>::default();
+        let write_probe = Arc::<WriteProbe>::default();
         let skew = Arc::new(SkewMonitor::new(settings.clock.clone(), settings.metrics.clone()));
         let deadline = settings.deadline;
-        let durable = settings.copies.map(CopyWaiter::new);
+        let durable = settings.acks.map(AckWaiter::new);
         let durability = settings.durability.clone();
-        let (state, faults, supervisor) = Supervisor::start(settings, skew.clone(), writes.clone());
+        let (state, faults, supervisor) = Supervisor::start(settings, skew.clone(), write_probe.clone());
         Self {
             state,
             faults,
             deadline,
             skew,
-            writes,
+            write_probe,
             cache: OnceLock::new(),
             durable,
             durability,
@@ -85,7 +85,7 @@ impl Connection {
         asking: bool,
     ) -> Result<T, CallError> {
         let mut link = self.link().await?;
-        let epoch = link.epoch;
+        let attempt = link.attempt;
         let reply = async {
             match request {
                 Request::Command(command) if asking => ask(&mut link.connection, command).await,
@@ -101,19 +101,19 @@ impl Connection {
                 }
             }
         };
-        self.answered(epoch, reply).await
+        self.answered(attempt, reply).await
     }
 
     /// Checks that the server answers and is not a replica. The connection to a replica is replaced.
     pub(super) async fn probe(&self) -> Result<(), StoreError> {
         let mut link = self.link().await?;
         match Role::query(&mut link.connection).await {
-            Err(error) => Err(self.classify_error(link.epoch, &error)),
+            Err(error) => Err(self.classify_error(link.attempt, &error)),
             Ok(Role::Replica) => {
-                self.report(link.epoch, FaultKind::Broken);
+                self.report(link.attempt, FaultKind::Broken);
                 Err(StoreError::Unavailable(REPLICA.into()))
             }
-            Ok(Role::Master | Role::Unknown) => self.ensure_current(link.epoch),
+            Ok(Role::Master | Role::Unknown) => self.ensure_current(link.attempt),
         }
     }
 
@@ -123,10 +123,10 @@ impl Connection {
         let link = self.link().await?;
         // Ends before the deadline of the call.
         let limit = self.deadline - self.deadline / 10;
-        let writes = self.writes.probe(&link.endpoint, link.epoch, limit);
-        let (probed, refusal) = tokio::join!(self.probe(), writes);
+        let write_probe = self.write_probe.probe(&link.endpoint, link.attempt, limit);
+        let (probed, refusal) = tokio::join!(self.probe(), write_probe);
         probed?;
-        let refusal = refusal.map_err(|error| self.classify_error(link.epoch, &error))?;
+        let refusal = refusal.map_err(|error| self.classify_error(link.attempt, &error))?;
         // A server that is not durable is not ready, also while it refuses writes.
         Ok(match (self.durability.reason(), refusal) {
             (Some(reason), _) => StoreHealth::NotDurable { reason },
@@ -146,14 +146,14 @@ impl Connection {
                 .await?;
             checked_replies(replies, |_| true)
         };
-        self.answered(link.epoch, replies).await
+        self.answered(link.attempt, replies).await
     }
 
-    /// Fails if the connection of this epoch was replaced, or if its server may not be used any longer. A master that hung and was superseded
+    /// Fails if the connection of this attempt was replaced, or if its server may not be used any longer. A master that hung and was superseded
     /// is not trusted when it answers late.
-    fn ensure_current(&self, epoch: u64) -> Result<(), StoreError> {
+    fn ensure_current(&self, attempt: u64) -> Result<(), StoreError> {
         match &*self.state.borrow() {
-            State::Up(link) if link.epoch == epoch => link.ensure_confirmed(),
+            State::Up(link) if link.attempt == attempt => link.ensure_confirmed(),
             _ => Err(StoreError::Unavailable("the connection was replaced".into())),
         }
     }
@@ -162,25 +162,25 @@ impl Connection {
     /// deadline.
     async fn answered<T>(
         &self,
-        epoch: u64,
+        attempt: u64,
         reply: impl Future<Output = RedisResult<T>>,
     ) -> Result<T, CallError> {
         let unanswered = ReportOnDrop {
             connection: self,
-            epoch,
+            attempt,
         };
         let reply = reply.await;
         std::mem::forget(unanswered);
         match reply {
-            Ok(reply) => Ok(self.ensure_current(epoch).map(|()| reply)?),
-            Err(error) => Err(self.classify_call(epoch, &error)),
+            Ok(reply) => Ok(self.ensure_current(attempt).map(|()| reply)?),
+            Err(error) => Err(self.classify_call(attempt, &error)),
         }
     }
 
-    fn classify_call(&self, epoch: u64, error: &RedisError) -> CallError {
+    fn classify_call(&self, attempt: u64, error: &RedisError) -> CallError {
         match Redirect::of(error) {
             Some(redirect) => CallError::Redirected(redirect),
-            None => self.classify_error(epoch, error).into(),
+            None => self.classify_error(attempt, error).into(),
         }
     }
 
@@ -193,10 +193,10 @@ impl Connection {
         latest.map_or_else(String::new, |latest| latest.to_string())
     }
 
-    /// A timely script ran too late. The server's clock may have been set, so the connection is replaced to read its time again.
-    pub(super) fn was_too_late(&self) {
+    /// Replaces the connection after a timely script ran too late: the server's clock may have been set, so its time is read again.
+    pub(super) fn reconnect_after_late_script(&self) {
         if let State::Up(link) = &*self.state.borrow() {
-            self.report(link.epoch, FaultKind::Broken);
+            self.report(link.attempt, FaultKind::Broken);
         }
     }
 
@@ -218,16 +218,16 @@ impl Connection {
     }
 
     /// Converts an error, and reports the connection if the error shows that it is broken.
-    fn classify_error(&self, epoch: u64, error: &RedisError) -> StoreError {
+    fn classify_error(&self, attempt: u64, error: &RedisError) -> StoreError {
         if error.is_unrecoverable_error() || error.is_io_error() || is_demoted(error) {
-            self.report(epoch, FaultKind::Broken);
+            self.report(attempt, FaultKind::Broken);
         }
         StoreError::from(error)
     }
 
-    fn report(&self, epoch: u64, kind: FaultKind) {
+    fn report(&self, attempt: u64, kind: FaultKind) {
         // If the queue is full, the supervisor already has reports to act on.
-        let _ = self.faults.try_send(ConnectionFault { epoch, kind });
+        let _ = self.faults.try_send(ConnectionFault { attempt, kind });
     }
 }
 
@@ -239,11 +239,11 @@ pub(super) const fn timely(deadline: Duration) -> Duration {
 /// Reports a missed deadline when it is dropped: the supervisor checks the connection's health.
 struct ReportOnDrop<'a> {
     connection: &'a Connection,
-    epoch: u64,
+    attempt: u64,
 }
 
 impl Drop for ReportOnDrop<'_> {
     fn drop(&mut self) {
-        self.connection.report(self.epoch, FaultKind::DeadlineMissed);
+        self.connection.report(self.attempt, FaultKind::DeadlineMissed);
     }
 }

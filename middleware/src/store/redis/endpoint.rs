@@ -22,8 +22,8 @@ use super::{background::AbortOnDrop, lease::Lease, url::Server};
 #[derive(Clone)]
 pub(super) struct Endpoint {
     server: Server,
-    /// The failover by which sentinels name this server. 0 without sentinels.
-    epoch: u64,
+    /// The configuration epoch of the failover by which sentinels name this server. 0 without sentinels.
+    config_epoch: u64,
     /// The time until which the server may be used as the master.
     lease: Lease,
     client: Client,
@@ -87,7 +87,7 @@ impl Endpoint {
             .set_redis_settings(settings);
         Ok(Self {
             server: server.clone(),
-            epoch: 0,
+            config_epoch: 0,
             lease: Lease::permanent(),
             client: Client::open(info).map_err(|error| error.to_string())?,
             #[cfg(feature = "tls")]
@@ -107,9 +107,9 @@ impl Endpoint {
         false
     }
 
-    /// The same server, named by sentinels in this epoch, under a lease.
-    pub(super) fn named_in(mut self, epoch: u64, lease: Lease) -> Self {
-        self.epoch = epoch;
+    /// The same server, named by sentinels in this configuration epoch, under a lease.
+    pub(super) fn named_in(mut self, config_epoch: u64, lease: Lease) -> Self {
+        self.config_epoch = config_epoch;
         self.lease = lease;
         self
     }
@@ -118,8 +118,8 @@ impl Endpoint {
         &self.lease
     }
 
-    pub(super) const fn epoch(&self) -> u64 {
-        self.epoch
+    pub(super) const fn config_epoch(&self) -> u64 {
+        self.config_epoch
     }
 
     pub(super) const fn server(&self) -> &Server {

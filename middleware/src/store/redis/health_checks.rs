@@ -12,7 +12,7 @@ use super::{
     recovery::Recovery,
     role::Role,
     skew_monitor::SkewMonitor,
-    writes::Writes,
+    write_probe::WriteProbe,
 };
 
 /// The number of health checks from one question for eviction policy and persistence to the next.
@@ -27,13 +27,13 @@ pub(super) struct HealthChecks {
     /// The server that it reaches, for the connection of the write probes.
     pub(super) endpoint: Arc<Endpoint>,
     /// The number of the connection attempt.
-    pub(super) epoch: u64,
+    pub(super) attempt: u64,
     /// `None` if the user may not call `TIME`.
     pub(super) skew: Option<Arc<SkewMonitor>>,
     /// `None` if the server does not report its replication history.
     pub(super) recovery: Option<Arc<Recovery>>,
     pub(super) durability: Arc<Durability>,
-    pub(super) writes: Arc<Writes>,
+    pub(super) write_probe: Arc<WriteProbe>,
     /// The time that each check waits for its reply.
     pub(super) limit: Duration,
 }
@@ -45,11 +45,11 @@ impl HealthChecks {
         let Self {
             mut connection,
             endpoint,
-            epoch,
+            attempt,
             skew,
             recovery,
             durability,
-            writes,
+            write_probe,
             limit,
         } = self;
         for number in 1_u64.. {
@@ -73,7 +73,7 @@ impl HealthChecks {
                 durability.check(&mut connection, limit).await;
             }
             // A refusal is logged. A replica whose role `HELLO` does not show answers READONLY.
-            if let Err(error) = writes.check(&endpoint, epoch, limit).await
+            if let Err(error) = write_probe.check(&endpoint, attempt, limit).await
                 && error.kind() == ErrorKind::Server(ServerErrorKind::ReadOnly)
             {
                 return;

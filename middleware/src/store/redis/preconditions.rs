@@ -4,8 +4,8 @@ use redis::{RedisResult, Value, aio::MultiplexedConnection};
 use uuid::Uuid;
 
 use super::{
+    acks::AckRequirement,
     call_error::{describe, is_forbidden},
-    copies::Copies,
     keys::Keys,
     role::{Role, text_of},
     script::{PRECONDITIONS, ScriptCall},
@@ -106,7 +106,7 @@ pub(super) async fn check_permissions(
     connection: &mut MultiplexedConnection,
     keys: &Keys,
     in_cluster: bool,
-    copies: Option<&Copies>,
+    acks: Option<&AckRequirement>,
 ) -> Result<(), String> {
     let agent = AgentId::from_uuid(Uuid::nil());
     let session = SessionId::from_uuid(Uuid::from_u128(agent.bucket().into()));
@@ -125,7 +125,7 @@ pub(super) async fn check_permissions(
     }
     call = call.arg(keys.registry()).arg(keys.agent_retry_of(Uuid::nil()));
     // Without this right, every revocation would seem not to be durable.
-    if copies.is_some_and(|copies| copies.replicas > 0) {
+    if acks.is_some_and(|acks| acks.replicas > 0) {
         call = call.arg("WAIT:1:1");
     }
     let reply: RedisResult<Value> = PRECONDITIONS
@@ -136,14 +136,14 @@ pub(super) async fn check_permissions(
         Ok(Value::Array(denied)) => denied,
         Ok(_) => return Ok(()),
         Err(error) => {
-            let told = describe(&error);
+            let message = describe(&error);
             let what = match error.code() {
                 // "no permissions to access one of the keys", and since 7.2 "No permissions to access a key".
-                Some("NOPERM") if told.contains("to access") => "access the keys of the store",
+                Some("NOPERM") if message.contains("to access") => "access the keys of the store",
                 Some("NOPERM") => "run scripts",
-                _ => return Err(told),
+                _ => return Err(message),
             };
-            return Err(format!("the user may not {what}: {told}"));
+            return Err(format!("the user may not {what}: {message}"));
         }
     };
     let names: Vec<String> = denied

@@ -64,9 +64,9 @@ impl RecentRevocations {
     ) -> Result<usize, String> {
         let mut written = 0;
         for chunk in self.list().chunks(CHUNK) {
-            let told =
+            let message =
                 |error: RedisError| format!("cannot write recent revocations again: {}", describe(&error));
-            written += write_chunk(chunk, connection, keys).await.map_err(told)?;
+            written += write_chunk(chunk, connection, keys).await.map_err(message)?;
         }
         Ok(written)
     }

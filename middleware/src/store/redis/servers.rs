@@ -6,13 +6,13 @@ use redis::{Cmd, FromRedisValue, Pipeline, Value};
 use tokio::time::timeout;
 
 use super::{
+    acks::AckRequirement,
     address::Address,
     call_error::Redirect,
     calls::{Calls, Within},
     cluster::Cluster,
     config::{Location, RedisStoreConfig},
     connection::{Connection, timely},
-    copies::Copies,
     durability::Durability,
     keys::Keys,
     recent::RecentRevocations,
@@ -30,8 +30,8 @@ use crate::{
 /// The connections to the servers. They close when this is dropped.
 pub(super) struct Servers {
     calls: Calls,
-    /// The copies that a revocation waits for, if any.
-    copies: Option<Copies>,
+    /// The acknowledgements that a revocation waits for, if any.
+    acks: Option<AckRequirement>,
     /// The limit of a revocation.
     longest_revocation: Duration,
     topology: Topology,
@@ -52,7 +52,7 @@ impl Servers {
     ) -> Self {
         let metrics = Arc::new(ServersMetrics::new());
         let recovery = Recovery::new(keys.clone(), recent.clone(), config.require_durable_store);
-        let copies = config.waits_for_copies().then_some(Copies {
+        let acks = config.waits_for_acks().then_some(AckRequirement {
             replicas: config.min_replicas_ack,
             local_disk: config.ack_local_disk,
             timeout: config.ack_timeout,
@@ -74,7 +74,7 @@ impl Servers {
             in_cluster,
             node_id: None,
             metrics: of_server.server(),
-            copies,
+            acks,
             recovery: Arc::new(recovery.for_server()),
             durability: Arc::new(Durability::new(require_durable)),
             start: None,
@@ -91,7 +91,7 @@ impl Servers {
         };
         Self {
             calls: Calls::new(config.timeout),
-            copies,
+            acks,
             longest_revocation: config.longest_revocation(),
             topology,
         }
@@ -112,12 +112,12 @@ impl Servers {
         self.calls.within(operation, call)
     }
 
-    /// Like [`within`](Self::within), for a revocation, which may wait for copies.
+    /// Like [`within`](Self::within), for a revocation, which may wait for acknowledgements.
     pub(super) fn within_durably<F: Future>(&self, operation: StoreOperation, call: F) -> Within<'_, F> {
         self.calls.within_limit(operation, self.longest_revocation, call)
     }
 
-    /// Applies the deadline to a read of a call that may wait for copies.
+    /// Applies the deadline to a read of a call that may wait for acknowledgements.
     pub(super) async fn before_deadline<T>(
         &self,
         read: impl Future<Output = Result<T, StoreError>>,
@@ -126,9 +126,9 @@ impl Servers {
         read.unwrap_or(Err(StoreError::Timeout))
     }
 
-    /// True if revocations wait for copies.
-    pub(super) const fn waits_for_copies(&self) -> bool {
-        self.copies.is_some()
+    /// True if revocations wait for acknowledgements.
+    pub(super) const fn waits_for_acks(&self) -> bool {
+        self.acks.is_some()
     }
 
     /// Sends a command whose second word is a key. It must be idempotent: in a cluster, it is sent again if its hash slot moves meanwhile.
@@ -145,7 +145,8 @@ impl Servers {
         self.call(Request::Script(script, call)).await
     }
 
-    /// Runs a script that revokes, and waits for the copies if its reply shows a revocation. `None` if the store waits for no copies.
+    /// Runs a script that revokes, and waits for the acknowledgements if its reply shows a revocation. `None` if
+    /// the store waits for none.
     pub(super) async fn script_durably<T: FromRedisValue>(
         &self,
         script: &LuaScript,
@@ -215,8 +216,8 @@ impl Servers {
     /// The error of a timely script that ran too late.
     pub(super) fn too_late(&self, call: &ScriptCall) -> StoreError {
         match &self.topology {
-            Topology::One(connection) => connection.was_too_late(),
-            Topology::Cluster(cluster) => cluster.was_too_late(call),
+            Topology::One(connection) => connection.reconnect_after_late_script(),
+            Topology::Cluster(cluster) => cluster.reconnect_after_late_script(call),
         }
         StoreError::Timeout
     }

@@ -102,7 +102,7 @@ impl SessionStore for RedisStore {
                 return Ok(None);
             };
             let mut call = revocation(self.keys(), id, agent, now);
-            if servers.waits_for_copies() {
+            if servers.waits_for_acks() {
                 call = call.arg(WRITE_IN_ANY_CASE);
             }
             let revoked = |reply: &i64| {

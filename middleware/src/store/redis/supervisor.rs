@@ -13,19 +13,19 @@ pub(super) use self::connect::connect_timeout;
 
 use self::connect::Connected;
 use super::{
+    acks::AckRequirement,
     address::Address,
     background::{AbortOnDrop, catch_panic},
-    copies::Copies,
+    connect_backoff::ConnectBackoff,
     durability::Durability,
     endpoint::{Endpoint, RedisConnection},
     health_checks::{HEALTH_CHECK_TIMEOUT, HealthChecks, is_unusable},
     keys::Keys,
     link::{ConnectionFault, FaultKind, Link, State, UNCONFIRMED},
-    pauses::Pauses,
     recovery::Recovery,
     role::Role,
     skew_monitor::SkewMonitor,
-    writes::Writes,
+    write_probe::WriteProbe,
 };
 use crate::{clock::Clock, telemetry::ServerMetrics};
 
@@ -46,8 +46,8 @@ pub(super) struct ServerSettings {
     /// The id of the node that is expected at the address. `None` without a cluster.
     pub(super) node_id: Option<String>,
     pub(super) metrics: Arc<ServerMetrics>,
-    /// The copies that a revocation waits for, if any.
-    pub(super) copies: Option<Copies>,
+    /// The acknowledgements that a revocation waits for, if any.
+    pub(super) acks: Option<AckRequirement>,
     pub(super) recovery: Arc<Recovery>,
     pub(super) durability: Arc<Durability>,
     /// The first attempt begins when the sender is dropped.
@@ -60,8 +60,8 @@ pub(super) struct Supervisor {
     faults: mpsc::WeakSender<ConnectionFault>,
     reports: mpsc::Receiver<ConnectionFault>,
     skew: Arc<SkewMonitor>,
-    writes: Arc<Writes>,
-    epoch: u64,
+    write_probe: Arc<WriteProbe>,
+    attempt: u64,
 }
 
 impl Supervisor {
@@ -69,7 +69,7 @@ impl Supervisor {
     pub(super) fn start(
         settings: ServerSettings,
         skew: Arc<SkewMonitor>,
-        writes: Arc<Writes>,
+        write_probe: Arc<WriteProbe>,
     ) -> (watch::Receiver<State>, mpsc::Sender<ConnectionFault>, AbortOnDrop) {
         let (publish, state) = watch::channel(State::Connecting);
         let (faults, reports) = mpsc::channel(FAULT_QUEUE);
@@ -79,8 +79,8 @@ impl Supervisor {
             faults: faults.downgrade(),
             reports,
             skew,
-            writes,
-            epoch: 0,
+            write_probe,
+            attempt: 0,
         };
         (state, faults, AbortOnDrop(tokio::spawn(supervisor.run())))
     }
@@ -90,13 +90,13 @@ impl Supervisor {
         if let Some(start) = self.settings.start.take() {
             let _ = start.await;
         }
-        let mut pauses = Pauses::new();
-        while catch_panic(self.keep_connected(&mut pauses)).await.is_err() {
+        let mut backoff = ConnectBackoff::new();
+        while catch_panic(self.keep_connected(&mut backoff)).await.is_err() {
             tracing::error!("the connection supervisor panicked and is started again");
             self.skew.forget();
             let reason = "internal error in the connection supervisor".into();
             self.publish(State::Down(reason));
-            pauses.wait(&self.settings.address).await;
+            backoff.wait(&self.settings.address).await;
         }
     }
 
@@ -107,10 +107,10 @@ impl Supervisor {
     }
 
     /// Connects and reconnects. Returns when the store is dropped.
-    async fn keep_connected(&mut self, pauses: &mut Pauses) {
+    async fn keep_connected(&mut self, backoff: &mut ConnectBackoff) {
         loop {
-            self.epoch += 1;
-            match self.connect(pauses).await {
+            self.attempt += 1;
+            match self.connect(backoff).await {
                 Ok(Connected {
                     endpoint,
                     connection,
@@ -129,7 +129,7 @@ impl Supervisor {
                         connection: connection.clone(),
                         lease: endpoint.lease().clone(),
                         endpoint: endpoint.clone(),
-                        epoch: self.epoch,
+                        attempt: self.attempt,
                         since,
                         server_time,
                         connect_timeout: connect_timeout(self.settings.deadline),
@@ -143,7 +143,7 @@ impl Supervisor {
                     tracing::warn!("lost the connection to Redis");
                     self.skew.forget();
                     if since.elapsed() >= STABLE_AFTER {
-                        pauses.reset();
+                        backoff.reset();
                         self.publish(if endpoint.lease().holds() {
                             State::Connecting
                         } else {
@@ -162,7 +162,7 @@ impl Supervisor {
                     self.publish(State::Down(reason));
                 }
             }
-            pauses.wait(&self.settings.address).await;
+            backoff.wait(&self.settings.address).await;
         }
     }
 
@@ -180,11 +180,11 @@ impl Supervisor {
         let health_checks = HealthChecks {
             connection: connection.clone(),
             endpoint: endpoint.clone(),
-            epoch: self.epoch,
+            attempt: self.attempt,
             skew: has_time.then(|| self.skew.clone()),
             recovery: has_history.then(|| self.settings.recovery.clone()),
             durability: self.settings.durability.clone(),
-            writes: self.writes.clone(),
+            write_probe: self.write_probe.clone(),
             limit: HEALTH_CHECK_TIMEOUT.max(self.settings.deadline),
         };
         let health_checks = health_checks.run();
@@ -214,7 +214,7 @@ impl Supervisor {
             };
             match fault {
                 None => return false,
-                Some(fault) if fault.epoch != self.epoch => {}
+                Some(fault) if fault.attempt != self.attempt => {}
                 Some(fault) if fault.kind == FaultKind::Broken => return true,
                 Some(_) => {
                     let unusable = tokio::select! {

@@ -129,10 +129,10 @@ impl Config {
     }
 }
 
-/// A revocation that waits for copies must end before the request does.
+/// A revocation that waits for acknowledgements must end before the request does.
 fn check_waiting(store: &Store, request: Duration, checks: &mut Checks<'_>) {
     if let Store::Redis(redis) = store
-        && redis.waits_for_copies()
+        && redis.waits_for_acks()
         && request <= redis.longest_revocation()
     {
         let millis = redis.longest_revocation().as_millis();

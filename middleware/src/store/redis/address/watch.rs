@@ -21,7 +21,7 @@ use super::{
         endpoint::{Endpoint, connection_config},
         lease::{Confirmations, Lease},
     },
-    confirmed::Named,
+    confirmed::NamedMaster,
     sentinel::{ANSWER, Sentinels},
 };
 
@@ -31,7 +31,7 @@ const CHANNEL: &str = "+switch-master";
 
 /// The master in use.
 struct Watched {
-    master: Named,
+    master: NamedMaster,
     lease: Lease,
     confirmations: Mutex<Confirmations>,
 }
@@ -41,8 +41,8 @@ impl Sentinels {
     pub(super) async fn superseded(&self, master: &Endpoint) {
         let count = self.sentinels.len();
         let watched = Arc::new(Watched {
-            master: Named {
-                epoch: master.epoch(),
+            master: NamedMaster {
+                config_epoch: master.config_epoch(),
                 server: master.server().clone(),
             },
             lease: master.lease().clone(),
@@ -67,10 +67,10 @@ impl Sentinels {
     async fn watch(&self, number: usize, watched: &Watched, logged: &mut bool) -> bool {
         let sentinel = &self.sentinels[number];
         let switched = Arc::new(Notify::new());
-        let told = switched.clone();
+        let notify = switched.clone();
         let config = connection_config(ANSWER).set_push_sender(move |push: PushInfo| {
             if matches!(push.kind, PushKind::Message | PushKind::Disconnection) {
-                told.notify_one();
+                notify.notify_one();
             }
             Ok::<_, SendError>(())
         });

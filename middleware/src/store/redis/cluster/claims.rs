@@ -37,8 +37,8 @@ pub(super) struct Master {
     /// Other addresses by which a redirection may name it.
     pub(super) aliases: Vec<Host>,
     pub(super) has_slots: bool,
-    /// The latest epoch in which it claims slots. It differs if the master lost and got back a slot between two views.
-    pub(super) epoch: u64,
+    /// The latest configuration epoch in which it claims slots. It differs if the master lost and got back a slot between two views.
+    pub(super) config_epoch: u64,
 }
 
 /// The latest view of each node.
@@ -145,16 +145,16 @@ impl Views {
                 if node.has_failed && node.slots.is_empty() {
                     continue;
                 }
-                let ([hosts, aliases], epoch) = masters.entry(&node.id).or_default();
+                let ([hosts, aliases], config_epoch) = masters.entry(&node.id).or_default();
                 hosts.extend(&node.host);
                 aliases.extend(&node.alias);
                 let is_current = !self.is_outdated(latest, node);
                 if is_current && !node.slots.is_empty() {
-                    *epoch = (*epoch).max(node.epoch);
+                    *config_epoch = (*config_epoch).max(node.config_epoch);
                 }
                 for slot in node.slots.iter().cloned().flatten() {
                     let highest = &mut highest[usize::from(slot)];
-                    *highest = (*highest).max(Some((is_current, node.epoch, &node.id)));
+                    *highest = (*highest).max(Some((is_current, node.config_epoch, &node.id)));
                 }
             }
         }
@@ -167,7 +167,7 @@ impl Views {
         let with_slots: BTreeSet<u16> = owners.iter().flatten().copied().collect();
         let masters = (0..)
             .zip(&masters)
-            .map(|(place, (id, ([named, aliases], epoch)))| {
+            .map(|(place, (id, ([named, aliases], config_epoch)))| {
                 let asked = self.0.get(*id).into_iter().flat_map(|latest| &latest.asked);
                 let asked = asked.filter(|host| !named.contains(host));
                 Master {
@@ -175,7 +175,7 @@ impl Views {
                     hosts: named.iter().copied().chain(asked).cloned().collect(),
                     aliases: aliases.iter().copied().cloned().collect(),
                     has_slots: with_slots.contains(&place),
-                    epoch: *epoch,
+                    config_epoch: *config_epoch,
                 }
             });
         Claims {
@@ -189,9 +189,9 @@ impl Views {
     fn is_outdated(&self, by: &Latest, claim: &NodeView) -> bool {
         let own = self.0.get(&claim.id).filter(|own| own.view.by != by.view.by);
         own.is_some_and(|own| {
-            let own_epoch = own.view.nodes.iter().find(|node| node.id == claim.id);
+            let own_claim = own.view.nodes.iter().find(|node| node.id == claim.id);
             own.sent + LATELY >= by.sent
-                && own_epoch.is_some_and(|own| own.is_master && own.epoch >= claim.epoch)
+                && own_claim.is_some_and(|own| own.is_master && own.config_epoch >= claim.config_epoch)
         })
     }
 }

@@ -35,14 +35,14 @@ use crate::telemetry::{ServerMetrics, ServersMetrics};
 const FORGET_AFTER: Duration = Duration::from_secs(60);
 const REPORT_QUEUE: usize = 64;
 
-/// The state of the discovery.
+/// The map, or the reason why there is none.
 #[derive(Clone)]
-pub(super) enum Found {
+pub(super) enum MapState {
     /// No node has answered yet. Callers wait for the first answer.
-    Nothing,
+    Pending,
     /// No node answers, each for a reason.
-    NoAnswer(String),
-    Map(Arc<SlotMap>),
+    Unavailable(String),
+    Known(Arc<SlotMap>),
 }
 
 /// Builds the settings of the connection to a master.
@@ -62,7 +62,7 @@ pub(super) struct Discovery {
     /// Kept for new watchers, so the queue never closes.
     reporter: mpsc::Sender<Report>,
     demand: watch::Receiver<u64>,
-    publish: watch::Sender<Found>,
+    publish: watch::Sender<MapState>,
     /// True if the published map is that of the latest views.
     is_current: bool,
     lease: MapLease,
@@ -71,8 +71,8 @@ pub(super) struct Discovery {
 }
 
 /// The handles of a running discovery.
-pub(super) struct Discovered {
-    pub(super) found: watch::Receiver<Found>,
+pub(super) struct DiscoveryHandle {
+    pub(super) map_state: watch::Receiver<MapState>,
     /// Demands new views.
     pub(super) demand: watch::Sender<u64>,
     pub(super) task: AbortOnDrop,
@@ -85,10 +85,10 @@ impl Discovery {
         open: Open,
         lease: MapLease,
         metrics: &ServersMetrics,
-    ) -> Discovered {
+    ) -> DiscoveryHandle {
         let (reporter, reports) = mpsc::channel(REPORT_QUEUE);
         let (demand, demanded) = watch::channel(0);
-        let (publish, found) = watch::channel(Found::Nothing);
+        let (publish, map_state) = watch::channel(MapState::Pending);
         let discovery = Self {
             seeds,
             login,
@@ -105,8 +105,8 @@ impl Discovery {
             lease,
             coverage: metrics.server(),
         };
-        Discovered {
-            found,
+        DiscoveryHandle {
+            map_state,
             demand,
             task: AbortOnDrop(tokio::spawn(discovery.run())),
         }
@@ -143,7 +143,7 @@ impl Discovery {
                     self.is_current = self.update();
                 }
                 // Last: views of a new owner must not extend the lease while the old one is in use.
-                if let Found::Map(map) = &*self.publish.borrow()
+                if let MapState::Known(map) = &*self.publish.borrow()
                     && self.is_current
                 {
                     self.extend_lease(map.claims());
@@ -179,7 +179,7 @@ impl Discovery {
     }
 
     fn is_known(&self) -> bool {
-        matches!(&*self.publish.borrow(), Found::Map(_))
+        matches!(&*self.publish.borrow(), MapState::Known(_))
     }
 
     /// Publishes why there is no map, once every node has answered or failed.
@@ -197,7 +197,7 @@ impl Discovery {
             reasons.collect::<Vec<_>>().join("; ")
         );
         self.coverage.set_up(false);
-        self.publish.send_replace(Found::NoAnswer(reason));
+        self.publish.send_replace(MapState::Unavailable(reason));
     }
 
     /// Publishes a new map if the views have changed it. True if the published map is then that of the views.
@@ -209,7 +209,7 @@ impl Discovery {
             return false;
         }
         let before = match &*self.publish.borrow() {
-            Found::Map(map) => Some(map.clone()),
+            MapState::Known(map) => Some(map.clone()),
             _ => None,
         };
         if before.as_ref().is_some_and(|before| *before.claims() == claims) {
@@ -231,7 +231,7 @@ impl Discovery {
         let uncovered = map.uncovered();
         log_change(before.as_deref(), &map, uncovered);
         self.coverage.set_up(uncovered == 0);
-        self.publish.send_replace(Found::Map(map.clone()));
+        self.publish.send_replace(MapState::Known(map.clone()));
         // From here on, old owners acknowledge no revocation. The new owners can now be recovered.
         drop(starts);
         // After the map is in use: from then on, no lookup begins with the cache of the old owner.

@@ -5,7 +5,7 @@ use futures_util::future::join_all;
 use super::{
     super::{connection::Connection, server_info::RedisServerInfo},
     Cluster,
-    discovery::Found,
+    discovery::MapState,
 };
 use crate::store::{ClockSkew, StoreError};
 
@@ -13,8 +13,8 @@ impl Cluster {
     /// Calls `f` with each master that has slots.
     pub(in super::super) fn for_each(&self, mut f: impl FnMut(&Connection)) {
         // Not under the lock of the channel.
-        let found = self.found.borrow().clone();
-        if let Found::Map(map) = found {
+        let map_state = self.map_state.borrow().clone();
+        if let MapState::Known(map) = map_state {
             map.owners().for_each(|node| f(&node.connection));
         }
     }
@@ -32,8 +32,8 @@ impl Cluster {
 
     /// The largest clock skew of any master.
     pub(in super::super) fn clock_skew(&self) -> Option<ClockSkew> {
-        match &*self.found.borrow() {
-            Found::Map(map) => {
+        match &*self.map_state.borrow() {
+            MapState::Known(map) => {
                 let skews = map.owners().filter_map(|node| node.connection.skew.latest());
                 skews.max_by_key(|skew| skew.millis().unsigned_abs())
             }

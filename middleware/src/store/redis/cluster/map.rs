@@ -77,7 +77,7 @@ impl SlotMap {
         for (master, node) in self.claims.masters.iter().zip(&self.nodes) {
             let mut earlier = before.claims.masters.iter();
             let earlier = earlier.find(|earlier| earlier.id == master.id);
-            if earlier.is_some_and(|earlier| earlier.epoch != master.epoch) {
+            if earlier.is_some_and(|earlier| earlier.config_epoch != master.config_epoch) {
                 changed.extend(node);
             }
         }

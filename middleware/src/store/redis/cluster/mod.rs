@@ -34,7 +34,7 @@ use tokio::{
 
 use self::{
     demand::Demand,
-    discovery::{Discovered, Discovery, Found, Open},
+    discovery::{Discovery, DiscoveryHandle, MapState, Open},
     map::{Node, SlotMap},
     map_lease::MapLease,
     route::Route,
@@ -67,7 +67,7 @@ pub(super) struct ClusterAddress {
 
 /// The connections to a cluster. They close when this is dropped.
 pub(super) struct Cluster {
-    found: watch::Receiver<Found>,
+    map_state: watch::Receiver<MapState>,
     demand: Demand,
     keys: Keys,
     deadline: Duration,
@@ -84,10 +84,13 @@ impl Cluster {
         metrics: &ServersMetrics,
     ) -> Self {
         let lease = MapLease::new(address.lease);
-        let Discovered { found, demand, task } =
-            Discovery::start(address.seeds, address.login, open, lease, metrics);
+        let DiscoveryHandle {
+            map_state,
+            demand,
+            task,
+        } = Discovery::start(address.seeds, address.login, open, lease, metrics);
         Self {
-            found,
+            map_state,
             demand: Demand::new(demand),
             keys,
             deadline,
@@ -172,34 +175,39 @@ impl Cluster {
 
     /// The connection to the master that has the keys of a bucket.
     pub(super) fn owner(&self, bucket: u16) -> Option<Arc<Connection>> {
-        match &*self.found.borrow() {
-            Found::Map(map) => map
+        match &*self.map_state.borrow() {
+            MapState::Known(map) => map
                 .owner(Slot::of_bucket(bucket))
                 .map(|node| node.connection.clone()),
             _ => None,
         }
     }
 
-    pub(super) fn was_too_late(&self, call: &ScriptCall) {
+    /// Replaces the connection to the master of a timely script that ran too late.
+    pub(super) fn reconnect_after_late_script(&self, call: &ScriptCall) {
         let slot = Slot::of(call.first_key());
-        if let Found::Map(map) = &*self.found.borrow()
+        if let MapState::Known(map) = &*self.map_state.borrow()
             && let Some(node) = map.owner(slot)
         {
-            node.connection.was_too_late();
+            node.connection.reconnect_after_late_script();
         }
     }
 
     /// The current map. Waits for the first answer of a node.
     async fn map(&self) -> Result<Arc<SlotMap>, StoreError> {
-        if let Found::Map(map) = &*self.found.borrow() {
+        if let MapState::Known(map) = &*self.map_state.borrow() {
             return Ok(map.clone());
         }
-        let mut found = self.found.clone();
-        let found = found.wait_for(|found| !matches!(found, Found::Nothing)).await;
-        match found.as_deref() {
-            Ok(Found::Map(map)) => Ok(map.clone()),
-            Ok(Found::NoAnswer(reason)) => Err(StoreError::Unavailable(reason.clone())),
-            Ok(Found::Nothing) | Err(_) => Err(StoreError::Unavailable("the connection was closed".into())),
+        let mut map_state = self.map_state.clone();
+        let map_state = map_state
+            .wait_for(|map_state| !matches!(map_state, MapState::Pending))
+            .await;
+        match map_state.as_deref() {
+            Ok(MapState::Known(map)) => Ok(map.clone()),
+            Ok(MapState::Unavailable(reason)) => Err(StoreError::Unavailable(reason.clone())),
+            Ok(MapState::Pending) | Err(_) => {
+                Err(StoreError::Unavailable("the connection was closed".into()))
+            }
         }
     }
 
@@ -212,16 +220,16 @@ impl Cluster {
 
     /// True if the node still has the slot, by the latest map.
     fn is_owner(&self, slot: Slot, node: &Arc<Node>) -> bool {
-        match &*self.found.borrow() {
-            Found::Map(map) => map.owner(slot).is_some_and(|owner| Arc::ptr_eq(owner, node)),
+        match &*self.map_state.borrow() {
+            MapState::Known(map) => map.owner(slot).is_some_and(|owner| Arc::ptr_eq(owner, node)),
             _ => false,
         }
     }
 
     /// True if a node that was asked by the redirection of an earlier map was not replaced since, by the latest map.
     fn was_not_replaced(&self, asked: &Arc<Node>, earlier: &SlotMap) -> bool {
-        match &*self.found.borrow() {
-            Found::Map(map) => {
+        match &*self.map_state.borrow() {
+            MapState::Known(map) => {
                 let has_slots = |map: &SlotMap| map.owners().any(|owner| Arc::ptr_eq(owner, asked));
                 // A master without slots is not replaced. It gets its first one at the end of the move.
                 map.has(asked) && (has_slots(map) || !has_slots(earlier))
@@ -233,8 +241,9 @@ impl Cluster {
     /// Demands new views, and waits until they change the map, for a short time.
     async fn wait_for_views(&self, map: &Arc<SlotMap>) {
         self.demand.send();
-        let mut found = self.found.clone();
-        let changed = found.wait_for(|found| !matches!(found, Found::Map(now) if Arc::ptr_eq(now, map)));
+        let mut map_state = self.map_state.clone();
+        let changed = map_state
+            .wait_for(|map_state| !matches!(map_state, MapState::Known(now) if Arc::ptr_eq(now, map)));
         if timeout(VIEW, changed).await.is_err() {
             // The views agree with the old map, for a moment.
             sleep(PAUSE).await;

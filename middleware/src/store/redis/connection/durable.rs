@@ -1,4 +1,4 @@
-//! Scripts that revoke, and wait for copies.
+//! Scripts that revoke, and wait for acknowledgements.
 
 use redis::FromRedisValue;
 use tokio::time::timeout;
@@ -13,7 +13,8 @@ use super::{
 use crate::store::StoreError;
 
 impl Connection {
-    /// Runs a script that revokes, and waits for the copies if its reply shows a revocation. `None` if the store waits for no copies.
+    /// Runs a script that revokes, and waits for the acknowledgements if its reply shows a revocation. `None` if
+    /// the store waits for none.
     ///
     /// `revoked` is called before the check that the connection was not replaced. So a revocation that is acknowledged was kept before the
     /// next connection is recovered.
@@ -25,9 +26,9 @@ impl Connection {
         asking: bool,
     ) -> Result<(T, Option<bool>), CallError> {
         let link = self.link().await?;
-        let epoch = link.epoch;
+        let attempt = link.attempt;
         let mut shared = link.connection.clone();
-        let on_the_shared_connection = self.answered(epoch, async {
+        let on_the_shared_connection = self.answered(attempt, async {
             let reply: T = script.run(&mut shared, call, None, asking).await?;
             let is_revoked = revoked(&reply);
             Ok((reply, is_revoked))
@@ -47,14 +48,14 @@ impl Connection {
         let written = timeout(self.deadline, write).await;
         let (reply, written) = written
             .map_err(|_| StoreError::Timeout)?
-            .map_err(|error| self.classify_call(epoch, &error))?;
+            .map_err(|error| self.classify_call(attempt, &error))?;
         let reached = if revoked(&reply) {
             Some(durable.confirm(written).await)
         } else {
             durable.release(written);
             None
         };
-        self.ensure_current(epoch)?;
+        self.ensure_current(attempt)?;
         Ok((reply, reached))
     }
 }

@@ -48,8 +48,8 @@ pub(super) struct TrackingConnection {
     /// The number of the connection attempt.
     pub(super) attempt: u64,
     pub(super) connection: RedisConnection,
-    /// The epoch of the store's own connection, which reaches the same server.
-    pub(super) own_epoch: u64,
+    /// The attempt of the store's own connection, which reaches the same server.
+    pub(super) own_attempt: u64,
 }
 
 impl CacheState {
@@ -96,7 +96,7 @@ impl CacheState {
 
     /// True if the store still uses the server of this connection.
     pub(super) fn is_current(&self, tracking: &TrackingConnection) -> bool {
-        self.own.is_up(tracking.own_epoch)
+        self.own.is_up(tracking.own_attempt)
     }
 
     /// Uses a connection on which Redis has acknowledged that it tracks.

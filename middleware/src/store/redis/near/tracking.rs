@@ -91,12 +91,12 @@ impl Tracker {
         loop {
             self.attempt += 1;
             let link = self.own.wait_connected().await?;
-            let epoch = link.epoch;
+            let own_attempt = link.attempt;
             self.coherent_since = None;
             let mut own = self.own.clone();
             let loss = tokio::select! {
                 biased;
-                replaced = own.wait_replaced(epoch) => {
+                replaced = own.wait_replaced(own_attempt) => {
                     replaced?;
                     Loss::connection("the store has lost its connection")
                 }
@@ -106,11 +106,14 @@ impl Tracker {
             self.log_incoherent(loss.reason());
             match loss {
                 Loss::Connection(_) => {}
-                Loss::Demoted | Loss::Unverified => self.own.request_replacement(epoch),
+                Loss::Demoted | Loss::Unverified => self.own.request_replacement(own_attempt),
                 Loss::Moved => {
                     // A host name that alternates between servers must not interrupt the store each time.
-                    if timeout(move_pause, self.own.wait_replaced(epoch)).await.is_err() {
-                        self.own.request_replacement(epoch);
+                    if timeout(move_pause, self.own.wait_replaced(own_attempt))
+                        .await
+                        .is_err()
+                    {
+                        self.own.request_replacement(own_attempt);
                     }
                     move_pause = (move_pause * 2).clamp(STABLE_AFTER, LAST_MOVE_PAUSE);
                 }
@@ -147,7 +150,7 @@ impl Tracker {
 
     /// Connects, and pings while the connection works. Returns the reason for its failure.
     async fn track(&mut self, link: Link) -> Option<Loss> {
-        let (own_epoch, lease) = (link.epoch, link.lease.clone());
+        let (own_attempt, lease) = (link.attempt, link.lease.clone());
         let connection = match timeout(link.connect_timeout, self.connect(link)).await {
             Ok(Ok(connected)) => connected,
             Ok(Err(loss)) => return Some(loss),
@@ -156,7 +159,7 @@ impl Tracker {
         self.cache.upgrade()?.tracking_began(TrackingConnection {
             attempt: self.attempt,
             connection: connection.clone(),
-            own_epoch,
+            own_attempt,
         });
         self.keep_lease(connection, &lease).await
     }

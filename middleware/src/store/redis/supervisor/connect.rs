@@ -8,10 +8,10 @@ use tokio::time::{sleep, timeout};
 use super::{
     super::{
         call_error::{cannot_begin, describe},
+        connect_backoff::ConnectBackoff,
         endpoint::{Endpoint, RedisConnection, connection_config},
         health_checks::{HEALTH_CHECK_TIMEOUT, is_unusable},
         link::{ConnectionFault, FaultKind, ServerTime, State},
-        pauses::Pauses,
         preconditions::{Greeting, check_node_id, check_permissions},
         recovery::{OTHERS_WRITE_WITHIN, Recovered},
         role::{REPLICA, Role},
@@ -49,9 +49,9 @@ pub(super) struct Connected {
 
 impl Supervisor {
     /// Makes one attempt to connect.
-    pub(super) async fn connect(&self, pauses: &mut Pauses) -> Result<Connected, String> {
+    pub(super) async fn connect(&self, backoff: &mut ConnectBackoff) -> Result<Connected, String> {
         let endpoint = self.settings.address.find().await?;
-        pauses.begin_attempt(&endpoint);
+        backoff.begin_attempt(&endpoint);
         tokio::select! {
             connected = self.connect_and_recover(endpoint.clone()) => connected,
             // The server may never answer.
@@ -85,7 +85,7 @@ impl Supervisor {
 
     async fn connect_to(&self, endpoint: Arc<Endpoint>) -> Result<Connected, String> {
         let limit = connect_timeout(self.settings.deadline);
-        let (faults, epoch) = (self.faults.clone(), self.epoch);
+        let (faults, attempt) = (self.faults.clone(), self.attempt);
         let config = connection_config(limit)
             .set_pipeline_buffer_size(WRITE_QUEUE)
             .set_push_sender(move |push: PushInfo| {
@@ -93,7 +93,7 @@ impl Supervisor {
                     && let Some(faults) = faults.upgrade()
                 {
                     let kind = FaultKind::Broken;
-                    let _ = faults.try_send(ConnectionFault { epoch, kind });
+                    let _ = faults.try_send(ConnectionFault { attempt, kind });
                 }
                 Ok::<_, SendError>(())
             });
@@ -113,7 +113,7 @@ impl Supervisor {
                 &mut connection,
                 &self.settings.keys,
                 self.settings.in_cluster,
-                self.settings.copies.as_ref(),
+                self.settings.acks.as_ref(),
             )
             .await?;
             let server_time = self.skew.measure(&mut connection).await;

@@ -41,7 +41,7 @@ fn view(by: &str, masters: [(&str, u64); 3]) -> View {
         alias: None,
         is_master: true,
         has_failed: false,
-        epoch,
+        config_epoch: epoch,
         slots: vec![slot..=slot],
     };
     View {
@@ -66,7 +66,7 @@ fn discovery(lease: Lease, opened: impl Fn() + Send + 'static) -> Discovery {
             in_cluster: true,
             node_id: None,
             metrics: metrics.server(),
-            copies: None,
+            acks: None,
             recovery: Arc::new(recovery.for_server()),
             durability: Arc::new(Durability::new(false)),
             start: None,
@@ -83,7 +83,7 @@ fn discovery(lease: Lease, opened: impl Fn() + Send + 'static) -> Discovery {
         reports,
         reporter,
         demand: watch::channel(0).1,
-        publish: watch::channel(Found::Nothing).0,
+        publish: watch::channel(MapState::Pending).0,
         is_current: false,
         lease: MapLease {
             lease,
@@ -117,7 +117,7 @@ fn known(lease: Lease, opened: impl Fn() + Send + 'static) -> (Discovery, Instan
 
 fn map(discovery: &Discovery) -> Arc<SlotMap> {
     match &*discovery.publish.borrow() {
-        Found::Map(map) => map.clone(),
+        MapState::Known(map) => map.clone(),
         _ => panic!("no map"),
     }
 }
@@ -335,7 +335,7 @@ async fn master_that_lost_a_slot_and_got_it_back_unseen_begins_a_new_epoch() {
 async fn answer_of_a_master_that_was_asked_and_replaced_is_not_used() {
     let (mut discovery, origin) = known(Lease::ended(), || {});
     let cluster = Cluster {
-        found: discovery.publish.subscribe(),
+        map_state: discovery.publish.subscribe(),
         demand: Demand::new(watch::channel(0).0),
         keys: Keys::new(""),
         deadline: LEASE,

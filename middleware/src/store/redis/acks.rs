@@ -1,4 +1,4 @@
-//! Revocations that wait for copies: replicas (`WAIT`), and the append-only file of the master (`WAITAOF`).
+//! Revocations that wait for acknowledgements: of replicas (`WAIT`), and of the append-only file of the master (`WAITAOF`).
 //!
 //! `WAIT` covers the writes of its own connection, and blocks it. So the script and `WAIT` run on a connection of their own.
 
@@ -28,25 +28,25 @@ use crate::sync::lock;
 
 /// The number of idle connections that are kept.
 const MAX_IDLE: usize = 8;
-/// The number of connections in use at the same time. Further revocations wait for half of the time for the copies, and are then not durable.
+/// The number of connections in use at the same time. Further revocations wait for half of the time for acknowledgements, and are then not durable.
 const MAX_IN_USE: usize = 32;
 /// A longer wait counts as this one: the server refuses a time that its clock cannot reach.
 const LONGEST_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// The copies of a revocation that a store waits for.
+/// The acknowledgements that a revocation waits for.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Copies {
+pub(super) struct AckRequirement {
     pub(super) replicas: u32,
     pub(super) local_disk: bool,
     /// How long a revocation waits, the round trip included.
     pub(super) timeout: Duration,
 }
 
-/// Runs scripts and waits for the copies.
-pub(super) struct CopyWaiter {
-    copies: Copies,
+/// Runs scripts and waits for the acknowledgements.
+pub(super) struct AckWaiter {
+    requirement: AckRequirement,
     places: Arc<Semaphore>,
-    /// Idle connections, each with the epoch of the store's connection to the same server.
+    /// Idle connections, each with the attempt of the store's connection to the same server.
     idle: Mutex<Vec<(u64, RedisConnection)>>,
     /// Why the last revocation was not durable.
     shortfall: Mutex<Option<String>>,
@@ -56,17 +56,17 @@ pub(super) struct CopyWaiter {
 
 /// A connection in use.
 pub(super) struct InUse {
-    epoch: u64,
+    attempt: u64,
     connection: RedisConnection,
-    /// The time that is left for the copies.
+    /// The time that is left for acknowledgements.
     time: Duration,
     _place: OwnedSemaphorePermit,
 }
 
-impl CopyWaiter {
-    pub(super) fn new(copies: Copies) -> Self {
+impl AckWaiter {
+    pub(super) fn new(requirement: AckRequirement) -> Self {
         Self {
-            copies,
+            requirement,
             places: Arc::new(Semaphore::new(MAX_IN_USE)),
             idle: Mutex::default(),
             shortfall: Mutex::default(),
@@ -80,23 +80,23 @@ impl CopyWaiter {
         if self.places.available_permits() == MAX_IN_USE {
             self.crowded.store(false, Ordering::Relaxed);
         }
-        let place = timeout(self.copies.timeout / 2, self.places.clone().acquire_owned());
+        let place = timeout(self.requirement.timeout / 2, self.places.clone().acquire_owned());
         let Ok(place) = place.await else {
             if !self.crowded.swap(true, Ordering::Relaxed) {
                 tracing::warn!(
-                    "more than {MAX_IN_USE} revocations wait for copies: the others are not durable"
+                    "more than {MAX_IN_USE} revocations wait for acknowledgements: the others are not durable"
                 );
             }
             return Ok(None);
         };
-        let time = self.copies.timeout.saturating_sub(began.elapsed());
+        let time = self.requirement.timeout.saturating_sub(began.elapsed());
         let place = place.map_err(|error| RedisError::from(std::io::Error::other(error)))?;
-        let connection = match self.take_idle(link.epoch) {
+        let connection = match self.take_idle(link.attempt) {
             Some(connection) => connection,
             None => connect(link).await?,
         };
         Ok(Some(InUse {
-            epoch: link.epoch,
+            attempt: link.attempt,
             connection,
             time,
             _place: place,
@@ -134,7 +134,7 @@ impl CopyWaiter {
         }
     }
 
-    /// Waits until the copies have every write of the connection. `false` if they do not confirm it in time.
+    /// Waits until every write of the connection is acknowledged. `false` if it is not in time.
     pub(super) async fn confirm(&self, mut used: InUse) -> bool {
         let answer = timeout(used.time, self.wait(&mut used.connection, used.time)).await;
         let shortfall = match answer {
@@ -159,15 +159,15 @@ impl CopyWaiter {
     pub(super) fn release(&self, used: InUse) {
         let mut idle = lock(&self.idle);
         // It may reach an earlier server than the others.
-        if idle.len() < MAX_IDLE && idle.iter().all(|(epoch, _)| *epoch <= used.epoch) {
-            idle.push((used.epoch, used.connection));
+        if idle.len() < MAX_IDLE && idle.iter().all(|(attempt, _)| *attempt <= used.attempt) {
+            idle.push((used.attempt, used.connection));
         }
     }
 
-    fn take_idle(&self, epoch: u64) -> Option<RedisConnection> {
+    fn take_idle(&self, attempt: u64) -> Option<RedisConnection> {
         let mut idle = lock(&self.idle);
         // Connections to an earlier server are closed.
-        idle.retain(|(of, _)| *of == epoch);
+        idle.retain(|(of, _)| *of == attempt);
         idle.pop().map(|(_, connection)| connection)
     }
 
@@ -177,7 +177,7 @@ impl CopyWaiter {
         connection: &mut RedisConnection,
         time: Duration,
     ) -> Result<Option<String>, RedisError> {
-        let replicas = self.copies.replicas;
+        let replicas = self.requirement.replicas;
         let began = Instant::now();
         let limit = (time - time / 10).min(LONGEST_WAIT);
         // 0 would be no limit.
@@ -191,7 +191,7 @@ impl CopyWaiter {
                 return Ok(Some(format!("fewer than {replicas} replicas confirm in time")));
             }
         }
-        if self.copies.local_disk {
+        if self.requirement.local_disk {
             let mut wait = cmd("WAITAOF");
             wait.arg(1).arg(0).arg(millis());
             let (local, _replicas): (u32, u32) = wait.query_async(&mut **connection).await?;
