@@ -184,7 +184,7 @@ pub struct RevokedBody {
     pub id: SessionId,
     /// Always REVOKED.
     pub status: SessionStatus,
-    /// Whether the configured copies of the store have the revocation. `None` if the store does not wait for copies.
+    /// Whether the replicas and the disk that the store waits for have acknowledged the revocation. `None` if it waits for none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub durable: Option<bool>,
 }

@@ -10,7 +10,7 @@ pub use builder::SessionAuthorityBuilder;
 pub use error::InvalidAuthority;
 pub use key_change::KeyChange;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use crate::{
     clock::Clock,
@@ -20,6 +20,7 @@ use crate::{
     security::SecurityEvents,
     session_auth::{RenewalLayer, SessionAuthLayer},
     store::{AgentDirectory, RegisteredAgents, SessionStore},
+    sync::lock,
     token::{KeySet, TokenVerifier},
 };
 
@@ -141,7 +142,7 @@ impl<S: SessionStore, D: AgentDirectory + Clone> SessionAuthority<S, D> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn set_keys(&self, keys: &KeySet) -> KeyChange {
-        let _changing = self.key_change.lock().unwrap_or_else(PoisonError::into_inner);
+        let _changing = lock(&self.key_change);
         let before = self.verifier.verifying_keys();
         self.verifier.set_keys(keys.verifying_keys().iter().cloned());
         let signing_before = self.manager.set_keys(keys);

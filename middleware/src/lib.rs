@@ -93,6 +93,7 @@ pub mod security;
 pub mod session;
 pub mod session_auth;
 pub mod store;
+mod sync;
 pub mod telemetry;
 #[cfg(test)]
 mod test_support;

@@ -1,12 +1,23 @@
 //! The clock skew against a real Redis: in `/readyz`, in the metrics, and for users of the store.
 
-use std::time::{Duration, Instant};
+use std::{
+    future::ready,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use http::Method;
 use serde_json::json;
 use session_auth_server::config::Settings;
-use session_auth_tests::{redis::TestRedis, server::TestServer};
-use tokio::time::sleep;
+use session_auth_tests::{
+    fixtures::{NOW, agent, session},
+    redis::TestRedis,
+    server::TestServer,
+};
+use tokio::{
+    task::{JoinSet, yield_now},
+    time::sleep,
+};
 use tower_session_auth::{
     RedisStore,
     clock::{Clock as _, ManualClock, SystemClock, Timestamp},
@@ -74,6 +85,42 @@ async fn skew_of_an_hour_is_a_warning_in_readyz_and_a_metric_until_the_clock_is_
         "{behind}"
     );
     assert!(skew_metric(&server).await < -3_500.0);
+}
+
+/// Each call that is dropped counts as one without an answer in time.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn skew_is_measured_while_calls_miss_their_deadline() {
+    let redis = TestRedis::shared();
+    let clock = ManualClock::new(SystemClock.now());
+    let mut config = RedisStoreConfig::new(redis.fresh_database());
+    config.timeout = LIMIT;
+    config.clock = Arc::new(clock.clone());
+    let store = RedisStore::open(&config).unwrap();
+    store.ping().await.unwrap();
+    let id = session(agent(), NOW).record.id;
+    let mut calls = JoinSet::new();
+    for _ in 0..2 {
+        let store = store.clone();
+        calls.spawn(async move {
+            loop {
+                tokio::select! {
+                    biased;
+                    _ = store.read(id) => {}
+                    () = ready(()) => {}
+                }
+                yield_now().await;
+            }
+        });
+    }
+    clock.set(SystemClock.now().plus(HOUR));
+    let began = Instant::now();
+    while store
+        .clock_skew()
+        .is_none_or(|skew| skew.millis() < HOUR_MILLIS / 2)
+    {
+        assert!(began.elapsed() < LIMIT, "{:?}", store.clock_skew());
+        sleep(Duration::from_millis(20)).await;
+    }
 }
 
 #[tokio::test]

@@ -15,7 +15,7 @@ use tower_session_auth::{
     RedisStore,
     clock::{ManualClock, Timestamp},
     session::SessionRecord,
-    store::{AgentStore as _, RedisStoreConfig, SessionStore as _},
+    store::{AgentStore as _, RedisStoreConfig, Revoked, SessionStore as _, StoreError, StoreHealth},
 };
 
 /// Far longer than any call takes.
@@ -175,6 +175,74 @@ async fn many_revocations_at_once_are_durable_and_leave_few_connections() {
     };
     // The others are closed, those of the other store too.
     until(|| (1..=8).contains(&waited())).await;
+}
+
+/// While the replica is paused, the revocations that wait take all places.
+#[tokio::test]
+async fn every_revocation_of_a_burst_holds_on_the_master_while_the_replica_is_down() {
+    let mut redis = Replicated::start();
+    let mut config = RedisStoreConfig::new(redis.master.url());
+    config.timeout = Duration::from_secs(1);
+    config.min_replicas_ack = 1;
+    config.ack_timeout = Duration::from_secs(3);
+    let store = RedisStore::open(&config).unwrap();
+    let mut records = Vec::new();
+    for _ in 0..200 {
+        records.push(created(&store).await);
+    }
+    redis.replica.pause();
+    let mut calls = JoinSet::new();
+    for record in &records {
+        let (store, id) = (store.clone(), record.id);
+        calls.spawn(async move { store.revoke(id, NOW).await });
+    }
+    let mut answers: Vec<_> = Vec::new();
+    while let Some(answer) = calls.join_next().await {
+        answers.push(answer.unwrap());
+    }
+    let is_held = |answer: &Result<Option<Revoked>, StoreError>| matches!(answer, Ok(Some(revoked)) if revoked.durable == Some(false));
+    let failed = answers.iter().find(|answer| !is_held(answer));
+    assert!(failed.is_none(), "{failed:?}");
+    for record in &records {
+        assert!(is_revoked(&store, record).await);
+    }
+}
+
+/// The time for acknowledgements begins when the master has answered.
+#[tokio::test]
+async fn revocation_fails_at_the_deadline_while_the_master_hangs() {
+    const SHORT_DEADLINE: Duration = Duration::from_millis(250);
+    let mut redis = Replicated::start();
+    let mut config = RedisStoreConfig::new(redis.master.url());
+    config.timeout = SHORT_DEADLINE;
+    config.min_replicas_ack = 1;
+    config.ack_timeout = LONG;
+    let store = RedisStore::open(&config).unwrap();
+    let record = created(&store).await;
+    redis.master.pause();
+    let began = Instant::now();
+    let (session, all, agent) = tokio::join!(
+        store.revoke(record.id, NOW),
+        store.revoke_agent(record.agent_id, NOW),
+        store.delete_agent(record.agent_id, NOW),
+    );
+    let took = began.elapsed();
+    redis.master.resume();
+    assert!(session.is_err() && all.is_err() && agent.is_err());
+    assert!(took < 3 * SHORT_DEADLINE, "{took:?}");
+}
+
+#[tokio::test]
+async fn longest_possible_times_are_accepted() {
+    let redis = Replicated::start();
+    let mut config = RedisStoreConfig::new(redis.master.url());
+    config.timeout = Duration::MAX;
+    config.min_replicas_ack = 1;
+    config.ack_timeout = Duration::MAX;
+    let store = RedisStore::open(&config).unwrap();
+    assert_eq!(store.health().await.unwrap(), StoreHealth::Ready);
+    let record = created(&store).await;
+    assert_eq!(revoke(&store, &record).await, Some(true));
 }
 
 #[tokio::test]

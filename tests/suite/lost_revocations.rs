@@ -131,6 +131,39 @@ async fn server_that_is_behind_is_not_trusted_while_other_processes_write_again(
     }
 }
 
+/// The other processes could not write either. The new connection finds nothing that the server lacks.
+#[tokio::test]
+async fn server_that_is_lost_while_it_is_not_trusted_is_not_trusted_afterwards() {
+    let redis = TestRedis::start();
+    let mut config = RedisStoreConfig::new(redis.url());
+    config.require_durable_store = true;
+    let store = RedisStore::open(&config).unwrap();
+    let ids = create(&store, 1).await;
+    let active: Vec<u8> = redis.command(&["GET", &key(ids[0])]).unwrap();
+    store.revoke(ids[0], NOW).await.unwrap();
+    let undo = redis::cmd("SET").arg(key(ids[0])).arg(active).to_owned();
+    let client = redis::Client::open(redis.url()).unwrap();
+    undo.exec(&mut client.get_connection().unwrap()).unwrap();
+
+    let cut = || execute(&redis, &["CLIENT", "KILL", "TYPE", "normal"]);
+    cut();
+    let began = Instant::now();
+    let mut distrusted = None;
+    let note = |error: StoreError| {
+        if error.to_string().contains("the server has lost 1 revocations") && distrusted.is_none() {
+            distrusted = Some(Instant::now());
+            cut();
+        }
+    };
+    assert_eq!(first_answer(&store, ids[0], note).await, Some(true));
+    assert!(distrusted.is_some(), "the server lacked a revocation");
+    assert!(
+        began.elapsed() > Duration::from_millis(9_500),
+        "{:?}",
+        began.elapsed()
+    );
+}
+
 #[tokio::test]
 async fn server_that_has_every_write_is_trusted_at_once() {
     let mut sentinels = Sentinels::start();

@@ -9,6 +9,7 @@ use std::{
 /// The modules of the crate, in dependency order.
 const CRATE: &[&str] = &[
     "clock",
+    "sync",
     "id",
     "error",
     "file_text",

@@ -1,13 +1,16 @@
 //! The session server's current time, estimated from its responses.
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
 use tokio::time::Instant;
 
-use crate::clock::{Clock, Timestamp};
+use crate::{
+    clock::{Clock, Timestamp},
+    sync::lock,
+};
 
 /// The difference of the two local clocks that counts as drift. A larger one means that the local clock was set or the machine slept.
 const MAX_JUMP: Duration = Duration::from_secs(2);
@@ -63,7 +66,7 @@ impl ServerClock {
             return;
         }
         let server = server.0.saturating_mul(1000);
-        *self.anchor.lock().unwrap_or_else(PoisonError::into_inner) = Some(Anchor { server, moment });
+        *lock(&self.anchor) = Some(Anchor { server, moment });
     }
 
     /// Moves the estimate forward if it is behind a time that the server's clock has reached, such as a token's `iat`.
@@ -84,7 +87,7 @@ impl ServerClock {
 
     fn now_millis(&self) -> u64 {
         let now = self.moment();
-        let anchor = *self.anchor.lock().unwrap_or_else(PoisonError::into_inner);
+        let anchor = *lock(&self.anchor);
         anchor.map_or(now.local, |anchor| {
             let elapsed = now.instant.duration_since(anchor.moment.instant).as_millis();
             // The local clock may have been set back, and the other one stops while the machine is suspended.

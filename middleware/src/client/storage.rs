@@ -2,13 +2,13 @@
 
 use std::{
     pin::Pin,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
 };
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use tower::BoxError;
 
-use crate::{clock::Timestamp, id::SessionId, session::IdempotencyKey, token::SessionToken};
+use crate::{clock::Timestamp, id::SessionId, session::IdempotencyKey, sync::lock, token::SessionToken};
 
 /// A session as its agent stores it.
 ///
@@ -109,11 +109,11 @@ impl MemoryStorage {
 
 impl SessionStorage for MemoryStorage {
     async fn load(&self) -> Result<SavedSession, BoxError> {
-        Ok(self.0.lock().unwrap_or_else(PoisonError::into_inner).clone())
+        Ok(lock(&self.0).clone())
     }
 
     async fn replace(&self, expected: &SavedSession, next: &SavedSession) -> Result<SavedSession, BoxError> {
-        let mut saved = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut saved = lock(&self.0);
         if *saved == *expected {
             saved.clone_from(next);
         }

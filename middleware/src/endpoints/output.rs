@@ -34,7 +34,7 @@ pub(super) fn page(items: &impl Serialize, next: Option<&str>) -> Answer {
     Ok(response)
 }
 
-/// The response to a revocation: 202 if the copies that the store waits for did not confirm it.
+/// The response to a revocation: 202 if the replicas and the disk that the store waits for did not acknowledge it in time.
 pub(super) fn revocation(durable: Option<bool>, value: &impl Serialize) -> Answer {
     let status = match durable {
         Some(false) => StatusCode::ACCEPTED,

@@ -3,7 +3,9 @@
 //! The counter has 58 bits: all bits of a session id between its timestamp and its bucket. It never goes back within a
 //! millisecond. Each id advances it by a random amount of 40 bits, so an id does not reveal the next one.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
+
+use crate::sync::lock;
 
 /// Width of the counter: 12 bits of `rand_a` and the first 46 bits of `rand_b`.
 const COUNTER_BITS: u32 = 58;
@@ -36,7 +38,7 @@ struct Sequence {
 /// The next position of this process's sequence.
 pub(super) fn next(now_millis: u64) -> Result<Position, getrandom::Error> {
     let random = getrandom::u64()?;
-    let mut sequence = SEQUENCE.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut sequence = lock(&SEQUENCE);
     Ok(sequence.next(now_millis, random))
 }
 

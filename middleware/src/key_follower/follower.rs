@@ -2,7 +2,7 @@
 
 use std::{
     fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard},
     time::Duration,
 };
 
@@ -14,6 +14,7 @@ use tokio::{
 
 use super::{builder::Limits, fetch::KeysUrl, lifetime, task, unknown_keys::UnknownKeys};
 use crate::{
+    sync::lock,
     telemetry::KeyFollowerMetrics,
     token::{KeyLookup, KeySource, TokenVerifier},
 };
@@ -128,7 +129,7 @@ impl KeyFollower {
 
 impl Shared {
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 }
 

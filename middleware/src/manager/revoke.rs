@@ -6,8 +6,8 @@ use crate::{
 };
 
 impl<S: SessionStore, D: AgentDirectory> SessionManager<S, D> {
-    /// Revokes a session: its token is rejected from the next request on. A repetition only waits again for the copies, if the store
-    /// was configured to wait for some.
+    /// Revokes a session: its token is rejected from the next request on. A repetition only waits again for acknowledgements, if
+    /// the store was configured to wait for some.
     ///
     /// # Errors
     /// `SessionNotFound`, `StoreUnavailable`.

@@ -4,7 +4,7 @@
 //! [`lowest_priority`](super::lowest_priority).
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard},
     thread,
 };
 
@@ -14,6 +14,7 @@ use super::{
 };
 use crate::{
     error::{AuthError, ErrorKind, RejectionReason},
+    sync::lock,
     telemetry::Argon2Metrics,
 };
 
@@ -149,9 +150,8 @@ impl Argon2Threads {
         )
     }
 
-    /// Ignores poisoning: no critical section can panic halfway through a change.
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 }
 

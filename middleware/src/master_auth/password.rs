@@ -1,7 +1,7 @@
 //! The master password: its Argon2id hash, and the password that was verified last.
 
 use std::sync::{
-    Mutex, MutexGuard, PoisonError,
+    Mutex,
     atomic::{AtomicU64, Ordering},
 };
 
@@ -13,7 +13,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use subtle::ConstantTimeEq;
 
-use crate::{clock::Timestamp, file_text};
+use crate::{clock::Timestamp, file_text, sync::lock};
 
 /// Seconds for which a verified password is admitted without Argon2.
 const CACHE_SECONDS: u64 = 60;
@@ -145,11 +145,6 @@ impl MasterPassword {
         mac.update(password);
         Some(mac)
     }
-}
-
-/// Ignores poisoning: no critical section can panic halfway through a change.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

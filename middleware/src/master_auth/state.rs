@@ -3,7 +3,7 @@
 use std::{
     net::IpAddr,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard,
         atomic::{AtomicBool, Ordering},
     },
 };
@@ -23,6 +23,7 @@ use super::{
 use crate::{
     clock::{Clock, Timestamp},
     error::{AuthError, ErrorKind, RejectionReason},
+    sync::lock,
 };
 
 /// The target of log events about security.
@@ -159,9 +160,8 @@ impl Shared {
         locked.map_err(|seconds| AuthError::new(ErrorKind::MasterPasswordLocked).with_retry_after(seconds))
     }
 
-    /// Ignores poisoning: no critical section can panic halfway through a change.
     fn clients(&self) -> MutexGuard<'_, Clients> {
-        self.clients.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.clients)
     }
 
     /// Logs the missing address of a client, once per layer and its clones.

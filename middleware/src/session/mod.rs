@@ -15,6 +15,7 @@ pub use constraints::{Constraints, InvalidConstraints, MAX_CONSTRAINTS_LEN};
 pub use creation_key::{CreationId, CreationKey, RequestHash};
 pub use idempotency::{IDEMPOTENCY_KEY, IdempotencyKey, InvalidIdempotencyKey, RetryHash};
 pub use policy::{CreateSession, InvalidPolicy, OnSessionLimit, SessionLimits, SessionPolicy};
+#[cfg(feature = "redis")]
 pub(crate) use record::AgentEpoch;
 pub use record::{LastRenewal, SessionRecord, SessionStatus};
 pub use replaced_tokens::{OnReuse, ReplacedTokenPolicy};

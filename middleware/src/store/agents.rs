@@ -110,7 +110,7 @@ pub trait AgentStore: Clone + Send + Sync + 'static {
     /// that was sent earlier. Returns `None` if there is no such agent. Sessions of an agent without a record are revoked too: the store may
     /// have lost the record.
     ///
-    /// A store that waits for copies accepts a repetition while it remembers the deletion, and waits again.
+    /// A store that waits for acknowledgements accepts a repetition while it remembers the deletion, and waits again.
     fn delete_agent(
         &self,
         id: AgentId,

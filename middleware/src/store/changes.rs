@@ -135,8 +135,8 @@ pub enum SwapOutcome {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Revoked {
-    /// `None` if the store was not configured to wait. `true` if the configured number of copies have the revocation. `false` if they did
-    /// not confirm it in time: the session is revoked, but a failover can undo that. A repetition waits again.
+    /// `None` if the store was not configured to wait. `true` if the replicas and the disk that it waits for have acknowledged the
+    /// revocation. `false` if they did not in time: the session is revoked, but a failover can undo that. A repetition waits again.
     pub durable: Option<bool>,
 }
 

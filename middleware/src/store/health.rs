@@ -16,7 +16,7 @@ pub enum StoreHealth {
         /// The server, and its failure.
         reason: String,
     },
-    /// Everything, but the server may lose sessions or revocations, and a durable one is required.
+    /// Everything, or everything but changes. The server may lose sessions or revocations, and a durable one is required.
     #[non_exhaustive]
     NotDurable {
         /// The reason.

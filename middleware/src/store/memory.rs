@@ -6,7 +6,7 @@ use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     future::{Ready, ready},
     ops::Bound,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard},
 };
 
 use self::retries::Retries;
@@ -19,6 +19,7 @@ use crate::{
     clock::Timestamp,
     id::{AgentId, SessionId},
     session::{OnSessionLimit, SessionRecord, SessionStatus},
+    sync::lock,
 };
 
 /// A store in the memory of the process: for a first run, for tests, and for a single process that may lose its sessions when it
@@ -56,9 +57,8 @@ impl MemoryStore {
         Self::default()
     }
 
-    /// No code under this lock can panic half way, so a poisoned lock still guards a consistent state.
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 }
 

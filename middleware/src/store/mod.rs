@@ -110,7 +110,7 @@ pub trait SessionStore: Clone + Send + Sync + 'static {
         None
     }
 
-    /// What endangers sessions although the store works. A store that wraps another one forwards the call.
+    /// What endangers sessions or slows verification, although the store works. A store that wraps another one forwards the call.
     fn warnings(&self) -> Vec<StoreWarning> {
         Vec::new()
     }

@@ -169,7 +169,7 @@ pub const METRICS: &[Metric] = &[
     Metric::counter(redis_names::STORE_ERRORS, "Failed calls of the store"),
     Metric::gauge(
         redis_names::STORE_UP,
-        "1 while connected to Redis, which is checked once a second, else 0; NaN before the first attempt has ended",
+        "1 while every server is connected and confirmed and every slot has a master, else 0; NaN before the first attempt has ended",
     ),
     Metric::counter(
         redis_names::BEHIND,

@@ -2,12 +2,14 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
 };
 
 use metrics::{Gauge, gauge};
 
 use super::redis_names::{CLOCK_SKEW, STORE_UP};
+
+use crate::sync::lock;
 
 /// Reports the servers of one store.
 #[derive(Debug)]
@@ -69,7 +71,7 @@ impl ServersMetrics {
 }
 
 impl ServerMetrics {
-    /// Sets whether the server is connected.
+    /// Sets whether the server is connected and confirmed.
     pub(crate) fn set_up(&self, up: bool) {
         self.set(|state| state.up = Some(up));
     }
@@ -96,7 +98,7 @@ impl Drop for ServerMetrics {
 
 impl Shared {
     fn change<T>(&self, change: impl FnOnce(&mut Servers) -> T) -> T {
-        let mut servers = self.servers.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut servers = lock(&self.servers);
         let result = change(&mut servers);
         self.up.set(servers.up());
         self.clock_skew.set(servers.clock_skew());

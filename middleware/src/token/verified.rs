@@ -1,9 +1,9 @@
 //! Verified tokens, and the cache of them: a signature is checked once per token and process.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 use super::{Claims, TokenHash};
-use crate::{clock::Timestamp, error::ErrorKind, recently_used::RecentlyUsed};
+use crate::{clock::Timestamp, error::ErrorKind, recently_used::RecentlyUsed, sync::lock};
 
 /// A token whose signature, issuer and audience were checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,7 +71,7 @@ impl VerifiedTokenCache {
 
     pub(super) fn get(&self, hash: &TokenHash) -> Option<VerifiedToken> {
         let shard = self.shard(hash)?;
-        let mut tokens = shard.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut tokens = lock(shard);
         let Entry { claims, not_before } = tokens.get(hash.as_bytes())?;
         Some(VerifiedToken {
             claims,
@@ -88,7 +88,7 @@ impl VerifiedTokenCache {
             claims: token.claims.clone(),
             not_before: token.not_before,
         };
-        let mut tokens = shard.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut tokens = lock(shard);
         tokens.put(*token.hash.as_bytes(), entry);
     }
 

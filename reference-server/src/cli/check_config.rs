@@ -46,7 +46,7 @@ pub(super) fn run(sources: &Sources, options: &Options) -> Result<(), Failure> {
     } else {
         print(&server)?;
     }
-    for warning in found.warnings() {
+    for (_, warning) in found.warnings() {
         note(&format!("warning: {warning}"));
     }
     Ok(())

@@ -89,7 +89,9 @@ settings! {
     min_replicas_ack: u32, "0", "1";
     /// True if a revocation must also be in the append-only file of the master, on its disk. It needs Redis 7.2 or Valkey.
     ack_local_disk: bool, "false", "false";
-    /// How long a revocation waits for replicas and disk, in milliseconds, beyond `store_timeout_ms`: 10 to 60000.
+    /// How long a revocation waits for replicas and disk, in milliseconds: 10 to 60000. The limit of the whole revocation is longer, by
+    /// `store_timeout_ms` and by the [time to connect](redis.md#addresses). With `min_replicas_ack` or `ack_local_disk`, the sum of the three
+    /// must be less than `request_timeout_ms`.
     ack_timeout_ms: u64, "1000", "1000";
     /// True if a Redis that may have lost writes is not used before this server has written its recent revocations again, and 5 seconds
     /// have passed for the other servers to do so: see [after a failover](redis.md#after-a-failover). `/readyz` is then also a 503 while Redis

@@ -93,11 +93,24 @@ impl Sentinels {
 
     /// Makes the first sentinel name this port, as if it had been cut off before a failover.
     pub fn cut_off_the_first(&self, port: u16) {
-        let first = &self.sentinels[0];
-        let _: redis::Value = first.command(&["SENTINEL", "REMOVE", NAME]).expect("an answer");
+        Self::monitor_anew(&self.sentinels[..1], port);
+    }
+
+    /// Makes all sentinels name this port and know of no failover, as if they had restarted with their first configuration.
+    pub fn forget_failovers(&self, port: u16) {
+        Self::monitor_anew(&self.sentinels, port);
+    }
+
+    fn monitor_anew(sentinels: &[TestRedis], port: u16) {
         let port = port.to_string();
+        let remove = ["SENTINEL", "REMOVE", NAME];
         let monitor = ["SENTINEL", "MONITOR", NAME, "127.0.0.1", &port, "2"];
-        let _: redis::Value = first.command(&monitor).expect("an answer");
+        // A sentinel that still knows the failover would tell the others.
+        for command in [&remove[..], &monitor] {
+            for sentinel in sentinels {
+                let _: redis::Value = sentinel.command(command).expect("an answer");
+            }
+        }
     }
 
     /// Pauses the replica and cuts it off from the master, so that it lacks every later write.

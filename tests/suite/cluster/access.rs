@@ -54,6 +54,28 @@ async fn documented_user_may_call_what_the_store_calls() {
 }
 
 #[tokio::test]
+async fn restricted_default_user_of_one_master_is_found() {
+    let cluster = Cluster::builder().without_replicas().start();
+    cluster.command_on_each(&["CONFIG", "SET", "appendonly", "yes"]);
+    let store = open(cluster.url(), PATIENT);
+    let is_restricted = async || {
+        let found = store.server_info().await.unwrap();
+        found.default_user_is_restricted
+    };
+    assert_eq!(is_restricted().await, Some(false));
+    for master in 0..3 {
+        let set = |rule| {
+            cluster
+                .command::<redis::Value>(master, &["ACL", "SETUSER", "default", rule])
+                .unwrap();
+        };
+        set("-debug");
+        assert_eq!(is_restricted().await, Some(true), "master {master}");
+        set("+@all");
+    }
+}
+
+#[tokio::test]
 async fn forbidden_view_of_the_cluster_is_named() {
     let cluster = Cluster::builder().without_replicas().start();
     let user = documented_user();

@@ -9,12 +9,12 @@ use session_auth_tests::{
     redis::Cluster,
     server::{START, TestServer},
 };
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 use tower_session_auth::{
     RedisStore,
     clock::{ManualClock, Timestamp},
     session::SessionRecord,
-    store::{PageRequest, SessionStore as _, StoreHealth},
+    store::{PageRequest, RedisStoreConfig, SessionStore as _, StoreHealth},
 };
 
 use super::{DEADLINE, HEALED_WITHIN, SLACK, impatient, read, session_on_each, time_until};
@@ -95,6 +95,69 @@ async fn store_opened_while_a_master_is_stopped_serves_the_others() {
         time_until(&store, session.id, false).await;
     }
     only_the_first_is_unavailable(&store, &sessions).await;
+}
+
+/// The others then know no address of the master, and still count its slots as its own.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn readiness_is_degraded_while_the_address_of_a_master_is_unknown() {
+    let cluster = cluster();
+    let sessions = session_on_each(&cluster, &impatient(&cluster)).await;
+    cluster.command::<redis::Value>(0, &["FLUSHALL"]).unwrap();
+    cluster
+        .command::<redis::Value>(0, &["CLUSTER", "RESET", "HARD"])
+        .unwrap();
+    let began = Instant::now();
+    let address_is_unknown = |node| {
+        let nodes: String = cluster.command(node, &["CLUSTER", "NODES"]).unwrap();
+        nodes.contains("noaddr")
+    };
+    while !(address_is_unknown(1) && address_is_unknown(2)) {
+        assert!(began.elapsed() < Duration::from_secs(20), "the address is known");
+        sleep(Duration::from_millis(50)).await;
+    }
+    let config = RedisStoreConfig::new(cluster.url_of(&[1, 2]));
+    let store = RedisStore::open(&config).unwrap();
+    time_until(&store, sessions[1].id, false).await;
+    assert!(read(&store, sessions[0].id).await.0.is_err());
+    let health = store.health().await;
+    let Ok(StoreHealth::Partial { reason, .. }) = &health else {
+        panic!("{health:?}");
+    };
+    let expected = "5462 of 16384 hash slots have no master that can be reached";
+    assert_eq!(reason, expected);
+}
+
+/// The others go on confirming the map, and the store knows the node by its last view.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn node_of_another_cluster_at_the_address_of_a_master_is_not_used() {
+    let cluster = cluster();
+    let store = impatient(&cluster);
+    let sessions = session_on_each(&cluster, &store).await;
+    let of_first = |command: &[&str]| cluster.command::<redis::Value>(0, command).unwrap();
+    // The node leaves the cluster, and becomes another one without sessions.
+    of_first(&["FLUSHALL"]);
+    of_first(&["CLUSTER", "RESET", "HARD"]);
+    of_first(&["CLUSTER", "ADDSLOTSRANGE", "0", "16383"]);
+    let state = || cluster.command::<String>(0, &["CLUSTER", "INFO"]).unwrap();
+    let began = Instant::now();
+    while !state().contains("cluster_state:ok") {
+        assert!(began.elapsed() < Duration::from_secs(20), "{}", state());
+        sleep(Duration::from_millis(50)).await;
+    }
+    of_first(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]);
+    let began = Instant::now();
+    while began.elapsed() < WATCHED {
+        let (answer, _) = read(&store, sessions[0].id).await;
+        assert!(answer.is_err(), "{answer:?} after {:?}", began.elapsed());
+        let (answer, _) = read(&store, sessions[1].id).await;
+        assert_eq!(answer, Ok(Some(false)));
+        sleep(Duration::from_millis(5)).await;
+    }
+    let reason = read(&store, sessions[0].id).await.0.unwrap_err();
+    assert!(
+        reason.contains("another node of a cluster has this address now"),
+        "{reason}"
+    );
 }
 
 /// A list without the sessions of a dead master would hide sessions from an administrator.

@@ -235,6 +235,94 @@ async fn sessions_of_an_open_slot_are_checked() {
     store.revoke_agent(record.agent_id, NOW).await.unwrap();
 }
 
+/// The names of the keys with this prefix in the slot of a session, on the first master.
+fn keys_of_slot(cluster: &Cluster, record: &SessionRecord, prefix: &str) -> Vec<String> {
+    let slot = cluster.slot(&key(record.id)).to_string();
+    let keys = cluster.command::<Vec<String>>(0, &["CLUSTER", "GETKEYSINSLOT", &slot, "10"]);
+    let keys = keys.unwrap().into_iter();
+    keys.filter(|key| key.starts_with(prefix)).collect()
+}
+
+/// A move can be interrupted between the session and the index of its agent.
+#[tokio::test]
+async fn session_of_an_open_slot_is_revoked_wherever_its_index_is() {
+    let cluster = Cluster::builder().without_replicas().start();
+    let store = impatient(&cluster);
+    let target = cluster.node(1).port().to_string();
+    let migrate = ["MIGRATE", "127.0.0.1", &target];
+    for (prefix, before, after) in [
+        ("idx:", &migrate[..], &["0", "5000"][..]),
+        ("session:", &migrate, &["0", "5000"]),
+        ("idx:", &["DEL"], &[]),
+    ] {
+        let record = session_on(&cluster, &store, 0).await;
+        open_slot(&cluster, &record);
+        let [key] = &keys_of_slot(&cluster, &record, prefix)[..] else {
+            panic!("{prefix}: one key");
+        };
+        let words = [before, &[key.as_str()], after].concat();
+        cluster.command::<redis::Value>(0, &words).unwrap();
+        let revoked = store.revoke(record.id, NOW).await;
+        assert!(matches!(revoked, Ok(Some(_))), "{words:?}: {revoked:?}");
+        assert_eq!(read(&store, record.id).await.0, Ok(Some(true)), "{words:?}");
+    }
+}
+
+#[tokio::test]
+async fn session_that_was_revoked_without_its_index_is_not_counted() {
+    let cluster = Cluster::builder().without_replicas().start();
+    let store = impatient(&cluster);
+    let record = session_on(&cluster, &store, 0).await;
+    let [index] = &keys_of_slot(&cluster, &record, "idx:")[..] else {
+        panic!("one index");
+    };
+    let migrate = |from: usize, to: usize| {
+        let target = cluster.node(to).port().to_string();
+        let words = ["MIGRATE", "127.0.0.1", &target, index, "0", "5000"];
+        cluster.command::<redis::Value>(from, &words).unwrap();
+    };
+    open_slot(&cluster, &record);
+    migrate(0, 1);
+    store.revoke(record.id, NOW).await.unwrap();
+    // The source takes keys again, and the target still has its own.
+    set_slot(&cluster, &record, 0, &["STABLE"]);
+    migrate(1, 0);
+    set_slot(&cluster, &record, 1, &["STABLE"]);
+    assert_eq!(keys_of_slot(&cluster, &record, "idx:").len(), 1);
+    let all = store.revoke_agent(record.agent_id, NOW).await.unwrap();
+    assert_eq!(all.active, 0);
+}
+
+/// A new connection writes the lost revocation again. The index of the agent is gone with its last active session.
+#[tokio::test]
+async fn revocation_in_an_open_slot_does_not_keep_its_master_out_of_use() {
+    let cluster = Cluster::builder().without_replicas().start();
+    let store = impatient(&cluster);
+    let (revoked, other) = (
+        session_on(&cluster, &store, 0).await,
+        session_on(&cluster, &store, 0).await,
+    );
+    let mut lost = redis::cmd("SET");
+    let active: Vec<u8> = cluster.command(0, &["GET", &key(revoked.id)]).unwrap();
+    lost.arg(key(revoked.id)).arg(active);
+    store.revoke(revoked.id, NOW).await.unwrap();
+    let client = redis::Client::open(cluster.node(0).url()).unwrap();
+    lost.exec(&mut client.get_connection().unwrap()).unwrap();
+    open_slot(&cluster, &revoked);
+    cluster
+        .command::<redis::Value>(0, &["CLIENT", "KILL", "TYPE", "normal"])
+        .unwrap();
+    let began = Instant::now();
+    for (record, expected) in [(revoked, true), (other, false)] {
+        let mut answer = read(&store, record.id).await.0;
+        while answer != Ok(Some(expected)) {
+            assert!(began.elapsed() < Duration::from_secs(3), "{expected}: {answer:?}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            answer = read(&store, record.id).await.0;
+        }
+    }
+}
+
 /// Nodes that announce a host name redirect to it, and the store connects by the IP address. `ASK` names the target.
 #[tokio::test]
 async fn redirection_to_a_host_name_is_followed() {

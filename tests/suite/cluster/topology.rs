@@ -1,15 +1,27 @@
 //! Which nodes a store finds and uses, and how it uses all of them.
 
+use std::time::Duration;
+
 use session_auth_tests::{
     fixtures::{NOW, open, register, renewal, session},
     redis::{Cluster, TestRedis},
 };
 use tower_session_auth::{
     RedisStore,
-    store::{AgentStore as _, PageRequest, RedisStoreConfig, SessionStore as _},
+    store::{AgentStore as _, PageRequest, RedisStoreConfig, SessionStore as _, StoreHealth},
 };
 
 use super::{PATIENT, agent_on, impatient, read, session_on, session_on_each, time_until};
+
+#[tokio::test]
+async fn longest_possible_times_are_accepted() {
+    let mut config = RedisStoreConfig::new(Cluster::shared().url());
+    config.timeout = Duration::MAX;
+    config.master_lease = Duration::MAX;
+    let store = RedisStore::open(&config).unwrap();
+    let health = tokio::time::timeout(PATIENT, store.health()).await;
+    assert_eq!(health.unwrap().unwrap(), StoreHealth::Ready);
+}
 
 #[tokio::test]
 async fn url_with_one_node_finds_the_others() {

@@ -56,6 +56,16 @@ async fn evicting_policy_and_missing_persistence_are_warnings_or_reasons() {
 }
 
 #[tokio::test]
+async fn server_that_refuses_writes_and_is_not_durable_is_not_ready() {
+    let redis = TestRedis::start_with(&["--min-replicas-to-write", "1"]);
+    let (status, body) = readiness(redis.url(), false).await;
+    assert_eq!(status, 200, "{body}");
+    let (status, reason) = readiness(redis.url(), true).await;
+    assert_eq!(status, 503);
+    assert!(reason.as_str().unwrap().contains("appendonly yes"), "{reason}");
+}
+
+#[tokio::test]
 async fn unknown_durability_is_no_warning_and_is_a_reason_if_it_is_required() {
     let redis = TestRedis::start();
     execute(

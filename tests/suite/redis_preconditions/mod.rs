@@ -2,7 +2,7 @@
 
 mod durability;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use http::Method;
 use session_auth_server::config::Settings;
@@ -11,8 +11,10 @@ use session_auth_tests::{
     redis::TestRedis,
     server::{START, TestServer},
 };
+use tokio::time::sleep;
 use tower_session_auth::{
     clock::{ManualClock, Timestamp},
+    session_auth::Freshness,
     store::{CachedStore as _, RedisStoreConfig, SessionStore as _, StoreHealth},
 };
 
@@ -95,6 +97,39 @@ async fn store_without_a_bounded_layer_needs_no_client_tracking() {
 }
 
 #[tokio::test]
+async fn forbidden_client_tracking_is_a_warning_if_a_layer_is_bounded() {
+    let redis = TestRedis::start();
+    let rules = ["~*", "&*", "+@all", "-client|tracking"];
+    execute(
+        &redis,
+        &[&["ACL", "SETUSER", "plain", "on", ">secret"], &rules[..]].concat(),
+    );
+    let start = async |freshness| {
+        let settings = Settings {
+            redis_url: Some(redis.url().replace("://", "://plain:secret@")),
+            freshness: Some(freshness),
+            ..Settings::default()
+        };
+        TestServer::start(settings, None, ManualClock::new(Timestamp(START))).await
+    };
+    let warns = async |server: &TestServer| {
+        let ready = server.api.anonymous(Method::GET, "/readyz").await.expect(200);
+        let warnings = ready.body["warnings"].as_array();
+        warnings.is_some_and(|warnings| warnings.contains(&"no_tracking".into()))
+    };
+    let (strict, bounded) = (start(Freshness::Strict).await, start(Freshness::Bounded).await);
+    for expected in [true, false] {
+        let began = Instant::now();
+        while warns(&bounded).await != expected {
+            assert!(began.elapsed() < DEADLINE, "not {expected}");
+            sleep(Duration::from_millis(30)).await;
+        }
+        assert!(!warns(&strict).await);
+        execute(&redis, &["ACL", "SETUSER", "plain", "+client|tracking"]);
+    }
+}
+
+#[tokio::test]
 async fn server_or_proxy_without_resp3_is_refused_with_this_reason() {
     let redis = TestRedis::start_with(&["--rename-command", "HELLO", "\"\""]);
     let reason = reason(&redis.url()).await;
@@ -115,7 +150,7 @@ async fn readiness_is_degraded_while_redis_refuses_writes() {
         assert_eq!(ready().await.expect(200).body["status"], "ready");
         execute(&redis, &["CONFIG", "SET", "min-replicas-to-write", "1"]);
         // Requests within 20 ms share a probe.
-        tokio::time::sleep(Duration::from_millis(30)).await;
+        sleep(Duration::from_millis(30)).await;
         let body = ready().await.expect(status).body;
         assert_eq!(body["status"], "degraded");
         assert!(body["reason"].as_str().unwrap().contains("NOREPLICAS"), "{body}");

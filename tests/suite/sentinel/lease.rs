@@ -112,6 +112,16 @@ async fn one_hung_sentinel_of_three_has_no_effect() {
     }
 }
 
+#[tokio::test]
+async fn longest_possible_lease_is_accepted() {
+    let sentinels = Sentinels::start();
+    let store = leased(sentinels.url(0), Duration::MAX);
+    let id = created(&store).await;
+    // The sentinels have confirmed the master in use.
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(is_revoked(&store, id).await, Some(false));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn lease_of_zero_needs_no_majority() {
     let mut sentinels = Sentinels::start();
@@ -154,6 +164,32 @@ async fn requests_are_503_after_the_lease_and_200_again_without_a_restart() {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn master_is_used_again_after_the_sentinels_have_lost_their_epochs() {
+    const LEASE: Duration = Duration::from_millis(600);
+    let mut sentinels = Sentinels::start();
+    let (strict, bounded) = (leased(sentinels.url(0), LEASE), leased(sentinels.url(0), LEASE));
+    let id = created(&strict).await;
+    sentinels.wait_for_replica();
+    sentinels.fail_over();
+    for store in [&strict, &bounded] {
+        time_until(store, id, false).await;
+    }
+    cached(&bounded, id).await;
+
+    sentinels.forget_failovers(sentinels.replica.port());
+    let began = Instant::now();
+    while !is_unconfirmed(&strict.read(id).await) {
+        assert!(began.elapsed() < HEALED_WITHIN, "the sentinels know the epoch");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    for store in [&strict, &bounded] {
+        let healed = time_until(store, id, false).await;
+        assert!(healed < HEALED_WITHIN, "{healed:?}");
+    }
+    cached(&bounded, id).await;
 }
 
 /// A process that is cut off from the sentinels, together with the master. The sentinels replace that master, which goes on as a master.

@@ -95,10 +95,13 @@ impl AgentStore for RedisStore {
     }
 
     async fn delete_agent(&self, id: AgentId, now: Timestamp) -> Result<Option<AgentRevoked>, StoreError> {
+        let servers = &self.shared.servers;
         let delete = async {
-            let revoked = match self.find_agent(id).await {
+            let revoked = match servers.before_deadline(self.find_agent(id)).await {
                 // A repetition waits again.
-                Ok(None) if self.shared.servers.waits_for_copies() && self.was_deleted(id).await? => {
+                Ok(None)
+                    if servers.waits_for_acks() && servers.before_deadline(self.was_deleted(id)).await? =>
+                {
                     self.revoke_all(id, now, None).await?
                 }
                 Ok(agent) => {
@@ -121,10 +124,7 @@ impl AgentStore for RedisStore {
                 .map_err(|error| StoreError::Unexpected(error.to_string()))??;
             Ok(revoked)
         };
-        self.shared
-            .servers
-            .within_durably(StoreOperation::DeleteAgent, delete)
-            .await
+        servers.within_durably(StoreOperation::DeleteAgent, delete).await
     }
 }
 
@@ -145,7 +145,7 @@ impl RedisStore {
         let servers = &self.shared.servers;
         let _invalidate = self.shared.invalidate_bucket_on_drop(agent.bucket());
         for _ in 0..REVOKE_AGENT_ATTEMPTS {
-            let (ids, named) = match self.index(agent).await {
+            let (ids, named) = match servers.before_deadline(self.index(agent)).await {
                 Ok(ids) => (ids, "all"),
                 Err(error @ StoreError::Unexpected(_)) => {
                     tracing::error!(%agent, %error, "the index is damaged: it is removed with the sessions of its agent");

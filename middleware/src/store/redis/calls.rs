@@ -34,20 +34,20 @@ impl Calls {
 
     /// Applies the deadline to a store call, and measures it. A command that was sent may still run after it.
     pub(super) fn within<F: Future>(&self, operation: StoreOperation, call: F) -> Within<'_, F> {
-        self.within_longer(operation, Duration::ZERO, call)
+        self.within_limit(operation, self.deadline, call)
     }
 
-    /// Like [`within`](Self::within), for a call that also waits for copies for this time.
-    pub(super) fn within_longer<F: Future>(
+    /// Like [`within`](Self::within), with this time instead of the deadline.
+    pub(super) fn within_limit<F: Future>(
         &self,
         operation: StoreOperation,
-        wait: Duration,
+        limit: Duration,
         call: F,
     ) -> Within<'_, F> {
         Within {
             operation,
             began: Instant::now(),
-            call: timeout(self.deadline.saturating_add(wait), call),
+            call: timeout(limit, call),
             metrics: &self.metrics,
         }
     }

@@ -7,9 +7,13 @@ use super::{
     address::Address,
     cluster::ClusterAddress,
     endpoint::Login,
+    supervisor::connect_timeout,
     url::{RedisUrl, Topology},
 };
 use crate::clock::{Clock, SystemClock};
+
+/// A longer lease counts as this one: about 100 years.
+const LONGEST_LEASE: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 
 /// Where the data is.
 pub(super) enum Location {
@@ -23,7 +27,8 @@ pub(super) enum Location {
 #[non_exhaustive]
 pub struct RedisStoreConfig {
     url: String,
-    /// The deadline of every call: 250 ms by default. A revocation that waits for copies has [`ack_timeout`](Self::ack_timeout) more.
+    /// The deadline of every call: 250 ms by default. A revocation that waits for acknowledgements has more: see
+    /// [`longest_revocation`](Self::longest_revocation).
     pub timeout: Duration,
     /// The number of replicas that must have a revocation before it counts as [durable](crate::store::Revoked::durable): 0 by default,
     /// which waits for none.
@@ -31,7 +36,8 @@ pub struct RedisStoreConfig {
     /// True if a revocation must also be in the append-only file of the master, on disk (`WAITAOF`, Redis 7.2 or Valkey). `false` by
     /// default. On a server without that command or file, no revocation is durable.
     pub ack_local_disk: bool,
-    /// How long a revocation waits for replicas and disk, beyond the deadline of a call: 1 s by default.
+    /// How long a revocation waits for replicas and disk, after it was written: 1 s by default. The limit of the whole call is
+    /// [`longest_revocation`](Self::longest_revocation).
     pub ack_timeout: Duration,
     /// True if a server that may have lost writes is not used before this process has written its recent revocations again, and 5 seconds
     /// have passed in which other processes can do so. `false` by default: the store then waits for its own revocations only.
@@ -106,8 +112,23 @@ impl RedisStoreConfig {
 
     /// True if revocations wait for replicas or for the disk.
     #[must_use]
-    pub const fn waits_for_copies(&self) -> bool {
+    pub const fn waits_for_acks(&self) -> bool {
         self.min_replicas_ack > 0 || self.ack_local_disk
+    }
+
+    /// The limit of a revocation. It is [`timeout`](Self::timeout), unless revocations wait for replicas or for the disk. Then
+    /// [`ack_timeout`](Self::ack_timeout) is added, and the time limit of an attempt to connect, since such a revocation may need a
+    /// connection of its own. That limit is eight times `timeout`, and between 1 and 10 s.
+    ///
+    /// A request that revokes needs a time limit that is longer.
+    #[must_use]
+    pub fn longest_revocation(&self) -> Duration {
+        if !self.waits_for_acks() {
+            return self.timeout;
+        }
+        self.timeout
+            .saturating_add(self.ack_timeout)
+            .saturating_add(connect_timeout(self.timeout))
     }
 
     /// Checks the URL, the prefix and the certificates. Nothing is sent.
@@ -137,19 +158,16 @@ impl RedisStoreConfig {
         #[cfg(feature = "tls")]
         self.check_certificates()?;
         let login = self.login(url.username, url.password, url.database, url.tls);
+        let lease = self.master_lease.min(LONGEST_LEASE);
         let address = match url.topology {
             Topology::Cluster(seeds) => {
-                return Ok(Location::Cluster(ClusterAddress {
-                    seeds,
-                    login,
-                    lease: self.master_lease,
-                }));
+                return Ok(Location::Cluster(ClusterAddress { seeds, login, lease }));
             }
             Topology::Single(server) => Address::fixed(&server, &login),
             Topology::Sentinel { sentinels, master } => {
                 let (user, password) = (self.sentinel_user.clone(), self.sentinel_password.clone());
                 let of_sentinels = self.login(user, password, 0, url.tls);
-                Address::sentinel(&sentinels, &of_sentinels, &master, login, self.master_lease)
+                Address::sentinel(&sentinels, &of_sentinels, &master, login, lease)
             }
         };
         address.map(Location::One).map_err(invalid)

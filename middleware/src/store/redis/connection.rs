@@ -8,31 +8,29 @@
 //! The library's `ConnectionManager` is not used. It stays broken after a reconnection that failed with anything but an I/O error, and
 //! it ignores its response timeout while it reconnects.
 
+mod durable;
+
 use std::{
     sync::{Arc, OnceLock},
     time::Duration,
 };
 
 use redis::{FromRedisValue, Pipeline, RedisError, RedisResult, Value};
-use tokio::{
-    sync::{mpsc, watch},
-    time::timeout,
-};
+use tokio::sync::{mpsc, watch};
 
 use super::{
+    acks::AckWaiter,
     background::AbortOnDrop,
-    call_error::{CallError, Redirect, WRONG_TYPE, is_demoted},
-    copies::CopyWaiter,
+    call_error::{CallError, Redirect, checked_replies, is_demoted},
     durability::Durability,
     link::{ConnectionFault, FaultKind, Link, State},
     near::NearCache,
     observer::Observer,
     request::{Request, ask},
     role::{REPLICA, Role},
-    script::{LuaScript, ScriptCall},
     skew_monitor::SkewMonitor,
     supervisor::{ServerSettings, Supervisor},
-    writes::Writes,
+    write_probe::WriteProbe,
 };
 use crate::store::{StoreError, StoreHealth};
 
@@ -45,11 +43,11 @@ pub(super) struct Connection {
     faults: mpsc::Sender<ConnectionFault>,
     deadline: Duration,
     pub(super) skew: Arc<SkewMonitor>,
-    writes: Arc<Writes>,
+    write_probe: Arc<WriteProbe>,
     /// The near cache of the server, once it is enabled.
     pub(super) cache: OnceLock<NearCache>,
-    /// `None` if revocations wait for no copies.
-    durable: Option<CopyWaiter>,
+    /// `None` if revocations wait for no acknowledgements.
+    durable: Option<AckWaiter>,
     pub(super) durability: Arc<Durability>,
     _supervisor: AbortOnDrop,
 }
@@ -57,18 +55,18 @@ pub(super) struct Connection {
 impl Connection {
     /// Starts to connect. Must be called inside a Tokio runtime.
     pub(super) fn open(settings: ServerSettings) -> Self {
-        let writes = Arc::<Writes>::default();
+        let write_probe = Arc::<WriteProbe>::default();
         let skew = Arc::new(SkewMonitor::new(settings.clock.clone(), settings.metrics.clone()));
         let deadline = settings.deadline;
-        let durable = settings.copies.map(CopyWaiter::new);
+        let durable = settings.acks.map(AckWaiter::new);
         let durability = settings.durability.clone();
-        let (state, faults, supervisor) = Supervisor::start(settings, skew.clone(), writes.clone());
+        let (state, faults, supervisor) = Supervisor::start(settings, skew.clone(), write_probe.clone());
         Self {
             state,
             faults,
             deadline,
             skew,
-            writes,
+            write_probe,
             cache: OnceLock::new(),
             durable,
             durability,
@@ -87,7 +85,7 @@ impl Connection {
         asking: bool,
     ) -> Result<T, CallError> {
         let mut link = self.link().await?;
-        let epoch = link.epoch;
+        let attempt = link.attempt;
         let reply = async {
             match request {
                 Request::Command(command) if asking => ask(&mut link.connection, command).await,
@@ -103,19 +101,19 @@ impl Connection {
                 }
             }
         };
-        self.answered(epoch, reply).await
+        self.answered(attempt, reply).await
     }
 
     /// Checks that the server answers and is not a replica. The connection to a replica is replaced.
     pub(super) async fn probe(&self) -> Result<(), StoreError> {
         let mut link = self.link().await?;
         match Role::query(&mut link.connection).await {
-            Err(error) => Err(self.classify_error(link.epoch, &error)),
+            Err(error) => Err(self.classify_error(link.attempt, &error)),
             Ok(Role::Replica) => {
-                self.report(link.epoch, FaultKind::Broken);
+                self.report(link.attempt, FaultKind::Broken);
                 Err(StoreError::Unavailable(REPLICA.into()))
             }
-            Ok(Role::Master | Role::Unknown) => self.ensure_current(link.epoch),
+            Ok(Role::Master | Role::Unknown) => self.ensure_current(link.attempt),
         }
     }
 
@@ -124,18 +122,17 @@ impl Connection {
     pub(super) async fn health(&self) -> Result<StoreHealth, StoreError> {
         let link = self.link().await?;
         // Ends before the deadline of the call.
-        let limit = self.deadline * 9 / 10;
-        let writes = self.writes.probe(&link.endpoint, link.epoch, limit);
-        let (probed, refusal) = tokio::join!(self.probe(), writes);
+        let limit = self.deadline - self.deadline / 10;
+        let write_probe = self.write_probe.probe(&link.endpoint, link.attempt, limit);
+        let (probed, refusal) = tokio::join!(self.probe(), write_probe);
         probed?;
-        match refusal {
-            Ok(None) => Ok(self
-                .durability
-                .reason()
-                .map_or(StoreHealth::Ready, |reason| StoreHealth::NotDurable { reason })),
-            Ok(Some(reason)) => Ok(StoreHealth::ReadOnly { reason }),
-            Err(error) => Err(self.classify_error(link.epoch, &error)),
-        }
+        let refusal = refusal.map_err(|error| self.classify_error(link.attempt, &error))?;
+        // A server that is not durable is not ready, also while it refuses writes.
+        Ok(match (self.durability.reason(), refusal) {
+            (Some(reason), _) => StoreHealth::NotDurable { reason },
+            (None, Some(reason)) => StoreHealth::ReadOnly { reason },
+            (None, None) => StoreHealth::Ready,
+        })
     }
 
     /// Sends commands in one round trip. A WRONGTYPE error is returned among the replies, so that one record does not fail the others.
@@ -147,22 +144,16 @@ impl Connection {
                 .connection
                 .send_packed_commands(pipeline, 0, pipeline.len())
                 .await?;
-            let failed = replies.iter().find_map(|reply| match reply {
-                Value::ServerError(error) if error.code() == WRONG_TYPE => None,
-                redirected if Redirect::is(redirected) => None,
-                Value::ServerError(error) => Some(error.clone()),
-                _ => None,
-            });
-            failed.map_or(Ok(replies), |error| Err(error.into()))
+            checked_replies(replies, |_| true)
         };
-        self.answered(link.epoch, replies).await
+        self.answered(link.attempt, replies).await
     }
 
-    /// Fails if the connection of this epoch was replaced, or if its server may not be used any longer. A master that hung and was superseded
+    /// Fails if the connection of this attempt was replaced, or if its server may not be used any longer. A master that hung and was superseded
     /// is not trusted when it answers late.
-    fn ensure_current(&self, epoch: u64) -> Result<(), StoreError> {
+    fn ensure_current(&self, attempt: u64) -> Result<(), StoreError> {
         match &*self.state.borrow() {
-            State::Up(link) if link.epoch == epoch => link.ensure_confirmed(),
+            State::Up(link) if link.attempt == attempt => link.ensure_confirmed(),
             _ => Err(StoreError::Unavailable("the connection was replaced".into())),
         }
     }
@@ -171,25 +162,25 @@ impl Connection {
     /// deadline.
     async fn answered<T>(
         &self,
-        epoch: u64,
+        attempt: u64,
         reply: impl Future<Output = RedisResult<T>>,
     ) -> Result<T, CallError> {
         let unanswered = ReportOnDrop {
             connection: self,
-            epoch,
+            attempt,
         };
         let reply = reply.await;
         std::mem::forget(unanswered);
         match reply {
-            Ok(reply) => Ok(self.ensure_current(epoch).map(|()| reply)?),
-            Err(error) => Err(self.classify_call(epoch, &error)),
+            Ok(reply) => Ok(self.ensure_current(attempt).map(|()| reply)?),
+            Err(error) => Err(self.classify_call(attempt, &error)),
         }
     }
 
-    fn classify_call(&self, epoch: u64, error: &RedisError) -> CallError {
+    fn classify_call(&self, attempt: u64, error: &RedisError) -> CallError {
         match Redirect::of(error) {
             Some(redirect) => CallError::Redirected(redirect),
-            None => self.classify_error(epoch, error).into(),
+            None => self.classify_error(attempt, error).into(),
         }
     }
 
@@ -202,50 +193,10 @@ impl Connection {
         latest.map_or_else(String::new, |latest| latest.to_string())
     }
 
-    /// Runs a script that revokes, and waits for the copies if its reply shows a revocation. `None` if the store waits for no copies.
-    ///
-    /// `revoked` is called before the check that the connection was not replaced. So a revocation that is acknowledged was kept before the
-    /// next connection is recovered.
-    pub(super) async fn script_durably<T: FromRedisValue>(
-        &self,
-        script: &LuaScript,
-        call: &ScriptCall,
-        revoked: &impl Fn(&T) -> bool,
-        asking: bool,
-    ) -> Result<(T, Option<bool>), CallError> {
-        let mut link = self.link().await?;
-        let epoch = link.epoch;
-        let Some(durable) = &self.durable else {
-            let reply = async {
-                let reply = script.run(&mut link.connection, call, None, asking).await;
-                reply.inspect(|reply| {
-                    revoked(reply);
-                })
-            };
-            return Ok((self.answered(epoch, reply).await?, None));
-        };
-        // The first connection needs more round trips than a call has time for.
-        let connection = durable.connection(&link).await;
-        let connection = connection.map_err(|error| StoreError::from(&error))?;
-        let write = durable.write(&link, connection, script, call, asking);
-        let written = timeout(self.deadline, write).await;
-        let (reply, written) = written
-            .map_err(|_| StoreError::Timeout)?
-            .map_err(|error| self.classify_call(epoch, &error))?;
-        let reached = if revoked(&reply) {
-            Some(durable.confirm(written).await)
-        } else {
-            durable.release(written);
-            None
-        };
-        self.ensure_current(epoch)?;
-        Ok((reply, reached))
-    }
-
-    /// A timely script ran too late. The server's clock may have been set, so the connection is replaced to read its time again.
-    pub(super) fn was_too_late(&self) {
+    /// Replaces the connection after a timely script ran too late: the server's clock may have been set, so its time is read again.
+    pub(super) fn reconnect_after_late_script(&self) {
         if let State::Up(link) = &*self.state.borrow() {
-            self.report(link.epoch, FaultKind::Broken);
+            self.report(link.attempt, FaultKind::Broken);
         }
     }
 
@@ -267,16 +218,16 @@ impl Connection {
     }
 
     /// Converts an error, and reports the connection if the error shows that it is broken.
-    fn classify_error(&self, epoch: u64, error: &RedisError) -> StoreError {
+    fn classify_error(&self, attempt: u64, error: &RedisError) -> StoreError {
         if error.is_unrecoverable_error() || error.is_io_error() || is_demoted(error) {
-            self.report(epoch, FaultKind::Broken);
+            self.report(attempt, FaultKind::Broken);
         }
         StoreError::from(error)
     }
 
-    fn report(&self, epoch: u64, kind: FaultKind) {
+    fn report(&self, attempt: u64, kind: FaultKind) {
         // If the queue is full, the supervisor already has reports to act on.
-        let _ = self.faults.try_send(ConnectionFault { epoch, kind });
+        let _ = self.faults.try_send(ConnectionFault { attempt, kind });
     }
 }
 
@@ -288,11 +239,11 @@ pub(super) const fn timely(deadline: Duration) -> Duration {
 /// Reports a missed deadline when it is dropped: the supervisor checks the connection's health.
 struct ReportOnDrop<'a> {
     connection: &'a Connection,
-    epoch: u64,
+    attempt: u64,
 }
 
 impl Drop for ReportOnDrop<'_> {
     fn drop(&mut self) {
-        self.connection.report(self.epoch, FaultKind::DeadlineMissed);
+        self.connection.report(self.attempt, FaultKind::DeadlineMissed);
     }
 }

@@ -1,15 +1,15 @@
 //! Whether the server keeps the sessions that it has: its eviction policy and its persistence.
 
 use std::{
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Mutex, MutexGuard},
     time::Duration,
 };
 
 use redis::{InfoDict, aio::MultiplexedConnection};
 use tokio::time::timeout;
 
-use super::{role::is_forbidden, server_info::RedisServerInfo};
-use crate::store::StoreWarning;
+use super::{call_error::is_forbidden, server_info::RedisServerInfo};
+use crate::{store::StoreWarning, sync::lock};
 
 const UNKNOWN: &str = "the server does not tell its eviction policy and persistence: allow the command INFO";
 
@@ -52,7 +52,7 @@ impl Durability {
     fn record(&self, info: Option<RedisServerInfo>) {
         let mut latest = self.lock();
         let findings = match &info {
-            Some(info) => info.warnings(),
+            Some(info) => sentences(info),
             None if self.required => vec![UNKNOWN.to_owned()],
             None => Vec::new(),
         };
@@ -65,7 +65,9 @@ impl Durability {
 
     pub(super) fn warnings(&self) -> Vec<StoreWarning> {
         let latest = self.lock();
-        latest.info.as_ref().map(warnings).unwrap_or_default()
+        let found = latest.info.as_ref().map(RedisServerInfo::warnings);
+        let found = found.unwrap_or_default();
+        found.into_iter().map(|(warning, _)| warning).collect()
     }
 
     /// The reason why the server does not count as ready. `None` unless a durable one is required.
@@ -76,12 +78,12 @@ impl Durability {
         match &self.lock().info {
             None => Some(UNKNOWN.to_owned()),
             Some(info) if !is_known(info) => Some(UNKNOWN.to_owned()),
-            Some(info) => Some(info.warnings().join("; ")).filter(|reason| !reason.is_empty()),
+            Some(info) => Some(sentences(info).join("; ")).filter(|reason| !reason.is_empty()),
         }
     }
 
     fn lock(&self) -> MutexGuard<'_, Latest> {
-        self.latest.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.latest)
     }
 }
 
@@ -89,18 +91,9 @@ const fn is_known(info: &RedisServerInfo) -> bool {
     info.eviction_policy.is_some() && info.append_only.is_some()
 }
 
-fn warnings(info: &RedisServerInfo) -> Vec<StoreWarning> {
-    let evicts = info.eviction_policy.as_ref();
-    let evicts = evicts.is_some_and(|policy| policy != "noeviction");
-    let volatile = info.append_only == Some(false);
-    let found = [
-        (evicts, StoreWarning::EvictingPolicy),
-        (volatile, StoreWarning::NoPersistence),
-    ];
-    found
-        .into_iter()
-        .filter_map(|(found, warning)| found.then_some(warning))
-        .collect()
+fn sentences(info: &RedisServerInfo) -> Vec<String> {
+    let found = info.warnings();
+    found.into_iter().map(|(_, sentence)| sentence).collect()
 }
 
 #[cfg(test)]

@@ -1,14 +1,18 @@
 //! A server's address, and how connections to it are opened.
 
 use std::{
+    io,
     ops::{Deref, DerefMut},
     sync::Arc,
+    time::Duration,
 };
 
 use redis::{
     AsyncConnectionConfig, Client, ConnectionAddr, IntoConnectionInfo as _, ProtocolVersion,
     RedisConnectionInfo, RedisResult, aio::MultiplexedConnection, io::tcp::TcpSettings,
 };
+
+use tokio::time::timeout;
 
 #[cfg(feature = "tls")]
 use super::tls::{Tls, TlsFiles};
@@ -18,8 +22,8 @@ use super::{background::AbortOnDrop, lease::Lease, url::Server};
 #[derive(Clone)]
 pub(super) struct Endpoint {
     server: Server,
-    /// The failover by which sentinels name this server. 0 without sentinels.
-    epoch: u64,
+    /// The configuration epoch of the failover by which sentinels name this server. 0 without sentinels.
+    config_epoch: u64,
     /// The time until which the server may be used as the master.
     lease: Lease,
     client: Client,
@@ -49,6 +53,13 @@ pub(super) struct RedisConnection {
     _driver: Option<Arc<AbortOnDrop>>,
 }
 
+/// The configuration of a connection that must be opened within a time limit. Each call over it has its own deadline.
+pub(super) fn connection_config(limit: Duration) -> AsyncConnectionConfig {
+    AsyncConnectionConfig::new()
+        .set_connection_timeout(Some(limit))
+        .set_response_timeout(None)
+}
+
 impl Endpoint {
     pub(super) fn new(server: &Server, login: &Login) -> Result<Self, String> {
         let address = match server {
@@ -76,7 +87,7 @@ impl Endpoint {
             .set_redis_settings(settings);
         Ok(Self {
             server: server.clone(),
-            epoch: 0,
+            config_epoch: 0,
             lease: Lease::permanent(),
             client: Client::open(info).map_err(|error| error.to_string())?,
             #[cfg(feature = "tls")]
@@ -96,9 +107,9 @@ impl Endpoint {
         false
     }
 
-    /// The same server, named by sentinels in this epoch, under a lease.
-    pub(super) fn named_in(mut self, epoch: u64, lease: Lease) -> Self {
-        self.epoch = epoch;
+    /// The same server, named by sentinels in this configuration epoch, under a lease.
+    pub(super) fn named_in(mut self, config_epoch: u64, lease: Lease) -> Self {
+        self.config_epoch = config_epoch;
         self.lease = lease;
         self
     }
@@ -107,12 +118,18 @@ impl Endpoint {
         &self.lease
     }
 
-    pub(super) const fn epoch(&self) -> u64 {
-        self.epoch
+    pub(super) const fn config_epoch(&self) -> u64 {
+        self.config_epoch
     }
 
     pub(super) const fn server(&self) -> &Server {
         &self.server
+    }
+
+    /// Connects within a time limit. The library's own limit does not cover the whole handshake.
+    pub(super) async fn connect_within(&self, limit: Duration) -> RedisResult<RedisConnection> {
+        let connected = timeout(limit, self.connect(&connection_config(limit))).await;
+        connected.unwrap_or_else(|_| Err(io::Error::from(io::ErrorKind::TimedOut).into()))
     }
 
     pub(super) async fn connect(&self, config: &AsyncConnectionConfig) -> RedisResult<RedisConnection> {

@@ -2,7 +2,7 @@
 
 use redis::{InfoDict, RedisResult, aio::MultiplexedConnection, cmd};
 
-use super::role::is_forbidden;
+use super::call_error::is_forbidden;
 
 /// A history, and how far it goes: the replication id and offset of `INFO replication`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,10 +65,10 @@ impl History {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
-    fn history(id: &str, offset: u64, earlier: Option<(&str, u64)>) -> History {
+    pub(in super::super) fn history(id: &str, offset: u64, earlier: Option<(&str, u64)>) -> History {
         let after = earlier.map_or(-1, |(_, end)| i64::try_from(end).unwrap() + 1);
         let earlier = earlier.map_or("0000", |(id, _)| id);
         let info = format!(

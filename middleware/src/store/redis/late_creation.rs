@@ -70,6 +70,7 @@ impl RedisStore {
         let mut script = &REVOKE;
         if let Some(retry) = &session.retry {
             call = call.key(self.keys().session_retry(session.record.agent_id, retry.id));
+            call.first_key_suffices = false;
             script = &REVOKE_UNDELIVERED;
         }
         let store = self.clone();

@@ -82,6 +82,17 @@ impl Lease {
         }
     }
 
+    /// Resolves when the lease has been over for this time.
+    pub(super) async fn over_for(&self, time: Duration) {
+        loop {
+            match self.until() {
+                Some(until) if until.elapsed() >= time => return,
+                Some(until) => sleep_until(until + time).await,
+                None => pending().await,
+            }
+        }
+    }
+
     /// The end. `None` for a permanent lease.
     pub(super) fn until(&self) -> Option<Instant> {
         match self.0.until.load(Ordering::SeqCst) {
@@ -157,6 +168,19 @@ mod tests {
             () = extend => {}
         }
         assert_eq!(changes, [(200, false), (300, true), (400, false)]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn time_since_the_end_of_a_lease_begins_anew_with_an_extension() {
+        let (lease, began) = (Lease::ended(), Instant::now());
+        lease.extend(began + 100 * MILLI);
+        let extended = lease.clone();
+        tokio::spawn(async move {
+            sleep(140 * MILLI).await;
+            extended.extend(began + 200 * MILLI);
+        });
+        lease.over_for(50 * MILLI).await;
+        assert_eq!(began.elapsed(), 250 * MILLI);
     }
 
     #[test]

@@ -32,7 +32,7 @@ pub(super) struct Link {
     /// The time until which that server may be used.
     pub(super) lease: Lease,
     /// The number of the connection attempt.
-    pub(super) epoch: u64,
+    pub(super) attempt: u64,
     pub(super) since: Instant,
     /// `None` if the user may not call `TIME`.
     pub(super) server_time: Option<ServerTime>,
@@ -78,7 +78,7 @@ impl ServerTime {
 /// A report that a connection does not work.
 #[derive(Clone, Copy)]
 pub(super) struct ConnectionFault {
-    pub(super) epoch: u64,
+    pub(super) attempt: u64,
     pub(super) kind: FaultKind,
 }
 

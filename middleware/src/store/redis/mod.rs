@@ -1,5 +1,6 @@
 //! Sessions in Redis (7.0 or later) or Valkey.
 
+mod acks;
 mod address;
 mod agent_epochs;
 mod agents;
@@ -8,8 +9,8 @@ mod call_error;
 mod calls;
 mod cluster;
 mod config;
+mod connect_backoff;
 mod connection;
-mod copies;
 mod creation;
 mod durability;
 mod endpoint;
@@ -23,7 +24,6 @@ mod list;
 mod near;
 mod near_caches;
 mod observer;
-mod pauses;
 mod preconditions;
 mod recent;
 mod record;
@@ -42,7 +42,7 @@ mod tests;
 #[cfg(feature = "tls")]
 mod tls;
 mod url;
-mod writes;
+mod write_probe;
 
 pub use config::{InvalidRedisConfig, RedisConfigPart, RedisStoreConfig};
 pub use near::NearCacheConfig;

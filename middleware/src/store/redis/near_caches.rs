@@ -1,17 +1,17 @@
 //! The near caches of a store: one for each of its servers, once they are enabled.
 
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, atomic::Ordering};
+use std::sync::{Arc, Mutex, OnceLock, atomic::Ordering};
 
 use super::{
     Shared,
     connection::Connection,
     keys::Keys,
     near::{Counts, Miss, NearCache, NearCacheConfig, TrackingThread, report},
-    servers::Owner,
 };
 use crate::{
     id::SessionId,
     store::{NearCacheStats, StoreError},
+    sync::lock,
     telemetry::NearCacheMetrics,
 };
 
@@ -51,7 +51,7 @@ impl Shared {
     /// Starts the caches unless they run. A failed start leaves nothing behind.
     pub(super) fn enable_caches(self: &Arc<Self>) -> Result<(), StoreError> {
         let near = &self.near;
-        let _starting = near.start.lock().unwrap_or_else(PoisonError::into_inner);
+        let _starting = lock(&near.start);
         if near.thread.get().is_some() {
             return Ok(());
         }
@@ -79,23 +79,24 @@ impl Shared {
         lookup: impl FnOnce(&NearCache) -> Option<T>,
     ) -> Option<T> {
         self.near.thread.get()?;
-        let owner = self.servers.owner(bucket)?;
-        lookup(self.near.of(self.servers.connection(&owner)?)?)
+        self.servers
+            .with_owner(bucket, |owner| lookup(self.near.of(owner)?))?
     }
 
     /// Prepares the read of a record that is not cached, over the tracking connection of its owner.
-    pub(super) fn cache_miss(&self, id: SessionId) -> Option<(Owner, Miss)> {
+    pub(super) fn cache_miss(&self, id: SessionId) -> Option<(Arc<Connection>, Miss)> {
         self.near.thread.get()?;
-        let owner = self.servers.owner(id.bucket())?;
-        let miss = self.near.of(self.servers.connection(&owner)?)?.miss(id)?;
+        let prepare = |owner: &Arc<Connection>| Some((owner.clone(), self.near.of(owner)?.miss(id)?));
+        let (owner, miss) = self.servers.with_owner(id.bucket(), prepare)??;
         // After the miss has taken its version: a record of a server that no longer has the slot must not be cached in the epoch that
         // began when it lost it.
         self.is_owner(id, &owner).then_some((owner, miss))
     }
 
-    /// True if this server still has the session.
-    pub(super) fn is_owner(&self, id: SessionId, owner: &Owner) -> bool {
-        self.servers.owner(id.bucket()).as_ref() == Some(owner)
+    /// True if the server of this connection still has the session.
+    pub(super) fn is_owner(&self, id: SessionId, connection: &Arc<Connection>) -> bool {
+        let is_same = |owner: &Arc<Connection>| Arc::ptr_eq(owner, connection);
+        self.servers.with_owner(id.bucket(), is_same).unwrap_or(false)
     }
 
     /// Drops the cached records of these sessions when the returned guard is dropped: after the reply to a change, or when its

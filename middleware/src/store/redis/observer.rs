@@ -19,9 +19,9 @@ impl Observer {
         Self { state, faults }
     }
 
-    /// True if the connection of this epoch is in use, and its server may be used.
-    pub(super) fn is_up(&self, epoch: u64) -> bool {
-        matches!(&*self.state.borrow(), State::Up(link) if link.epoch == epoch && link.lease.holds())
+    /// True if the connection of this attempt is in use, and its server may be used.
+    pub(super) fn is_up(&self, attempt: u64) -> bool {
+        matches!(&*self.state.borrow(), State::Up(link) if link.attempt == attempt && link.lease.holds())
     }
 
     /// Waits for a connection. `None` once the store is dropped.
@@ -35,24 +35,24 @@ impl Observer {
         }
     }
 
-    /// Waits until the connection of this epoch is no longer in use. `None` once the store is dropped.
-    pub(super) async fn wait_replaced(&mut self, epoch: u64) -> Option<()> {
+    /// Waits until the connection of this attempt is no longer in use. `None` once the store is dropped.
+    pub(super) async fn wait_replaced(&mut self, attempt: u64) -> Option<()> {
         self.state
-            .wait_for(|state| !is_up(state, epoch))
+            .wait_for(|state| !is_up(state, attempt))
             .await
             .ok()
             .map(drop)
     }
 
-    /// Requests that the supervisor replaces the connection of this epoch: it reaches the wrong server.
-    pub(super) fn request_replacement(&self, epoch: u64) {
+    /// Requests that the supervisor replaces the connection of this attempt: it reaches the wrong server.
+    pub(super) fn request_replacement(&self, attempt: u64) {
         if let Some(faults) = self.faults.upgrade() {
             let kind = FaultKind::Broken;
-            let _ = faults.try_send(ConnectionFault { epoch, kind });
+            let _ = faults.try_send(ConnectionFault { attempt, kind });
         }
     }
 }
 
-fn is_up(state: &State, epoch: u64) -> bool {
-    matches!(state, State::Up(link) if link.epoch == epoch)
+fn is_up(state: &State, attempt: u64) -> bool {
+    matches!(state, State::Up(link) if link.attempt == attempt)
 }

@@ -4,9 +4,10 @@ use redis::{RedisResult, Value, aio::MultiplexedConnection};
 use uuid::Uuid;
 
 use super::{
-    copies::Copies,
+    acks::AckRequirement,
+    call_error::{describe, is_forbidden},
     keys::Keys,
-    role::{Role, describe, text_of},
+    role::{Role, text_of},
     script::{PRECONDITIONS, ScriptCall},
 };
 use crate::id::{AgentId, SessionId};
@@ -72,6 +73,31 @@ impl Greeting {
     }
 }
 
+/// Checks that a node of a cluster has this id: its address may have passed to a node of another cluster. A node on which the user may not
+/// call `CLUSTER NODES` is not checked.
+///
+/// # Errors
+/// A sentence that says so.
+pub(super) async fn check_node_id(connection: &mut MultiplexedConnection, id: &str) -> Result<(), String> {
+    let mut command = redis::cmd("CLUSTER");
+    let nodes: RedisResult<String> = command.arg("NODES").query_async(connection).await;
+    match nodes {
+        Ok(nodes) if is_of_node(&nodes, id) => Ok(()),
+        Ok(_) => Err("another node of a cluster has this address now".to_owned()),
+        Err(error) if is_forbidden(&error) => Ok(()),
+        Err(error) => Err(describe(&error)),
+    }
+}
+
+/// True if a node with this id gave this answer to `CLUSTER NODES`. A proxy can answer for several nodes.
+fn is_of_node(nodes: &str, id: &str) -> bool {
+    nodes.lines().any(|line| {
+        let mut words = line.split(' ');
+        let flags = (words.next() == Some(id)).then(|| words.nth(1)).flatten();
+        flags.is_some_and(|flags| flags.split(',').any(|flag| flag == "myself"))
+    })
+}
+
 /// Checks that the user may run scripts, and call the commands of the store on its keys.
 ///
 /// # Errors
@@ -80,7 +106,7 @@ pub(super) async fn check_permissions(
     connection: &mut MultiplexedConnection,
     keys: &Keys,
     in_cluster: bool,
-    copies: Option<&Copies>,
+    acks: Option<&AckRequirement>,
 ) -> Result<(), String> {
     let agent = AgentId::from_uuid(Uuid::nil());
     let session = SessionId::from_uuid(Uuid::from_u128(agent.bucket().into()));
@@ -99,7 +125,7 @@ pub(super) async fn check_permissions(
     }
     call = call.arg(keys.registry()).arg(keys.agent_retry_of(Uuid::nil()));
     // Without this right, every revocation would seem not to be durable.
-    if copies.is_some_and(|copies| copies.replicas > 0) {
+    if acks.is_some_and(|acks| acks.replicas > 0) {
         call = call.arg("WAIT:1:1");
     }
     let reply: RedisResult<Value> = PRECONDITIONS
@@ -110,14 +136,14 @@ pub(super) async fn check_permissions(
         Ok(Value::Array(denied)) => denied,
         Ok(_) => return Ok(()),
         Err(error) => {
-            let told = describe(&error);
+            let message = describe(&error);
             let what = match error.code() {
                 // "no permissions to access one of the keys", and since 7.2 "No permissions to access a key".
-                Some("NOPERM") if told.contains("to access") => "access the keys of the store",
+                Some("NOPERM") if message.contains("to access") => "access the keys of the store",
                 Some("NOPERM") => "run scripts",
-                _ => return Err(told),
+                _ => return Err(message),
             };
-            return Err(format!("the user may not {what}: {told}"));
+            return Err(format!("the user may not {what}: {message}"));
         }
     };
     let names: Vec<String> = denied
@@ -136,6 +162,15 @@ pub(super) async fn check_permissions(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn answer_is_of_the_node_that_it_marks() {
+        let nodes = "aa 10.0.0.1:7000@17000 master - 0 1 7 connected 0-99\n\
+                     bb 10.0.0.2:7001@17001,b.example myself,master - 0 0 8 connected 100-199\n";
+        for (id, expected) in [("aa", false), ("bb", true), ("b", false), ("cc", false)] {
+            assert_eq!(is_of_node(nodes, id), expected, "{id}");
+        }
+    }
 
     fn greeting(server: &str, version: &str, mode: &str) -> Greeting {
         let text = |text: &str| Value::BulkString(text.into());

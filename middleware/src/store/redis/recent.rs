@@ -1,33 +1,28 @@
 //! The recent revocations of this process, to be written again to a server that lost them.
 
-use std::{
-    collections::VecDeque,
-    sync::{Mutex, PoisonError},
-    time::Duration,
-};
+use std::{collections::VecDeque, sync::Mutex, time::Duration};
 
 use redis::{Pipeline, RedisError, RedisResult, Value, pipe};
 use tokio::time::Instant;
 
 use super::{
-    call_error::{Redirect, WRONG_TYPE},
+    call_error::{Redirect, checked_replies, describe},
     endpoint::RedisConnection,
     keys::Keys,
-    role::describe,
+    record::is_marked_revoked,
     script::REVOKE,
     sessions::revocation,
 };
 use crate::{
     clock::Timestamp,
     id::{AgentId, SessionId},
+    sync::lock,
 };
 
 const KEPT_FOR: Duration = Duration::from_secs(600);
 const MAX_KEPT: usize = 10_000;
 /// The number of commands in one round trip.
 const CHUNK: usize = 1_000;
-/// The bit of a record's first byte that marks it as revoked.
-const REVOKED: u8 = 128;
 
 /// The revocations that the server acknowledged in the last 10 minutes, at most 10,000.
 #[derive(Default)]
@@ -46,7 +41,7 @@ impl RecentRevocations {
     /// Keeps the revocation of an agent's sessions.
     pub(super) fn add(&self, ids: impl IntoIterator<Item = SessionId>, agent: AgentId, at: Timestamp) {
         let acknowledged = Instant::now();
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = lock(&self.0);
         kept.extend(ids.into_iter().map(|id| Revocation {
             id,
             agent,
@@ -69,15 +64,15 @@ impl RecentRevocations {
     ) -> Result<usize, String> {
         let mut written = 0;
         for chunk in self.list().chunks(CHUNK) {
-            let told =
+            let message =
                 |error: RedisError| format!("cannot write recent revocations again: {}", describe(&error));
-            written += write_chunk(chunk, connection, keys).await.map_err(told)?;
+            written += write_chunk(chunk, connection, keys).await.map_err(message)?;
         }
         Ok(written)
     }
 
     fn list(&self) -> Vec<Revocation> {
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = lock(&self.0);
         drop_expired(&mut kept);
         kept.iter().copied().collect()
     }
@@ -104,38 +99,51 @@ async fn write_chunk(
             .arg(0);
     }
     let replies = send(connection, &reads).await?;
-    let mut scripts = pipe();
-    for (of, reply) in revocations.iter().zip(&replies) {
-        if is_active(reply) {
-            let call = revocation(keys, of.id, of.agent, of.at);
-            scripts.add_command(REVOKE.evalsha(&call));
-        }
-    }
-    if scripts.is_empty() {
+    let active = revocations.iter().zip(&replies);
+    let active = active.filter(|(_, reply)| is_active(reply));
+    let calls: Vec<_> = active
+        .map(|(of, _)| revocation(keys, of.id, of.agent, of.at))
+        .collect();
+    if calls.is_empty() {
         return Ok(0);
     }
     REVOKE.load(connection).await?;
-    let replies = send(connection, &scripts).await?;
+    let mut scripts = pipe();
+    for call in &calls {
+        scripts.add_command(REVOKE.evalsha(call));
+    }
+    let mut replies = send(connection, &scripts).await?;
+    let mut with_first_key = pipe();
+    for (call, reply) in calls.iter().zip(&replies) {
+        if let Some(call) = call.with_first_key()
+            && is_split(reply)
+        {
+            with_first_key.add_command(REVOKE.evalsha(&call));
+        }
+    }
+    if !with_first_key.is_empty() {
+        replies.extend(send(connection, &with_first_key).await?);
+    }
     Ok(replies.iter().filter(|reply| **reply == Value::Int(1)).count())
 }
 
 /// Reads the answer to `GETRANGE … 0 0`: the first byte of a record, or nothing.
 fn is_active(first: &Value) -> bool {
-    matches!(first, Value::BulkString(bytes) if bytes.first().is_some_and(|bits| *bits < REVOKED))
+    matches!(first, Value::BulkString(bytes) if bytes.first().is_some_and(|byte| !is_marked_revoked(*byte)))
 }
 
-/// Sends commands in one round trip. A key that holds no session is no error.
+/// True if the session and its index are on two nodes, or one of them is missing, while their slot is being moved.
+fn is_split(reply: &Value) -> bool {
+    Redirect::of_reply(reply) == Some(Redirect::TryAgain)
+}
+
+/// Sends commands in one round trip. A key that holds no session is no error, and neither are keys on two nodes.
 async fn send(connection: &mut RedisConnection, commands: &Pipeline) -> RedisResult<Vec<Value>> {
     let replies = connection
         .send_packed_commands(commands, 0, commands.len())
         .await?;
-    let failed = replies.iter().find_map(|reply| match reply {
-        // Another node of the cluster has the session.
-        redirected if Redirect::is_elsewhere(redirected) => None,
-        Value::ServerError(error) if error.code() != WRONG_TYPE => Some(error.clone()),
-        _ => None,
-    });
-    failed.map_or(Ok(replies), |error| Err(error.into()))
+    // Another node of the cluster has the session or its index.
+    checked_replies(replies, |_| true)
 }
 
 #[cfg(test)]

@@ -126,6 +126,11 @@ pub(super) fn pack(record: &SessionRecord) -> Vec<u8> {
     packed
 }
 
+/// True if the first byte of a record marks it as revoked.
+pub(super) const fn is_marked_revoked(first_byte: u8) -> bool {
+    first_byte & head::REVOKED > 0
+}
+
 /// Unpacks a record that [`pack`] packed and that the scripts may have revoked. Unknown bits and bytes are an error.
 ///
 /// # Errors

@@ -2,18 +2,18 @@
 
 use std::{
     collections::VecDeque,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
 use super::{
+    call_error::describe,
     endpoint::RedisConnection,
     history::{Continuity, History},
     keys::Keys,
     recent::RecentRevocations,
-    role::describe,
 };
-use crate::telemetry::RecoveryMetrics;
+use crate::{sync::lock, telemetry::RecoveryMetrics};
 
 /// The time for the other processes to write their revocations again.
 pub(super) const OTHERS_WRITE_WITHIN: Duration = Duration::from_secs(5);
@@ -23,6 +23,8 @@ pub(super) struct Recovery {
     shared: Arc<Shared>,
     /// The history of the server in use.
     seen: Mutex<Option<History>>,
+    /// Why the server must not be used yet. It outlives a connection that breaks during the wait.
+    distrust: Mutex<Option<String>>,
 }
 
 /// Shared by all servers of a store.
@@ -33,6 +35,8 @@ struct Shared {
     require_durable: bool,
     /// The last history of each server that was seen, for the replica that is promoted in its place.
     histories: Mutex<VecDeque<History>>,
+    /// The histories of servers that may have lost writes and were not used since. A server that continues one of them lacks the same writes.
+    distrusted: Mutex<VecDeque<History>>,
     metrics: RecoveryMetrics,
 }
 
@@ -55,9 +59,11 @@ impl Recovery {
                 recent,
                 require_durable,
                 histories: Mutex::default(),
+                distrusted: Mutex::default(),
                 metrics: RecoveryMetrics::new(),
             }),
             seen: Mutex::default(),
+            distrust: Mutex::default(),
         }
     }
 
@@ -66,6 +72,7 @@ impl Recovery {
         Self {
             shared: self.shared.clone(),
             seen: Mutex::default(),
+            distrust: Mutex::default(),
         }
     }
 
@@ -98,10 +105,24 @@ impl Recovery {
             Some(Continuity::Complete) | None => None,
         };
         let wait = OTHERS_WRITE_WITHIN.as_secs();
-        let distrust = loss.filter(|_| self.shared.require_durable).map(|loss| {
-            format!("{loss}: not used for {wait} s, in which all processes write their revocations again")
-        });
+        let mut distrust = lock(&self.distrust);
+        if let Some(loss) = loss.filter(|_| self.shared.require_durable) {
+            *distrust = Some(format!(
+                "{loss}: not used for {wait} s, in which all processes write their revocations again"
+            ));
+        }
+        let distrust = distrust.clone();
+        if distrust.is_some()
+            && let Some(history) = &history
+        {
+            keep(&self.shared.distrusted, history);
+        }
         Ok(Recovered { history, distrust })
+    }
+
+    /// Ends the distrust, after all processes had the time to write their revocations again.
+    pub(super) fn trust(&self) {
+        *lock(&self.distrust) = None;
     }
 
     /// Writes own revocations again that the server lacks. Returns their number.
@@ -123,12 +144,8 @@ impl Recovery {
 
     /// Remembers the history of the server in use.
     pub(super) fn remember(&self, history: History) {
-        let mut histories = lock(&self.shared.histories);
-        histories.retain(|known| !known.has_same_id(&history));
-        histories.push_back(history.clone());
-        if histories.len() > MAX_HISTORIES {
-            histories.pop_front();
-        }
+        lock(&self.shared.distrusted).retain(|known| !known.has_same_id(&history));
+        keep(&self.shared.histories, &history);
         *lock(&self.seen) = Some(history);
     }
 
@@ -138,6 +155,10 @@ impl Recovery {
             return Some(history.continues(seen));
         }
         // A promoted replica continues the history of another server.
+        let continues = |known: &History| history.continues(known) != Continuity::Unknown;
+        if lock(&self.shared.distrusted).iter().any(continues) {
+            return Some(Continuity::Unknown);
+        }
         let histories = lock(&self.shared.histories);
         let continued = histories.iter().map(|seen| history.continues(seen));
         continued
@@ -146,6 +167,34 @@ impl Recovery {
     }
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+fn keep(histories: &Mutex<VecDeque<History>>, history: &History) {
+    let mut histories = lock(histories);
+    histories.retain(|known| !known.has_same_id(history));
+    histories.push_back(history.clone());
+    if histories.len() > MAX_HISTORIES {
+        histories.pop_front();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::history::tests::history, *};
+
+    /// The replica copied its master after the master had lost writes, and before it was trusted again.
+    #[test]
+    fn replica_of_a_master_that_was_not_trusted_is_not_trusted() {
+        let master = Recovery::new(Keys::new(""), Arc::default(), true);
+        master.remember(history("a", 1_000, None));
+        // It restarted without its data.
+        let restarted = history("b", 10, None);
+        assert_eq!(master.continuity(Some(&restarted)), Some(Continuity::Unknown));
+        keep(&master.shared.distrusted, &restarted);
+        let replica = master.for_server();
+        let promoted = history("c", 30, Some(("b", 20)));
+        assert_eq!(replica.continuity(Some(&promoted)), Some(Continuity::Unknown));
+        master.remember(history("b", 20, None));
+        assert_eq!(replica.continuity(Some(&promoted)), Some(Continuity::Complete));
+        let unrelated = history("d", 30, None);
+        assert_eq!(replica.continuity(Some(&unrelated)), None);
+    }
 }

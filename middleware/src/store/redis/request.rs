@@ -10,14 +10,20 @@ use super::{
 /// A request to one server.
 #[derive(Clone, Copy)]
 pub(super) enum Request<'a> {
-    /// Its second word is a key.
+    /// Its second word is a key. It is idempotent: a read, or a change of one member of a sorted set.
     Command(&'a Cmd),
     /// By its hash, or by its text if the server has not cached it.
     Script(&'a LuaScript, &'a ScriptCall),
 }
 
 impl<'a> Request<'a> {
-    /// The keys of an `MGET`. `None` for any other request.
+    /// True if the request may be sent again after it was executed. A script may have been executed before its slot moved, or by a master that
+    /// was replaced.
+    pub(super) const fn is_repeatable(&self) -> bool {
+        matches!(self, Self::Command(_))
+    }
+
+    /// The keys of an `MGET`. `None` for any other request. It is parsed, since the commands of a pipeline have no types.
     pub(super) fn keys_of_mget(&self) -> Option<Vec<&'a [u8]>> {
         let Self::Command(command) = self else {
             return None;

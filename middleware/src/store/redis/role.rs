@@ -1,6 +1,8 @@
-//! The role and the identity of a server, and the text of its errors.
+//! The role and the identity of a server.
 
-use redis::{InfoDict, RedisError, RedisResult, Value, aio::MultiplexedConnection};
+use redis::{InfoDict, RedisResult, Value, aio::MultiplexedConnection};
+
+use super::call_error::is_forbidden;
 
 /// The reason in errors when a server is a replica.
 pub(super) const REPLICA: &str = "the server is a replica";
@@ -58,52 +60,23 @@ fn is_text(value: &Value, text: &str) -> bool {
     }
 }
 
+/// True if two connections reach the same server, by its run id. `None` if the user may not call `INFO`.
+pub(super) async fn is_same_server(
+    one: &mut MultiplexedConnection,
+    other: &mut MultiplexedConnection,
+) -> RedisResult<Option<bool>> {
+    let (one, other) = tokio::try_join!(run_id(one), run_id(other))?;
+    Ok(one.zip(other).map(|(one, other)| one == other))
+}
+
 /// Returns the server's run id. `None` if the user may not call `INFO`.
-pub(super) async fn run_id(connection: &mut MultiplexedConnection) -> RedisResult<Option<String>> {
+async fn run_id(connection: &mut MultiplexedConnection) -> RedisResult<Option<String>> {
     let info: RedisResult<InfoDict> = redis::cmd("INFO").arg("server").query_async(connection).await;
     match info {
         Ok(info) => Ok(info.get("run_id")),
         Err(error) if is_forbidden(&error) => Ok(None),
         Err(error) => Err(error),
     }
-}
-
-/// True if the user may not call this command, or the command was renamed.
-pub(super) fn is_forbidden(error: &RedisError) -> bool {
-    let unknown = || {
-        error
-            .detail()
-            .is_some_and(|detail| detail.starts_with("unknown command"))
-    };
-    match error.code() {
-        Some("NOPERM") => true,
-        Some("ERR") => unknown(),
-        _ => false,
-    }
-}
-
-/// The text of an error, cut off before the arguments of a rejected command. A server or proxy may include a password there.
-pub(super) fn describe(error: &RedisError) -> String {
-    let mut text = error.to_string();
-    let arguments = [", with args", " AUTH ", "'AUTH'", "\"AUTH\""];
-    if let Some(end) = arguments
-        .iter()
-        .filter_map(|&arguments| text.find(arguments))
-        .min()
-    {
-        text.truncate(end);
-    }
-    text
-}
-
-/// The text of an error with which a connection begins. Its first command is `HELLO 3`, which old servers and some proxies do not know.
-pub(super) fn cannot_begin(error: &RedisError) -> String {
-    let told = describe(error);
-    let unknown = told.contains("unknown") || told.contains("unsupported");
-    if error.code() == Some("NOPROTO") || (unknown && told.contains("HELLO")) {
-        return format!("the server, or a proxy before it, does not support RESP3: {told}");
-    }
-    told
 }
 
 #[cfg(test)]
@@ -127,38 +100,6 @@ mod tests {
             (Value::Array(vec![text("role"), text("master")]), Role::Unknown),
         ] {
             assert_eq!(Role::of(&answer), role, "{answer:?}");
-        }
-    }
-
-    #[test]
-    fn a_forbidden_command_is_detected_and_no_error_contains_a_password() {
-        let error = |line: &str| {
-            let reply = redis::parse_redis_value(format!("-{line}\r\n").as_bytes()).unwrap();
-            reply.extract_error().unwrap_err()
-        };
-        let forbidden = "NOPERM User api has no permissions to run the 'info' command";
-        assert!(is_forbidden(&error(forbidden)));
-        let renamed = error("ERR unknown command 'INFO', with args beginning with: 'hunter2' ");
-        assert!(is_forbidden(&renamed));
-        for line in [
-            "ERR unknown command 'INFO', with args beginning with: 'hunter2' ",
-            "ERR unsupported command 'HELLO 3 AUTH default hunter2'",
-            "ERR unknown: 'HELLO' '3' 'AUTH' 'default' 'hunter2'",
-            "NOPERM not here: \"HELLO\" \"3\" \"AUTH\" \"default\" \"hunter2\"",
-        ] {
-            let told = describe(&error(line));
-            assert!(told.len() > 10 && !told.contains("hunter2"), "{told}");
-        }
-        let needed = describe(&error(
-            "NOAUTH HELLO must be called with the client already authenticated",
-        ));
-        assert!(needed.ends_with("authenticated"), "{needed}");
-        for other in [
-            "ERR syntax error",
-            "LOADING Redis is loading",
-            "NOAUTH Authentication required.",
-        ] {
-            assert!(!is_forbidden(&error(other)), "{other}");
         }
     }
 }

@@ -120,6 +120,8 @@ pub(super) const WRITE_IN_ANY_CASE: &str = "w";
 pub(super) struct ScriptCall {
     /// True if the first argument is the deadline, after which the script has no effect.
     pub(super) timely: bool,
+    /// True if the script does what matters with its first key alone.
+    pub(super) first_key_suffices: bool,
     pub(super) keys: Vec<String>,
     pub(super) args: Vec<Vec<u8>>,
 }
@@ -136,6 +138,16 @@ impl ScriptCall {
     pub(super) fn key(mut self, key: impl Into<String>) -> Self {
         self.keys.push(key.into());
         self
+    }
+
+    /// The same call with its first key alone, if that suffices: while a slot is being moved, a node refuses keys that it does not have
+    /// together.
+    pub(super) fn with_first_key(&self) -> Option<Self> {
+        (self.first_key_suffices && self.keys.len() > 1).then(|| Self {
+            keys: self.keys.iter().take(1).cloned().collect(),
+            args: self.args.clone(),
+            ..*self
+        })
     }
 
     /// It decides where the script runs: all keys are in one hash slot.

@@ -4,8 +4,11 @@ use std::{collections::HashMap, fmt};
 
 use redis::{InfoDict, Value};
 
-use super::{RedisStore, keys};
-use crate::{store::StoreError, telemetry::StoreOperation};
+use super::{RedisStore, call_error::CallError, connection::Connection, request::Request};
+use crate::{
+    store::{StoreError, StoreWarning},
+    telemetry::StoreOperation,
+};
 
 /// The description of a Redis or Valkey server, from its command `INFO`. A field is `None` if the server does not report it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -37,27 +40,28 @@ impl RedisStore {
     pub async fn server_info(&self) -> Result<RedisServerInfo, StoreError> {
         let servers = &self.shared.servers;
         let describe = async {
-            let mut worst: Option<RedisServerInfo> = None;
-            for answer in servers.of_each(&redis::cmd("INFO")).await? {
-                let mut found =
-                    RedisServerInfo::of(&redis::from_redis_value(answer).map_err(keys::unexpected)?);
-                // The rights of the default user are the same on all of them.
-                if found.append_only == Some(true) && worst.is_none() {
-                    let mut command = redis::cmd("ACL");
-                    let users = servers.of_each(command.arg("GETUSER").arg("default")).await;
-                    let user = users.ok().and_then(|users| users.into_iter().next());
-                    found.default_user_is_restricted = user.as_ref().and_then(is_restricted);
-                }
-                if worst
-                    .as_ref()
-                    .is_none_or(|worst| found.warnings().len() > worst.warnings().len())
-                {
-                    worst = Some(found);
-                }
-            }
+            let found = servers.describe_each().await?;
+            let worst = found.into_iter().max_by_key(|found| found.warnings().len());
             worst.ok_or_else(|| StoreError::Unavailable("the store has no server".into()))
         };
         servers.within(StoreOperation::Describe, describe).await
+    }
+}
+
+impl Connection {
+    /// Asks the server to describe itself. Users are not replicated, so each server has a default user of its own.
+    pub(super) async fn describe(&self) -> Result<RedisServerInfo, CallError> {
+        let info = self
+            .call::<InfoDict>(Request::Command(&redis::cmd("INFO")), false)
+            .await?;
+        let mut found = RedisServerInfo::of(&info);
+        if found.append_only == Some(true) {
+            let mut command = redis::cmd("ACL");
+            command.arg("GETUSER").arg("default");
+            let user = self.call::<Value>(Request::Command(&command), false).await;
+            found.default_user_is_restricted = user.ok().as_ref().and_then(is_restricted);
+        }
+        Ok(found)
     }
 }
 
@@ -76,28 +80,33 @@ impl RedisServerInfo {
         }
     }
 
-    /// The findings that endanger sessions, in sentences.
+    /// The findings that endanger sessions, each with a sentence that says what to set.
     #[must_use]
-    pub fn warnings(&self) -> Vec<String> {
+    pub fn warnings(&self) -> Vec<(StoreWarning, String)> {
         let mut warnings = Vec::new();
         if let Some(policy) = &self.eviction_policy
             && policy != "noeviction"
         {
-            warnings.push(format!(
-                "the eviction policy is {policy}: a full memory removes sessions; set maxmemory-policy noeviction"
+            warnings.push((
+                StoreWarning::EvictingPolicy,
+                format!(
+                    "the eviction policy is {policy}: a full memory removes sessions; set maxmemory-policy noeviction"
+                ),
             ));
         }
         if self.append_only == Some(false) {
-            warnings.push(
+            warnings.push((
+                StoreWarning::NoPersistence,
                 "the append-only file is off: a restart of the server can lose revocations; set appendonly yes".to_owned(),
-            );
+            ));
         }
         if self.default_user_is_restricted == Some(true) {
-            warnings.push(
+            warnings.push((
+                StoreWarning::NoPersistence,
                 "the default user is restricted: a restart of the server loses sessions and revocations in the append-only file; \
                  set user default off resetpass ~* &* +@all"
                     .to_owned(),
-            );
+            ));
         }
         warnings
     }
@@ -136,10 +145,16 @@ mod tests {
     fn an_evicting_policy_and_a_missing_append_only_file_are_warnings() {
         let good = "redis_version:7.0.15\nredis_mode:standalone\nrole:master\nmaxmemory_policy:noeviction\naof_enabled:1\n";
         assert_eq!(info(good).to_string(), "redis 7.0.15, standalone, role master");
-        assert_eq!(info(good).warnings(), Vec::<String>::new());
+        assert_eq!(info(good).warnings(), []);
         let bad = info("maxmemory_policy:allkeys-lru\naof_enabled:0\n");
-        assert!(bad.warnings()[0].contains("allkeys-lru"));
-        assert!(bad.warnings()[1].contains("appendonly"));
+        let [(evicting, policy), (volatile, file)] = &bad.warnings()[..] else {
+            panic!("{:?}", bad.warnings());
+        };
+        assert_eq!(
+            [evicting, volatile],
+            [&StoreWarning::EvictingPolicy, &StoreWarning::NoPersistence]
+        );
+        assert!(policy.contains("allkeys-lru") && file.contains("appendonly"));
     }
 
     #[test]
@@ -169,7 +184,9 @@ mod tests {
         let mut found = RedisServerInfo::default();
         assert!(found.warnings().is_empty());
         found.default_user_is_restricted = Some(true);
-        assert!(found.warnings()[0].contains("user default off resetpass ~* &* +@all"));
+        let (warning, sentence) = &found.warnings()[0];
+        assert_eq!(*warning, StoreWarning::NoPersistence);
+        assert!(sentence.contains("user default off resetpass ~* &* +@all"));
     }
 
     #[test]

@@ -3,22 +3,24 @@
 use std::{future::Future, sync::Arc, time::Duration};
 
 use redis::{Cmd, FromRedisValue, Pipeline, Value};
+use tokio::time::timeout;
 
 use super::{
+    acks::AckRequirement,
     address::Address,
     call_error::Redirect,
     calls::{Calls, Within},
-    cluster::{Cluster, NodeOwner},
+    cluster::Cluster,
     config::{Location, RedisStoreConfig},
     connection::{Connection, timely},
-    copies::Copies,
     durability::Durability,
     keys::Keys,
     recent::RecentRevocations,
     recovery::Recovery,
     request::Request,
     script::{LuaScript, ScriptCall},
-    supervisor::{ServerSettings, connect_timeout},
+    server_info::RedisServerInfo,
+    supervisor::ServerSettings,
 };
 use crate::{
     store::{ClockSkew, StoreError, StoreHealth, StoreWarning},
@@ -28,21 +30,16 @@ use crate::{
 /// The connections to the servers. They close when this is dropped.
 pub(super) struct Servers {
     calls: Calls,
-    /// The copies that a revocation waits for, if any.
-    copies: Option<Copies>,
+    /// The acknowledgements that a revocation waits for, if any.
+    acks: Option<AckRequirement>,
+    /// The limit of a revocation.
+    longest_revocation: Duration,
     topology: Topology,
 }
 
 enum Topology {
-    One(Connection),
+    One(Arc<Connection>),
     Cluster(Cluster),
-}
-
-/// The server that has the sessions of a bucket.
-#[derive(PartialEq)]
-pub(super) enum Owner {
-    One,
-    Node(NodeOwner),
 }
 
 impl Servers {
@@ -55,7 +52,7 @@ impl Servers {
     ) -> Self {
         let metrics = Arc::new(ServersMetrics::new());
         let recovery = Recovery::new(keys.clone(), recent.clone(), config.require_durable_store);
-        let copies = config.waits_for_copies().then_some(Copies {
+        let acks = config.waits_for_acks().then_some(AckRequirement {
             replicas: config.min_replicas_ack,
             local_disk: config.ack_local_disk,
             timeout: config.ack_timeout,
@@ -75,14 +72,15 @@ impl Servers {
             keys: keys.clone(),
             clock: clock.clone(),
             in_cluster,
+            node_id: None,
             metrics: of_server.server(),
-            copies,
+            acks,
             recovery: Arc::new(recovery.for_server()),
             durability: Arc::new(Durability::new(require_durable)),
             start: None,
         };
         let topology = match location {
-            Location::One(address) => Topology::One(Connection::open(open(address))),
+            Location::One(address) => Topology::One(Arc::new(Connection::open(open(address)))),
             Location::Cluster(cluster) => Topology::Cluster(Cluster::open(
                 cluster,
                 Box::new(open),
@@ -93,7 +91,8 @@ impl Servers {
         };
         Self {
             calls: Calls::new(config.timeout),
-            copies,
+            acks,
+            longest_revocation: config.longest_revocation(),
             topology,
         }
     }
@@ -113,21 +112,26 @@ impl Servers {
         self.calls.within(operation, call)
     }
 
-    /// Like [`within`](Self::within), for a call that may wait for copies.
+    /// Like [`within`](Self::within), for a revocation, which may wait for acknowledgements.
     pub(super) fn within_durably<F: Future>(&self, operation: StoreOperation, call: F) -> Within<'_, F> {
-        let connecting = connect_timeout(self.deadline());
-        let wait = self
-            .copies
-            .map_or(Duration::ZERO, |copies| copies.timeout + connecting);
-        self.calls.within_longer(operation, wait, call)
+        self.calls.within_limit(operation, self.longest_revocation, call)
     }
 
-    /// True if revocations wait for copies.
-    pub(super) const fn waits_for_copies(&self) -> bool {
-        self.copies.is_some()
+    /// Applies the deadline to a read of a call that may wait for acknowledgements.
+    pub(super) async fn before_deadline<T>(
+        &self,
+        read: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        let read = timeout(self.deadline(), read).await;
+        read.unwrap_or(Err(StoreError::Timeout))
     }
 
-    /// Sends a command whose second word is a key.
+    /// True if revocations wait for acknowledgements.
+    pub(super) const fn waits_for_acks(&self) -> bool {
+        self.acks.is_some()
+    }
+
+    /// Sends a command whose second word is a key. It must be idempotent: in a cluster, it is sent again if its hash slot moves meanwhile.
     pub(super) async fn query<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, StoreError> {
         self.call(Request::Command(command)).await
     }
@@ -141,7 +145,8 @@ impl Servers {
         self.call(Request::Script(script, call)).await
     }
 
-    /// Runs a script that revokes, and waits for the copies if its reply shows a revocation. `None` if the store waits for no copies.
+    /// Runs a script that revokes, and waits for the acknowledgements if its reply shows a revocation. `None` if
+    /// the store waits for none.
     pub(super) async fn script_durably<T: FromRedisValue>(
         &self,
         script: &LuaScript,
@@ -166,7 +171,7 @@ impl Servers {
         match &self.topology {
             Topology::One(connection) => {
                 let replies = connection.pipeline(pipeline).await?;
-                match replies.iter().find(|reply| Redirect::is(reply)) {
+                match replies.iter().find_map(Redirect::of_reply) {
                     Some(_) => Err(StoreError::Unavailable(
                         "the server is a node of a cluster".into(),
                     )),
@@ -177,39 +182,29 @@ impl Servers {
         }
     }
 
-    /// The connection to an owner.
-    pub(super) fn connection<'a>(&'a self, owner: &'a Owner) -> Option<&'a Connection> {
-        match (&self.topology, owner) {
-            (Topology::One(connection), Owner::One) => Some(connection),
-            (_, Owner::Node(node)) => Some(node.connection()),
-            (Topology::Cluster(_), Owner::One) => None,
-        }
-    }
-
-    /// The server that has the sessions of a bucket now.
-    pub(super) fn owner(&self, bucket: u16) -> Option<Owner> {
+    /// Calls `f` with the connection to the server that has the sessions of a bucket now. `None` if no server has them.
+    ///
+    /// The connection is lent: with one server, threads with cache hits would otherwise contend for its reference count.
+    pub(super) fn with_owner<T>(&self, bucket: u16, f: impl FnOnce(&Arc<Connection>) -> T) -> Option<T> {
         match &self.topology {
-            Topology::One(_) => Some(Owner::One),
-            Topology::Cluster(cluster) => cluster.owner(bucket).map(Owner::Node),
+            Topology::One(connection) => Some(f(connection)),
+            Topology::Cluster(cluster) => Some(f(&cluster.owner(bucket)?)),
         }
     }
 
     /// Calls `f` with each server that has sessions.
     pub(super) fn for_each(&self, f: impl FnMut(&Connection)) {
         match &self.topology {
-            Topology::One(connection) => std::iter::once(connection).for_each(f),
+            Topology::One(connection) => std::iter::once(&**connection).for_each(f),
             Topology::Cluster(cluster) => cluster.for_each(f),
         }
     }
 
-    /// Sends a command without a key to each server. The replies, in no order.
-    pub(super) async fn of_each(&self, command: &Cmd) -> Result<Vec<Value>, StoreError> {
+    /// Asks each server to describe itself. The answers, in no order.
+    pub(super) async fn describe_each(&self) -> Result<Vec<RedisServerInfo>, StoreError> {
         match &self.topology {
-            Topology::One(connection) => {
-                let reply = connection.call(Request::Command(command), false).await?;
-                Ok(vec![reply])
-            }
-            Topology::Cluster(cluster) => cluster.of_each(command).await,
+            Topology::One(connection) => Ok(vec![connection.describe().await?]),
+            Topology::Cluster(cluster) => cluster.describe_each().await,
         }
     }
 
@@ -221,8 +216,8 @@ impl Servers {
     /// The error of a timely script that ran too late.
     pub(super) fn too_late(&self, call: &ScriptCall) -> StoreError {
         match &self.topology {
-            Topology::One(connection) => connection.was_too_late(),
-            Topology::Cluster(cluster) => cluster.was_too_late(call),
+            Topology::One(connection) => connection.reconnect_after_late_script(),
+            Topology::Cluster(cluster) => cluster.reconnect_after_late_script(call),
         }
         StoreError::Timeout
     }
@@ -243,11 +238,15 @@ impl Servers {
         }
     }
 
-    /// What endangers sessions on any of the servers, each once.
+    /// The findings on all servers, each once.
     pub(super) fn warnings(&self) -> Vec<StoreWarning> {
         let mut all = Vec::new();
         self.for_each(|connection| {
-            for warning in connection.durability.warnings() {
+            let cache = connection.cache.get();
+            let no_tracking = cache
+                .filter(|cache| cache.refuses_tracking())
+                .map(|_| StoreWarning::NoTracking);
+            for warning in connection.durability.warnings().into_iter().chain(no_tracking) {
                 if !all.contains(&warning) {
                     all.push(warning);
                 }

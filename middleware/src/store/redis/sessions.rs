@@ -97,12 +97,12 @@ impl SessionStore for RedisStore {
     async fn revoke(&self, id: SessionId, now: Timestamp) -> Result<Option<Revoked>, StoreError> {
         let _invalidate = self.shared.invalidate_on_drop(vec![id]);
         let revoke = async {
-            let Some(agent) = self.agent_of(id).await? else {
+            let servers = &self.shared.servers;
+            let Some(agent) = servers.before_deadline(self.agent_of(id)).await? else {
                 return Ok(None);
             };
-            let servers = &self.shared.servers;
             let mut call = revocation(self.keys(), id, agent, now);
-            if servers.waits_for_copies() {
+            if servers.waits_for_acks() {
                 call = call.arg(WRITE_IN_ANY_CASE);
             }
             let revoked = |reply: &i64| {
@@ -231,8 +231,11 @@ impl RedisStore {
 
 /// Builds the call of revoke.lua.
 pub(super) fn revocation(keys: &Keys, id: SessionId, agent: AgentId, now: Timestamp) -> ScriptCall {
-    ScriptCall::default()
-        .key(keys.session(id))
+    let call = ScriptCall {
+        first_key_suffices: true,
+        ..ScriptCall::default()
+    };
+    call.key(keys.session(id))
         .key(keys.of_agent(agent).index)
         .arg(record::pack_time(now))
         .arg(*id.as_uuid().as_bytes())

@@ -1,12 +1,12 @@
 //! Measures the clock skew against the server, and logs when it becomes too large or tolerable.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use redis::{RedisResult, aio::MultiplexedConnection, cmd};
 use tokio::time::Instant;
 
 use super::link::ServerTime;
-use crate::{clock::Clock, store::ClockSkew, telemetry::ServerMetrics};
+use crate::{clock::Clock, store::ClockSkew, sync::lock, telemetry::ServerMetrics};
 
 /// The latest skew. The supervisor measures it, and the store reads it.
 pub(super) struct SkewMonitor {
@@ -81,7 +81,7 @@ impl SkewMonitor {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 }
 

@@ -1,62 +1,38 @@
 //! The connection supervisor: a task that owns the connection, connects, and publishes the [`State`].
 
+mod connect;
+
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
-use redis::{AsyncConnectionConfig, PushInfo, PushKind, RedisError, aio::SendError};
 use tokio::{
     sync::{mpsc, oneshot, watch},
-    time::{Instant, sleep, timeout},
+    time::Instant,
 };
 
+pub(super) use self::connect::connect_timeout;
+
+use self::connect::Connected;
 use super::{
+    acks::AckRequirement,
     address::Address,
     background::{AbortOnDrop, catch_panic},
-    copies::Copies,
+    connect_backoff::ConnectBackoff,
     durability::Durability,
     endpoint::{Endpoint, RedisConnection},
-    health_checks::{HEALTH_CHECK_TIMEOUT, check_health, is_unusable},
+    health_checks::{HEALTH_CHECK_TIMEOUT, HealthChecks, is_unusable},
     keys::Keys,
-    link::{ConnectionFault, FaultKind, Link, ServerTime, State, UNCONFIRMED},
-    pauses::Pauses,
-    preconditions::{Greeting, check_permissions},
-    recovery::{OTHERS_WRITE_WITHIN, Recovered, Recovery},
-    role::{REPLICA, Role, cannot_begin, describe},
+    link::{ConnectionFault, FaultKind, Link, State, UNCONFIRMED},
+    recovery::Recovery,
+    role::Role,
     skew_monitor::SkewMonitor,
-    writes::Writes,
+    write_probe::WriteProbe,
 };
 use crate::{clock::Clock, telemetry::ServerMetrics};
 
-/// The shortest and the longest time limit of an attempt to connect.
-const MIN_CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
-const MAX_CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// The number of round trips of an attempt, with room for TLS. A store call has one, within its deadline.
-const CONNECT_ROUND_TRIPS: u32 = 8;
 /// A connection that lasted this long resets the back-off.
 pub(super) const STABLE_AFTER: Duration = Duration::from_secs(1);
-/// The time limit for writing recent revocations again.
-const RECOVERY_TIMEOUT: Duration = Duration::from_secs(10);
-/// Size of the write queue. A full queue applies backpressure to callers.
-const WRITE_QUEUE: usize = 1024;
 /// Size of the queue of reported faults. When it is full, the supervisor has enough reports to act on.
 const FAULT_QUEUE: usize = 8;
-
-/// The time limit of an attempt to connect. A server so far away that its replies barely arrive within the deadline of a call can still be
-/// connected to.
-pub(super) fn connect_timeout(deadline: Duration) -> Duration {
-    deadline
-        .saturating_mul(CONNECT_ROUND_TRIPS)
-        .clamp(MIN_CONNECT_TIMEOUT, MAX_CONNECT_TIMEOUT)
-}
-
-/// The result of an attempt to connect.
-struct Connected {
-    endpoint: Arc<Endpoint>,
-    connection: RedisConnection,
-    role: Role,
-    server_time: Option<ServerTime>,
-    /// True if the server reports its replication history.
-    has_history: bool,
-}
 
 /// What the connections to one server need.
 pub(super) struct ServerSettings {
@@ -67,9 +43,11 @@ pub(super) struct ServerSettings {
     pub(super) clock: Arc<dyn Clock>,
     /// True for a node of a cluster.
     pub(super) in_cluster: bool,
+    /// The id of the node that is expected at the address. `None` without a cluster.
+    pub(super) node_id: Option<String>,
     pub(super) metrics: Arc<ServerMetrics>,
-    /// The copies that a revocation waits for, if any.
-    pub(super) copies: Option<Copies>,
+    /// The acknowledgements that a revocation waits for, if any.
+    pub(super) acks: Option<AckRequirement>,
     pub(super) recovery: Arc<Recovery>,
     pub(super) durability: Arc<Durability>,
     /// The first attempt begins when the sender is dropped.
@@ -82,8 +60,8 @@ pub(super) struct Supervisor {
     faults: mpsc::WeakSender<ConnectionFault>,
     reports: mpsc::Receiver<ConnectionFault>,
     skew: Arc<SkewMonitor>,
-    writes: Arc<Writes>,
-    epoch: u64,
+    write_probe: Arc<WriteProbe>,
+    attempt: u64,
 }
 
 impl Supervisor {
@@ -91,7 +69,7 @@ impl Supervisor {
     pub(super) fn start(
         settings: ServerSettings,
         skew: Arc<SkewMonitor>,
-        writes: Arc<Writes>,
+        write_probe: Arc<WriteProbe>,
     ) -> (watch::Receiver<State>, mpsc::Sender<ConnectionFault>, AbortOnDrop) {
         let (publish, state) = watch::channel(State::Connecting);
         let (faults, reports) = mpsc::channel(FAULT_QUEUE);
@@ -101,8 +79,8 @@ impl Supervisor {
             faults: faults.downgrade(),
             reports,
             skew,
-            writes,
-            epoch: 0,
+            write_probe,
+            attempt: 0,
         };
         (state, faults, AbortOnDrop(tokio::spawn(supervisor.run())))
     }
@@ -112,13 +90,13 @@ impl Supervisor {
         if let Some(start) = self.settings.start.take() {
             let _ = start.await;
         }
-        let mut pauses = Pauses::new();
-        while catch_panic(self.keep_connected(&mut pauses)).await.is_err() {
+        let mut backoff = ConnectBackoff::new();
+        while catch_panic(self.keep_connected(&mut backoff)).await.is_err() {
             tracing::error!("the connection supervisor panicked and is started again");
             self.skew.forget();
             let reason = "internal error in the connection supervisor".into();
             self.publish(State::Down(reason));
-            pauses.wait(&self.settings.address).await;
+            backoff.wait(&self.settings.address).await;
         }
     }
 
@@ -129,10 +107,10 @@ impl Supervisor {
     }
 
     /// Connects and reconnects. Returns when the store is dropped.
-    async fn keep_connected(&mut self, pauses: &mut Pauses) {
+    async fn keep_connected(&mut self, backoff: &mut ConnectBackoff) {
         loop {
-            self.epoch += 1;
-            match self.connect(pauses).await {
+            self.attempt += 1;
+            match self.connect(backoff).await {
                 Ok(Connected {
                     endpoint,
                     connection,
@@ -151,7 +129,7 @@ impl Supervisor {
                         connection: connection.clone(),
                         lease: endpoint.lease().clone(),
                         endpoint: endpoint.clone(),
-                        epoch: self.epoch,
+                        attempt: self.attempt,
                         since,
                         server_time,
                         connect_timeout: connect_timeout(self.settings.deadline),
@@ -165,8 +143,12 @@ impl Supervisor {
                     tracing::warn!("lost the connection to Redis");
                     self.skew.forget();
                     if since.elapsed() >= STABLE_AFTER {
-                        pauses.reset();
-                        self.publish(State::Connecting);
+                        backoff.reset();
+                        self.publish(if endpoint.lease().holds() {
+                            State::Connecting
+                        } else {
+                            State::Down(UNCONFIRMED.into())
+                        });
                         continue;
                     }
                     self.publish(State::Down("the connection was lost".into()));
@@ -180,95 +162,8 @@ impl Supervisor {
                     self.publish(State::Down(reason));
                 }
             }
-            pauses.wait(&self.settings.address).await;
+            backoff.wait(&self.settings.address).await;
         }
-    }
-
-    async fn connect(&self, pauses: &mut Pauses) -> Result<Connected, String> {
-        let endpoint = self.settings.address.find().await?;
-        pauses.begin_attempt(&endpoint);
-        tokio::select! {
-            connected = self.connect_and_recover(endpoint.clone()) => connected,
-            // The server may never answer.
-            () = self.settings.address.superseded(&endpoint) => Err("the address names another server now".to_owned()),
-        }
-    }
-
-    /// Connects, and recovers the connection: nothing is read over it before its server has the recent revocations of this process.
-    async fn connect_and_recover(&self, endpoint: Arc<Endpoint>) -> Result<Connected, String> {
-        let mut connected = self.connect_to(endpoint).await?;
-        let connection = &mut connected.connection;
-        let Recovered { history, distrust } =
-            within_limit(self.settings.recovery.recover(connection)).await?;
-        if let Some(reason) = distrust {
-            tracing::warn!(%reason, "the server is not trusted yet");
-            self.publish(State::Down(reason));
-            sleep(OTHERS_WRITE_WITHIN).await;
-            // The server may have become a replica, or have lost writes again.
-            within_limit(self.settings.recovery.write_again(connection)).await?;
-            if is_unusable(connection, HEALTH_CHECK_TIMEOUT).await {
-                return Err("the server was lost while it was not trusted".into());
-            }
-        }
-        connected.has_history = history.is_some();
-        if let Some(history) = history {
-            self.settings.recovery.remember(history);
-        }
-        Ok(connected)
-    }
-
-    async fn connect_to(&self, endpoint: Arc<Endpoint>) -> Result<Connected, String> {
-        let limit = connect_timeout(self.settings.deadline);
-        let (faults, epoch) = (self.faults.clone(), self.epoch);
-        let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(limit))
-            // Each call has its own deadline: see `within`.
-            .set_response_timeout(None)
-            .set_pipeline_buffer_size(WRITE_QUEUE)
-            .set_push_sender(move |push: PushInfo| {
-                if push.kind == PushKind::Disconnection
-                    && let Some(faults) = faults.upgrade()
-                {
-                    let kind = FaultKind::Broken;
-                    let _ = faults.try_send(ConnectionFault { epoch, kind });
-                }
-                Ok::<_, SendError>(())
-            });
-        let connecting = async {
-            let refused = |error: RedisError| describe(&error);
-            let connected = endpoint.connect(&config).await;
-            let mut connection = connected.map_err(|error| cannot_begin(&error))?;
-            let greeting = Greeting::ask(&mut connection).await.map_err(refused)?;
-            greeting.check(self.settings.in_cluster)?;
-            if greeting.role == Role::Replica {
-                return Err(REPLICA.to_owned());
-            }
-            check_permissions(
-                &mut connection,
-                &self.settings.keys,
-                self.settings.in_cluster,
-                self.settings.copies.as_ref(),
-            )
-            .await?;
-            let server_time = self.skew.measure(&mut connection).await;
-            self.settings.durability.check(&mut connection, limit).await;
-            Ok(Connected {
-                endpoint: endpoint.clone(),
-                connection,
-                role: greeting.role,
-                server_time,
-                has_history: false,
-            })
-        };
-        // The library's own timeout does not cover the whole handshake.
-        let connected = timeout(limit, connecting).await;
-        connected.unwrap_or_else(|_| {
-            Err(if endpoint.has_tls() {
-                "no answer while connecting with TLS; the port may have no TLS".to_owned()
-            } else {
-                "no answer while connecting".to_owned()
-            })
-        })
     }
 
     /// Waits until the connection has to be replaced. Returns `false` when the store is dropped.
@@ -282,12 +177,17 @@ impl Supervisor {
         let address = self.settings.address.clone();
         let superseded = address.superseded(endpoint);
         tokio::pin!(superseded);
-        let skew = has_time.then(|| self.skew.clone());
-        let limit = HEALTH_CHECK_TIMEOUT.max(self.settings.deadline);
-        let writes = (self.writes.clone(), endpoint.clone(), self.epoch);
-        let recovery = has_history.then(|| self.settings.recovery.clone());
-        let durability = self.settings.durability.clone();
-        let health_checks = check_health(connection.clone(), skew, (recovery, durability), writes, limit);
+        let health_checks = HealthChecks {
+            connection: connection.clone(),
+            endpoint: endpoint.clone(),
+            attempt: self.attempt,
+            skew: has_time.then(|| self.skew.clone()),
+            recovery: has_history.then(|| self.settings.recovery.clone()),
+            durability: self.settings.durability.clone(),
+            write_probe: self.write_probe.clone(),
+            limit: HEALTH_CHECK_TIMEOUT.max(self.settings.deadline),
+        };
+        let health_checks = health_checks.run();
         tokio::pin!(health_checks);
         let (lease, metrics) = (endpoint.lease(), self.settings.metrics.clone());
         let lease_changes = lease.watch(|holds| {
@@ -306,18 +206,21 @@ impl Supervisor {
                     tracing::warn!(server = %endpoint.server(), "the address names another server now");
                     return true;
                 }
-                fault = self.reports.recv() => fault,
                 () = &mut health_checks => return true,
+                () = address.unconfirmed(endpoint) => return true,
                 never = &mut lease_changes => match never {},
+                // The last one: while calls miss their deadline, there is always a report.
+                fault = self.reports.recv() => fault,
             };
             match fault {
                 None => return false,
-                Some(fault) if fault.epoch != self.epoch => {}
+                Some(fault) if fault.attempt != self.attempt => {}
                 Some(fault) if fault.kind == FaultKind::Broken => return true,
                 Some(_) => {
                     let unusable = tokio::select! {
                         unusable = is_unusable(&mut connection, self.settings.deadline) => unusable,
                         () = &mut superseded => true,
+                        () = &mut health_checks => true,
                     };
                     if unusable {
                         return true;
@@ -326,9 +229,4 @@ impl Supervisor {
             }
         }
     }
-}
-
-async fn within_limit<T>(recovering: impl Future<Output = Result<T, String>>) -> Result<T, String> {
-    let recovered = timeout(RECOVERY_TIMEOUT, recovering).await;
-    recovered.unwrap_or_else(|_| Err("no answer while recent revocations are written again".into()))
 }

@@ -131,14 +131,20 @@ impl Config {
     }
 }
 
-/// A revocation that waits for copies must end before the request does.
+/// A revocation that waits for acknowledgements must end before the request does.
 fn check_waiting(store: &Store, request: Duration, checks: &mut Checks<'_>) {
     if let Store::Redis(redis) = store
-        && redis.waits_for_copies()
-        && request <= redis.timeout.saturating_add(redis.ack_timeout)
+        && redis.waits_for_acks()
+        && request <= redis.longest_revocation()
     {
-        let message = "with store_timeout_ms, must be less than request_timeout_ms";
-        checks.wrong("ack_timeout_ms", message);
+        let millis = redis.longest_revocation().as_millis();
+        checks.wrong(
+            "ack_timeout_ms",
+            format_args!(
+                "with store_timeout_ms and the time to connect, a revocation can take {millis} ms, which must be less than \
+                 request_timeout_ms"
+            ),
+        );
     }
 }
 

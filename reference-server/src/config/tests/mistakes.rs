@@ -31,8 +31,9 @@ fn log_filter_is_kept_without_blanks() {
 
 #[test]
 fn waiting_for_replicas_must_fit_into_a_request() {
-    let redis = ["--redis-url", "redis://localhost", "--ack-timeout-ms", "9750"];
-    let expected = "--ack-timeout-ms: with store_timeout_ms, must be less than request_timeout_ms";
+    let redis = ["--redis-url", "redis://localhost", "--ack-timeout-ms", "7750"];
+    let expected = "--ack-timeout-ms: with store_timeout_ms and the time to connect, a revocation can take 10000 ms, which must be less \
+                    than request_timeout_ms";
     for (more, mistakes) in [
         (&["--min-replicas-ack", "1"][..], 1),
         (&["--ack-local-disk", "true"], 1),

@@ -6,21 +6,21 @@ use super::super::{lease::Confirmations, url::Server};
 
 /// The master that a sentinel names.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Named {
-    /// The number of the failover that made it the master.
-    pub(super) epoch: u64,
+pub(super) struct NamedMaster {
+    /// The configuration epoch: the number of the failover that made it the master.
+    pub(super) config_epoch: u64,
     pub(super) server: Server,
 }
 
-impl Named {
+impl NamedMaster {
     /// True if a sentinel that gives this answer confirms that the other one is the master: it names it, and knows of its failover.
     pub(super) fn confirms(&self, other: &Self) -> bool {
-        self.server == other.server && self.epoch >= other.epoch
+        self.server == other.server && self.config_epoch >= other.config_epoch
     }
 
     /// True if it replaces the other one.
     pub(super) fn supersedes(&self, other: &Self) -> bool {
-        self.server != other.server && self.epoch > other.epoch
+        self.server != other.server && self.config_epoch > other.config_epoch
     }
 }
 
@@ -31,20 +31,20 @@ pub(super) struct Answer {
     pub(super) sentinel: usize,
     /// The time at which it was asked.
     pub(super) sent: Instant,
-    pub(super) named: Named,
+    pub(super) named: NamedMaster,
 }
 
 /// The master of the latest failover.
-pub(super) fn latest(answers: &[Answer]) -> Option<&Named> {
+pub(super) fn latest(answers: &[Answer]) -> Option<&NamedMaster> {
     let named = answers.iter().map(|answer| &answer.named);
-    named.max_by_key(|named| named.epoch)
+    named.max_by_key(|named| named.config_epoch)
 }
 
 /// The master of the latest failover, if a majority of the sentinels confirms it, and the time since which they do.
-pub(super) fn confirmed(answers: &[Answer], sentinels: usize) -> Option<(&Named, Instant)> {
-    let epoch = latest(answers)?.epoch;
+pub(super) fn confirmed(answers: &[Answer], sentinels: usize) -> Option<(&NamedMaster, Instant)> {
+    let config_epoch = latest(answers)?.config_epoch;
     let candidates = answers.iter().map(|answer| &answer.named);
-    let mut candidates = candidates.filter(|named| named.epoch == epoch);
+    let mut candidates = candidates.filter(|named| named.config_epoch == config_epoch);
     candidates.find_map(|candidate| {
         let mut confirmations = Confirmations::new(sentinels);
         for answer in answers {
@@ -62,12 +62,12 @@ mod tests {
 
     use super::{super::super::url::Host, *};
 
-    fn named(name: &str, epoch: u64) -> Named {
+    fn named(name: &str, config_epoch: u64) -> NamedMaster {
         let server = Server::Tcp(Host {
             name: name.to_owned(),
             port: 6379,
         });
-        Named { epoch, server }
+        NamedMaster { config_epoch, server }
     }
 
     #[test]
@@ -94,10 +94,10 @@ mod tests {
         ] {
             let answers = answers.iter().enumerate();
             let answers: Vec<_> = answers
-                .map(|(sentinel, &(server, epoch, millis))| Answer {
+                .map(|(sentinel, &(server, config_epoch, millis))| Answer {
                     sentinel,
                     sent: at(millis),
-                    named: named(server, epoch),
+                    named: named(server, config_epoch),
                 })
                 .collect();
             let found = confirmed(&answers, sentinels).map(|(named, since)| (named.server.clone(), since));
@@ -109,7 +109,7 @@ mod tests {
     #[test]
     fn only_another_server_of_a_later_failover_supersedes_a_master() {
         let master = named("a", 2);
-        for (server, epoch, confirms, supersedes) in [
+        for (server, config_epoch, confirms, supersedes) in [
             ("a", 1, false, false),
             ("a", 2, true, false),
             ("a", 3, true, false),
@@ -117,7 +117,7 @@ mod tests {
             ("b", 2, false, false),
             ("b", 3, false, true),
         ] {
-            let other = named(server, epoch);
+            let other = named(server, config_epoch);
             assert_eq!(other.confirms(&master), confirms, "{other:?}");
             assert_eq!(other.supersedes(&master), supersedes, "{other:?}");
         }

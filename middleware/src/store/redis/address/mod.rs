@@ -15,6 +15,9 @@ use super::{
 
 use self::sentinel::Sentinels;
 
+/// The time after the end of a lease in which the sentinels can still confirm the master for the connection in use.
+const CONFIRMED_WITHIN: Duration = Duration::from_secs(1);
+
 /// Finds the server.
 #[derive(Clone)]
 pub(super) enum Address {
@@ -61,6 +64,15 @@ impl Address {
                 Server::Tcp(_) | Server::Unix(_) => pending().await,
             },
             Self::Sentinel(sentinels) => sentinels.superseded(used).await,
+        }
+    }
+
+    /// Resolves when the sentinels no longer confirm the server. Sentinels that have lost their epochs, as after a restart with their first
+    /// configuration, confirm it only for a new connection.
+    pub(super) async fn unconfirmed(&self, used: &Endpoint) {
+        match self {
+            Self::Fixed(_) => pending().await,
+            Self::Sentinel(_) => used.lease().over_for(CONFIRMED_WITHIN).await,
         }
     }
 }

@@ -5,7 +5,7 @@
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use redis::{AsyncConnectionConfig, RedisError};
+use redis::RedisError;
 use tokio::{
     task::JoinSet,
     time::{Instant, timeout},
@@ -13,12 +13,12 @@ use tokio::{
 
 use super::{
     super::{
-        endpoint::{Endpoint, Login, RedisConnection},
+        call_error::describe,
+        endpoint::{Endpoint, Login, RedisConnection, connection_config},
         lease::Lease,
-        role::describe,
         url::{Host, Server},
     },
-    confirmed::{Answer, Named, confirmed, latest},
+    confirmed::{Answer, NamedMaster, confirmed, latest},
 };
 
 /// The time for a sentinel to answer, with its connection.
@@ -122,9 +122,9 @@ impl Sentinels {
         self.endpoint(named, lease).map(Some)
     }
 
-    fn endpoint(&self, named: &Named, lease: Lease) -> Result<Arc<Endpoint>, String> {
+    fn endpoint(&self, named: &NamedMaster, lease: Lease) -> Result<Arc<Endpoint>, String> {
         let endpoint = Endpoint::new(&named.server, &self.login)?;
-        Ok(Arc::new(endpoint.named_in(named.epoch, lease)))
+        Ok(Arc::new(endpoint.named_in(named.config_epoch, lease)))
     }
 
     /// The interval in which a sentinel is asked. Several answers fit into a lease.
@@ -135,12 +135,12 @@ impl Sentinels {
         (self.lease / 6).clamp(MIN_INTERVAL, MAX_INTERVAL)
     }
 
-    async fn ask_once(&self, number: usize) -> Result<Named, String> {
-        let connection = self.sentinels[number].connect(&config()).await;
+    async fn ask_once(&self, number: usize) -> Result<NamedMaster, String> {
+        let connection = self.sentinels[number].connect(&connection_config(ANSWER)).await;
         self.ask(&mut connection.map_err(|error| describe(&error))?).await
     }
 
-    pub(super) async fn ask(&self, connection: &mut RedisConnection) -> Result<Named, String> {
+    pub(super) async fn ask(&self, connection: &mut RedisConnection) -> Result<NamedMaster, String> {
         let mut command = redis::cmd("SENTINEL");
         command.arg("MASTER").arg(&*self.master);
         let answer: Result<HashMap<String, String>, RedisError> =
@@ -148,16 +148,10 @@ impl Sentinels {
         let fields = answer.map_err(|error| describe(&error))?;
         let read = || {
             let (name, port) = (fields.get("ip")?.clone(), fields.get("port")?.parse().ok()?);
-            let epoch = fields.get("config-epoch")?.parse().ok()?;
+            let config_epoch = fields.get("config-epoch")?.parse().ok()?;
             let server = Server::Tcp(Host { name, port });
-            Some(Named { epoch, server })
+            Some(NamedMaster { config_epoch, server })
         };
         read().ok_or_else(|| "an answer without address and epoch".to_owned())
     }
-}
-
-pub(super) fn config() -> AsyncConnectionConfig {
-    AsyncConnectionConfig::new()
-        .set_connection_timeout(Some(ANSWER))
-        .set_response_timeout(None)
 }

@@ -5,7 +5,7 @@
 
 use std::{
     future::pending,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
 };
 
 use redis::{PushInfo, PushKind, aio::SendError};
@@ -17,19 +17,21 @@ use tokio::{
 
 use super::{
     super::{
-        endpoint::Endpoint,
+        call_error::describe,
+        endpoint::{Endpoint, connection_config},
         lease::{Confirmations, Lease},
-        role::describe,
     },
-    confirmed::Named,
-    sentinel::{ANSWER, Sentinels, config},
+    confirmed::NamedMaster,
+    sentinel::{ANSWER, Sentinels},
 };
+
+use crate::sync::lock;
 
 const CHANNEL: &str = "+switch-master";
 
 /// The master in use.
 struct Watched {
-    master: Named,
+    master: NamedMaster,
     lease: Lease,
     confirmations: Mutex<Confirmations>,
 }
@@ -39,8 +41,8 @@ impl Sentinels {
     pub(super) async fn superseded(&self, master: &Endpoint) {
         let count = self.sentinels.len();
         let watched = Arc::new(Watched {
-            master: Named {
-                epoch: master.epoch(),
+            master: NamedMaster {
+                config_epoch: master.config_epoch(),
                 server: master.server().clone(),
             },
             lease: master.lease().clone(),
@@ -65,10 +67,10 @@ impl Sentinels {
     async fn watch(&self, number: usize, watched: &Watched, logged: &mut bool) -> bool {
         let sentinel = &self.sentinels[number];
         let switched = Arc::new(Notify::new());
-        let told = switched.clone();
-        let config = config().set_push_sender(move |push: PushInfo| {
+        let notify = switched.clone();
+        let config = connection_config(ANSWER).set_push_sender(move |push: PushInfo| {
             if matches!(push.kind, PushKind::Message | PushKind::Disconnection) {
-                told.notify_one();
+                notify.notify_one();
             }
             Ok::<_, SendError>(())
         });
@@ -99,8 +101,7 @@ impl Sentinels {
     }
 
     fn confirm(&self, watched: &Watched, number: usize, sent: Instant) {
-        let confirmations = watched.confirmations.lock();
-        let mut confirmations = confirmations.unwrap_or_else(PoisonError::into_inner);
+        let mut confirmations = lock(&watched.confirmations);
         confirmations.confirm(number, sent);
         if let Some(since) = confirmations.majority() {
             // A permanent lease stays permanent.

@@ -37,8 +37,8 @@ pub(super) struct Master {
     /// Other addresses by which a redirection may name it.
     pub(super) aliases: Vec<Host>,
     pub(super) has_slots: bool,
-    /// The latest epoch in which it claims slots. It differs if the master lost and got back a slot between two views.
-    pub(super) epoch: u64,
+    /// The latest configuration epoch in which it claims slots. It differs if the master lost and got back a slot between two views.
+    pub(super) config_epoch: u64,
 }
 
 /// The latest view of each node.
@@ -54,7 +54,10 @@ struct Latest {
 }
 
 impl Views {
-    /// Adds the view of a node that was asked at this address and time. True if the view is new.
+    /// Adds the view of a node that was asked at this address and time. The answer to an earlier question than the latest one only adds its
+    /// address.
+    ///
+    /// True if the merged views may have changed: the view is new, or claims about the node counted while its own view was old.
     ///
     /// # Errors
     /// The node belongs to another cluster: no node that has answered knows it, and it knows none of them.
@@ -72,12 +75,17 @@ impl Views {
         // Another node may have had this address before.
         self.0
             .retain(|id, other| *id == view.by || !other.asked.remove(&asked) || !other.asked.is_empty());
+        let newest = self.0.values().map(|latest| latest.sent).max();
         match self.0.get_mut(&view.by) {
             Some(latest) => {
                 let new_address = latest.asked.insert(asked);
-                latest.sent = latest.sent.max(sent);
+                if sent < latest.sent {
+                    return Ok(new_address);
+                }
+                let was_old = newest.is_some_and(|newest| latest.sent + LATELY < newest);
+                latest.sent = sent;
                 let before = std::mem::replace(&mut latest.view, view);
-                Ok(new_address || before != latest.view)
+                Ok(new_address || was_old || before != latest.view)
             }
             None => {
                 let asked = BTreeSet::from([asked]);
@@ -90,10 +98,15 @@ impl Views {
     /// Forgets the nodes that have not answered since then. True if there were any. If no node has answered, all are kept.
     pub(super) fn forget_before(&mut self, time: Instant) -> bool {
         let before = self.0.len();
-        if self.0.values().any(|latest| latest.sent >= time) {
+        if self.has_answer_since(time) {
             self.0.retain(|_, latest| latest.sent >= time);
         }
         self.0.len() < before
+    }
+
+    /// True if a node has answered that was asked then or later.
+    pub(super) fn has_answer_since(&self, time: Instant) -> bool {
+        self.0.values().any(|latest| latest.sent >= time)
     }
 
     /// The addresses of all nodes.
@@ -132,16 +145,16 @@ impl Views {
                 if node.has_failed && node.slots.is_empty() {
                     continue;
                 }
-                let ([hosts, aliases], epoch) = masters.entry(&node.id).or_default();
+                let ([hosts, aliases], config_epoch) = masters.entry(&node.id).or_default();
                 hosts.extend(&node.host);
                 aliases.extend(&node.alias);
                 let is_current = !self.is_outdated(latest, node);
                 if is_current && !node.slots.is_empty() {
-                    *epoch = (*epoch).max(node.epoch);
+                    *config_epoch = (*config_epoch).max(node.config_epoch);
                 }
                 for slot in node.slots.iter().cloned().flatten() {
                     let highest = &mut highest[usize::from(slot)];
-                    *highest = (*highest).max(Some((is_current, node.epoch, &node.id)));
+                    *highest = (*highest).max(Some((is_current, node.config_epoch, &node.id)));
                 }
             }
         }
@@ -154,7 +167,7 @@ impl Views {
         let with_slots: BTreeSet<u16> = owners.iter().flatten().copied().collect();
         let masters = (0..)
             .zip(&masters)
-            .map(|(place, (id, ([named, aliases], epoch)))| {
+            .map(|(place, (id, ([named, aliases], config_epoch)))| {
                 let asked = self.0.get(*id).into_iter().flat_map(|latest| &latest.asked);
                 let asked = asked.filter(|host| !named.contains(host));
                 Master {
@@ -162,7 +175,7 @@ impl Views {
                     hosts: named.iter().copied().chain(asked).cloned().collect(),
                     aliases: aliases.iter().copied().cloned().collect(),
                     has_slots: with_slots.contains(&place),
-                    epoch: *epoch,
+                    config_epoch: *config_epoch,
                 }
             });
         Claims {
@@ -176,17 +189,10 @@ impl Views {
     fn is_outdated(&self, by: &Latest, claim: &NodeView) -> bool {
         let own = self.0.get(&claim.id).filter(|own| own.view.by != by.view.by);
         own.is_some_and(|own| {
-            let own_epoch = own.view.nodes.iter().find(|node| node.id == claim.id);
+            let own_claim = own.view.nodes.iter().find(|node| node.id == claim.id);
             own.sent + LATELY >= by.sent
-                && own_epoch.is_some_and(|own| own.is_master && own.epoch >= claim.epoch)
+                && own_claim.is_some_and(|own| own.is_master && own.config_epoch >= claim.config_epoch)
         })
-    }
-}
-
-impl Claims {
-    /// The number of slots without an owner.
-    pub(super) fn uncovered(&self) -> usize {
-        self.owners.iter().filter(|owner| owner.is_none()).count()
     }
 }
 

@@ -1,26 +1,32 @@
 //! Finds the nodes of the cluster and the owners of its slots, and follows their changes.
 
+mod nodes;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
-    convert::Infallible,
     sync::Arc,
     time::Duration,
 };
 
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::{
+    sync::{mpsc, watch},
+    time::Instant,
+};
 
+use self::nodes::log_change;
 use super::{
     super::{
         address::Address,
         background::{AbortOnDrop, catch_panic},
-        connection::Connection,
         endpoint::Login,
-        lease::Lease,
+        recovery::Recovery,
         supervisor::ServerSettings,
-        url::{Host, Server},
+        url::Host,
     },
-    claims::{Claims, Master, Views},
-    map::{Node, SlotMap},
+    claims::{Claims, Views},
+    map::SlotMap,
+    map_lease::MapLease,
+    view::NodeId,
     watcher::{Report, Watcher},
 };
 use crate::telemetry::{ServerMetrics, ServersMetrics};
@@ -29,14 +35,14 @@ use crate::telemetry::{ServerMetrics, ServersMetrics};
 const FORGET_AFTER: Duration = Duration::from_secs(60);
 const REPORT_QUEUE: usize = 64;
 
-/// The state of the discovery.
+/// The map, or the reason why there is none.
 #[derive(Clone)]
-pub(super) enum Found {
+pub(super) enum MapState {
     /// No node has answered yet. Callers wait for the first answer.
-    Nothing,
+    Pending,
     /// No node answers, each for a reason.
-    NoAnswer(String),
-    Map(Arc<SlotMap>),
+    Unavailable(String),
+    Known(Arc<SlotMap>),
 }
 
 /// Builds the settings of the connection to a master.
@@ -47,6 +53,8 @@ pub(super) struct Discovery {
     login: Login,
     open: Open,
     views: Views,
+    /// The recovery of each node that was a master. A node keeps its replication history while its address is unknown or changes.
+    recoveries: BTreeMap<NodeId, Arc<Recovery>>,
     watchers: BTreeMap<Host, AbortOnDrop>,
     /// The latest failure of each address.
     failures: BTreeMap<Host, String>,
@@ -54,18 +62,17 @@ pub(super) struct Discovery {
     /// Kept for new watchers, so the queue never closes.
     reporter: mpsc::Sender<Report>,
     demand: watch::Receiver<u64>,
-    publish: watch::Sender<Found>,
+    publish: watch::Sender<MapState>,
     /// True if the published map is that of the latest views.
     is_current: bool,
-    lease: Lease,
-    lease_time: Duration,
+    lease: MapLease,
     /// Counts the cluster as up while every slot has an owner.
     coverage: Arc<ServerMetrics>,
 }
 
 /// The handles of a running discovery.
-pub(super) struct Discovered {
-    pub(super) found: watch::Receiver<Found>,
+pub(super) struct DiscoveryHandle {
+    pub(super) map_state: watch::Receiver<MapState>,
     /// Demands new views.
     pub(super) demand: watch::Sender<u64>,
     pub(super) task: AbortOnDrop,
@@ -76,17 +83,18 @@ impl Discovery {
         seeds: Vec<Host>,
         login: Login,
         open: Open,
-        (lease, lease_time): (Lease, Duration),
+        lease: MapLease,
         metrics: &ServersMetrics,
-    ) -> Discovered {
+    ) -> DiscoveryHandle {
         let (reporter, reports) = mpsc::channel(REPORT_QUEUE);
         let (demand, demanded) = watch::channel(0);
-        let (publish, found) = watch::channel(Found::Nothing);
+        let (publish, map_state) = watch::channel(MapState::Pending);
         let discovery = Self {
             seeds,
             login,
             open,
             views: Views::default(),
+            recoveries: BTreeMap::new(),
             watchers: BTreeMap::new(),
             failures: BTreeMap::new(),
             reports,
@@ -95,11 +103,10 @@ impl Discovery {
             publish,
             is_current: false,
             lease,
-            lease_time,
             coverage: metrics.server(),
         };
-        Discovered {
-            found,
+        DiscoveryHandle {
+            map_state,
             demand,
             task: AbortOnDrop(tokio::spawn(discovery.run())),
         }
@@ -136,13 +143,31 @@ impl Discovery {
                     self.is_current = self.update();
                 }
                 // Last: views of a new owner must not extend the lease while the old one is in use.
-                if let Found::Map(map) = &*self.publish.borrow()
+                if let MapState::Known(map) = &*self.publish.borrow()
                     && self.is_current
                 {
                     self.extend_lease(map.claims());
                 }
             }
-            Err(()) => self.failed(host, "the node belongs to another cluster".to_owned()),
+            Err(()) => {
+                self.failed(host, "the node belongs to another cluster".to_owned());
+                self.forget_lost_cluster(sent);
+            }
+        }
+    }
+
+    /// Forgets a cluster of which no node answers any longer, so that one that was made anew at its addresses is accepted. Its first map needs
+    /// a majority.
+    fn forget_lost_cluster(&mut self, now: Instant) {
+        // After a suspension of this process, the nodes may not have had the time to answer.
+        let every_address_failed = self.watchers.keys().all(|host| self.failures.contains_key(host));
+        let oldest = now.checked_sub(FORGET_AFTER);
+        if every_address_failed && oldest.is_some_and(|oldest| !self.views.has_answer_since(oldest)) {
+            tracing::warn!(
+                "no node of the cluster has answered for a minute: another cluster at its addresses is accepted"
+            );
+            self.views = Views::default();
+            self.publish_failure();
         }
     }
 
@@ -154,7 +179,7 @@ impl Discovery {
     }
 
     fn is_known(&self) -> bool {
-        matches!(&*self.publish.borrow(), Found::Map(_))
+        matches!(&*self.publish.borrow(), MapState::Known(_))
     }
 
     /// Publishes why there is no map, once every node has answered or failed.
@@ -172,7 +197,7 @@ impl Discovery {
             reasons.collect::<Vec<_>>().join("; ")
         );
         self.coverage.set_up(false);
-        self.publish.send_replace(Found::NoAnswer(reason));
+        self.publish.send_replace(MapState::Unavailable(reason));
     }
 
     /// Publishes a new map if the views have changed it. True if the published map is then that of the views.
@@ -180,11 +205,11 @@ impl Discovery {
         self.watch_all();
         let claims = self.views.merge();
         // The first map needs a majority: the node that answers first may be cut off from the others.
-        if !self.is_known() && !self.lease_time.is_zero() && self.views.confirmed_at(&claims).is_none() {
+        if !self.is_known() && !self.lease.duration.is_zero() && self.views.confirmed_at(&claims).is_none() {
             return false;
         }
         let before = match &*self.publish.borrow() {
-            Found::Map(map) => Some(map.clone()),
+            MapState::Known(map) => Some(map.clone()),
             _ => None,
         };
         if before.as_ref().is_some_and(|before| *before.claims() == claims) {
@@ -196,15 +221,17 @@ impl Discovery {
             .masters
             .iter()
             .map(|master| self.node(master, &known, &mut starts));
-        let nodes = nodes.collect();
-        log_change(before.as_deref(), &claims);
+        let nodes: Vec<_> = nodes.collect();
+        self.keep_recoveries(&nodes);
         if before.is_none() {
             // Callers wait for the first map, and need the lease with it.
             self.extend_lease(&claims);
         }
-        self.coverage.set_up(claims.uncovered() == 0);
         let map = Arc::new(SlotMap::new(claims, nodes));
-        self.publish.send_replace(Found::Map(map.clone()));
+        let uncovered = map.uncovered();
+        log_change(before.as_deref(), &map, uncovered);
+        self.coverage.set_up(uncovered == 0);
+        self.publish.send_replace(MapState::Known(map.clone()));
         // From here on, old owners acknowledge no revocation. The new owners can now be recovered.
         drop(starts);
         // After the map is in use: from then on, no lookup begins with the cache of the old owner.
@@ -216,43 +243,6 @@ impl Discovery {
             }
         }
         true
-    }
-
-    /// The node of a master: the known one while its address is valid.
-    /// A new one connects when its sender in `starts` is dropped.
-    fn node(
-        &self,
-        master: &Master,
-        known: &[&Arc<Node>],
-        starts: &mut Vec<oneshot::Sender<Infallible>>,
-    ) -> Option<Arc<Node>> {
-        let earlier = known.iter().find(|node| node.id == master.id);
-        if let Some(node) = earlier
-            && master.hosts.contains(&node.host)
-        {
-            return Some(Arc::clone(node));
-        }
-        let host = master.hosts.first()?.clone();
-        let address = match Address::leased(&Server::Tcp(host.clone()), &self.login, self.lease.clone()) {
-            Ok(address) => address,
-            Err(reason) => {
-                tracing::error!(node = %host, %reason, "a master cannot be used");
-                return None;
-            }
-        };
-        let (start, started) = oneshot::channel();
-        starts.push(start);
-        let mut settings = (self.open)(address);
-        settings.start = Some(started);
-        if let Some(earlier) = earlier {
-            settings.recovery = earlier.recovery.clone();
-        }
-        Some(Arc::new(Node {
-            id: master.id.clone(),
-            recovery: settings.recovery.clone(),
-            connection: Connection::open(settings),
-            host,
-        }))
     }
 
     /// Watches the seeds and all nodes that are known.
@@ -281,24 +271,8 @@ impl Discovery {
 
     fn extend_lease(&self, claims: &Claims) {
         if let Some(confirmed) = self.views.confirmed_at(claims) {
-            self.lease.extend(confirmed + self.lease_time);
+            self.lease.extend(confirmed);
         }
-    }
-}
-
-fn log_change(before: Option<&SlotMap>, claims: &Claims) {
-    let (masters, uncovered) = (
-        claims.masters.iter().filter(|master| master.has_slots).count(),
-        claims.uncovered(),
-    );
-    if before.is_none_or(|before| {
-        before.claims().masters != claims.masters || before.claims().uncovered() != uncovered
-    }) {
-        tracing::info!(
-            masters,
-            uncovered_slots = uncovered,
-            "the masters of the cluster are known"
-        );
     }
 }
 

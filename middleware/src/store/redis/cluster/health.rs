@@ -25,7 +25,7 @@ impl Cluster {
     pub(in super::super) async fn health(&self) -> Result<StoreHealth, StoreError> {
         let map = self.map().await?;
         // A node that hangs must not delay the answer beyond the deadline of the call.
-        let limit = self.deadline * 9 / 10;
+        let limit = self.deadline - self.deadline / 10;
         let probes = map.owners().map(|node| async {
             let health = timeout(limit, self.health_of(&map, node)).await;
             (&node.host, health.unwrap_or(Err(StoreError::Timeout)))
@@ -45,7 +45,7 @@ impl Cluster {
                 Err(error) => failed.push((host, error)),
             }
         }
-        let uncovered = map.claims().uncovered();
+        let uncovered = map.uncovered();
         if matches!(worst, StoreHealth::NotDurable { .. }) {
             return Ok(worst);
         }
@@ -58,7 +58,7 @@ impl Cluster {
                 reason: format!("{host}: {error}"),
             }),
             (true, None) if uncovered > 0 => Ok(StoreHealth::Partial {
-                reason: format!("{uncovered} of 16384 hash slots have no master"),
+                reason: format!("{uncovered} of 16384 hash slots have no master that can be reached"),
             }),
             (true, None) => Ok(worst),
         }

@@ -9,12 +9,13 @@ use super::{
     view::NodeId,
 };
 
-/// A master of the cluster. Its connection closes when the last map with it is dropped.
-pub(in super::super) struct Node {
+/// A master of the cluster. Its connection closes when the last map with it is dropped, and no read uses it.
+pub(super) struct Node {
     pub(super) id: NodeId,
     pub(super) host: Host,
-    pub(in super::super) connection: Connection,
-    /// The replication history that was seen. It stays with the node when its address changes.
+    /// No other node has this connection.
+    pub(super) connection: Arc<Connection>,
+    /// The replication history that was seen. It stays with the node while its address changes or is unknown.
     pub(super) recovery: Arc<Recovery>,
 }
 
@@ -63,13 +64,20 @@ impl SlotMap {
         &self.claims
     }
 
+    /// The number of slots without an owner that can be reached: no node claims the slot, or no node knows the address of its owner.
+    pub(super) fn uncovered(&self) -> usize {
+        (0..SLOTS)
+            .filter(|slot| self.owner(Slot(*slot)).is_none())
+            .count()
+    }
+
     /// The nodes that have got or lost slots since an earlier map, also if they have the same slots again.
     pub(super) fn changed_since<'a>(&'a self, before: &'a Self) -> Vec<&'a Arc<Node>> {
         let mut changed: Vec<&Arc<Node>> = Vec::new();
         for (master, node) in self.claims.masters.iter().zip(&self.nodes) {
             let mut earlier = before.claims.masters.iter();
             let earlier = earlier.find(|earlier| earlier.id == master.id);
-            if earlier.is_some_and(|earlier| earlier.epoch != master.epoch) {
+            if earlier.is_some_and(|earlier| earlier.config_epoch != master.config_epoch) {
                 changed.extend(node);
             }
         }

@@ -6,38 +6,37 @@
 //!
 //! A redirection (`MOVED`) means that the map is old: new views are demanded, and the call is sent again. No call follows a redirection to a
 //! node that no view names. While a slot is being moved, `ASK` names the node that has the keys, and `TRYAGAIN` means that the keys of
-//! one call are on two nodes. A redirected call has not been executed.
+//! one call are on two nodes: the revocation of a session then names its session only. A redirected call has not been executed.
 //!
 //! The client library's own cluster client is not used. It has no deadline for each node, and one connection that hangs can delay calls to
 //! other nodes.
 
 mod claims;
+mod demand;
 mod discovery;
+mod each_master;
 mod health;
 mod map;
+mod map_lease;
+mod pipeline;
 mod route;
 mod slot;
 mod view;
 mod watcher;
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
-use futures_util::future::join_all;
-use redis::{Cmd, FromRedisValue, Pipeline, Value};
+use redis::{FromRedisValue, Value};
 use tokio::{
     sync::watch,
-    time::{Instant, sleep, timeout},
+    time::{sleep, timeout},
 };
 
 use self::{
-    discovery::{Discovered, Discovery, Found, Open},
+    demand::Demand,
+    discovery::{Discovery, DiscoveryHandle, MapState, Open},
     map::{Node, SlotMap},
+    map_lease::MapLease,
     route::Route,
     slot::Slot,
 };
@@ -47,20 +46,14 @@ use super::{
     connection::Connection,
     endpoint::Login,
     keys::{Keys, unexpected},
-    lease::Lease,
     request::Request,
     script::{LuaScript, ScriptCall},
     url::Host,
 };
-use crate::{
-    store::{ClockSkew, StoreError},
-    telemetry::ServersMetrics,
-};
+use crate::{store::StoreError, telemetry::ServersMetrics};
 
 /// The pause before a call is sent again, because the keys of its slot are being moved, or because no new view has arrived.
 const PAUSE: Duration = Duration::from_millis(5);
-/// The shortest time between the demands of calls that failed, in milliseconds.
-const AFTER_FAILURE: u64 = 100;
 /// The longest wait for a new view.
 const VIEW: Duration = Duration::from_millis(50);
 
@@ -72,34 +65,13 @@ pub(super) struct ClusterAddress {
     pub(super) lease: Duration,
 }
 
-/// A master, and the places of the commands of a pipeline that are for it.
-type Group<'a> = (&'a Arc<Node>, Vec<usize>);
-
 /// The connections to a cluster. They close when this is dropped.
 pub(super) struct Cluster {
-    found: watch::Receiver<Found>,
-    demand: watch::Sender<u64>,
+    map_state: watch::Receiver<MapState>,
+    demand: Demand,
     keys: Keys,
     deadline: Duration,
-    began: Instant,
-    /// When a failed call demanded views last, in milliseconds from `began`.
-    failure_at: AtomicU64,
     _discovery: AbortOnDrop,
-}
-
-/// A master that has a hash slot.
-pub(super) struct NodeOwner(Arc<Node>);
-
-impl PartialEq for NodeOwner {
-    fn eq(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.0, &other.0)
-    }
-}
-
-impl NodeOwner {
-    pub(super) fn connection(&self) -> &Connection {
-        &self.0.connection
-    }
 }
 
 impl Cluster {
@@ -111,27 +83,28 @@ impl Cluster {
         deadline: Duration,
         metrics: &ServersMetrics,
     ) -> Self {
-        let lease = if address.lease.is_zero() {
-            Lease::permanent()
-        } else {
-            Lease::ended()
-        };
-        let with_time = (lease, address.lease);
-        let Discovered { found, demand, task } =
-            Discovery::start(address.seeds, address.login, open, with_time, metrics);
-        Self {
-            found,
+        let lease = MapLease::new(address.lease);
+        let DiscoveryHandle {
+            map_state,
             demand,
+            task,
+        } = Discovery::start(address.seeds, address.login, open, lease, metrics);
+        Self {
+            map_state,
+            demand: Demand::new(demand),
             keys,
             deadline,
-            began: Instant::now(),
-            failure_at: AtomicU64::new(0),
             _discovery: task,
         }
     }
 
     pub(super) async fn call<T: FromRedisValue>(&self, request: Request<'_>) -> Result<T, StoreError> {
         let mut route = self.route(Slot::of(request.key()));
+        let with_first_key = match request {
+            Request::Script(_, call) => call.with_first_key(),
+            Request::Command(_) => None,
+        };
+        let mut request = request;
         loop {
             let attempt = route.attempt().await?;
             let (node, asking) = attempt.target();
@@ -141,9 +114,12 @@ impl Cluster {
             {
                 return self.get_each(keys).await;
             }
-            // A command can be repeated. A script may have been executed before its slot moved, or by a master that was replaced.
-            let repeatable = matches!(request, Request::Command(_));
-            if let Some(answer) = route.resolve(&attempt, answer, repeatable).await? {
+            if let (Err(CallError::Redirected(Redirect::TryAgain)), Request::Script(script, _), Some(call)) =
+                (&answer, request, &with_first_key)
+            {
+                request = Request::Script(script, call);
+            }
+            if let Some(answer) = route.resolve(&attempt, answer, request.is_repeatable()).await? {
                 return Ok(answer);
             }
         }
@@ -169,6 +145,8 @@ impl Cluster {
         revoked: &impl Fn(&T) -> bool,
     ) -> Result<(T, Option<bool>), StoreError> {
         let mut route = self.route(Slot::of(call.first_key()));
+        let with_first_key = call.with_first_key();
+        let mut call = call;
         loop {
             let attempt = route.attempt().await?;
             let (node, asking) = attempt.target();
@@ -176,6 +154,11 @@ impl Cluster {
                 .connection
                 .script_durably(script, call, revoked, asking)
                 .await;
+            if let (Err(CallError::Redirected(Redirect::TryAgain)), Some(with_first_key)) =
+                (&answer, &with_first_key)
+            {
+                call = with_first_key;
+            }
             if let Some(answer) = route.resolve(&attempt, answer, false).await? {
                 return Ok(answer);
             }
@@ -190,132 +173,63 @@ impl Cluster {
         }
     }
 
-    /// Sends the commands of each node in one round trip, at the same time. Redirected ones are sent again one by one.
-    pub(super) async fn pipeline(&self, pipeline: &Pipeline) -> Result<Vec<Value>, StoreError> {
-        let commands: Vec<&Cmd> = pipeline.cmd_iter().collect();
-        let mut replies: Vec<Value> = vec![Value::Nil; commands.len()];
-        let mut again: Vec<usize> = Vec::new();
-        let map = self.map().await?;
-        let groups = self.groups(&map, &commands)?;
-        let calls = groups.iter().map(|(node, places)| {
-            let mut part = redis::pipe();
-            for place in places {
-                part.add_command(commands[*place].clone());
-            }
-            async move { node.connection.pipeline(&part).await }
-        });
-        for ((node, places), answer) in groups.iter().zip(join_all(calls).await) {
-            for (place, reply) in places.iter().zip(answer?) {
-                let slot = Slot::of(Request::Command(commands[*place]).key());
-                if Redirect::is(&reply) || !self.is_owner(slot, node) {
-                    again.push(*place);
-                } else {
-                    replies[*place] = reply;
-                }
-            }
-        }
-        for place in again {
-            replies[place] = self.call(Request::Command(commands[place])).await?;
-        }
-        Ok(replies)
-    }
-
-    /// The places of the commands, by the master that has their slot.
-    fn groups<'a>(&self, map: &'a SlotMap, commands: &[&Cmd]) -> Result<Vec<Group<'a>>, StoreError> {
-        let mut groups: Vec<Group<'a>> = Vec::new();
-        for (place, command) in commands.iter().enumerate() {
-            let node = self.owner_in(map, Slot::of(Request::Command(command).key()))?;
-            match groups.iter_mut().find(|(other, _)| Arc::ptr_eq(other, node)) {
-                Some((_, places)) => places.push(place),
-                None => groups.push((node, vec![place])),
-            }
-        }
-        Ok(groups)
-    }
-
-    /// The master that has the keys of a bucket.
-    pub(super) fn owner(&self, bucket: u16) -> Option<NodeOwner> {
-        match &*self.found.borrow() {
-            Found::Map(map) => map.owner(Slot::of_bucket(bucket)).cloned().map(NodeOwner),
+    /// The connection to the master that has the keys of a bucket.
+    pub(super) fn owner(&self, bucket: u16) -> Option<Arc<Connection>> {
+        match &*self.map_state.borrow() {
+            MapState::Known(map) => map
+                .owner(Slot::of_bucket(bucket))
+                .map(|node| node.connection.clone()),
             _ => None,
         }
     }
 
-    /// Calls `f` with each master that has slots.
-    pub(super) fn for_each(&self, mut f: impl FnMut(&Connection)) {
-        // Not under the lock of the channel.
-        let found = self.found.borrow().clone();
-        if let Found::Map(map) = found {
-            map.owners().for_each(|node| f(&node.connection));
-        }
-    }
-
-    pub(super) fn was_too_late(&self, call: &ScriptCall) {
+    /// Replaces the connection to the master of a timely script that ran too late.
+    pub(super) fn reconnect_after_late_script(&self, call: &ScriptCall) {
         let slot = Slot::of(call.first_key());
-        if let Found::Map(map) = &*self.found.borrow()
+        if let MapState::Known(map) = &*self.map_state.borrow()
             && let Some(node) = map.owner(slot)
         {
-            node.connection.was_too_late();
-        }
-    }
-
-    /// Sends a command without a key to each master with slots.
-    pub(super) async fn of_each(&self, command: &Cmd) -> Result<Vec<Value>, StoreError> {
-        let map = self.map().await?;
-        let calls = map
-            .owners()
-            .map(|node| node.connection.call(Request::Command(command), false));
-        join_all(calls)
-            .await
-            .into_iter()
-            .map(|reply| Ok(reply?))
-            .collect()
-    }
-
-    /// The largest clock skew of any master.
-    pub(super) fn clock_skew(&self) -> Option<ClockSkew> {
-        match &*self.found.borrow() {
-            Found::Map(map) => {
-                let skews = map.owners().filter_map(|node| node.connection.skew.latest());
-                skews.max_by_key(|skew| skew.millis().unsigned_abs())
-            }
-            _ => None,
+            node.connection.reconnect_after_late_script();
         }
     }
 
     /// The current map. Waits for the first answer of a node.
     async fn map(&self) -> Result<Arc<SlotMap>, StoreError> {
-        if let Found::Map(map) = &*self.found.borrow() {
+        if let MapState::Known(map) = &*self.map_state.borrow() {
             return Ok(map.clone());
         }
-        let mut found = self.found.clone();
-        let found = found.wait_for(|found| !matches!(found, Found::Nothing)).await;
-        match found.as_deref() {
-            Ok(Found::Map(map)) => Ok(map.clone()),
-            Ok(Found::NoAnswer(reason)) => Err(StoreError::Unavailable(reason.clone())),
-            Ok(Found::Nothing) | Err(_) => Err(StoreError::Unavailable("the connection was closed".into())),
+        let mut map_state = self.map_state.clone();
+        let map_state = map_state
+            .wait_for(|map_state| !matches!(map_state, MapState::Pending))
+            .await;
+        match map_state.as_deref() {
+            Ok(MapState::Known(map)) => Ok(map.clone()),
+            Ok(MapState::Unavailable(reason)) => Err(StoreError::Unavailable(reason.clone())),
+            Ok(MapState::Pending) | Err(_) => {
+                Err(StoreError::Unavailable("the connection was closed".into()))
+            }
         }
     }
 
     fn owner_in<'a>(&self, map: &'a SlotMap, slot: Slot) -> Result<&'a Arc<Node>, StoreError> {
         map.owner(slot).ok_or_else(|| {
-            self.demand_views_after_failure();
+            self.demand.send_after_failure();
             StoreError::Unavailable("no master has the hash slot".into())
         })
     }
 
     /// True if the node still has the slot, by the latest map.
     fn is_owner(&self, slot: Slot, node: &Arc<Node>) -> bool {
-        match &*self.found.borrow() {
-            Found::Map(map) => map.owner(slot).is_some_and(|owner| Arc::ptr_eq(owner, node)),
+        match &*self.map_state.borrow() {
+            MapState::Known(map) => map.owner(slot).is_some_and(|owner| Arc::ptr_eq(owner, node)),
             _ => false,
         }
     }
 
     /// True if a node that was asked by the redirection of an earlier map was not replaced since, by the latest map.
     fn was_not_replaced(&self, asked: &Arc<Node>, earlier: &SlotMap) -> bool {
-        match &*self.found.borrow() {
-            Found::Map(map) => {
+        match &*self.map_state.borrow() {
+            MapState::Known(map) => {
                 let has_slots = |map: &SlotMap| map.owners().any(|owner| Arc::ptr_eq(owner, asked));
                 // A master without slots is not replaced. It gets its first one at the end of the move.
                 map.has(asked) && (has_slots(map) || !has_slots(earlier))
@@ -324,24 +238,12 @@ impl Cluster {
         }
     }
 
-    fn demand_views(&self) {
-        self.demand.send_modify(|demand| *demand = demand.wrapping_add(1));
-    }
-
-    /// Demands new views, since a node may have been replaced. Many calls fail during an outage, so this is limited.
-    fn demand_views_after_failure(&self) {
-        let now = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
-        let last = self.failure_at.load(Ordering::Relaxed);
-        if now.saturating_sub(last) >= AFTER_FAILURE && self.failure_at.swap(now, Ordering::Relaxed) == last {
-            self.demand_views();
-        }
-    }
-
     /// Demands new views, and waits until they change the map, for a short time.
     async fn wait_for_views(&self, map: &Arc<SlotMap>) {
-        self.demand_views();
-        let mut found = self.found.clone();
-        let changed = found.wait_for(|found| !matches!(found, Found::Map(now) if Arc::ptr_eq(now, map)));
+        self.demand.send();
+        let mut map_state = self.map_state.clone();
+        let changed = map_state
+            .wait_for(|map_state| !matches!(map_state, MapState::Known(now) if Arc::ptr_eq(now, map)));
         if timeout(VIEW, changed).await.is_err() {
             // The views agree with the old map, for a moment.
             sleep(PAUSE).await;

@@ -83,7 +83,7 @@ impl Route<'_> {
             },
             Err(CallError::Redirected(Redirect::Ask(_) | Redirect::TryAgain)) => sleep(PAUSE).await,
             Err(CallError::Failed(error)) => {
-                self.cluster.demand_views_after_failure();
+                self.cluster.demand.send_after_failure();
                 return Err(error);
             }
         }

@@ -26,8 +26,9 @@ pub(super) struct NodeView {
     pub(super) is_master: bool,
     /// True if a majority of the masters cannot reach it.
     pub(super) has_failed: bool,
-    /// The number of the election or move by which a master got its slots. A claim of a higher epoch replaces one of a lower epoch.
-    pub(super) epoch: u64,
+    /// The configuration epoch: the number of the election or move by which a master got its slots. A claim of a higher epoch replaces one of
+    /// a lower epoch.
+    pub(super) config_epoch: u64,
     pub(super) slots: Vec<RangeInclusive<u16>>,
 }
 
@@ -43,7 +44,7 @@ impl View {
             let (id, address, flags) = (words.next()?, words.next()?, words.next()?);
             // The id of a replica's master, and the times of the last ping and pong.
             let mut words = words.skip(3);
-            let epoch = words.next()?.parse().ok()?;
+            let config_epoch = words.next()?.parse().ok()?;
             let _link_state = words.next()?;
             // Slots that are being moved are in brackets: they belong to the node until the move has ended.
             let slots = words.filter(|word| !word.starts_with('[') && !word.is_empty());
@@ -65,7 +66,7 @@ impl View {
                 alias,
                 is_master: has_flag("master"),
                 has_failed: has_flag("fail"),
-                epoch,
+                config_epoch,
                 slots,
             });
         }
@@ -133,7 +134,12 @@ ff 10.0.0.6:7005@17005 master,fail - 0 1 2 disconnected
         assert_eq!(view.by, "aa");
         let node = |place: usize| {
             let node: &NodeView = &view.nodes[place];
-            (node.host.clone(), node.is_master, node.epoch, node.slots.clone())
+            (
+                node.host.clone(),
+                node.is_master,
+                node.config_epoch,
+                node.slots.clone(),
+            )
         };
         assert_eq!(node(0), (None, true, 7, vec![0..=99, 200..=200]));
         assert_eq!(node(1), (Some(host("10.0.0.2", 7001)), true, 8, vec![100..=199]));

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use redis::AsyncConnectionConfig;
 use tokio::{
     sync::{mpsc, watch},
     time::{Instant, sleep, timeout},
@@ -11,8 +10,8 @@ use tokio::{
 use super::{
     super::{
         background::{AbortOnDrop, Backoff},
+        call_error::describe,
         endpoint::{Endpoint, Login, RedisConnection},
-        role::describe,
         url::{Host, Server},
     },
     view::View,
@@ -69,12 +68,7 @@ impl Watcher {
     /// Asks while the node answers. Returns `Ok` if nobody needs the reports any longer.
     async fn watch(&mut self) -> Result<(), String> {
         let endpoint = Endpoint::new(&Server::Tcp(self.host.clone()), &self.login)?;
-        let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(ANSWER))
-            .set_response_timeout(None);
-        let connection = timeout(ANSWER, endpoint.connect(&config)).await;
-        let connection =
-            connection.unwrap_or_else(|_| Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into()));
+        let connection = endpoint.connect_within(ANSWER).await;
         let mut connection = connection.map_err(|error| describe(&error))?;
         loop {
             // A demand that arrives during a question needs another question.

@@ -47,10 +47,9 @@ for i = 4, #KEYS do
   -- A key of another type holds no session. It must not prevent the revocation of the others.
   local record = redis.pcall('GET', KEYS[i])
   if record then
-    if type(record) == 'string' then
-      revoke_record(KEYS[i], record, ARGV[4])
-    end
-    if tonumber(expiries[i] or 0) > tonumber(ARGV[1]) then
+    -- The index can still have a session that was revoked without it.
+    local revoked_now = type(record) ~= 'string' or revoke_record(KEYS[i], record, ARGV[4])
+    if revoked_now and tonumber(expiries[i] or 0) > tonumber(ARGV[1]) then
       active = active + 1
     end
   end

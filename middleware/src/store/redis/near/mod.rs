@@ -151,6 +151,11 @@ impl NearCache {
         self.state.is_coherent()
     }
 
+    /// True if the server does not let this user track.
+    pub(super) fn refuses_tracking(&self) -> bool {
+        self.state.refuses_tracking.load(Ordering::Relaxed)
+    }
+
     /// The number of cached records.
     pub(super) fn entries(&self) -> usize {
         self.state.entries()

@@ -2,7 +2,7 @@
 
 use std::{
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
@@ -19,6 +19,7 @@ use crate::{
     id::SessionId,
     session::SessionRecord,
     store::redis::{endpoint::RedisConnection, keys::Keys, lease::Lease, observer::Observer},
+    sync::lock,
 };
 
 /// The number of shards. With this number, threads rarely wait for each other's lookups, and an invalidation discards few
@@ -33,6 +34,8 @@ pub(super) struct CacheState {
     tracking: Mutex<Option<TrackingConnection>>,
     /// Set when a read misses its deadline; cleared by the next answered ping.
     pub(super) slow: AtomicBool,
+    /// True if the server refused the last `CLIENT TRACKING` that it answered.
+    pub(super) refuses_tracking: AtomicBool,
     /// The store's own connection.
     own: Observer,
     pub(super) keys: Keys,
@@ -45,8 +48,8 @@ pub(super) struct TrackingConnection {
     /// The number of the connection attempt.
     pub(super) attempt: u64,
     pub(super) connection: RedisConnection,
-    /// The epoch of the store's own connection, which reaches the same server.
-    pub(super) own_epoch: u64,
+    /// The attempt of the store's own connection, which reaches the same server.
+    pub(super) own_attempt: u64,
 }
 
 impl CacheState {
@@ -60,6 +63,7 @@ impl CacheState {
             epoch: AtomicU64::new(0),
             tracking: Mutex::new(None),
             slow: AtomicBool::new(false),
+            refuses_tracking: AtomicBool::new(false),
             own,
             keys,
             counts,
@@ -92,7 +96,7 @@ impl CacheState {
 
     /// True if the store still uses the server of this connection.
     pub(super) fn is_current(&self, tracking: &TrackingConnection) -> bool {
-        self.own.is_up(tracking.own_epoch)
+        self.own.is_up(tracking.own_attempt)
     }
 
     /// Uses a connection on which Redis has acknowledged that it tracks.
@@ -161,10 +165,6 @@ impl Drop for CacheState {
     fn drop(&mut self) {
         self.counts.earlier_hits.fetch_add(self.hits(), Ordering::Relaxed);
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 pub(super) fn nanos(duration: Duration) -> Nanos {

@@ -4,22 +4,32 @@
 //! so records and invalidations come from one server in one order. The store's own connection must reach the same server. If
 //! the host name resolves to another server, both connections are replaced.
 
-use std::{sync::Weak, time::Duration};
+mod loss;
+mod push;
 
-use redis::{AsyncConnectionConfig, PushInfo, PushKind, RedisError, Value, aio::SendError};
+use std::{
+    sync::{Weak, atomic::Ordering},
+    time::Duration,
+};
+
+use redis::{PushInfo, aio::SendError};
 use tokio::time::{Instant, sleep, timeout};
 
+use self::{
+    loss::{Loss, cannot_track, failed},
+    push::handle_push,
+};
 use super::{
     ping::Ping,
     state::{CacheState, TrackingConnection},
 };
 use crate::store::redis::{
     background::{Backoff, catch_panic},
-    endpoint::RedisConnection,
+    endpoint::{RedisConnection, connection_config},
     lease::Lease,
     link::{Link, UNCONFIRMED},
     observer::Observer,
-    role::{REPLICA, Role, describe, run_id},
+    role::{REPLICA, Role, is_same_server},
     supervisor::STABLE_AFTER,
 };
 
@@ -81,12 +91,12 @@ impl Tracker {
         loop {
             self.attempt += 1;
             let link = self.own.wait_connected().await?;
-            let epoch = link.epoch;
+            let own_attempt = link.attempt;
             self.coherent_since = None;
             let mut own = self.own.clone();
             let loss = tokio::select! {
                 biased;
-                replaced = own.wait_replaced(epoch) => {
+                replaced = own.wait_replaced(own_attempt) => {
                     replaced?;
                     Loss::connection("the store has lost its connection")
                 }
@@ -96,11 +106,14 @@ impl Tracker {
             self.log_incoherent(loss.reason());
             match loss {
                 Loss::Connection(_) => {}
-                Loss::Demoted | Loss::Unverified => self.own.request_replacement(epoch),
+                Loss::Demoted | Loss::Unverified => self.own.request_replacement(own_attempt),
                 Loss::Moved => {
                     // A host name that alternates between servers must not interrupt the store each time.
-                    if timeout(move_pause, self.own.wait_replaced(epoch)).await.is_err() {
-                        self.own.request_replacement(epoch);
+                    if timeout(move_pause, self.own.wait_replaced(own_attempt))
+                        .await
+                        .is_err()
+                    {
+                        self.own.request_replacement(own_attempt);
                     }
                     move_pause = (move_pause * 2).clamp(STABLE_AFTER, LAST_MOVE_PAUSE);
                 }
@@ -137,7 +150,7 @@ impl Tracker {
 
     /// Connects, and pings while the connection works. Returns the reason for its failure.
     async fn track(&mut self, link: Link) -> Option<Loss> {
-        let (own_epoch, lease) = (link.epoch, link.lease.clone());
+        let (own_attempt, lease) = (link.attempt, link.lease.clone());
         let connection = match timeout(link.connect_timeout, self.connect(link)).await {
             Ok(Ok(connected)) => connected,
             Ok(Err(loss)) => return Some(loss),
@@ -146,7 +159,7 @@ impl Tracker {
         self.cache.upgrade()?.tracking_began(TrackingConnection {
             attempt: self.attempt,
             connection: connection.clone(),
-            own_epoch,
+            own_attempt,
         });
         self.keep_lease(connection, &lease).await
     }
@@ -159,15 +172,12 @@ impl Tracker {
         };
         let is_recent = link.since.elapsed() < RECENT;
         let (listener, attempt) = (self.cache.clone(), self.attempt);
-        let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(link.connect_timeout))
-            .set_response_timeout(None)
-            .set_push_sender(move |push: PushInfo| {
-                if let Some(cache) = listener.upgrade() {
-                    handle_push(&cache, attempt, &push);
-                }
-                Ok::<_, SendError>(())
-            });
+        let config = connection_config(link.connect_timeout).set_push_sender(move |push: PushInfo| {
+            if let Some(cache) = listener.upgrade() {
+                handle_push(&cache, attempt, &push);
+            }
+            Ok::<_, SendError>(())
+        });
         let mut connection = link.endpoint.connect(&config).await.map_err(failed)?;
         let mut tracking = redis::cmd("CLIENT");
         tracking.arg("TRACKING").arg("ON").arg("BCAST");
@@ -175,6 +185,12 @@ impl Tracker {
             tracking.arg("PREFIX").arg(prefix);
         }
         let tracked = tracking.exec_async(&mut *connection).await;
+        let is_refused = tracked.as_ref().is_err_and(|error| !error.is_io_error());
+        if let Some(cache) = self.cache.upgrade()
+            && (is_refused || tracked.is_ok())
+        {
+            cache.refuses_tracking.store(is_refused, Ordering::Relaxed);
+        }
         tracked.map_err(cannot_track)?;
         match Role::query(&mut connection).await.map_err(failed)? {
             Role::Master => {}
@@ -182,15 +198,14 @@ impl Tracker {
             Role::Replica => return Err(Loss::connection(REPLICA)),
             Role::Unknown => return Err(Loss::connection(NO_ROLE)),
         }
-        let tracked = run_id(&mut connection).await.map_err(failed)?;
-        let own = run_id(&mut link.connection).await.map_err(failed)?;
-        match (tracked, own) {
-            (Some(tracked), Some(own)) if tracked != own => Err(Loss::Moved),
-            (Some(_), Some(_)) => Ok(connection),
+        let is_same = is_same_server(&mut connection, &mut link.connection).await;
+        match is_same.map_err(failed)? {
+            Some(true) => Ok(connection),
+            Some(false) => Err(Loss::Moved),
             // The user may not call INFO. Two connections that were opened within a short time count as connections to one
             // server.
-            _ if is_recent => Ok(connection),
-            _ => Err(Loss::Unverified),
+            None if is_recent => Ok(connection),
+            None => Err(Loss::Unverified),
         }
     }
 
@@ -233,62 +248,4 @@ fn pause_before_ping(pause: Duration, held: Duration) -> Duration {
         return pause;
     }
     pause.min((held / 2).max(MIN_PAUSE))
-}
-
-/// The reason why the cache lost its coherence.
-enum Loss {
-    /// The tracking connection failed.
-    Connection(String),
-    /// The server of both connections has become a replica.
-    Demoted,
-    /// The host name resolves to another server than the one of the store's own connection.
-    Moved,
-    /// The store's own connection may reach another server: INFO is forbidden, and the connection is not recent.
-    Unverified,
-}
-
-impl Loss {
-    fn reason(&self) -> &str {
-        match self {
-            Self::Connection(reason) => reason,
-            Self::Demoted => REPLICA,
-            Self::Moved => "the host name now resolves to another server",
-            Self::Unverified => "INFO is not allowed, so the server is not known: the store reconnects",
-        }
-    }
-
-    fn connection(reason: &str) -> Self {
-        Self::Connection(reason.to_owned())
-    }
-}
-
-fn cannot_track(error: RedisError) -> Loss {
-    if error.is_io_error() {
-        return failed(error);
-    }
-    Loss::Connection(format!("CLIENT TRACKING is not possible: {}", describe(&error)))
-}
-
-fn failed(error: RedisError) -> Loss {
-    Loss::Connection(describe(&error))
-}
-
-/// Processes a push. It runs inline, so later replies of the connection are processed after it.
-fn handle_push(cache: &CacheState, attempt: u64, push: &PushInfo) {
-    match push.kind {
-        PushKind::Disconnection => cache.tracking_lost(attempt),
-        PushKind::Invalidate => match push.data.first() {
-            Some(Value::Array(keys)) => {
-                for key in keys {
-                    match key {
-                        Value::BulkString(key) => cache.invalidate_key(key),
-                        _ => cache.begin_epoch(),
-                    }
-                }
-            }
-            // Null: all keys were flushed. Any other value is treated the same.
-            _ => cache.begin_epoch(),
-        },
-        _ => {}
-    }
 }

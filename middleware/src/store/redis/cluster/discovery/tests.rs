@@ -1,12 +1,12 @@
 //! The lease, the caches and the calls in flight, when the views change.
 
-use std::sync::{Mutex, atomic::AtomicU64};
-
-use tokio::time::Instant;
+use std::sync::Mutex;
 
 use super::{
     super::{
         Cluster,
+        demand::Demand,
+        map::Node,
         route::{Attempt, Route},
         slot::Slot,
         view::{NodeView, View},
@@ -18,6 +18,7 @@ use crate::{
     store::redis::{
         durability::Durability,
         keys::Keys,
+        lease::Lease,
         near::{NearCache, NearCacheConfig, TrackingThread},
         recovery::Recovery,
     },
@@ -40,7 +41,7 @@ fn view(by: &str, masters: [(&str, u64); 3]) -> View {
         alias: None,
         is_master: true,
         has_failed: false,
-        epoch,
+        config_epoch: epoch,
         slots: vec![slot..=slot],
     };
     View {
@@ -63,8 +64,9 @@ fn discovery(lease: Lease, opened: impl Fn() + Send + 'static) -> Discovery {
             keys: Keys::new(""),
             clock: Arc::new(SystemClock),
             in_cluster: true,
+            node_id: None,
             metrics: metrics.server(),
-            copies: None,
+            acks: None,
             recovery: Arc::new(recovery.for_server()),
             durability: Arc::new(Durability::new(false)),
             start: None,
@@ -75,15 +77,18 @@ fn discovery(lease: Lease, opened: impl Fn() + Send + 'static) -> Discovery {
         login: Login::default(),
         open: Box::new(open),
         views: Views::default(),
+        recoveries: BTreeMap::new(),
         watchers: BTreeMap::new(),
         failures: BTreeMap::new(),
         reports,
         reporter,
         demand: watch::channel(0).1,
-        publish: watch::channel(Found::Nothing).0,
+        publish: watch::channel(MapState::Pending).0,
         is_current: false,
-        lease,
-        lease_time: LEASE,
+        lease: MapLease {
+            lease,
+            duration: LEASE,
+        },
         coverage,
     }
 }
@@ -112,9 +117,57 @@ fn known(lease: Lease, opened: impl Fn() + Send + 'static) -> (Discovery, Instan
 
 fn map(discovery: &Discovery) -> Arc<SlotMap> {
     match &*discovery.publish.borrow() {
-        Found::Map(map) => map.clone(),
+        MapState::Known(map) => map.clone(),
         _ => panic!("no map"),
     }
+}
+
+/// The node `by` of a cluster that was made anew answers at the address that node `at` had. The master of each slot has the address of the
+/// earlier one.
+fn answer_anew(discovery: &mut Discovery, origin: Instant, at: &str, by: &str, second: u64) {
+    let mut view = view(by, [("x", 1), ("y", 2), ("z", 3)]);
+    for (node, earlier) in view.nodes.iter_mut().zip(["a", "b", "d"]) {
+        node.host = Some(host(earlier));
+    }
+    discovery.apply_report(Report {
+        host: host(at),
+        sent: origin + Duration::from_secs(second),
+        view: Ok(view),
+    });
+}
+
+#[tokio::test]
+async fn cluster_made_anew_at_the_same_addresses_is_used_when_no_node_of_the_earlier_one_answers() {
+    let (mut discovery, origin) = known(Lease::ended(), || {});
+    let anew = [("a", "x"), ("b", "y"), ("d", "z")];
+    for second in [20, 69] {
+        for (at, by) in anew {
+            answer_anew(&mut discovery, origin, at, by, second);
+        }
+        assert_eq!(map(&discovery).owner(Slot(0)).unwrap().id, "a", "at {second}");
+    }
+    // One answer after the earlier cluster is forgotten is no majority.
+    answer_anew(&mut discovery, origin, "a", "x", 71);
+    answer_anew(&mut discovery, origin, "a", "x", 72);
+    assert!(!discovery.is_known());
+    answer_anew(&mut discovery, origin, "b", "y", 72);
+    let ids = [0, 1, 2].map(|slot| map(&discovery).owner(Slot(slot)).unwrap().id.clone());
+    assert_eq!(ids, ["x", "y", "z"]);
+    answer_anew(&mut discovery, origin, "d", "z", 73);
+    assert_eq!(discovery.failures, BTreeMap::new());
+}
+
+/// After a suspension of the process, all views are old.
+#[tokio::test]
+async fn cluster_is_not_forgotten_while_an_address_has_not_failed() {
+    let (mut discovery, origin) = known(Lease::ended(), || {});
+    answer_anew(&mut discovery, origin, "a", "x", 11);
+    answer_anew(&mut discovery, origin, "a", "x", 200);
+    answer_anew(&mut discovery, origin, "a", "x", 201);
+    answer(&mut discovery, origin, "b", BEFORE, 201);
+    answer(&mut discovery, origin, "d", BEFORE, 201);
+    assert_eq!(map(&discovery).owner(Slot(1)).unwrap().id, "b");
+    assert_eq!(discovery.failures.keys().collect::<Vec<_>>(), [&host("a")]);
 }
 
 /// Until the new map is in use, lookups go to the old owner, whose cache could be stale for longer than the bound.
@@ -175,6 +228,29 @@ async fn caches_of_the_masters_that_got_or_lost_a_slot_begin_a_new_epoch() {
     assert_eq!(epoch(&after[0]), 1);
 }
 
+/// Node `by` no longer knows the address of `a`, as after a restart of `a` with a new id.
+fn answer_without_address(discovery: &mut Discovery, origin: Instant, by: &str, second: u64) {
+    let mut view = view(by, BEFORE);
+    view.nodes[0].host = None;
+    discovery.apply_report(Report {
+        host: host(by),
+        sent: origin + Duration::from_secs(second),
+        view: Ok(view),
+    });
+}
+
+#[tokio::test]
+async fn slots_of_a_master_without_an_address_are_not_covered() {
+    let (mut discovery, origin) = known(Lease::ended(), || {});
+    assert_eq!(map(&discovery).uncovered(), 16_384 - 3);
+    for second in [11, 80] {
+        answer_without_address(&mut discovery, origin, "b", second);
+        answer_without_address(&mut discovery, origin, "d", second);
+    }
+    assert!(map(&discovery).owner(Slot(0)).is_none());
+    assert_eq!(map(&discovery).uncovered(), 16_384 - 2);
+}
+
 /// Otherwise a master that returns at another address without its data would be used at once, also with `require_durable_store`.
 #[tokio::test]
 async fn history_of_a_node_stays_with_it_when_its_address_changes() {
@@ -194,6 +270,47 @@ async fn history_of_a_node_stays_with_it_when_its_address_changes() {
     let after = map(&discovery).owner(Slot(0)).unwrap().clone();
     assert_eq!(after.host, other_address);
     assert!(Arc::ptr_eq(&after.recovery, &before.recovery));
+}
+
+#[tokio::test]
+async fn history_of_a_node_stays_with_it_while_its_address_is_unknown() {
+    let (mut discovery, origin) = known(Lease::ended(), || {});
+    let before = map(&discovery).owner(Slot(0)).unwrap().recovery.clone();
+    for second in [11, 80] {
+        answer_without_address(&mut discovery, origin, "b", second);
+        answer_without_address(&mut discovery, origin, "d", second);
+    }
+    assert!(map(&discovery).owner(Slot(0)).is_none());
+    answer(&mut discovery, origin, "a", BEFORE, 81);
+    let after = map(&discovery).owner(Slot(0)).unwrap().recovery.clone();
+    assert!(Arc::ptr_eq(&after, &before));
+}
+
+/// `b` gave the second slot to `d`, and then got a later epoch. `a` did not learn of the move, and names `b`.
+#[tokio::test]
+async fn node_that_answers_again_with_the_same_view_corrects_the_map() {
+    const EPOCHS: [(&str, u64); 3] = [("a", 1), ("b", 9), ("d", 3)];
+    let (mut discovery, origin) = known(Lease::ended(), || {});
+    let after = |discovery: &mut Discovery, by: &str, second| {
+        let mut view = view(by, EPOCHS);
+        view.nodes[1].slots = Vec::new();
+        view.nodes[2].slots = vec![1..=2];
+        discovery.apply_report(Report {
+            host: host(by),
+            sent: origin + Duration::from_secs(second),
+            view: Ok(view),
+        });
+    };
+    let owner = |discovery: &Discovery| map(discovery).owner(Slot(1)).unwrap().id.clone();
+    answer(&mut discovery, origin, "a", EPOCHS, 11);
+    after(&mut discovery, "b", 11);
+    after(&mut discovery, "d", 11);
+    assert_eq!(owner(&discovery), "d");
+    // `b` does not answer for a while, in which a view of `a` changes.
+    answer(&mut discovery, origin, "a", [("a", 2), ("b", 9), ("d", 3)], 14);
+    assert_eq!(owner(&discovery), "b");
+    after(&mut discovery, "b", 15);
+    assert_eq!(owner(&discovery), "d");
 }
 
 /// Two failovers between two views: the first one may have admitted a revocation on the other master.
@@ -218,12 +335,10 @@ async fn master_that_lost_a_slot_and_got_it_back_unseen_begins_a_new_epoch() {
 async fn answer_of_a_master_that_was_asked_and_replaced_is_not_used() {
     let (mut discovery, origin) = known(Lease::ended(), || {});
     let cluster = Cluster {
-        found: discovery.publish.subscribe(),
-        demand: watch::channel(0).0,
+        map_state: discovery.publish.subscribe(),
+        demand: Demand::new(watch::channel(0).0),
         keys: Keys::new(""),
         deadline: LEASE,
-        began: Instant::now(),
-        failure_at: AtomicU64::new(0),
         _discovery: AbortOnDrop(tokio::spawn(std::future::pending())),
     };
     let map = map(&discovery);

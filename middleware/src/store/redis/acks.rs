@@ -1,79 +1,106 @@
-//! Revocations that wait for copies: replicas (`WAIT`), and the append-only file of the master (`WAITAOF`).
+//! Revocations that wait for acknowledgements: of replicas (`WAIT`), and of the append-only file of the master (`WAITAOF`).
 //!
 //! `WAIT` covers the writes of its own connection, and blocks it. So the script and `WAIT` run on a connection of their own.
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
-use redis::{AsyncConnectionConfig, FromRedisValue, RedisError, RedisResult, cmd};
+use redis::{FromRedisValue, RedisError, RedisResult, cmd};
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
     time::{Instant, timeout},
 };
 
 use super::{
+    call_error::describe,
     endpoint::RedisConnection,
     link::Link,
-    role::{describe, run_id},
+    role::is_same_server,
     script::{LuaScript, ScriptCall},
 };
 
+use crate::sync::lock;
+
 /// The number of idle connections that are kept.
 const MAX_IDLE: usize = 8;
-/// The number of connections in use at the same time. Further revocations wait.
+/// The number of connections in use at the same time. Further revocations wait for half of the time for acknowledgements, and are then not durable.
 const MAX_IN_USE: usize = 32;
+/// A longer wait counts as this one: the server refuses a time that its clock cannot reach.
+const LONGEST_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// The copies of a revocation that a store waits for.
+/// The acknowledgements that a revocation waits for.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Copies {
+pub(super) struct AckRequirement {
     pub(super) replicas: u32,
     pub(super) local_disk: bool,
     /// How long a revocation waits, the round trip included.
     pub(super) timeout: Duration,
 }
 
-/// Runs scripts and waits for the copies.
-pub(super) struct CopyWaiter {
-    copies: Copies,
+/// Runs scripts and waits for the acknowledgements.
+pub(super) struct AckWaiter {
+    requirement: AckRequirement,
     places: Arc<Semaphore>,
-    /// Idle connections, each with the epoch of the store's connection to the same server.
+    /// Idle connections, each with the attempt of the store's connection to the same server.
     idle: Mutex<Vec<(u64, RedisConnection)>>,
     /// Why the last revocation was not durable.
     shortfall: Mutex<Option<String>>,
+    /// True if a revocation found all places taken. It is cleared when all are free.
+    crowded: AtomicBool,
 }
 
 /// A connection in use.
 pub(super) struct InUse {
-    epoch: u64,
+    attempt: u64,
     connection: RedisConnection,
+    /// The time that is left for acknowledgements.
+    time: Duration,
     _place: OwnedSemaphorePermit,
 }
 
-impl CopyWaiter {
-    pub(super) fn new(copies: Copies) -> Self {
+impl AckWaiter {
+    pub(super) fn new(requirement: AckRequirement) -> Self {
         Self {
-            copies,
+            requirement,
             places: Arc::new(Semaphore::new(MAX_IN_USE)),
             idle: Mutex::default(),
             shortfall: Mutex::default(),
+            crowded: AtomicBool::new(false),
         }
     }
 
-    /// A connection to the server of this link: an idle one, or a new one. Waits while too many are in use.
-    pub(super) async fn connection(&self, link: &Link) -> RedisResult<InUse> {
-        let place = self.places.clone().acquire_owned().await;
+    /// A connection to the server of this link: an idle one, or a new one. `None` if too many stay in use.
+    pub(super) async fn connection(&self, link: &Link) -> RedisResult<Option<InUse>> {
+        let began = Instant::now();
+        if self.places.available_permits() == MAX_IN_USE {
+            self.crowded.store(false, Ordering::Relaxed);
+        }
+        let place = timeout(self.requirement.timeout / 2, self.places.clone().acquire_owned());
+        let Ok(place) = place.await else {
+            if !self.crowded.swap(true, Ordering::Relaxed) {
+                tracing::warn!(
+                    "more than {MAX_IN_USE} revocations wait for acknowledgements: the others are not durable"
+                );
+            }
+            return Ok(None);
+        };
+        let time = self.requirement.timeout.saturating_sub(began.elapsed());
         let place = place.map_err(|error| RedisError::from(std::io::Error::other(error)))?;
-        let connection = match self.take_idle(link.epoch) {
+        let connection = match self.take_idle(link.attempt) {
             Some(connection) => connection,
             None => connect(link).await?,
         };
-        Ok(InUse {
-            epoch: link.epoch,
+        Ok(Some(InUse {
+            attempt: link.attempt,
             connection,
+            time,
             _place: place,
-        })
+        }))
     }
 
     /// Runs a script. It must be safe to repeat: if the connection turns out to be closed, it runs on a new one.
@@ -107,9 +134,9 @@ impl CopyWaiter {
         }
     }
 
-    /// Waits until the copies have every write of the connection. `false` if they do not confirm it in time.
+    /// Waits until every write of the connection is acknowledged. `false` if it is not in time.
     pub(super) async fn confirm(&self, mut used: InUse) -> bool {
-        let answer = timeout(self.copies.timeout, self.wait(&mut used.connection)).await;
+        let answer = timeout(used.time, self.wait(&mut used.connection, used.time)).await;
         let shortfall = match answer {
             Ok(Ok(shortfall)) => {
                 self.release(used);
@@ -132,23 +159,27 @@ impl CopyWaiter {
     pub(super) fn release(&self, used: InUse) {
         let mut idle = lock(&self.idle);
         // It may reach an earlier server than the others.
-        if idle.len() < MAX_IDLE && idle.iter().all(|(epoch, _)| *epoch <= used.epoch) {
-            idle.push((used.epoch, used.connection));
+        if idle.len() < MAX_IDLE && idle.iter().all(|(attempt, _)| *attempt <= used.attempt) {
+            idle.push((used.attempt, used.connection));
         }
     }
 
-    fn take_idle(&self, epoch: u64) -> Option<RedisConnection> {
+    fn take_idle(&self, attempt: u64) -> Option<RedisConnection> {
         let mut idle = lock(&self.idle);
         // Connections to an earlier server are closed.
-        idle.retain(|(of, _)| *of == epoch);
+        idle.retain(|(of, _)| *of == attempt);
         idle.pop().map(|(_, connection)| connection)
     }
 
     /// Returns what is missing. The server waits a little less than the client, so that its answer arrives in time.
-    async fn wait(&self, connection: &mut RedisConnection) -> Result<Option<String>, RedisError> {
-        let replicas = self.copies.replicas;
+    async fn wait(
+        &self,
+        connection: &mut RedisConnection,
+        time: Duration,
+    ) -> Result<Option<String>, RedisError> {
+        let replicas = self.requirement.replicas;
         let began = Instant::now();
-        let limit = self.copies.timeout * 9 / 10;
+        let limit = (time - time / 10).min(LONGEST_WAIT);
         // 0 would be no limit.
         let millis =
             || u64::try_from(limit.saturating_sub(began.elapsed()).as_millis()).map_or(1, |left| left.max(1));
@@ -160,7 +191,7 @@ impl CopyWaiter {
                 return Ok(Some(format!("fewer than {replicas} replicas confirm in time")));
             }
         }
-        if self.copies.local_disk {
+        if self.requirement.local_disk {
             let mut wait = cmd("WAITAOF");
             wait.arg(1).arg(0).arg(millis());
             let (local, _replicas): (u32, u32) = wait.query_async(&mut **connection).await?;
@@ -190,22 +221,11 @@ impl CopyWaiter {
 
 /// Opens a connection to the server of this link.
 async fn connect(link: &Link) -> RedisResult<RedisConnection> {
-    let config = AsyncConnectionConfig::new()
-        .set_connection_timeout(Some(link.connect_timeout))
-        .set_response_timeout(None);
-    let connected = timeout(link.connect_timeout, link.endpoint.connect(&config)).await;
-    let mut connection =
-        connected.unwrap_or_else(|_| Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into()))?;
-    let mut own = link.connection.clone();
-    let (this, that) = tokio::try_join!(run_id(&mut connection), run_id(&mut own))?;
-    match (this, that) {
-        (Some(this), Some(that)) if this != that => Err(RedisError::from(std::io::Error::other(
+    let mut connection = link.endpoint.connect_within(link.connect_timeout).await?;
+    match is_same_server(&mut connection, &mut link.connection.clone()).await? {
+        Some(false) => Err(RedisError::from(std::io::Error::other(
             "the address names another server now",
         ))),
-        _ => Ok(connection),
+        Some(true) | None => Ok(connection),
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

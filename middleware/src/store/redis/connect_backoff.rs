@@ -5,7 +5,7 @@ use std::{future::Future, sync::Arc};
 use super::{address::Address, background::Backoff, endpoint::Endpoint};
 
 /// A back-off that ends early when the address names another server than that of the last attempt.
-pub(super) struct Pauses {
+pub(super) struct ConnectBackoff {
     backoff: Backoff,
     /// The server of the last attempt. `None` if none was found.
     tried: Option<Arc<Endpoint>>,
@@ -13,7 +13,7 @@ pub(super) struct Pauses {
     superseded: Option<Arc<Endpoint>>,
 }
 
-impl Pauses {
+impl ConnectBackoff {
     pub(super) const fn new() -> Self {
         Self {
             backoff: Backoff::new(),
@@ -42,7 +42,9 @@ impl Pauses {
         let tried = self.tried.take();
         let is_same = |one: &Arc<Endpoint>| {
             let other = self.superseded.as_ref();
-            other.is_some_and(|other| (one.server(), one.epoch()) == (other.server(), other.epoch()))
+            other.is_some_and(|other| {
+                (one.server(), one.config_epoch()) == (other.server(), other.config_epoch())
+            })
         };
         match tried.filter(|tried| !is_same(tried)) {
             None => self.backoff.wait().await,
@@ -82,34 +84,34 @@ mod tests {
     }
 
     /// The length of a pause, in milliseconds, if the server of the last attempt is superseded after a while.
-    async fn pause(pauses: &mut Pauses, superseded_after: Option<u64>) -> u128 {
+    async fn pause(backoff: &mut ConnectBackoff, superseded_after: Option<u64>) -> u128 {
         let began = Instant::now();
         let superseded = async move |_| match superseded_after {
             Some(millis) => sleep(Duration::from_millis(millis)).await,
             None => pending().await,
         };
-        pauses.wait_or(superseded).await;
+        backoff.wait_or(superseded).await;
         began.elapsed().as_millis()
     }
 
     #[tokio::test(start_paused = true)]
     async fn successor_of_a_server_ends_one_pause_and_shortens_the_next_ones() {
-        let (mut pauses, [first, second]) = (Pauses::new(), [1, 2].map(server));
+        let (mut backoff, [first, second]) = (ConnectBackoff::new(), [1, 2].map(server));
         for expected in [20, 40, 80] {
-            pauses.begin_attempt(&first);
-            assert_eq!(pause(&mut pauses, None).await, expected);
+            backoff.begin_attempt(&first);
+            assert_eq!(pause(&mut backoff, None).await, expected);
         }
-        pauses.begin_attempt(&first);
-        assert_eq!(pause(&mut pauses, Some(30)).await, 30);
+        backoff.begin_attempt(&first);
+        assert_eq!(pause(&mut backoff, Some(30)).await, 30);
         // A majority still names it.
         for expected in [20, 40] {
-            pauses.begin_attempt(&server(1));
-            assert_eq!(pause(&mut pauses, Some(0)).await, expected);
+            backoff.begin_attempt(&server(1));
+            assert_eq!(pause(&mut backoff, Some(0)).await, expected);
         }
         // No majority names one.
-        assert_eq!(pause(&mut pauses, Some(0)).await, 80);
-        pauses.begin_attempt(&second);
-        assert_eq!(pause(&mut pauses, Some(5)).await, 5);
-        assert_eq!(pause(&mut pauses, None).await, 20);
+        assert_eq!(pause(&mut backoff, Some(0)).await, 80);
+        backoff.begin_attempt(&second);
+        assert_eq!(pause(&mut backoff, Some(5)).await, 5);
+        assert_eq!(pause(&mut backoff, None).await, 20);
     }
 }

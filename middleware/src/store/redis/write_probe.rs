@@ -1,7 +1,7 @@
 //! Whether the server accepts writes. A server that refuses them still answers reads.
 
 use std::{
-    sync::{Mutex as StdMutex, MutexGuard, PoisonError},
+    sync::{Mutex as StdMutex, MutexGuard},
     time::Duration,
 };
 
@@ -9,12 +9,14 @@ use redis::{AsyncConnectionConfig, RedisError};
 use tokio::{sync::Mutex, time::timeout};
 
 use super::{
+    call_error::describe,
     endpoint::{Endpoint, RedisConnection},
-    role::describe,
 };
 
+use crate::sync::lock;
+
 /// Sent as a text: its hash would need more round trips on a server that has not cached it.
-const WRITE_PROBE: &str = include_str!("lua/write_probe.lua");
+const SCRIPT: &str = include_str!("lua/write_probe.lua");
 /// The codes with which a server refuses writes and answers reads: a failed snapshot, too few replicas, a full memory.
 const REFUSALS: [&str; 3] = ["MISCONF", "NOREPLICAS", "OOM"];
 const PAUSED: &str = "the server does not answer a script that may write";
@@ -22,15 +24,15 @@ const PAUSED: &str = "the server does not answer a script that may write";
 /// Asks on a connection of its own: while the server pauses writes (`CLIENT PAUSE … WRITE`, `FAILOVER`), the probe blocks its connection,
 /// and reads behind it would wait too.
 #[derive(Default)]
-pub(super) struct Writes {
-    /// The connection, and the epoch of the store's connection to the same server.
+pub(super) struct WriteProbe {
+    /// The connection, and the attempt of the store's connection to the same server.
     connection: Mutex<Option<(u64, RedisConnection)>>,
     /// The latest reason.
     latest: StdMutex<Option<String>>,
 }
 
-impl Writes {
-    /// Asks the server of this epoch whether it accepts writes. The reason, if it does not. Without an answer within the limit, the latest
+impl WriteProbe {
+    /// Asks the server of this attempt whether it accepts writes. The reason, if it does not. Without an answer within the limit, the latest
     /// result: a slow answer alone does not mean that writes are paused.
     ///
     /// # Errors
@@ -38,10 +40,10 @@ impl Writes {
     pub(super) async fn probe(
         &self,
         endpoint: &Endpoint,
-        epoch: u64,
+        attempt: u64,
         limit: Duration,
     ) -> Result<Option<String>, RedisError> {
-        match timeout(limit, self.ask(endpoint, epoch)).await {
+        match timeout(limit, self.ask(endpoint, attempt)).await {
             Ok(answer) => self.judge(answer),
             Err(_) => Ok(self.latest().clone()),
         }
@@ -51,10 +53,10 @@ impl Writes {
     pub(super) async fn check(
         &self,
         endpoint: &Endpoint,
-        epoch: u64,
+        attempt: u64,
         limit: Duration,
     ) -> Result<(), RedisError> {
-        match timeout(limit, self.ask(endpoint, epoch)).await {
+        match timeout(limit, self.ask(endpoint, attempt)).await {
             Ok(answer) => self.judge(answer).map(drop),
             Err(_) => {
                 self.record(Some(PAUSED));
@@ -73,11 +75,11 @@ impl Writes {
         Ok(refusal)
     }
 
-    async fn ask(&self, endpoint: &Endpoint, epoch: u64) -> Result<(), RedisError> {
+    async fn ask(&self, endpoint: &Endpoint, attempt: u64) -> Result<(), RedisError> {
         let mut slot = self.connection.lock().await;
         // Taken out, so that a probe that is cancelled closes its connection.
         let mut connection = match slot.take() {
-            Some((of, connection)) if of == epoch => connection,
+            Some((of, connection)) if of == attempt => connection,
             _ => {
                 endpoint
                     .connect(&AsyncConnectionConfig::new().set_response_timeout(None))
@@ -85,16 +87,16 @@ impl Writes {
             }
         };
         let mut probe = redis::cmd("EVAL");
-        probe.arg(WRITE_PROBE).arg(0);
+        probe.arg(SCRIPT).arg(0);
         let answer = probe.exec_async(&mut *connection).await;
         if answer.as_ref().err().is_none_or(|error| !error.is_io_error()) {
-            *slot = Some((epoch, connection));
+            *slot = Some((attempt, connection));
         }
         answer
     }
 
     fn latest(&self) -> MutexGuard<'_, Option<String>> {
-        self.latest.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.latest)
     }
 
     /// Keeps the result, and logs a change.
