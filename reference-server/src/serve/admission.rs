@@ -14,6 +14,7 @@ use pin_project_lite::pin_project;
 use tower::Service;
 use tower_session_auth::{
     AuthError, ErrorKind,
+    endpoints::EXT_AUTHZ_PATH,
     master_auth::{X_MASTER_PASSWORD, has_credential},
 };
 
@@ -127,7 +128,12 @@ struct Permits {
 
 /// True for a request of an administrator, by its path and by an unverified credential.
 fn is_of_administrator(path: &str, headers: &HeaderMap) -> bool {
-    let is_of_session = path == "/v1/session" || path.ends_with("/renew");
+    // A proxy passes the headers of any client to `/v1/auth`.
+    let is_forward_auth = path
+        .strip_prefix("/v1/auth")
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    let is_of_session =
+        path == "/v1/session" || path.ends_with("/renew") || is_forward_auth || path == EXT_AUTHZ_PATH;
     !is_of_session && has_credential(headers)
 }
 
@@ -201,6 +207,10 @@ mod tests {
             ("/metrics", "authorization", "Basic eDp3YWlfYWRtaW5feA==", true),
             ("/v1/sessions", "authorization", "Bearer wai_sess_x", false),
             ("/v1/session", "x-master-password", "x", false),
+            ("/v1/auth", "x-master-password", "x", false),
+            ("/v1/auth/a", "authorization", "Bearer wai_admin_x", false),
+            ("/v1/authx", "x-master-password", "x", true),
+            (EXT_AUTHZ_PATH, "x-master-password", "x", false),
             (
                 "/v1/sessions/1/renew",
                 "authorization",
