@@ -56,6 +56,7 @@
 //! | `master-auth` (default) | [`MasterAuthLayer`]: admin keys, and a master password with Argon2id |
 //! | `tls` | `rediss://` URLs |
 //! | `endpoints` | the HTTP API as a tower service |
+//! | `ext-authz` | `endpoints`, and external authorization of Envoy over gRPC |
 //! | `axum` | [`AuthenticatedSession`] and required scopes as extractors, errors as responses |
 //! | `client` | the agent's side |
 //! | `key-follower` | [`KeyFollower`](key_follower::KeyFollower): a verifier whose keys follow a session server |

@@ -5,7 +5,7 @@
 use std::{convert::Infallible, time::Duration};
 
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue, Request, Response, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, header};
 use http_body::Body;
 use http_body_util::{BodyExt, Full};
 use tower::{BoxError, Service, ServiceBuilder, ServiceExt, service_fn};
@@ -18,8 +18,9 @@ use tower_http::{
 };
 use tower_session_auth::{
     AuthError, ErrorKind,
+    endpoints::is_check_call,
     master_auth::X_MASTER_PASSWORD,
-    response::{X_REQUEST_ID, problem_response},
+    response::{X_REQUEST_ID, grpc_response, problem_response},
 };
 
 use crate::{
@@ -62,11 +63,12 @@ where
         let bounded = bounded.clone();
         async move {
             let id = request.headers().get(X_REQUEST_ID).cloned();
+            let respond = respond_to(&request);
             let response = bounded.oneshot(request).await?;
             Ok(match bare_status(&response) {
                 Some(error) => {
                     let headers = id.map(|id| (X_REQUEST_ID, id)).into_iter().collect();
-                    problem_response(&error, REALM, &headers)
+                    respond(&error, REALM, &headers)
                         .map(|body| body.map_err(|never| match never {}).boxed_unsync())
                 }
                 None => response.map(|body| body.map_err(Into::into).boxed_unsync()),
@@ -110,7 +112,18 @@ pub(crate) struct RefusedRequests(pub(crate) AccessLog);
 impl Refuse for RefusedRequests {
     fn refuse<B>(&self, request: &Request<B>, error: &AuthError) -> Response<Full<Bytes>> {
         self.0.not_admitted(request, error);
-        problem_response(error, REALM, request.headers())
+        respond_to(request)(error, REALM, request.headers())
+    }
+}
+
+type Respond = fn(&AuthError, &str, &HeaderMap) -> Response<Full<Bytes>>;
+
+/// The form of an error: a gRPC status for a call of ext_authz. A proxy that calls any other path judges by the HTTP status.
+fn respond_to<B>(request: &Request<B>) -> Respond {
+    if is_check_call(request) {
+        |error, realm, headers| grpc_response(error, realm, headers)
+    } else {
+        |error, realm, headers| problem_response(error, realm, headers)
     }
 }
 

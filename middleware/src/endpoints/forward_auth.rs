@@ -36,12 +36,7 @@ pub(super) fn admit(session: &AuthenticatedSession, uri: &Uri) -> Answer {
     }
     let mut response = Response::new(Full::<Bytes>::default());
     let headers = response.headers_mut();
-    for (name, value) in [
-        (SESSION_ID, session.session_id.to_string()),
-        (AGENT_ID, session.agent_id.to_string()),
-        (EXPIRES_AT, session.expires_at.0.to_string()),
-        (SCOPES, session.scopes.to_string()),
-    ] {
+    for (name, value) in identity(session) {
         // Ids, numbers and scopes are visible ASCII characters and spaces.
         if let Ok(value) = HeaderValue::try_from(value) {
             headers.insert(name, value);
@@ -49,6 +44,16 @@ pub(super) fn admit(session: &AuthenticatedSession, uri: &Uri) -> Answer {
     }
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     Ok(response)
+}
+
+/// The headers that describe a session to the service behind a proxy. The scopes are empty if there are none.
+pub(super) fn identity(session: &AuthenticatedSession) -> [(HeaderName, String); 4] {
+    [
+        (SESSION_ID, session.session_id.to_string()),
+        (AGENT_ID, session.agent_id.to_string()),
+        (EXPIRES_AT, session.expires_at.0.to_string()),
+        (SCOPES, session.scopes.to_string()),
+    ]
 }
 
 /// The scopes that the parameter `scope` demands. If it is repeated, all are demanded. Other parameters belong to the client's request.

@@ -12,14 +12,17 @@
 //! | any method on `/v1/auth`, and on every path below it | session token |
 //! | `POST /v1/introspect` (RFC 7662) | administrator with the right `introspect` |
 //! | `POST /v1/revoke` (RFC 7009) | the token in the form, or an administrator with the right `revoke` |
+//! | gRPC `envoy.service.auth.v3.Authorization/Check` (feature `ext-authz`) | session token in the checked request |
 //! | `GET /.well-known/oauth-protected-resource` (RFC 9728), `GET /v1/keys`, `GET /healthz`, `GET /readyz` | none |
 //!
 //! Mount it in axum with `fallback_service` or, under a prefix, with `nest_service`; in hyper through
 //! `hyper_util::service::TowerToHyperService`; in tonic through its axum router. It answers every request, and an unknown path
-//! with a 404. It limits a body to 64 KiB. The server must limit time and connections.
+//! with a 404. It limits a body to 64 KiB, and a gRPC message to 128 KiB. The server must limit time and connections.
 
 mod agents;
 mod date;
+#[cfg(feature = "ext-authz")]
+mod ext_authz;
 mod forward_auth;
 mod health;
 mod input;
@@ -37,6 +40,8 @@ mod state;
 #[cfg(test)]
 mod tests;
 
+#[cfg(feature = "ext-authz")]
+pub use ext_authz::{PATH as EXT_AUTHZ_PATH, is_check_call};
 pub use forward_auth::is_forward_auth;
 pub(crate) use health::Readiness;
 pub(crate) use state::State;
@@ -147,6 +152,10 @@ where
     S: SessionStore + AgentStore,
     B: Body<Data: Send, Error: Into<BoxError>> + Send + 'static,
 {
+    #[cfg(feature = "ext-authz")]
+    if ext_authz::is_path(request.uri().path()) {
+        return Ok(ext_authz::serve(state, request).await);
+    }
     let matched = match routes::find(request.method(), request.uri().path()) {
         Ok(matched) => matched,
         Err(none) => return Ok(no_route(&none, &request, &state).map(ResponseBody::inner)),

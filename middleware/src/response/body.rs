@@ -4,12 +4,13 @@ use std::{
 };
 
 use bytes::Bytes;
+use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::Full;
 use pin_project_lite::pin_project;
 
 pin_project! {
-    /// The body of a layer's response: that of the inner service, or that of a rejection.
+    /// The body of a layer's response: that of the inner service, or that of a rejection or another response of this crate.
     #[derive(Debug)]
     pub struct ResponseBody<B> {
         #[pin]
@@ -22,7 +23,8 @@ pin_project! {
     #[derive(Debug)]
     enum Kind<B> {
         Inner { #[pin] body: B },
-        Rejection { #[pin] body: Full<Bytes> },
+        // The trailers are those of a gRPC response. Boxed, since most responses have none.
+        Rejection { #[pin] body: Full<Bytes>, trailers: Option<Box<HeaderMap>> },
     }
 }
 
@@ -35,7 +37,18 @@ impl<B> ResponseBody<B> {
 
     pub(crate) const fn rejection(body: Full<Bytes>) -> Self {
         Self {
-            kind: Kind::Rejection { body },
+            kind: Kind::Rejection { body, trailers: None },
+        }
+    }
+
+    /// The body of a gRPC response. A trailers-only response has no trailers here: its status is among its headers.
+    #[cfg(feature = "ext-authz")]
+    pub(crate) fn with_trailers(body: Full<Bytes>, trailers: Option<HeaderMap>) -> Self {
+        Self {
+            kind: Kind::Rejection {
+                body,
+                trailers: trailers.map(Box::new),
+            },
         }
     }
 }
@@ -57,21 +70,26 @@ impl<B: Body<Data = Bytes>> Body for ResponseBody<B> {
     ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
         match self.project().kind.project() {
             KindProj::Inner { body } => body.poll_frame(cx),
-            KindProj::Rejection { body } => body.poll_frame(cx).map_err(|never| match never {}),
+            KindProj::Rejection { body, trailers } => match body.poll_frame(cx) {
+                Poll::Ready(None) => {
+                    Poll::Ready(trailers.take().map(|trailers| Ok(Frame::trailers(*trailers))))
+                }
+                polled => polled.map_err(|never| match never {}),
+            },
         }
     }
 
     fn is_end_stream(&self) -> bool {
         match &self.kind {
             Kind::Inner { body } => body.is_end_stream(),
-            Kind::Rejection { body } => body.is_end_stream(),
+            Kind::Rejection { body, trailers } => trailers.is_none() && body.is_end_stream(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.kind {
             Kind::Inner { body } => body.size_hint(),
-            Kind::Rejection { body } => body.size_hint(),
+            Kind::Rejection { body, .. } => body.size_hint(),
         }
     }
 }

@@ -55,7 +55,7 @@ pub fn grpc_response(
         media_type.unwrap_or(HeaderValue::from_static("application/grpc")),
     );
     headers.insert(header::CACHE_CONTROL, NO_STORE);
-    headers.insert(GRPC_STATUS, HeaderValue::from(status(error.status())));
+    headers.insert(GRPC_STATUS, HeaderValue::from(code_of(error.status())));
     if let Ok(message) = HeaderValue::try_from(percent_encoded(&error.to_string())) {
         headers.insert(GRPC_MESSAGE, message);
     }
@@ -70,7 +70,7 @@ pub fn grpc_response(
 }
 
 /// The gRPC status code for an HTTP status (`google.rpc.Code`).
-fn status(status: StatusCode) -> u16 {
+pub(crate) fn code_of(status: StatusCode) -> u16 {
     match status {
         StatusCode::BAD_REQUEST => 3,
         StatusCode::REQUEST_TIMEOUT => 4,

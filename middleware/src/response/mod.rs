@@ -17,6 +17,8 @@ mod session_ids;
 mod tests;
 
 pub use body::ResponseBody;
+#[cfg(feature = "ext-authz")]
+pub(crate) use grpc::code_of;
 pub use grpc::grpc_response;
 #[cfg(feature = "client")]
 pub(crate) use grpc::has_grpc_type;

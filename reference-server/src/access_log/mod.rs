@@ -77,7 +77,15 @@ impl<B> OnResponse<B> for AccessLog {
         };
         self.metrics.answered(outcome, elapsed);
         match error {
-            Some(error) if self.admits(error) => refused(status, error, latency),
+            Some(error) if self.admits(error) => {
+                // The HTTP status of a gRPC response is always 200.
+                let status = if is_refusal(status) {
+                    status
+                } else {
+                    error.status()
+                };
+                refused(status, error, latency);
+            }
             Some(_) => {}
             // A status of a layer that is not part of the crate.
             None if is_refusal(status) => {

@@ -14,7 +14,7 @@ use pin_project_lite::pin_project;
 use tower::Service;
 use tower_session_auth::{
     AuthError, ErrorKind,
-    endpoints::is_forward_auth,
+    endpoints::{EXT_AUTHZ_PATH, is_forward_auth},
     master_auth::{X_MASTER_PASSWORD, has_credential},
 };
 
@@ -128,7 +128,9 @@ struct Permits {
 
 /// True for a request of an administrator, by its path and by an unverified credential.
 fn is_of_administrator(path: &str, headers: &HeaderMap) -> bool {
-    let is_of_session = path == "/v1/session" || path.ends_with("/renew") || is_forward_auth(path);
+    // A proxy passes the headers of any client.
+    let of_a_proxy = is_forward_auth(path) || path == EXT_AUTHZ_PATH;
+    let is_of_session = path == "/v1/session" || path.ends_with("/renew") || of_a_proxy;
     !is_of_session && has_credential(headers)
 }
 
@@ -203,7 +205,14 @@ mod tests {
             ("/v1/sessions", "authorization", "Bearer wai_sess_x", false),
             ("/v1/session", "x-master-password", "x", false),
             ("/v1/auth", "x-master-password", "x", false),
-            ("/v1/auth/v1/sessions", "authorization", "Bearer wai_admin_x", false),
+            (
+                "/v1/auth/v1/sessions",
+                "authorization",
+                "Bearer wai_admin_x",
+                false,
+            ),
+            ("/v1/authx", "x-master-password", "x", true),
+            (EXT_AUTHZ_PATH, "x-master-password", "x", false),
             (
                 "/v1/sessions/1/renew",
                 "authorization",

@@ -1,5 +1,6 @@
-//! Verification for others: forward auth, and the OAuth endpoints.
+//! Verification for others: forward auth over HTTP and gRPC, and the OAuth endpoints.
 
+mod ext_authz;
 mod forward_auth;
 mod introspection;
 mod resource_metadata;
