@@ -6,6 +6,8 @@ use std::{
     process::Command,
 };
 
+use serde_json::Value;
+
 /// The Python interpreter of a virtual environment with these packages (`name==version`), which it installs from PyPI if they are
 /// missing. The environment lies in the target folder and is shared by all tests.
 ///
@@ -66,6 +68,27 @@ pub fn output(python: &Path, program: &str, arguments: &[&str]) -> String {
 pub fn try_output(python: &Path, program: &str, arguments: &[&str]) -> Result<String, String> {
     let output = run(Command::new(python).args(["-c", program]).args(arguments))?;
     String::from_utf8(output).map_err(|error| error.to_string())
+}
+
+/// Runs the file of a Python program to its end and returns the JSON that it prints.
+///
+/// # Panics
+/// If it fails, with its traceback, or prints something else.
+#[must_use]
+pub fn json(python: &Path, program: &Path, arguments: &[&str]) -> Value {
+    let output = Command::new(python)
+        .arg(program)
+        .args(arguments)
+        // The proxy of the machine cannot reach a test's server.
+        .env("NO_PROXY", "*")
+        .env("no_proxy", "*")
+        .output()
+        .expect("a Python interpreter");
+    let name = program.display();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{name}:\n{errors}");
+    serde_json::from_slice(&output.stdout)
+        .unwrap_or_else(|error| panic!("{name}: {error}: {}", String::from_utf8_lossy(&output.stdout)))
 }
 
 /// Runs a command to its end and returns its standard output.

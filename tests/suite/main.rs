@@ -22,6 +22,7 @@ mod metrics;
 mod module_order;
 mod mounting;
 mod near_cache;
+mod outsiders;
 mod prometheus;
 mod readme;
 mod redis_faults;

@@ -143,7 +143,7 @@ where
     }
 }
 
-/// Finds the route and sends the request through the layer that the route requires.
+/// Finds the route and checks the request as far as no credential is needed.
 async fn authenticate<S, B>(
     state: Arc<State<S>>,
     mut request: Request<B>,
@@ -172,6 +172,35 @@ where
         return Ok(response.map(ResponseBody::inner));
     }
     request.extensions_mut().insert(matched);
+    if !access.is_oauth() {
+        return admit(&state, access, request).await;
+    }
+    // hyper closes the connection if a response precedes the body. Many OAuth clients send the body after the head, and then lose
+    // the request that follows a 401.
+    let (parts, body) = request.into_parts();
+    match input::read(body).await {
+        Ok(body) => {
+            admit(
+                &state,
+                access,
+                Request::from_parts(parts, Full::<Bytes>::from(body)),
+            )
+            .await
+        }
+        Err(error) => Ok(refuse(&error, access, &state, &parts.headers).map(ResponseBody::inner)),
+    }
+}
+
+/// Sends the request through the layer that the route requires.
+async fn admit<S, B>(
+    state: &Arc<State<S>>,
+    access: Access,
+    mut request: Request<B>,
+) -> Result<Response<ResponseBody<Full<Bytes>>>, Infallible>
+where
+    S: SessionStore + AgentStore,
+    B: Body<Data: Send, Error: Into<BoxError>> + Send + 'static,
+{
     let handler = Handler(state.clone());
     match access {
         Access::Public => Ok(handler.oneshot(request).await?.map(ResponseBody::inner)),

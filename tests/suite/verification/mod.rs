@@ -6,11 +6,14 @@ mod introspection;
 mod resource_metadata;
 mod revocation;
 
+use std::time::Duration;
+
 use http::Request;
 use http_body_util::Full;
 use session_auth_tests::{
     admin_keys::{KeyFile, rights},
     api::Reply,
+    raw_http::{HEALTH, RawClient},
     server::TestServer,
 };
 
@@ -50,4 +53,24 @@ fn is_oauth_error(reply: &Reply, status: u16, error: &str) {
     assert_eq!(reply.header("cache-control"), "no-store");
     assert!(reply.body["error_description"].is_string(), "{}", reply.body);
     assert_eq!(reply.body.as_object().map(|members| members.len()), Some(2));
+}
+
+/// Clients such as `requests` send the body after the head. hyper closes the connection if a response precedes the body, and the next request
+/// of the client fails.
+#[tokio::test]
+async fn connection_outlives_a_rejection_whose_form_arrives_late() {
+    let (server, _) = server_with_keys().await;
+    for path in ["/v1/introspect", "/v1/revoke"] {
+        let mut client = RawClient::connect(server.address).await;
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer x\r\n\
+             content-type: application/x-www-form-urlencoded\r\ncontent-length: 7\r\n\r\n"
+        );
+        client.send(head).await;
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        let response = client.request("token=x").await;
+        assert!(response.starts_with("HTTP/1.1 401"), "{response}");
+        let response = client.request(HEALTH).await;
+        assert!(response.starts_with("HTTP/1.1 200"), "{response}");
+    }
 }
