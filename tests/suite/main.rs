@@ -23,6 +23,7 @@ mod module_order;
 mod mounting;
 mod near_cache;
 mod prometheus;
+mod proxies;
 mod readme;
 mod redis_faults;
 mod redis_layout;
