@@ -24,6 +24,7 @@ mod mounting;
 mod near_cache;
 mod outsiders;
 mod prometheus;
+mod proxies;
 mod readme;
 mod redis_faults;
 mod redis_layout;

@@ -1,7 +1,6 @@
 //! Chooses the Redis that the tests use, and prints the choice, once per process.
 
 use std::{
-    env,
     io::{Write as _, stderr},
     path::{Path, PathBuf},
     process::Command,
@@ -17,6 +16,7 @@ use super::{
     process::Process,
     server::Server,
 };
+pub(super) use crate::program::{in_path, variable};
 
 const PING_LIMIT: Duration = Duration::from_secs(5);
 const PULL_LIMIT: Duration = Duration::from_secs(60);
@@ -133,21 +133,6 @@ fn binary() -> Result<Backend, String> {
             }),
     };
     found.map(Backend::Binary)
-}
-
-/// The value of an environment variable. An empty one counts as unset.
-pub(super) fn variable(name: &str) -> Option<String> {
-    env::var(name).ok().filter(|value| !value.is_empty())
-}
-
-/// Finds a program in PATH. A name with a slash is a path, as in a shell.
-pub(super) fn in_path(program: &str) -> Option<PathBuf> {
-    if program.contains('/') {
-        return Some(PathBuf::from(program)).filter(|path| path.is_file());
-    }
-    env::split_paths(&env::var_os("PATH")?)
-        .map(|folder| folder.join(program))
-        .find(|path| path.is_file())
 }
 
 /// The number in `Redis server v=7.0.15 sha=…`.

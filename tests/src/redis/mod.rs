@@ -12,10 +12,10 @@ mod container;
 mod keyspace;
 mod monitor;
 mod partition;
-mod process;
+pub(crate) mod process;
 mod replicated;
 mod sentinels;
-mod server;
+pub(crate) mod server;
 mod shared;
 mod valkey;
 

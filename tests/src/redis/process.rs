@@ -20,7 +20,7 @@ kill -s KILL $!
 wait $!
 "#;
 
-pub(super) struct Process {
+pub(crate) struct Process {
     command: Vec<String>,
     running: Option<Running>,
 }
@@ -47,7 +47,7 @@ impl Process {
     }
 
     /// A server that this command starts.
-    pub(super) const fn of(command: Vec<String>) -> Self {
+    pub(crate) const fn of(command: Vec<String>) -> Self {
         Self {
             command,
             running: None,

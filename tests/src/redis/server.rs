@@ -8,7 +8,7 @@ use std::{
 };
 
 /// One server on one port. Dropping it ends the server.
-pub(super) trait Server: Send + Sync {
+pub(crate) trait Server: Send + Sync {
     /// Starts the server, also after `kill`. It may return before the server answers.
     fn launch(&mut self) -> Result<(), String>;
     /// True if the server has this process id. Otherwise another server took the port first.
