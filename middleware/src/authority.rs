@@ -183,6 +183,7 @@ impl<S: SessionStore + crate::store::AgentStore> SessionAuthority<S> {
             readiness: crate::endpoints::Readiness::default(),
             unready_without_writes: std::sync::atomic::AtomicBool::default(),
             realm: self.realm.clone(),
+            openapi: std::sync::OnceLock::new(),
             // Those of the layer, since this method may be called outside the scope of the recorder.
             rejections: self.layer.rejection_metrics(),
         })

@@ -12,7 +12,7 @@
 //! | any method on `/v1/auth`, and on every path below it | session token |
 //! | `POST /v1/introspect` (RFC 7662) | administrator with the right `introspect` |
 //! | `POST /v1/revoke` (RFC 7009) | the token in the form, or an administrator with the right `revoke` |
-//! | `GET /v1/keys`, `GET /healthz`, `GET /readyz` | none |
+//! | `GET /v1/keys`, `GET /openapi.json`, `GET /healthz`, `GET /readyz` | none |
 //!
 //! Mount it in axum with `fallback_service` or, under a prefix, with `nest_service`; in hyper through
 //! `hyper_util::service::TowerToHyperService`; in tonic through its axum router. It answers every request, and an unknown path
@@ -25,6 +25,7 @@ mod health;
 mod input;
 mod keys;
 mod oauth;
+mod openapi;
 mod output;
 mod own_session;
 mod paging;
@@ -313,6 +314,7 @@ where
         Endpoint::Introspect => oauth::introspect(state, extension(parts)?, &parts.headers, body).await,
         Endpoint::RevokeToken => oauth::revoke(state, parts.extensions.get(), &parts.headers, body).await,
         Endpoint::ListKeys => keys::list(state),
+        Endpoint::OpenApi => openapi::respond(state),
         Endpoint::Health => health::health(),
         Endpoint::Ready => health::ready(state).await,
     }

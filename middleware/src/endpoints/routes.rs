@@ -27,6 +27,7 @@ pub(super) enum Endpoint {
     Introspect,
     RevokeToken,
     ListKeys,
+    OpenApi,
     Health,
     Ready,
 }
@@ -150,6 +151,7 @@ pub(super) const ROUTES: &[(Method, &str, Access, Endpoint)] = &[
         Endpoint::RevokeToken,
     ),
     (Method::GET, "/v1/keys", Access::Public, Endpoint::ListKeys),
+    (Method::GET, "/openapi.json", Access::Public, Endpoint::OpenApi),
     (Method::GET, "/healthz", Access::Public, Endpoint::Health),
     (Method::GET, "/readyz", Access::Public, Endpoint::Ready),
 ];
@@ -233,9 +235,10 @@ mod tests {
     }
 
     #[test]
-    fn only_public_keys_and_health_checks_are_public() {
+    fn only_public_keys_health_checks_and_the_description_are_public() {
         for (method, path, access, _) in ROUTES {
-            let public = matches!(*path, "/v1/keys" | "/healthz" | "/readyz") && method == Method::GET;
+            let public = matches!(*path, "/v1/keys" | "/openapi.json" | "/healthz" | "/readyz")
+                && method == Method::GET;
             assert_eq!(*access == Access::Public, public, "{path}");
         }
     }

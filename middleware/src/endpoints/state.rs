@@ -1,4 +1,4 @@
-use std::sync::{Arc, atomic::AtomicBool};
+use std::sync::{Arc, OnceLock, atomic::AtomicBool};
 
 use http::HeaderMap;
 
@@ -29,6 +29,8 @@ pub(crate) struct State<S: SessionStore> {
     /// True if `/readyz` is a 503 while the store refuses writes.
     pub(crate) unready_without_writes: AtomicBool,
     pub(crate) realm: String,
+    /// The OpenAPI document, built by the first request for it.
+    pub(crate) openapi: OnceLock<serde_json::Value>,
     pub(crate) rejections: RejectionMetrics,
 }
 
