@@ -210,6 +210,7 @@ impl<S: SessionStore + crate::store::AgentStore> SessionAuthority<S> {
             unready_without_writes: std::sync::atomic::AtomicBool::default(),
             space: self.protection_space(),
             resource: self.resource.clone(),
+            openapi: std::sync::OnceLock::new(),
             // Those of the layer, since this method may be called outside the scope of the recorder.
             rejections: self.layer.rejection_metrics(),
         })

@@ -7,6 +7,7 @@
 //! | `failover_soak` | kills masters under load; the long ones are ignored, `tests/run --soak` runs them |
 //! | `harness` | starts this program again and kills it; counts the users of the process's shared Redis |
 //! | `near_cache_processes` | four processes load both cores; staleness is measured in milliseconds |
+//! | `openapi` | Schemathesis loads both cores for a minute |
 //! | `near_cache_load` | tasks that never wait load both cores; staleness is measured in milliseconds |
 //! | `layout_memory` | 100,000 creations load the machine, and tests with time limits would miss them beside it |
 //! | `serving_load` | thousands of connections; times are measured in milliseconds |
@@ -21,6 +22,7 @@ mod harness;
 mod layout_memory;
 mod near_cache_load;
 mod near_cache_processes;
+mod openapi;
 mod overload;
 mod renewal_faults;
 mod serving_load;

@@ -108,6 +108,30 @@ async fn invalid_session_body_is_rejected_with_the_path_of_each_issue() {
     assert_eq!(all.issue_paths(), ["ttl", "maxRenewals", "absoluteLifetime"]);
 }
 
+/// Some languages write every number with a fraction, and JSON Schema counts 300.0 as an integer.
+#[tokio::test]
+async fn integer_may_have_a_fraction_of_zero() {
+    let server = TestServer::memory().await;
+    let agent = server.api.agent().await;
+    let body = json!({ "agentId": agent, "ttl": 300.0, "maxRenewals": 2.0, "absoluteLifetime": 3.6e3 });
+    let session = server.api.create(body).await.expect(201);
+    assert_eq!(session.number("maxRenewals"), 2);
+    assert_eq!(session.number("expiresAt"), server.now() + 300);
+    assert_eq!(session.number("absoluteExpiresAt"), server.now() + 3600);
+    for (field, value) in [
+        ("maxRenewals", 0.5),
+        ("maxRenewals", -1.0),
+        ("maxRenewals", 4294967296.0),
+        ("ttl", 1e16),
+    ] {
+        let mut body = json!({ "agentId": agent });
+        body[field] = value.into();
+        let reply = server.api.create(body).await;
+        reply.rejected(400, "VALIDATION_FAILED");
+        assert_eq!(reply.issue_paths(), [field], "{value}");
+    }
+}
+
 #[tokio::test]
 async fn invalid_agent_body_is_rejected_with_the_path_of_each_issue() {
     let server = TestServer::memory().await;

@@ -24,7 +24,7 @@ use crate::{
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct CreateAgent {
+pub(super) struct CreateAgent {
     id: Option<AgentId>,
     name: Option<String>,
 }

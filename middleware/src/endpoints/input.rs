@@ -6,7 +6,10 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Uri, header, request::Parts};
 use http_body::Body;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use serde::de::DeserializeOwned;
+use serde::{
+    Deserialize, Deserializer,
+    de::{DeserializeOwned, Error as _},
+};
 use tower::BoxError;
 
 use crate::{
@@ -86,6 +89,29 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, AuthError> {
     json.end()
         .map_err(|error| AuthError::invalid_field("", error.to_string()))?;
     Ok(value)
+}
+
+/// The largest integer up to which a float is exact.
+const MAX_EXACT: f64 = 9_007_199_254_740_992.0;
+
+/// Parses an optional integer. `300.0` is one, as in JSON Schema: some languages write every number so.
+pub(super) fn integer<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: TryFrom<u64>,
+{
+    let Some(number) = Option::<serde_json::Number>::deserialize(deserializer)? else {
+        return Ok(None);
+    };
+    let of_float = |float: f64| {
+        let is_exact = float.fract() == 0.0 && (0.0..=MAX_EXACT).contains(&float);
+        is_exact.then_some(float as u64)
+    };
+    let integer = number.as_u64().or_else(|| number.as_f64().and_then(of_float));
+    integer
+        .and_then(|integer| T::try_from(integer).ok())
+        .map(Some)
+        .ok_or_else(|| D::Error::custom("must be an integer in the allowed range"))
 }
 
 /// Parses the idempotency key of a creation, in the scope of the administrator who sent it.

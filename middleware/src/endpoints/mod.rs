@@ -13,7 +13,8 @@
 //! | `POST /v1/introspect` (RFC 7662) | administrator with the right `introspect` |
 //! | `POST /v1/revoke` (RFC 7009) | the token in the form, or an administrator with the right `revoke` |
 //! | gRPC `envoy.service.auth.v3.Authorization/Check` (feature `ext-authz`) | session token in the checked request |
-//! | `GET /.well-known/oauth-protected-resource` (RFC 9728), `GET /v1/keys`, `GET /healthz`, `GET /readyz` | none |
+//! | `GET /.well-known/oauth-protected-resource` (RFC 9728) | none |
+//! | `GET /v1/keys`, `GET /openapi.json`, `GET /healthz`, `GET /readyz` | none |
 //!
 //! Mount it in axum with `fallback_service` or, under a prefix, with `nest_service`; in hyper through
 //! `hyper_util::service::TowerToHyperService`; in tonic through its axum router. It answers every request, and an unknown path
@@ -28,6 +29,7 @@ mod health;
 mod input;
 mod keys;
 mod oauth;
+mod openapi;
 mod output;
 mod own_session;
 mod paging;
@@ -354,6 +356,7 @@ where
         Endpoint::RevokeToken => oauth::revoke(state, parts.extensions.get(), &parts.headers, body).await,
         Endpoint::ResourceMetadata => resource_metadata::get(state, &parts.uri),
         Endpoint::ListKeys => keys::list(state),
+        Endpoint::OpenApi => openapi::respond(state),
         Endpoint::Health => health::health(),
         Endpoint::Ready => health::ready(state).await,
     }

@@ -6,8 +6,8 @@ use crate::{
     store::{InvalidCursor, Page, PageRequest},
 };
 
-const DEFAULT_LIMIT: usize = 100;
-const MAX_LIMIT: usize = 500;
+pub(super) const DEFAULT_LIMIT: usize = 100;
+pub(super) const MAX_LIMIT: usize = 500;
 /// The maximum number of empty pages that one request skips.
 const MAX_EMPTY_PAGES: usize = 8;
 

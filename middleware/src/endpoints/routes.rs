@@ -28,6 +28,7 @@ pub(super) enum Endpoint {
     RevokeToken,
     ResourceMetadata,
     ListKeys,
+    OpenApi,
     Health,
     Ready,
 }
@@ -163,6 +164,7 @@ pub(super) const ROUTES: &[(Method, &str, Access, Endpoint)] = &[
         Endpoint::ResourceMetadata,
     ),
     (Method::GET, "/v1/keys", Access::Public, Endpoint::ListKeys),
+    (Method::GET, "/openapi.json", Access::Public, Endpoint::OpenApi),
     (Method::GET, "/healthz", Access::Public, Endpoint::Health),
     (Method::GET, "/readyz", Access::Public, Endpoint::Ready),
 ];
@@ -250,7 +252,8 @@ mod tests {
     fn only_public_data_and_health_checks_are_public() {
         for (method, path, access, _) in ROUTES {
             let is_metadata = path.starts_with("/.well-known/oauth-protected-resource");
-            let is_public = is_metadata || matches!(*path, "/v1/keys" | "/healthz" | "/readyz");
+            let is_public =
+                is_metadata || matches!(*path, "/v1/keys" | "/openapi.json" | "/healthz" | "/readyz");
             let public = is_public && method == Method::GET;
             assert_eq!(*access == Access::Public, public, "{path}");
         }

@@ -24,12 +24,15 @@ use crate::{
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
-struct CreateSession {
+pub(super) struct CreateSession {
     agent_id: Option<AgentId>,
+    #[serde(default, deserialize_with = "input::integer")]
     ttl: Option<u64>,
     scopes: Option<Scopes>,
     constraints: Option<Constraints>,
+    #[serde(default, deserialize_with = "input::integer")]
     max_renewals: Option<u32>,
+    #[serde(default, deserialize_with = "input::integer")]
     absolute_lifetime: Option<u64>,
 }
 

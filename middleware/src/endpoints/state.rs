@@ -1,4 +1,4 @@
-use std::sync::{Arc, atomic::AtomicBool};
+use std::sync::{Arc, OnceLock, atomic::AtomicBool};
 
 use http::HeaderMap;
 
@@ -33,6 +33,8 @@ pub(crate) struct State<S: SessionStore> {
     pub(crate) space: ProtectionSpace,
     /// The resource whose metadata is published.
     pub(crate) resource: Option<ProtectedResource>,
+    /// The OpenAPI document, built by the first request for it.
+    pub(crate) openapi: OnceLock<serde_json::Value>,
     pub(crate) rejections: RejectionMetrics,
 }
 

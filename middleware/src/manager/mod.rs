@@ -7,6 +7,8 @@ mod register;
 mod renew;
 mod revoke;
 
+#[cfg(feature = "endpoints")]
+pub(crate) use register::MAX_NAME_LEN;
 pub use register::RegisterAgent;
 
 use std::sync::Arc;
@@ -128,6 +130,12 @@ impl<S: SessionStore, D: AgentDirectory> SessionManager<S, D> {
     pub fn policy(mut self, policy: SessionPolicy) -> Self {
         self.policy = policy;
         self
+    }
+
+    /// The policy.
+    #[cfg(feature = "endpoints")]
+    pub(crate) const fn session_policy(&self) -> &SessionPolicy {
+        &self.policy
     }
 
     /// Sets the clock: the system's by default.

@@ -6,7 +6,7 @@ use crate::{
     store::{Agent, AgentReservation, AgentStore, RegisterOutcome, SessionStore, StoreError},
 };
 
-const MAX_NAME_LEN: usize = 200;
+pub(crate) const MAX_NAME_LEN: usize = 200;
 
 /// A request to register an agent.
 #[derive(Debug, Clone, Default)]
