@@ -46,7 +46,10 @@ pub struct AuthenticatedSession {
 /// How the layer that made an [`AuthenticatedSession`] answers rejected requests: for extractors. It is no property of the session, so it
 /// does not count in comparisons.
 #[derive(Clone, Default)]
-pub(crate) struct LayerRejections(pub(crate) Option<Arc<Rejections>>);
+pub(crate) struct LayerRejections(
+    #[cfg_attr(not(feature = "axum"), expect(dead_code, reason = "read by the extractor"))]
+    pub(crate) Option<Arc<Rejections>>,
+);
 
 impl PartialEq for LayerRejections {
     fn eq(&self, _: &Self) -> bool {
