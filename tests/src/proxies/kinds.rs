@@ -120,6 +120,24 @@ pub static ENVOY: ProxyKind = ProxyKind {
     passes_store_problem: false,
 };
 
+pub static ENVOY_GRPC: ProxyKind = ProxyKind {
+    name: "envoy-grpc",
+    program: envoy_program(),
+    folder: "envoy",
+    files: &["envoy-grpc.yaml"],
+    arguments: &[
+        "-c",
+        "envoy-grpc.yaml",
+        "--concurrency",
+        "1",
+        "--use-dynamic-base-id",
+        "-l",
+        "warn",
+    ],
+    edits: ENVOY_EDITS,
+    passes_store_problem: true,
+};
+
 impl ProxyKind {
     /// True if the tests of this proxy run. Otherwise a line says why not, once.
     ///

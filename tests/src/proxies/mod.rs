@@ -19,7 +19,7 @@ use http::Request;
 use tokio::{net::TcpStream, time::sleep};
 
 pub use self::{
-    kinds::{CADDY, ENVOY, HAPROXY, NGINX, ProxyKind, TRAEFIK},
+    kinds::{CADDY, ENVOY, ENVOY_GRPC, HAPROXY, NGINX, ProxyKind, TRAEFIK},
     upstream::{ACCEPTED_KEY, SeenRequest, Upstream, WEBSOCKET_KEY},
 };
 use crate::{

@@ -53,6 +53,7 @@ cases!(traefik, TRAEFIK);
 cases!(caddy, CADDY);
 cases!(haproxy, HAPROXY);
 cases!(envoy, ENVOY);
+cases!(envoy_grpc, ENVOY_GRPC);
 
 /// A proxy between a client and an upstream, which asks a server.
 struct Setup {
