@@ -48,7 +48,7 @@ pub struct AuthenticatedSession {
 #[derive(Clone, Default)]
 pub(crate) struct LayerRejections(
     #[cfg_attr(not(feature = "axum"), expect(dead_code, reason = "read by the extractor"))]
-    pub(crate) Option<Arc<Rejections>>,
+    pub(crate)  Option<Arc<Rejections>>,
 );
 
 impl PartialEq for LayerRejections {

@@ -1,17 +1,21 @@
-//! Forward auth: `/v1/auth` of the reference server against a constant response.
+//! Forward auth: the reference server against a constant response, asked directly and by reverse proxies.
 
-use std::time::Duration;
+use std::{net::SocketAddr, time::Duration};
 
-use session_auth_tests::redis::TestRedis;
+use session_auth_tests::{
+    proxies::{CADDY, ENVOY, ENVOY_GRPC, HAPROXY, NGINX, ProxyKind, RunningProxy, TRAEFIK},
+    redis::TestRedis,
+};
+use tokio::runtime::Runtime;
 use tower_session_auth::{SigningKey, token::TokenSigner};
 
 use crate::{
     child_process::{self, Server},
     figures::{median, range},
     load::{LoadPlan, LoadResult, Task},
-    machine,
     server::{ServerConfig, ServerKind},
     test_sessions,
+    variant::Variant,
 };
 
 const ROUNDS: usize = 12;
@@ -19,77 +23,147 @@ const WARM_UP: Duration = Duration::from_millis(300);
 const WINDOW: Duration = Duration::from_secs(1);
 const CONNECTIONS: usize = 32;
 const SESSIONS: usize = 1_000;
+const PROXIES: &[&ProxyKind] = &[&NGINX, &TRAEFIK, &CADDY, &HAPROXY, &ENVOY];
 
-const KINDS: &[(&str, ServerKind)] = &[
-    ("constant 204", ServerKind::NoContent),
-    ("/v1/auth, bounded", ServerKind::BoundedReference),
-    ("/v1/auth, strict", ServerKind::Reference),
-];
+/// The address that the load asks, and its requests. `server` is the process whose CPU time is measured.
+struct Row {
+    name: String,
+    address: SocketAddr,
+    requests: Vec<String>,
+    server: u32,
+    results: Vec<LoadResult>,
+}
+
+/// The servers behind the rows.
+struct Servers {
+    constant: Server,
+    bounded: Server,
+    strict: Server,
+    upstream: Server,
+}
 
 pub(crate) fn main(rounds: Option<usize>) {
-    let pinned = machine::can_pin();
+    let rounds = rounds.unwrap_or(ROUNDS);
     let redis = TestRedis::start();
     let url = redis.fresh_database();
     let key = SigningKey::generate().expect("generate a key");
     let signer = TokenSigner::new(key.clone());
-    let runtime = tokio::runtime::Runtime::new().expect("create a runtime");
+    let runtime = Runtime::new().expect("create a runtime");
     let issued = runtime.block_on(test_sessions::create_with_tokens(&url, &signer, 0, SESSIONS));
-    let request = |token: &str| {
-        format!("GET /v1/auth HTTP/1.1\r\nhost: bench\r\nauthorization: Bearer {token}\r\n\r\n")
+    let requests = |path: &str| -> Vec<String> {
+        let request = |token: &str| {
+            format!("GET {path} HTTP/1.1\r\nhost: bench\r\nauthorization: Bearer {token}\r\n\r\n")
+        };
+        issued
+            .iter()
+            .map(|issued| request(issued.token.expose()))
+            .collect()
     };
-    let requests: Vec<_> = issued
-        .iter()
-        .map(|issued| request(issued.token.expose()))
-        .collect();
-    let servers = KINDS.iter().map(|(_, kind)| {
+    let start = |kind| {
         let config = ServerConfig {
-            kind: *kind,
+            kind,
             redis: url.clone(),
             secret_key: key.to_paserk(),
             public_key: key.verifying_key().to_paserk(),
             now: test_sessions::unix_millis() / 1000,
             max_requests: None,
         };
-        let server = Server::start(&config, pinned);
-        if pinned {
-            machine::pin_process(machine::SERVER_CORE, server.process_id());
+        Server::start(&config, false)
+    };
+    let servers = Servers {
+        constant: start(ServerKind::ConstantSession),
+        bounded: start(ServerKind::BoundedReference),
+        strict: start(ServerKind::Reference),
+        upstream: start(ServerKind::Variant(Variant::NoAuth)),
+    };
+    let auth_servers = [
+        ("constant session", &servers.constant),
+        ("bounded", &servers.bounded),
+        ("strict", &servers.strict),
+    ];
+
+    let direct =
+        auth_servers.map(|(name, server)| Row::new(name, server.address, requests("/v1/auth"), server));
+    measure("asked directly", direct.into(), rounds);
+    for kind in PROXIES.iter().filter(|kind| kind.is_wanted()) {
+        let proxy = |kind: &ProxyKind, auth: &Server| {
+            runtime.block_on(RunningProxy::start(kind, auth.address, servers.upstream.address))
+        };
+        let proxies = auth_servers.map(|(name, server)| (name, server, proxy(kind, server)));
+        let grpc = (kind.name == ENVOY.name).then(|| proxy(&ENVOY_GRPC, &servers.bounded));
+        let mut rows: Vec<_> = proxies
+            .iter()
+            .map(|(name, server, proxy)| Row::new(name, proxy.address, requests("/a"), server))
+            .collect();
+        let alone = proxies[0].2.address;
+        rows.push(Row::new(
+            "no auth",
+            alone,
+            requests("/public/a"),
+            &servers.upstream,
+        ));
+        if let Some(grpc) = &grpc {
+            rows.push(Row::new(
+                "bounded, over gRPC",
+                grpc.address,
+                requests("/a"),
+                &servers.bounded,
+            ));
         }
-        server
-    });
-    let servers: Vec<_> = servers.collect();
-    let mut results: Vec<Vec<LoadResult>> = vec![vec![]; servers.len()];
-    for round in 0..rounds.unwrap_or(ROUNDS) {
-        for step in 0..servers.len() {
-            let place = (round + step) % servers.len();
-            let server = &servers[place];
+        measure(kind.name, rows, rounds);
+    }
+}
+
+impl Row {
+    fn new(name: &str, address: SocketAddr, requests: Vec<String>, server: &Server) -> Self {
+        Self {
+            name: name.to_owned(),
+            address,
+            requests,
+            server: server.process_id(),
+            results: Vec::new(),
+        }
+    }
+}
+
+/// Measures the rows in turn, and prints their medians. Ratios relate to the first row in the same round.
+fn measure(title: &str, mut rows: Vec<Row>, rounds: usize) {
+    for round in 0..rounds {
+        let count = rows.len();
+        for step in 0..count {
+            let row = &mut rows[(round + step) % count];
             let plan = LoadPlan {
-                address: server.address,
-                server_process: server.process_id(),
+                address: row.address,
+                server_process: row.server,
                 connections: CONNECTIONS,
-                busy_poll: pinned,
+                busy_poll: false,
                 task: Task::Repeat {
-                    requests: requests.clone(),
+                    requests: row.requests.clone(),
                     warm_up: WARM_UP,
                     window: WINDOW,
                 },
             };
-            let result = child_process::run_load(&plan, pinned);
-            assert_eq!(result.failed, 0, "{} rejected valid requests", KINDS[place].0);
-            results[place].push(result);
+            let result = child_process::run_load(&plan, false);
+            assert_eq!(
+                result.failed, 0,
+                "{title}, {}: valid requests were rejected",
+                row.name
+            );
+            row.results.push(result);
         }
     }
-    println!("| server | requests/s | ratio | server CPU, µs |");
-    for ((name, _), own) in KINDS.iter().zip(&results) {
-        let ratios = own.iter().zip(&results[0]);
-        let ratios: Vec<_> = ratios
-            .map(|(own, first)| own.requests_per_second() / first.requests_per_second())
-            .collect();
+    println!("| {title} | requests/s | ratio | CPU of the auth server, µs |");
+    for row in &rows {
+        let ratios = row.results.iter().zip(&rows[0].results);
+        let ratios = ratios.map(|(own, first)| own.requests_per_second() / first.requests_per_second());
+        let ratios: Vec<_> = ratios.collect();
         println!(
-            "| {name} | {:.0} | {:.2} ({}) | {:.1} |",
-            median(own.iter().map(LoadResult::requests_per_second)).unwrap_or_default(),
+            "| {} | {:.0} | {:.2} ({}) | {:.1} |",
+            row.name,
+            median(row.results.iter().map(LoadResult::requests_per_second)).unwrap_or_default(),
             median(ratios.clone()).unwrap_or_default(),
             range(ratios),
-            median(own.iter().filter_map(LoadResult::cpu_micros)).unwrap_or_default(),
+            median(row.results.iter().filter_map(LoadResult::cpu_micros)).unwrap_or_default(),
         );
     }
 }

@@ -14,6 +14,8 @@ const BUFFER_SIZE: usize = 16 * 1024;
 pub(super) struct HttpResponse<'a> {
     pub(super) status: u16,
     pub(super) body: &'a [u8],
+    /// True if the server closes the connection after it.
+    pub(super) is_last: bool,
 }
 
 /// The part of a response that has arrived so far.
@@ -60,6 +62,7 @@ impl ResponseBuffer {
             status: status
                 .and_then(|digits| digits.parse().ok())
                 .expect("a status code"),
+            is_last: memmem::find(&self.buffer[..body], b"onnection: close").is_some(),
             body: &self.buffer[body..end],
         }
     }
@@ -68,7 +71,10 @@ impl ResponseBuffer {
     fn body_range(&self) -> Option<(usize, usize)> {
         let received = &self.buffer[..self.length];
         let head = memmem::find(received, b"\r\n\r\n")? + 4;
-        let length = memmem::find(&received[..head], b"content-length: ").map_or(0, |at| {
+        // hyper and some proxies write the name in different cases.
+        let find = |name: &[u8]| memmem::find(&received[..head], name);
+        let length = find(b"content-length: ").or_else(|| find(b"Content-Length: "));
+        let length = length.map_or(0, |at| {
             received[at + 16..head]
                 .iter()
                 .take_while(|byte| byte.is_ascii_digit())

@@ -15,6 +15,7 @@ use super::{connection::ResponseBuffer, request_source::RequestSource};
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(20);
 
 pub(super) struct Driver {
+    address: SocketAddr,
     poll: Poll,
     events: Events,
     busy_poll: bool,
@@ -35,23 +36,13 @@ impl Driver {
     /// often than fast ones. It needs a core of its own.
     pub(super) fn new(address: SocketAddr, connections: usize, busy_poll: bool) -> Self {
         let poll = Poll::new().expect("create a poll");
-        let connect = |number| {
-            let stream = std::net::TcpStream::connect(address).expect("connect to the server");
-            stream.set_nodelay(true).expect("set TCP_NODELAY");
-            stream
-                .set_nonblocking(true)
-                .expect("set the stream to non-blocking");
-            let mut stream = TcpStream::from_std(stream);
-            poll.registry()
-                .register(&mut stream, Token(number), Interest::READABLE)
-                .expect("register the connection");
-            Connection {
-                stream,
-                response: ResponseBuffer::new(),
-                waiting: false,
-            }
+        let connect = |number| Connection {
+            stream: connect(address, &poll, number),
+            response: ResponseBuffer::new(),
+            waiting: false,
         };
         Self {
+            address,
             connections: (0..connections).map(connect).collect(),
             poll,
             events: Events::with_capacity(connections),
@@ -97,8 +88,9 @@ impl Driver {
                     continue;
                 }
                 let response = connection.response.take();
+                let is_last = response.is_last;
                 self.responses += 1;
-                if matches!(response.status, 200 | 201 | 204) {
+                if matches!(response.status, 200 | 201) {
                     source.handle_response(number, response.body);
                 } else {
                     if self.failed == 0 {
@@ -107,11 +99,27 @@ impl Driver {
                     }
                     self.failed += 1;
                 }
+                if is_last {
+                    connection.stream = connect(self.address, &self.poll, number);
+                }
                 connection.waiting = send(&mut connection.stream, source.next_request(number));
                 waiting -= usize::from(!connection.waiting);
             }
         }
     }
+}
+
+fn connect(address: SocketAddr, poll: &Poll, number: usize) -> TcpStream {
+    let stream = std::net::TcpStream::connect(address).expect("connect to the server");
+    stream.set_nodelay(true).expect("set TCP_NODELAY");
+    stream
+        .set_nonblocking(true)
+        .expect("set the stream to non-blocking");
+    let mut stream = TcpStream::from_std(stream);
+    poll.registry()
+        .register(&mut stream, Token(number), Interest::READABLE)
+        .expect("register the connection");
+    stream
 }
 
 /// Sends a request. Returns `false` if there is none.

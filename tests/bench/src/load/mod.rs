@@ -58,7 +58,7 @@ pub(crate) struct LoadResult {
     pub(crate) seconds: f64,
     /// CPU seconds of the server. `None` if the system does not report them.
     pub(crate) server_cpu: Option<f64>,
-    /// Responses with a status other than 200, 201 or 204.
+    /// Responses with a status other than 200 or 201.
     pub(crate) failed: u64,
 }
 

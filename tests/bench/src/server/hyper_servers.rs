@@ -3,7 +3,7 @@
 use std::{convert::Infallible, future::ready, sync::Arc};
 
 use bytes::Bytes;
-use http::{Request, Response, StatusCode};
+use http::{HeaderValue, Request, Response, StatusCode, header};
 use http_body_util::Full;
 use redis::{AsyncCommands as _, aio::MultiplexedConnection};
 use tower::{Layer as _, Service, service_fn};
@@ -27,12 +27,26 @@ pub(super) fn no_auth<B: Send + 'static>()
     service_fn(async |_: Request<B>| Ok(hello()))
 }
 
-/// 204 for every request.
-pub(super) fn no_content<B: Send + 'static>()
+/// The headers of a constant session. Without a token, 401.
+pub(super) fn constant_session<B: Send + 'static>()
 -> impl Service<Request<B>, Response = HelloResponse, Error = Infallible, Future: Send> + Clone + Send {
-    service_fn(async |_: Request<B>| {
+    service_fn(async |request: Request<B>| {
         let mut response = HelloResponse::default();
-        *response.status_mut() = StatusCode::NO_CONTENT;
+        if !request.headers().contains_key(header::AUTHORIZATION) {
+            *response.status_mut() = StatusCode::UNAUTHORIZED;
+            return Ok(response);
+        }
+        for (name, value) in [
+            ("x-session-id", "0190f3a1-7c1e-7d2a-9b3c-4d5e6f709b1f"),
+            ("x-agent-id", "6f1c7a52-2f39-4b0e-9c55-0b7f3e3d2a11"),
+            ("x-session-expires-at", "1800000000"),
+            ("x-session-scopes", ""),
+            ("cache-control", "no-store"),
+        ] {
+            response
+                .headers_mut()
+                .insert(name, HeaderValue::from_static(value));
+        }
         Ok(response)
     })
 }

@@ -55,8 +55,8 @@ pub(crate) enum ServerKind {
     Reference,
     /// The same, with bounded verification.
     BoundedReference,
-    /// hyper with 204 for every request: the lower bound of any auth service.
-    NoContent,
+    /// hyper with the headers of a constant session for every request with a token: the lower bound of any auth service.
+    ConstantSession,
 }
 
 /// The addresses that a server process reports once it listens.
@@ -80,7 +80,7 @@ pub(crate) fn main() {
         ServerKind::StrictPlusSignatureCheck => {
             run_on_one_thread(async { serve(hyper_servers::strict_plus_signature_check(&config)).await })
         }
-        ServerKind::NoContent => run_on_one_thread(serve(hyper_servers::no_content())),
+        ServerKind::ConstantSession => run_on_one_thread(serve(hyper_servers::constant_session())),
         ServerKind::Reference | ServerKind::BoundedReference => session_auth_server::runtime()
             .expect("create a runtime")
             .block_on(reference::run(&config)),
