@@ -38,6 +38,7 @@ mod session_limit;
 mod store;
 mod threat_model;
 mod tls;
+mod topologies_page;
 mod wire;
 
 #[test]
