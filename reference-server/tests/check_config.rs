@@ -15,7 +15,10 @@ use rustls::{
     crypto::ring,
     pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer},
 };
-use session_auth_tests::{redis::TestRedis, server::cheap_hash};
+use session_auth_tests::{
+    redis::{Cluster, Sentinels, TestRedis},
+    server::cheap_hash,
+};
 
 use support::{Folder, command, free_port, run, text};
 
@@ -42,8 +45,13 @@ impl Complete {
 
     /// Leaves out the warnings about the modes of these files.
     fn connect(&self, url: &str) -> (Option<i32>, String, String) {
+        self.connect_with(url, &[])
+    }
+
+    /// The same, with further flags.
+    fn connect_with(&self, url: &str, more: &[&str]) -> (Option<i32>, String, String) {
         let flags = ["--connect", "--redis-url", url, "--key-file", &self.key];
-        let flags = [&flags[..], &["--master-password-hash-file", &self.hash]].concat();
+        let flags = [&flags[..], &["--master-password-hash-file", &self.hash], more].concat();
         let (code, output, messages) = check(&flags);
         let messages: Vec<_> = messages
             .lines()
@@ -135,6 +143,82 @@ fn url_with_tls_to_a_port_without_it_is_recognized() {
     let (code, _, message) = complete.connect(&format!("redis://{address}"));
     assert_eq!(code, Some(1));
     assert!(!message.contains("TLS"), "{message}");
+}
+
+#[test]
+fn refused_login_is_a_mistake_of_the_settings() {
+    let complete = Complete::new("login");
+    let redis = TestRedis::start_with(&["--requirepass", "secret"]);
+    let without = format!("redis://127.0.0.1:{}", redis.port());
+    let wrong = format!("redis://:hunter2@127.0.0.1:{}", redis.port());
+    for (url, expected) in [(&without, "the server wants a password"), (&wrong, "WRONGPASS")] {
+        let (code, output, message) = complete.connect(url);
+        assert_eq!((code, &*output), (Some(1), ""));
+        assert!(message.starts_with("--redis-url: "), "{message}");
+        assert!(
+            message.contains(expected) && !message.contains("no mistake"),
+            "{message}"
+        );
+    }
+}
+
+#[test]
+fn refused_login_to_a_sentinel_names_the_password_of_the_sentinels() {
+    let complete = Complete::new("sentinel-login");
+    let sentinels = Sentinels::start_with(Some("secret"));
+    let wrong = ["--sentinel-password", "hunter2"];
+    for (flags, setting) in [
+        (&[][..], "sentinel_password: "),
+        (&wrong, "--sentinel-password: "),
+    ] {
+        let (code, _, message) = complete.connect_with(&sentinels.url(0), flags);
+        assert_eq!(code, Some(1), "{message}");
+        assert!(
+            message.starts_with(setting) && !message.contains("no mistake"),
+            "{message}"
+        );
+    }
+    let (code, output, message) =
+        complete.connect_with(&sentinels.url(0), &["--sentinel-password", "secret"]);
+    assert_eq!(code, Some(0), "{message}");
+    let master = format!("role master, address 127.0.0.1:{}", sentinels.master.port());
+    assert!(output.contains(&master), "{output}");
+
+    let url = sentinels
+        .url_of_a_sentinel()
+        .replace("redis://", "redis+cluster://");
+    let (code, _, message) = complete.connect(&url);
+    assert_eq!(code, Some(1));
+    assert!(message.contains("write redis+sentinel://"), "{message}");
+}
+
+#[test]
+fn server_that_is_not_durable_or_refuses_writes_is_no_success() {
+    let complete = Complete::new("unusable");
+    let redis = TestRedis::start();
+    let durable = ["--require-durable-store", "true"];
+    let (code, output, message) = complete.connect_with(&redis.url(), &durable);
+    assert_eq!((code, &*output), (Some(1), ""), "{message}");
+    assert!(message.starts_with("--require-durable-store: "), "{message}");
+    assert!(message.contains("append-only file is off"), "{message}");
+
+    let redis = TestRedis::start_with(&["--min-replicas-to-write", "1"]);
+    let (code, output, message) = complete.connect(&redis.url());
+    assert_eq!((code, &*output), (Some(1), ""), "{message}");
+    assert!(
+        message.contains("it refuses writes: ") && message.contains("NOREPLICAS"),
+        "{message}"
+    );
+}
+
+#[test]
+fn number_of_masters_of_a_cluster_is_printed() {
+    let complete = Complete::new("cluster");
+    let cluster = Cluster::builder().without_replicas().start();
+    let (code, output, message) = complete.connect(&cluster.url());
+    assert_eq!(code, Some(0), "{message}");
+    let found = "cluster with 3 masters, role master, address 127.0.0.1:";
+    assert!(output.contains(found), "{output}");
 }
 
 /// Starts a port with TLS, which closes each connection after its handshake.

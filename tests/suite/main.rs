@@ -40,6 +40,7 @@ mod session_limit;
 mod store;
 mod threat_model;
 mod tls;
+mod topologies_page;
 mod verification;
 mod wire;
 

@@ -28,7 +28,7 @@ const REDIS: &str = include_str!("../../docs/redis.md");
 const ARCHITECTURE: &str = include_str!("../../ARCHITECTURE.md");
 
 /// The content of the blocks in this language.
-fn blocks_in(page: &str, language: &str) -> Vec<String> {
+pub(crate) fn blocks_in(page: &str, language: &str) -> Vec<String> {
     let start = format!("```{language}\n");
     let blocks = page.split(start.as_str()).skip(1);
     blocks

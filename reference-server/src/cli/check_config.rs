@@ -76,11 +76,17 @@ fn nothing_to_contact(loaded: &Loaded<Config>) -> Failure {
 fn contact(redis: &RedisStoreConfig, loaded: &Loaded<Config>) -> Result<RedisServerInfo, Failure> {
     let url = loaded.settings.redis_url.as_deref().unwrap_or_default();
     let contact = redis_contact::contact(redis, RedisAddress::of(url));
-    runtime()?.block_on(contact).map_err(|error| {
-        let setting = loaded.settings.origins.get("redis_url");
-        let setting = setting.map(ToString::to_string).unwrap_or_default();
+    runtime()?.block_on(contact).map_err(|problem| {
+        let setting = loaded.settings.origins.get(problem.setting);
+        let setting = setting.map_or_else(|| problem.setting.to_owned(), ToString::to_string);
+        let remark = if problem.is_of_the_settings() {
+            ""
+        } else {
+            ". The settings themselves have no mistake"
+        };
         Failure::Other(format!(
-            "{setting}: Redis cannot be used: {error}. The settings themselves have no mistake"
+            "{setting}: Redis cannot be used: {}{remark}",
+            problem.reason
         ))
     })
 }

@@ -11,7 +11,7 @@ use tokio::{
 use tokio_rustls::TlsConnector;
 use tower_session_auth::{
     RedisStore,
-    store::{RedisServerInfo, RedisStoreConfig},
+    store::{RedisServerInfo, RedisStoreConfig, SessionStore as _, StoreHealth},
 };
 
 use super::any_certificate;
@@ -22,26 +22,71 @@ const CONTACT_LIMIT: Duration = Duration::from_secs(3);
 /// The time limit of each step that looks for a reason.
 const STEP_LIMIT: Duration = Duration::from_secs(1);
 
-/// Asks Redis to describe itself.
+/// Why Redis cannot be used.
+pub(super) struct Problem {
+    /// The setting to look at.
+    pub(super) setting: &'static str,
+    pub(super) reason: String,
+}
+
+impl Problem {
+    fn of_url(reason: impl Into<String>) -> Self {
+        let reason = reason.into();
+        let setting = if reason.contains("sentinel_password") {
+            "sentinel_password"
+        } else {
+            "redis_url"
+        };
+        Self { setting, reason }
+    }
+
+    /// True if the server does not accept a setting. Otherwise it could not be reached, for example.
+    pub(super) fn is_of_the_settings(&self) -> bool {
+        let refusals = ["NOAUTH", "WRONGPASS", ": write ", ": use "];
+        self.setting != "redis_url" || refusals.iter().any(|refusal| self.reason.contains(refusal))
+    }
+}
+
+/// Asks Redis to describe itself, and checks that it can be used.
 ///
 /// # Errors
 /// The reason why it cannot be used.
 pub(super) async fn contact(
     config: &RedisStoreConfig,
     address: Option<RedisAddress>,
-) -> Result<RedisServerInfo, String> {
+) -> Result<RedisServerInfo, Problem> {
     let mut config = config.clone();
     config.timeout = config.timeout.max(CONTACT_LIMIT);
-    let store = RedisStore::open(&config).map_err(|error| error.to_string())?;
+    let store = RedisStore::open(&config).map_err(|error| Problem::of_url(error.to_string()))?;
     let error = match store.server_info().await {
-        Ok(found) => return Ok(found),
+        Ok(found) => return check_health(&store).await.map(|()| found),
         Err(error) => error,
     };
     let reason = match address {
         Some(address) => reason(&address).await,
         None => None,
     };
-    Err(reason.map_or_else(|| error.to_string(), ToOwned::to_owned))
+    Err(Problem::of_url(
+        reason.map_or_else(|| error.to_string(), ToOwned::to_owned),
+    ))
+}
+
+/// # Errors
+/// If Redis refuses writes, or is not durable and has to be.
+async fn check_health(store: &RedisStore) -> Result<(), Problem> {
+    match store.health().await {
+        Ok(StoreHealth::Ready) => Ok(()),
+        Ok(StoreHealth::NotDurable { reason, .. }) => Err(Problem {
+            setting: "require_durable_store",
+            reason,
+        }),
+        Ok(StoreHealth::ReadOnly { reason, .. }) => {
+            Err(Problem::of_url(format!("it refuses writes: {reason}")))
+        }
+        Ok(StoreHealth::Partial { reason, .. }) => Err(Problem::of_url(reason)),
+        Ok(_) => Ok(()),
+        Err(error) => Err(Problem::of_url(error.to_string())),
+    }
 }
 
 /// The reason if the port expects TLS and the URL does not, or the other way round.

@@ -95,8 +95,8 @@ settings! {
     ack_timeout_ms: u64, "1000", "1000";
     /// True if a Redis that may have lost writes is not used before this server has written its recent revocations again, and 5 seconds
     /// have passed for the other servers to do so: see [after a failover](redis.md#after-a-failover). `/readyz` is then also a 503 while Redis
-    /// may lose sessions or revocations: an evicting policy, no append-only file, or neither known since `INFO` is forbidden. Otherwise these
-    /// are warnings.
+    /// may lose sessions or revocations: an evicting policy, no append-only file, or neither known since `INFO` is forbidden. Requests
+    /// are still served then. Without this setting, these are warnings.
     require_durable_store: bool, "false", "false";
     /// The Argon2id hash of the master password, as `hash-password` prints it. It may be left out with
     /// `admin_keys_file`.

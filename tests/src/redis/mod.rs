@@ -52,12 +52,15 @@ const ATTEMPTS: u32 = 4;
 const READY_LIMIT: Duration = Duration::from_secs(20);
 const COMMAND_LIMIT: Duration = Duration::from_secs(5);
 const POLL: Duration = Duration::from_millis(10);
+/// The distance from the port of a node to that of its bus, without `cluster-port`.
+const BUS: u16 = 10_000;
 
 /// A Redis server on a port of 127.0.0.1, without persistence. It ends when dropped.
 pub struct TestRedis {
     server: Box<dyn Server>,
     port: u16,
-    password: Option<String>,
+    /// The user and the password in URLs, as `user:password`.
+    login: Option<String>,
     databases: AtomicU32,
     /// Reserves the port while the server is down, so that no other test gets it.
     held: Option<TcpSocket>,
@@ -115,16 +118,38 @@ impl TestRedis {
         Self::start_server(None, |port| Box::new(Process::new(&program, port, &options)))
     }
 
+    /// Starts the installed program with the configuration file that `file` returns for a port, and further options. `login` is a user
+    /// with all rights, as `user:password`.
+    #[track_caller]
+    pub fn start_configured(login: &str, options: &[&str], file: impl Fn(u16) -> String) -> Self {
+        let program = Backend::installed().display().to_string();
+        Self::start_at(port_below_bus, Some(login), |port| {
+            let arguments = [program.clone(), file(port)].into_iter();
+            let options = options.iter().map(|&option| option.to_owned());
+            Box::new(Process::of(arguments.chain(options).collect()))
+        })
+    }
+
     /// Starts a server on a free port.
     #[track_caller]
     fn start_server(password: Option<&String>, server: impl Fn(u16) -> Box<dyn Server>) -> Self {
+        let login = password.map(|password| format!(":{password}"));
+        Self::start_at(free_port, login.as_deref(), server)
+    }
+
+    #[track_caller]
+    fn start_at(
+        free_port: fn() -> u16,
+        login: Option<&str>,
+        server: impl Fn(u16) -> Box<dyn Server>,
+    ) -> Self {
         let mut failure = String::new();
         for _ in 0..ATTEMPTS {
             let port = free_port();
             let mut redis = Self {
                 server: server(port),
                 port,
-                password: password.cloned(),
+                login: login.map(str::to_owned),
                 databases: AtomicU32::new(0),
                 held: None,
             };
@@ -136,7 +161,7 @@ impl TestRedis {
         panic!("redis: the server does not start: {failure}");
     }
 
-    /// The URL of database 0, with the password if `--requirepass` was given.
+    /// The URL of database 0, with the login if the server needs one.
     pub fn url(&self) -> String {
         self.database(0)
     }
@@ -152,9 +177,9 @@ impl TestRedis {
     }
 
     fn database(&self, number: u32) -> String {
-        let password = self.password.as_ref().map(|word| format!(":{word}@"));
-        let password = password.unwrap_or_default();
-        format!("redis://{password}127.0.0.1:{}/{number}", self.port)
+        let login = self.login.as_ref().map(|login| format!("{login}@"));
+        let login = login.unwrap_or_default();
+        format!("redis://{login}127.0.0.1:{}/{number}", self.port)
     }
 
     /// Kills the server, as SIGKILL does: connections close, data is lost, and the port is closed until `restart`.
@@ -255,6 +280,16 @@ fn connect(url: &str, limit: Duration) -> RedisResult<Connection> {
     connection.set_read_timeout(Some(limit))?;
     connection.set_write_timeout(Some(limit))?;
     Ok(connection)
+}
+
+/// A free port that leaves room for the port of the cluster bus, which is higher by [`BUS`].
+fn port_below_bus() -> u16 {
+    loop {
+        let port = free_port();
+        if port <= u16::MAX - BUS {
+            return port;
+        }
+    }
 }
 
 fn hold(port: u16) -> io::Result<TcpSocket> {

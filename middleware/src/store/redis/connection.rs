@@ -201,7 +201,7 @@ impl Connection {
     }
 
     /// Returns the connection. Waits during the first attempt, and fails at once if the last attempt failed.
-    async fn link(&self) -> Result<Link, StoreError> {
+    pub(super) async fn link(&self) -> Result<Link, StoreError> {
         if let State::Up(link) = &*self.state.borrow() {
             return link.ensure_confirmed().map(|()| link.clone());
         }

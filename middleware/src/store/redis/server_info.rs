@@ -22,6 +22,10 @@ pub struct RedisServerInfo {
     pub mode: Option<String>,
     /// `master` or `slave`.
     pub role: Option<String>,
+    /// The address of the server.
+    pub address: Option<String>,
+    /// The number of masters with slots, in a cluster.
+    pub masters: Option<usize>,
     /// The policy for a full memory. Any other than `noeviction` can remove sessions.
     pub eviction_policy: Option<String>,
     /// True if the server appends every write to a file.
@@ -41,8 +45,11 @@ impl RedisStore {
         let servers = &self.shared.servers;
         let describe = async {
             let found = servers.describe_each().await?;
+            let masters = found.len();
             let worst = found.into_iter().max_by_key(|found| found.warnings().len());
-            worst.ok_or_else(|| StoreError::Unavailable("the store has no server".into()))
+            let mut worst = worst.ok_or_else(|| StoreError::Unavailable("the store has no server".into()))?;
+            worst.masters = (!servers.keeps_order()).then_some(masters);
+            Ok(worst)
         };
         servers.within(StoreOperation::Describe, describe).await
     }
@@ -55,6 +62,7 @@ impl Connection {
             .call::<InfoDict>(Request::Command(&redis::cmd("INFO")), false)
             .await?;
         let mut found = RedisServerInfo::of(&info);
+        found.address = Some(self.link().await?.endpoint.server().to_string());
         if found.append_only == Some(true) {
             let mut command = redis::cmd("ACL");
             command.arg("GETUSER").arg("default");
@@ -74,6 +82,8 @@ impl RedisServerInfo {
             version: valkey.or_else(|| text("redis_version")),
             mode: text("server_mode").or_else(|| text("redis_mode")),
             role: text("role"),
+            address: None,
+            masters: None,
             eviction_policy: text("maxmemory_policy"),
             append_only: text("aof_enabled").map(|enabled| enabled == "1"),
             default_user_is_restricted: None,
@@ -124,12 +134,19 @@ impl fmt::Display for RedisServerInfo {
         let or_unknown = |value: &Option<String>| value.clone().unwrap_or_else(|| "unknown".to_owned());
         write!(
             f,
-            "{} {}, {}, role {}",
+            "{} {}, {}",
             self.program,
             or_unknown(&self.version),
-            or_unknown(&self.mode),
-            or_unknown(&self.role)
-        )
+            or_unknown(&self.mode)
+        )?;
+        if let Some(masters) = self.masters {
+            write!(f, " with {masters} masters")?;
+        }
+        write!(f, ", role {}", or_unknown(&self.role))?;
+        match &self.address {
+            Some(address) => write!(f, ", address {address}"),
+            None => Ok(()),
+        }
     }
 }
 
@@ -194,5 +211,12 @@ mod tests {
         let valkey = info("redis_version:7.2.4\nvalkey_version:9.1.2\nserver_mode:cluster\n");
         assert_eq!(valkey.to_string(), "valkey 9.1.2, cluster, role unknown");
         assert_eq!(info("").to_string(), "redis unknown, unknown, role unknown");
+        let mut of_cluster = valkey;
+        of_cluster.masters = Some(3);
+        of_cluster.address = Some("h:6379".to_owned());
+        assert_eq!(
+            of_cluster.to_string(),
+            "valkey 9.1.2, cluster with 3 masters, role unknown, address h:6379"
+        );
     }
 }

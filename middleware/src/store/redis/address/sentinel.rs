@@ -137,7 +137,15 @@ impl Sentinels {
 
     async fn ask_once(&self, number: usize) -> Result<NamedMaster, String> {
         let connection = self.sentinels[number].connect(&connection_config(ANSWER)).await;
-        self.ask(&mut connection.map_err(|error| describe(&error))?).await
+        let mut connection = connection.map_err(|error| {
+            let reason = describe(&error);
+            if reason.contains("NOAUTH") || reason.contains("WRONGPASS") {
+                format!("the sentinel refuses sentinel_user and sentinel_password: {reason}")
+            } else {
+                reason
+            }
+        })?;
+        self.ask(&mut connection).await
     }
 
     pub(super) async fn ask(&self, connection: &mut RedisConnection) -> Result<NamedMaster, String> {

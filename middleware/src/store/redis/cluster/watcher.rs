@@ -24,6 +24,9 @@ const SHORTEST: Duration = Duration::from_millis(5);
 /// The time for an answer, with the connection.
 const ANSWER: Duration = Duration::from_secs(1);
 const NO_CLUSTER: &str = "the server is no node of a cluster: write redis://host:6379";
+/// The command may also have been renamed.
+const NO_COMMAND: &str =
+    "the server does not know CLUSTER; for a sentinel, write redis+sentinel://host:26379/name-of-the-master";
 
 /// The answer of a node, or the reason why there is none.
 pub(super) struct Report {
@@ -94,6 +97,7 @@ impl Watcher {
             .await
             .map_err(|error| match describe(&error) {
                 reason if reason.contains("cluster support disabled") => NO_CLUSTER.to_owned(),
+                reason if reason.contains("unknown command") => format!("{NO_COMMAND} ({reason})"),
                 reason => reason,
             })?;
         View::parse(&answer, &self.host, self.login.tls)

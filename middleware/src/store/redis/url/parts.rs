@@ -8,6 +8,9 @@ use super::Host;
 const ENCODE: &str =
     "in a user name or password, write %2F for /, %40 for @, %3A for :, %3F for ?, %23 for # and %25 for %";
 
+/// The end of the authority if a host in a list has a scheme of its own.
+const SCHEMES: [&str; 4] = ["redis:", "rediss:", "valkey:", "valkeys:"];
+
 /// The parts of a URL, as they are written.
 pub(super) struct Parts<'a> {
     pub(super) scheme: &'a str,
@@ -39,6 +42,13 @@ impl<'a> Parts<'a> {
             Some((user_info, hosts)) => (Some(user_info), hosts),
             None => (None, authority),
         };
+        let last = authority.rsplit_once(',').map(|(_, last)| last.trim());
+        if last.is_some_and(|last| SCHEMES.contains(&last)) {
+            return Err(
+                "a list of hosts has its scheme once, at the beginning: write scheme://host:port,host:port"
+                    .into(),
+            );
+        }
         // A password with a slash ends the authority too early, and leaves an @ behind it.
         if path.contains('@') || query.is_some_and(|query| query.contains('@')) {
             return Err(format!("an @ is behind the host: {ENCODE}"));
@@ -75,10 +85,16 @@ impl<'a> Parts<'a> {
         for pair in pairs.filter(|pair| !pair.is_empty()) {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             let Some(place) = names.iter().position(|known| *known == name) else {
-                return Err(format!(
-                    "a parameter behind ? is unknown: known are {}",
-                    names.join(", ")
-                ));
+                let is_word = name
+                    .bytes()
+                    .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+                // A text without = may be a part of a password.
+                let named = if is_word && pair.contains('=') {
+                    format!("the parameter {name}")
+                } else {
+                    "a parameter behind ?".to_owned()
+                };
+                return Err(format!("{named} is unknown: known are {}", names.join(", ")));
             };
             if values[place].replace(decoded(value, name)?).is_some() {
                 return Err(format!("the parameter {name} is given twice"));

@@ -90,7 +90,16 @@ fn error_says_what_to_write_and_shows_no_secret() {
         ("redis://h/hunter2", "the database must be a number"),
         (
             "redis://h?timeout=hunter2",
+            "the parameter timeout is unknown: known are db",
+        ),
+        (
+            "redis://h?hunter2",
             "a parameter behind ? is unknown: known are db",
+        ),
+        ("redis+cluster://a:1,redis://b:2", "its scheme once"),
+        (
+            "redis+sentinel://u:hunter2@a:1,rediss://u:hunter2@b:2/main",
+            "its scheme once",
         ),
         ("redis://h/1?db=2", "given twice"),
         ("redis://h?db=1&db=2", "given twice"),
