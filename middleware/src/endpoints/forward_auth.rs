@@ -61,7 +61,11 @@ fn required_scopes(uri: &Uri) -> Result<Option<Scopes>, AuthError> {
     let Some(query) = uri.query() else {
         return Ok(None);
     };
-    let parameters = form_urlencoded::parse(query.as_bytes());
+    let parameters: Vec<_> = form_urlencoded::parse(query.as_bytes()).collect();
+    if parameters.iter().any(|(name, _)| is_misspelled(name)) {
+        return Err(AuthError::invalid_field("scope", "is misspelled"));
+    }
+    let parameters = parameters.into_iter();
     let values: Vec<_> = parameters
         .filter(|(name, _)| name == "scope")
         .map(|(_, value)| value)
@@ -74,6 +78,12 @@ fn required_scopes(uri: &Uri) -> Result<Option<Scopes>, AuthError> {
     Scopes::new(values.iter().flat_map(|value| value.split(' ')))
         .map(Some)
         .map_err(invalid)
+}
+
+/// True for a name that is meant to be `scope`. Such a parameter would demand nothing.
+fn is_misspelled(name: &str) -> bool {
+    let spelled = name.trim_start_matches('?').to_ascii_lowercase();
+    name != "scope" && (spelled == "scope" || spelled.starts_with("scope["))
 }
 
 #[cfg(test)]
@@ -111,7 +121,6 @@ mod tests {
             ("a b", "?scope=b+a", true),
             ("a b", "?scope=a&scope=b", true),
             ("a b", "?x=1&y", true),
-            ("a b", "?Scope=c", true),
             ("a", "?scope=a%20b", false),
             ("a", "?scope=a&scope=b", false),
             ("a", "?scope=b&scope=a", false),
@@ -137,6 +146,9 @@ mod tests {
             "?scope=a%20%20b",
             "?scope=%22",
             "?scope=a%0Ab",
+            "?Scope=a",
+            "?scope[]=a",
+            "??scope=a",
         ] {
             assert_eq!(
                 admit_with("a b", query).unwrap_err(),

@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// The largest body that is read, in bytes.
-const MAX_BODY: usize = 64 * 1024;
+pub(super) const MAX_BODY: usize = 64 * 1024;
 
 /// Parses a body as a JSON object. An empty body counts as `{}`.
 pub(super) async fn json<T, B>(headers: &HeaderMap, body: B) -> Result<T, AuthError>
@@ -31,7 +31,7 @@ where
     if is_typed && !has_media_type(headers, b"application/json") {
         return Err(ErrorKind::UnsupportedMediaType.into());
     }
-    let bytes = read(body).await?;
+    let bytes = read(body, MAX_BODY).await?;
     if bytes.is_empty() {
         return parse(b"{}");
     }
@@ -48,18 +48,21 @@ pub(super) fn has_media_type(headers: &HeaderMap, media_type: &[u8]) -> bool {
     essence.is_some_and(|essence| essence.trim_ascii().eq_ignore_ascii_case(media_type))
 }
 
-/// True if a request declares a longer body than any that is read.
-pub(super) fn is_declared_too_long(headers: &HeaderMap) -> bool {
+/// True if a request declares a longer body than is read.
+pub(super) fn is_declared_too_long(headers: &HeaderMap, limit: usize) -> bool {
     let length = headers
         .get(header::CONTENT_LENGTH)
         .and_then(|value| value.to_str().ok());
     let length = length.and_then(|length| length.parse::<u64>().ok());
-    length.is_some_and(|length| length > MAX_BODY as u64)
+    length.is_some_and(|length| length > limit as u64)
 }
 
 /// Reads a body within the limit.
-pub(super) async fn read<B: Body<Data: Send, Error: Into<BoxError>>>(body: B) -> Result<Bytes, AuthError> {
-    match Limited::new(body, MAX_BODY).collect().await {
+pub(super) async fn read<B: Body<Data: Send, Error: Into<BoxError>>>(
+    body: B,
+    limit: usize,
+) -> Result<Bytes, AuthError> {
+    match Limited::new(body, limit).collect().await {
         Ok(collected) => Ok(collected.to_bytes()),
         Err(error) => {
             if error.is::<LengthLimitError>() {

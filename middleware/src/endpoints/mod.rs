@@ -18,7 +18,7 @@
 //!
 //! Mount it in axum with `fallback_service` or, under a prefix, with `nest_service`; in hyper through
 //! `hyper_util::service::TowerToHyperService`; in tonic through its axum router. It answers every request, and an unknown path
-//! with a 404. It limits a body to 64 KiB, and a gRPC message to 128 KiB. The server must limit time and connections.
+//! with a 404. It limits a body to 64 KiB, a form to 8 KiB, and a gRPC message to 128 KiB. The server must limit time and connections.
 
 mod agents;
 mod date;
@@ -164,7 +164,12 @@ where
     };
     let access = matched.access;
     // Before any credential is checked, so that a client stops early.
-    if matched.endpoint != Endpoint::ForwardAuth && input::is_declared_too_long(request.headers()) {
+    let limit = if access.is_oauth() {
+        oauth::MAX_FORM
+    } else {
+        input::MAX_BODY
+    };
+    if matched.endpoint != Endpoint::ForwardAuth && input::is_declared_too_long(request.headers(), limit) {
         let response = refuse(
             &ErrorKind::PayloadTooLarge.into(),
             access,
@@ -180,7 +185,7 @@ where
     // hyper closes the connection if a response precedes the body. Many OAuth clients send the body after the head, and then lose
     // the request that follows a 401.
     let (parts, body) = request.into_parts();
-    match input::read(body).await {
+    match input::read(body, limit).await {
         Ok(body) => {
             admit(
                 &state,

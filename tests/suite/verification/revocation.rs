@@ -76,6 +76,11 @@ async fn invalid_credential_revokes_nothing_even_with_the_current_token() {
         let reply = post_form(&server, PATH, Some(&authorization), &form).await;
         is_oauth_error(&reply, status, error);
     }
+    for parameter in ["client_secret=x", "client_id=revoker&client_assertion=x"] {
+        let reply = post_form(&server, PATH, None, &format!("{form}&{parameter}")).await;
+        is_oauth_error(&reply, 401, "invalid_client");
+        assert!(!reply.header("www-authenticate").is_empty());
+    }
     server.api.access(&session.token).await.expect(200);
     let reply = post_form(&server, PATH, None, "").await;
     is_oauth_error(&reply, 400, "invalid_request");

@@ -8,6 +8,7 @@ mod introspect;
 mod revoke;
 
 pub(super) use error::error_response;
+pub(super) use form::MAX_FORM;
 pub(super) use introspect::introspect;
 pub(super) use revoke::revoke;
 

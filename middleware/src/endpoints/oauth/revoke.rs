@@ -57,7 +57,11 @@ async fn is_current<S: SessionStore + AgentStore>(
     let record = match state.sessions.check(token).await {
         Ok(record) => record,
         Err(error) if error.kind() == ErrorKind::SessionRevoked => {
-            state.sessions.get(token.claims().session_id).await?
+            // The record can expire in between.
+            match state.sessions.get(token.claims().session_id).await {
+                Err(error) if error.kind() == ErrorKind::SessionNotFound => return Ok(false),
+                record => record?,
+            }
         }
         Err(error) if error.kind().status().is_server_error() => return Err(error),
         Err(_) => return Ok(false),
