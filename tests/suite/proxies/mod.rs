@@ -4,6 +4,7 @@ mod admission;
 mod faults;
 mod rejection;
 mod streams;
+mod targets;
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, header::HeaderName, request::Builder};
@@ -31,11 +32,14 @@ macro_rules! cases {
             streams::upload_arrives_unharmed,
             streams::rejected_upload_does_not_reach_the_upstream,
             streams::websocket_needs_a_token,
+            streams::upgrade_headers_of_the_client_are_replaced,
+            targets::ambiguous_target_does_not_skip_the_check,
+            targets::query_is_not_part_of_the_path,
         }
     };
     ($module:ident, $kind:ident, $($group:ident::$case:ident,)*) => {
         mod $module {
-            use super::{admission, faults, proxies::$kind, rejection, streams};
+            use super::{admission, faults, proxies::$kind, rejection, streams, targets};
             $(
                 #[tokio::test]
                 async fn $case() {

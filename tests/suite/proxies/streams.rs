@@ -69,3 +69,53 @@ pub async fn websocket_needs_a_token(kind: &ProxyKind) {
         assert_eq!(&received, b"\x81\x05Hello");
     }
 }
+
+pub async fn upgrade_headers_of_the_client_are_replaced(kind: &ProxyKind) {
+    let setup = Setup::memory(kind).await;
+    let session = setup.server.api.session(&setup.server.api.agent().await).await;
+    let expected = setup.identity(&session.token).await;
+    let paths: [(&str, &[(String, String)]); 2] = [("/a", &expected), ("/public/a", &[])];
+    let upgrades: [&[&str]; 5] = [
+        &["websocket"],
+        &["h2c"],
+        &["websocket, h2c"],
+        &["websocket", "h2c"],
+        &["h2c", "websocket"],
+    ];
+    for upgrade in upgrades {
+        for (path, identified) in paths {
+            // An upstream that removes the headers which `Connection` names would lose the identity.
+            let request = with_token(Request::get(path), &session.token)
+                .header("connection", "Upgrade, HTTP2-Settings, X-Agent-Id, X-Session-Id")
+                .header("http2-settings", "AAMAAABkAAQCAAAAAAIAAAAA")
+                .header("sec-websocket-version", "13")
+                .header("sec-websocket-key", WEBSOCKET_KEY);
+            let add = |request: Builder, protocol: &&str| request.header("upgrade", *protocol);
+            let request = upgrade.iter().fold(request, add).body(Bytes::new());
+            let before = setup.upstream.seen().len();
+            let reply = setup.proxy.send(request.expect("a request")).await;
+            if upgrade == ["websocket"] {
+                assert_eq!(reply.status, 101, "{path}: {}", reply.body);
+            }
+            for seen in &setup.upstream.seen()[before..] {
+                let values = |name: &str| -> Vec<_> {
+                    let values = seen.headers.get_all(name).iter();
+                    values
+                        .map(|value| value.to_str().expect("text").to_lowercase())
+                        .collect()
+                };
+                let (protocols, connection) = (values("upgrade"), values("connection"));
+                assert!(
+                    protocols.is_empty() || protocols == ["websocket"],
+                    "{upgrade:?}: {protocols:?}"
+                );
+                let allowed = ["upgrade", "keep-alive", "close"];
+                assert!(
+                    connection.iter().all(|value| allowed.contains(&value.as_str())),
+                    "{upgrade:?}: {connection:?}"
+                );
+                assert_eq!(identity(&seen.headers), identified, "{upgrade:?}");
+            }
+        }
+    }
+}
