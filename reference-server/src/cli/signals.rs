@@ -23,27 +23,69 @@ pub(super) fn hang_ups() -> mpsc::Receiver<()> {
 }
 
 /// Resolves at SIGINT or SIGTERM. A second signal ends the process at once.
-pub(super) async fn stop() {
-    next_signal().await;
-    tracing::info!("stopping");
-    systemd::stopping();
-    tokio::spawn(async {
-        next_signal().await;
-        std::process::exit(130);
-    });
+///
+/// The signals are handled from this call on: a service manager may send one right after the server is ready.
+pub(super) fn stop() -> impl Future<Output = ()> {
+    let mut signals = EndSignals::new();
+    async move {
+        signals.next().await;
+        tracing::info!("stopping");
+        systemd::stopping();
+        tokio::spawn(async move {
+            signals.next().await;
+            std::process::exit(130);
+        });
+    }
 }
 
-async fn next_signal() {
-    #[cfg(unix)]
-    {
-        let terminate = signal::unix::signal(signal::unix::SignalKind::terminate());
-        if let Ok(mut terminate) = terminate {
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = signal::ctrl_c() => {}
+/// SIGINT and SIGTERM.
+#[cfg(unix)]
+struct EndSignals([Option<signal::unix::Signal>; 2]);
+
+#[cfg(unix)]
+impl EndSignals {
+    fn new() -> Self {
+        let kinds = [
+            signal::unix::SignalKind::interrupt(),
+            signal::unix::SignalKind::terminate(),
+        ];
+        Self(kinds.map(|kind| match signal::unix::signal(kind) {
+            Ok(signal) => Some(signal),
+            Err(error) => {
+                tracing::warn!(%error, "a signal cannot be handled");
+                None
             }
-            return;
+        }))
+    }
+
+    async fn next(&mut self) {
+        let [interrupt, terminate] = &mut self.0;
+        tokio::select! {
+            () = received(interrupt) => {}
+            () = received(terminate) => {}
         }
     }
-    let _ = signal::ctrl_c().await;
+}
+
+#[cfg(unix)]
+async fn received(signal: &mut Option<signal::unix::Signal>) {
+    match signal {
+        Some(signal) => drop(signal.recv().await),
+        None => std::future::pending().await,
+    }
+}
+
+/// Ctrl-C.
+#[cfg(not(unix))]
+struct EndSignals;
+
+#[cfg(not(unix))]
+impl EndSignals {
+    fn new() -> Self {
+        Self
+    }
+
+    async fn next(&mut self) {
+        let _ = signal::ctrl_c().await;
+    }
 }
