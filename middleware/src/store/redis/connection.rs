@@ -85,23 +85,20 @@ impl Connection {
         asking: bool,
     ) -> Result<T, CallError> {
         let mut link = self.link().await?;
-        let attempt = link.attempt;
-        let reply = async {
-            match request {
-                Request::Command(command) if asking => ask(&mut link.connection, command).await,
-                Request::Command(command) => {
-                    let reply = link.connection.send_packed_command(command).await?;
-                    Ok(T::from_redis_value(reply.extract_error()?)?)
-                }
-                Request::Script(script, call) => {
-                    let deadline = call.timely.then(|| self.latest(&link));
-                    script
-                        .run(&mut link.connection, call, deadline.as_deref(), asking)
-                        .await
-                }
+        let unanswered = self.unanswered(link.attempt);
+        let reply = match request {
+            // The rarer requests are boxed, so that a read does not carry their state.
+            Request::Command(command) if asking => Box::pin(ask(&mut link.connection, command)).await,
+            Request::Command(command) => {
+                let reply = link.connection.send_packed_command(command).await;
+                reply.and_then(|reply| Ok(T::from_redis_value(reply.extract_error()?)?))
+            }
+            Request::Script(script, call) => {
+                let deadline = call.timely.then(|| self.latest(&link));
+                Box::pin(script.run(&mut link.connection, call, deadline.as_deref(), asking)).await
             }
         };
-        self.answered(attempt, reply).await
+        unanswered.end(reply)
     }
 
     /// Checks that the server answers and is not a replica. The connection to a replica is replaced.
@@ -139,14 +136,12 @@ impl Connection {
     /// So is a redirection.
     pub(super) async fn pipeline(&self, pipeline: &Pipeline) -> Result<Vec<Value>, CallError> {
         let mut link = self.link().await?;
-        let replies = async {
-            let replies = link
-                .connection
-                .send_packed_commands(pipeline, 0, pipeline.len())
-                .await?;
-            checked_replies(replies, |_| true)
-        };
-        self.answered(link.attempt, replies).await
+        let unanswered = self.unanswered(link.attempt);
+        let replies = link
+            .connection
+            .send_packed_commands(pipeline, 0, pipeline.len())
+            .await;
+        unanswered.end(replies.and_then(|replies| checked_replies(replies, |_| true)))
     }
 
     /// Fails if the connection of this attempt was replaced, or if its server may not be used any longer. A master that hung and was superseded
@@ -158,22 +153,11 @@ impl Connection {
         }
     }
 
-    /// Waits for a reply, classifies an error, and checks that the connection is still in use. A caller that stops waiting has missed its
-    /// deadline.
-    async fn answered<T>(
-        &self,
-        attempt: u64,
-        reply: impl Future<Output = RedisResult<T>>,
-    ) -> Result<T, CallError> {
-        let unanswered = ReportOnDrop {
+    /// A call that begins now, over the connection of this attempt.
+    const fn unanswered(&self, attempt: u64) -> UnansweredCall<'_> {
+        UnansweredCall {
             connection: self,
             attempt,
-        };
-        let reply = reply.await;
-        std::mem::forget(unanswered);
-        match reply {
-            Ok(reply) => Ok(self.ensure_current(attempt).map(|()| reply)?),
-            Err(error) => Err(self.classify_call(attempt, &error)),
         }
     }
 
@@ -236,13 +220,27 @@ pub(super) const fn timely(deadline: Duration) -> Duration {
     deadline.saturating_add(CLOCK_DRIFT)
 }
 
-/// Reports a missed deadline when it is dropped: the supervisor checks the connection's health.
-struct ReportOnDrop<'a> {
+/// A call without an answer. A caller that drops it has missed its deadline: the supervisor then checks the connection's health.
+///
+/// It takes the reply and not its future. A future in a future would be stored twice in each read.
+struct UnansweredCall<'a> {
     connection: &'a Connection,
     attempt: u64,
 }
 
-impl Drop for ReportOnDrop<'_> {
+impl UnansweredCall<'_> {
+    /// Classifies an error, and checks that the connection is still in use.
+    fn end<T>(self, reply: RedisResult<T>) -> Result<T, CallError> {
+        let Self { connection, attempt } = self;
+        std::mem::forget(self);
+        match reply {
+            Ok(reply) => Ok(connection.ensure_current(attempt).map(|()| reply)?),
+            Err(error) => Err(connection.classify_call(attempt, &error)),
+        }
+    }
+}
+
+impl Drop for UnansweredCall<'_> {
     fn drop(&mut self) {
         self.connection.report(self.attempt, FaultKind::DeadlineMissed);
     }

@@ -54,7 +54,10 @@ impl Keys {
     /// The key of a session record. The tag holds the last four of the id's 32 digits; the other 28 follow.
     pub(super) fn session(&self, id: SessionId) -> String {
         let mut digits = [0; 32];
-        let digits = &*id.as_uuid().as_simple().encode_lower(&mut digits);
+        self.session_of_digits(id.as_uuid().as_simple().encode_lower(&mut digits))
+    }
+
+    fn session_of_digits(&self, digits: &str) -> String {
         [&self.prefix, SESSION, &digits[28..], "}:", &digits[..28]].concat()
     }
 
@@ -77,7 +80,11 @@ impl Keys {
 
     /// `MGET` of a session's record and the epochs of its bucket's agents: one command, so that both are of one moment.
     pub(super) fn read_session(&self, id: SessionId) -> Cmd {
-        let (session, epochs) = (self.session(id), self.agent_epochs(id.bucket()));
+        let mut digits = [0; 32];
+        let digits = &*id.as_uuid().as_simple().encode_lower(&mut digits);
+        let session = self.session_of_digits(digits);
+        // The last four digits are the bucket.
+        let epochs = [&self.prefix, EPOCHS, &digits[28..], "}"].concat();
         // Sized up front, so that the buffer does not grow.
         let mut mget = Cmd::with_capacity(3, "MGET".len() + session.len() + epochs.len());
         mget.arg("MGET").arg(session).arg(epochs);

@@ -162,7 +162,8 @@ impl Servers {
     async fn call<T: FromRedisValue>(&self, request: Request<'_>) -> Result<T, StoreError> {
         match &self.topology {
             Topology::One(connection) => Ok(connection.call(request, false).await?),
-            Topology::Cluster(cluster) => cluster.call(request).await,
+            // Boxed: otherwise each read from one server would allocate and move the state of this future too.
+            Topology::Cluster(cluster) => Box::pin(cluster.call(request)).await,
         }
     }
 

@@ -28,11 +28,14 @@ impl Connection {
         let link = self.link().await?;
         let attempt = link.attempt;
         let mut shared = link.connection.clone();
-        let on_the_shared_connection = self.answered(attempt, async {
-            let reply: T = script.run(&mut shared, call, None, asking).await?;
-            let is_revoked = revoked(&reply);
-            Ok((reply, is_revoked))
-        });
+        let on_the_shared_connection = async {
+            let unanswered = self.unanswered(attempt);
+            let reply = script.run::<T>(&mut shared, call, None, asking).await;
+            unanswered.end(reply.map(|reply| {
+                let is_revoked = revoked(&reply);
+                (reply, is_revoked)
+            }))
+        };
         let Some(durable) = &self.durable else {
             let (reply, _) = on_the_shared_connection.await?;
             return Ok((reply, None));
