@@ -1,15 +1,16 @@
 use std::sync::Arc;
 
-use bytes::Bytes;
-use http::{HeaderMap, Response};
-use http_body_util::Full;
 use tower::Layer;
 
 use super::{
     CredentialChange, Credentials, MasterAuth, Right, demand::Demand, password::InvalidPasswordHash,
     state::Shared,
 };
-use crate::{clock::Clock, error::AuthError, layer_settings::LayerSettings, telemetry::ProtectedBy};
+use crate::{
+    clock::Clock,
+    layer_settings::{LayerSettings, rejection_methods},
+    telemetry::ProtectedBy,
+};
 
 /// Admits requests that carry the credential of an administrator: the master password or an admin key. See
 /// [`master_auth`](crate::master_auth) for the rules.
@@ -101,34 +102,7 @@ impl MasterAuthLayer {
         self
     }
 
-    /// Sets the realm of the `WWW-Authenticate` challenge. Default: `session`.
-    ///
-    /// Quotes, backslashes and characters other than visible ASCII are removed.
-    #[must_use]
-    pub fn realm(mut self, realm: &str) -> Self {
-        Arc::make_mut(&mut self.settings).set_realm(realm);
-        self
-    }
-
-    /// Answers every rejected request with a problem document, gRPC calls too: for services that judge by the HTTP status, such as an
-    /// auth service behind a proxy.
-    #[must_use]
-    pub fn only_problem_documents(mut self) -> Self {
-        Arc::make_mut(&mut self.settings).set_only_problem_documents();
-        self
-    }
-
-    /// Sets the function that builds the response of a rejection. Default: a problem document.
-    ///
-    /// The [`AuthError`] is in the response's extensions in both cases.
-    #[must_use]
-    pub fn on_rejection(
-        mut self,
-        respond: impl Fn(&AuthError, &HeaderMap) -> Response<Full<Bytes>> + Send + Sync + 'static,
-    ) -> Self {
-        Arc::make_mut(&mut self.settings).set_on_rejection(respond);
-        self
-    }
+    rejection_methods!(layer => Arc::make_mut(&mut layer.settings));
 }
 
 impl<S> Layer<S> for MasterAuthLayer {

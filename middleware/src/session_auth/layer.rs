@@ -1,8 +1,6 @@
 use std::sync::Arc;
 
-use bytes::Bytes;
-use http::{HeaderMap, HeaderName, Response};
-use http_body_util::Full;
+use http::HeaderName;
 use tower::Layer;
 
 use super::{SessionAuth, config::SessionAuthConfig};
@@ -10,7 +8,7 @@ use super::{SessionAuth, config::SessionAuthConfig};
 use crate::telemetry::RejectionMetrics;
 use crate::{
     clock::Clock,
-    error::AuthError,
+    layer_settings::rejection_methods,
     security::SecurityEvents,
     store::{CachedStore, SessionStore, StoreError},
     token::TokenVerifier,
@@ -94,44 +92,7 @@ impl<St: SessionStore> SessionAuthLayer<St> {
         self
     }
 
-    /// Sets the realm of the `WWW-Authenticate` challenge: `session` by default. Quotes, backslashes and characters outside
-    /// visible ASCII are left out.
-    #[must_use]
-    pub fn realm(mut self, realm: &str) -> Self {
-        Arc::make_mut(&mut self.config).settings.set_realm(realm);
-        self
-    }
-
-    /// Names the metadata of the protected resource in the challenge (RFC 9728, section 5.1).
-    #[must_use]
-    pub fn resource_metadata(mut self, url: &str) -> Self {
-        Arc::make_mut(&mut self.config)
-            .settings
-            .set_resource_metadata(url);
-        self
-    }
-
-    /// Answers every rejected request with a problem document, gRPC calls too: for services that judge by the HTTP status, such as an
-    /// auth service behind a proxy.
-    #[must_use]
-    pub fn only_problem_documents(mut self) -> Self {
-        Arc::make_mut(&mut self.config)
-            .settings
-            .set_only_problem_documents();
-        self
-    }
-
-    /// Sets the function that builds the response to a rejected request. The error is added to the response's extensions.
-    ///
-    /// By default, [`problem_response`](crate::response::problem_response) builds it.
-    #[must_use]
-    pub fn on_rejection(
-        mut self,
-        respond: impl Fn(&AuthError, &HeaderMap) -> Response<Full<Bytes>> + Send + Sync + 'static,
-    ) -> Self {
-        Arc::make_mut(&mut self.config).settings.set_on_rejection(respond);
-        self
-    }
+    rejection_methods!(session, layer => Arc::make_mut(&mut layer.config).settings);
 }
 
 #[cfg(feature = "endpoints")]

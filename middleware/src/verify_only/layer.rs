@@ -1,13 +1,12 @@
 use std::sync::Arc;
 
-use bytes::Bytes;
-use http::{HeaderMap, Response};
-use http_body_util::Full;
 use tower::Layer;
 
 use super::VerifyOnly;
 use crate::{
-    clock::Clock, error::AuthError, layer_settings::LayerSettings, telemetry::ProtectedBy,
+    clock::Clock,
+    layer_settings::{LayerSettings, rejection_methods},
+    telemetry::ProtectedBy,
     token::TokenVerifier,
 };
 
@@ -64,40 +63,7 @@ impl VerifyOnlyLayer {
         self
     }
 
-    /// Sets the realm of the `WWW-Authenticate` challenge: `session` by default.
-    #[must_use]
-    pub fn realm(mut self, realm: &str) -> Self {
-        Arc::make_mut(&mut self.config).settings.set_realm(realm);
-        self
-    }
-
-    /// Names the metadata of the protected resource in the challenge (RFC 9728, section 5.1).
-    #[must_use]
-    pub fn resource_metadata(mut self, url: &str) -> Self {
-        Arc::make_mut(&mut self.config)
-            .settings
-            .set_resource_metadata(url);
-        self
-    }
-
-    /// Answers every rejected request with a problem document, gRPC calls too.
-    #[must_use]
-    pub fn only_problem_documents(mut self) -> Self {
-        Arc::make_mut(&mut self.config)
-            .settings
-            .set_only_problem_documents();
-        self
-    }
-
-    /// Sets the function that builds the response to a rejected request. The error is added to the response's extensions.
-    #[must_use]
-    pub fn on_rejection(
-        mut self,
-        respond: impl Fn(&AuthError, &HeaderMap) -> Response<Full<Bytes>> + Send + Sync + 'static,
-    ) -> Self {
-        Arc::make_mut(&mut self.config).settings.set_on_rejection(respond);
-        self
-    }
+    rejection_methods!(session, layer => Arc::make_mut(&mut layer.config).settings);
 }
 
 impl<S> Layer<S> for VerifyOnlyLayer {

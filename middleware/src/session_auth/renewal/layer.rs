@@ -1,14 +1,16 @@
 use std::sync::Arc;
 
-use bytes::Bytes;
-use http::{HeaderMap, HeaderName, Response, request::Parts};
-use http_body_util::Full;
+use http::{HeaderName, request::Parts};
 use tower::Layer;
 
 use super::RenewalAuth;
 use crate::{
-    clock::Clock, error::AuthError, id::SessionId, layer_settings::LayerSettings, store::SessionStore,
-    telemetry::ProtectedBy, token::TokenVerifier,
+    clock::Clock,
+    id::SessionId,
+    layer_settings::{LayerSettings, rejection_methods},
+    store::SessionStore,
+    telemetry::ProtectedBy,
+    token::TokenVerifier,
 };
 
 /// Admits a renewal if its token belongs to a session that is not revoked, and puts a
@@ -71,41 +73,7 @@ impl<St: SessionStore> RenewalLayer<St> {
         self
     }
 
-    /// Sets the realm of the `WWW-Authenticate` challenge: `session` by default.
-    #[must_use]
-    pub fn realm(mut self, realm: &str) -> Self {
-        Arc::make_mut(&mut self.config).settings.set_realm(realm);
-        self
-    }
-
-    /// Names the metadata of the protected resource in the challenge (RFC 9728, section 5.1).
-    #[must_use]
-    pub fn resource_metadata(mut self, url: &str) -> Self {
-        Arc::make_mut(&mut self.config)
-            .settings
-            .set_resource_metadata(url);
-        self
-    }
-
-    /// Answers every rejected request with a problem document, gRPC calls too: for services that judge by the HTTP status, such as an
-    /// auth service behind a proxy.
-    #[must_use]
-    pub fn only_problem_documents(mut self) -> Self {
-        Arc::make_mut(&mut self.config)
-            .settings
-            .set_only_problem_documents();
-        self
-    }
-
-    /// Sets the function that builds the response to a rejected request. The error is added to the response's extensions.
-    #[must_use]
-    pub fn on_rejection(
-        mut self,
-        respond: impl Fn(&AuthError, &HeaderMap) -> Response<Full<Bytes>> + Send + Sync + 'static,
-    ) -> Self {
-        Arc::make_mut(&mut self.config).settings.set_on_rejection(respond);
-        self
-    }
+    rejection_methods!(session, layer => Arc::make_mut(&mut layer.config).settings);
 }
 
 impl<St: SessionStore, S> Layer<S> for RenewalLayer<St> {
