@@ -25,6 +25,7 @@ mod date;
 #[cfg(feature = "ext-authz")]
 mod ext_authz;
 mod forward_auth;
+mod handler;
 mod health;
 mod input;
 mod keys;
@@ -49,7 +50,6 @@ pub(crate) use health::Readiness;
 pub(crate) use state::State;
 
 use std::{
-    any::type_name,
     convert::Infallible,
     fmt,
     pin::Pin,
@@ -58,20 +58,19 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{Extensions, HeaderMap, HeaderValue, Request, Response, header, request::Parts};
+use http::{HeaderValue, Request, Response, header};
 use http_body::Body;
 use http_body_util::Full;
 use tower::{BoxError, Layer, Service, ServiceExt};
 
 use self::{
-    output::Answer,
-    routes::{Access, Endpoint, Matched, NoRoute},
+    handler::{Handler, refuse},
+    routes::{Access, Endpoint, NoRoute},
 };
 use crate::{
     error::{AuthError, ErrorKind},
     master_auth::{Administrator, X_MASTER_PASSWORD},
-    response::{ResponseBody, SessionIds, problem_response},
-    session_auth::{AuthenticatedSession, PresentedSession},
+    response::{ResponseBody, problem_response},
     store::{AgentStore, SessionStore},
 };
 
@@ -254,129 +253,6 @@ fn no_route<S: SessionStore, B>(
     }
     response
 }
-
-/// Calls the endpoint of an authorized request.
-struct Handler<S: SessionStore>(Arc<State<S>>);
-
-impl<S: SessionStore> Clone for Handler<S> {
-    fn clone(&self) -> Self {
-        Self(self.0.clone())
-    }
-}
-
-impl<S, B> Service<Request<B>> for Handler<S>
-where
-    S: SessionStore + AgentStore,
-    B: Body<Data: Send, Error: Into<BoxError>> + Send + 'static,
-{
-    type Response = Response<Full<Bytes>>;
-    type Error = Infallible;
-    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, request: Request<B>) -> Self::Future {
-        let state = self.0.clone();
-        Box::pin(async move {
-            let (parts, body) = request.into_parts();
-            let session = session_of(&parts.extensions);
-            let mut response = match dispatch(&state, &parts, body).await {
-                Ok(response) => response,
-                Err(error) => {
-                    let error = match session {
-                        // A layer has verified the token of this request.
-                        Some(SessionIds { session_id, agent_id }) => {
-                            let error = error.with_session(session_id, agent_id);
-                            state.verifier.with_key_id_of(error, &parts.headers)
-                        }
-                        None => error,
-                    };
-                    let access = parts
-                        .extensions
-                        .get()
-                        .map_or(Access::Public, |matched: &Matched| matched.access);
-                    refuse(&error, access, &state, &parts.headers)
-                }
-            };
-            if let Some(session) = session {
-                response.extensions_mut().insert(session);
-            }
-            Ok(response)
-        })
-    }
-}
-
-/// The response to a request that an endpoint refuses.
-fn refuse<S: SessionStore>(
-    error: &AuthError,
-    access: Access,
-    state: &State<S>,
-    headers: &HeaderMap,
-) -> Response<Full<Bytes>> {
-    state.rejections.count(error);
-    error.log();
-    if access.is_oauth() {
-        oauth::error_response(error, &state.space, headers)
-    } else {
-        problem_response(error, &state.space, headers)
-    }
-}
-
-/// The session that a layer has found.
-fn session_of(extensions: &Extensions) -> Option<SessionIds> {
-    let authenticated = extensions
-        .get::<AuthenticatedSession>()
-        .map(|session| SessionIds::new(session.session_id, session.agent_id));
-    authenticated.or_else(|| {
-        let record = extensions.get::<PresentedSession>()?.record();
-        Some(SessionIds::new(record.id, record.agent_id))
-    })
-}
-
-async fn dispatch<S, B>(state: &State<S>, parts: &Parts, body: B) -> Answer
-where
-    S: SessionStore + AgentStore,
-    B: Body<Data: Send, Error: Into<BoxError>> + Send,
-{
-    let matched: &Matched = extension(parts)?;
-    let id = matched.id.as_deref();
-    match matched.endpoint {
-        Endpoint::CreateAgent => agents::create(state, extension(parts)?, parts, body).await,
-        Endpoint::ListAgents => agents::list(state, extension(parts)?, &parts.uri).await,
-        Endpoint::GetAgent => agents::get(state, extension(parts)?, id).await,
-        Endpoint::DeleteAgent => agents::delete(state, extension(parts)?, id).await,
-        Endpoint::CreateSession => sessions::create(state, extension(parts)?, parts, body).await,
-        Endpoint::ListSessions => sessions::list(state, extension(parts)?, &parts.uri).await,
-        Endpoint::RevokeSessions => sessions::revoke_all(state, extension(parts)?, &parts.uri).await,
-        Endpoint::GetSession => sessions::get(state, extension(parts)?, id).await,
-        Endpoint::RevokeSession => sessions::revoke(state, extension(parts)?, id).await,
-        Endpoint::RenewSession => own_session::renew(state, parts, extension(parts)?).await,
-        Endpoint::RotateSession => sessions::rotate(state, extension(parts)?, id).await,
-        Endpoint::GetOwnSession => own_session::get(extension(parts)?),
-        Endpoint::RevokeOwnSession => own_session::revoke(state, extension(parts)?).await,
-        Endpoint::ForwardAuth => forward_auth::admit(extension(parts)?, &parts.uri),
-        Endpoint::Introspect => oauth::introspect(state, extension(parts)?, &parts.headers, body).await,
-        Endpoint::RevokeToken => oauth::revoke(state, parts.extensions.get(), &parts.headers, body).await,
-        Endpoint::ResourceMetadata => resource_metadata::get(state, &parts.uri),
-        Endpoint::ListKeys => keys::list(state),
-        Endpoint::OpenApi => openapi::respond(state),
-        Endpoint::Health => health::health(),
-        Endpoint::Ready => health::ready(state).await,
-    }
-}
-
-/// An extension that routing or a layer added. If it is missing, a layer is missing or in the wrong order.
-fn extension<T: Send + Sync + 'static>(parts: &Parts) -> Result<&T, AuthError> {
-    parts.extensions.get().ok_or_else(|| {
-        AuthError::new(ErrorKind::InternalError).with_internal_cause(MissingExtension(type_name::<T>()))
-    })
-}
-
-#[derive(Debug, thiserror::Error)]
-#[error("no layer has set {0}")]
-struct MissingExtension(&'static str);
 
 /// The response future of [`Endpoints`].
 pub struct EndpointsFuture(Pin<Box<dyn Future<Output = EndpointsResult> + Send>>);
