@@ -5,12 +5,7 @@ use http::{HeaderName, HeaderValue, Response, Uri, header};
 use http_body_util::Full;
 
 use super::output::Answer;
-use crate::{
-    error::AuthError,
-    require_scope::ScopeRequirement,
-    session::{InvalidScopes, Scopes},
-    session_auth::AuthenticatedSession,
-};
+use crate::{error::AuthError, require_scope::ScopeRequirement, session_auth::AuthenticatedSession};
 
 /// The path of the endpoint. Every path below it is the endpoint too, since some proxies append the path of the request.
 const PATH: &str = "/v1/auth";
@@ -32,7 +27,7 @@ pub fn is_forward_auth(path: &str) -> bool {
 /// A session without scopes has an empty `X-Session-Scopes`, so that the proxy replaces a header of the client.
 pub(super) fn admit(session: &AuthenticatedSession, uri: &Uri) -> Answer {
     if let Some(required) = required_scopes(uri)? {
-        ScopeRequirement::All(required).check(&session.scopes)?;
+        required.check(&session.scopes)?;
     }
     let mut response = Response::new(Full::<Bytes>::default());
     let headers = response.headers_mut();
@@ -57,7 +52,7 @@ pub(super) fn identity(session: &AuthenticatedSession) -> [(HeaderName, String);
 }
 
 /// The scopes that the parameter `scope` demands. If it is repeated, all are demanded. Other parameters belong to the client's request.
-fn required_scopes(uri: &Uri) -> Result<Option<Scopes>, AuthError> {
+fn required_scopes(uri: &Uri) -> Result<Option<ScopeRequirement>, AuthError> {
     let Some(query) = uri.query() else {
         return Ok(None);
     };
@@ -65,19 +60,10 @@ fn required_scopes(uri: &Uri) -> Result<Option<Scopes>, AuthError> {
     if parameters.iter().any(|(name, _)| is_misspelled(name)) {
         return Err(AuthError::invalid_field("scope", "is misspelled"));
     }
-    let parameters = parameters.into_iter();
-    let values: Vec<_> = parameters
-        .filter(|(name, _)| name == "scope")
-        .map(|(_, value)| value)
-        .collect();
-    if values.is_empty() {
-        return Ok(None);
-    }
-    let invalid = |error: InvalidScopes| AuthError::invalid_field("scope", error.to_string());
-    // An empty value is a mistake in the configuration of the proxy. Without an error, it would demand nothing.
-    Scopes::new(values.iter().flat_map(|value| value.split(' ')))
-        .map(Some)
-        .map_err(invalid)
+    let demands = parameters.iter().filter(|(name, _)| name == "scope");
+    // An empty value is an error, because the proxy would otherwise demand nothing.
+    ScopeRequirement::demanded(demands.map(|(_, value)| &**value))
+        .map_err(|error| AuthError::invalid_field("scope", error.to_string()))
 }
 
 /// True for a name that is meant to be `scope`. Such a parameter would demand nothing.

@@ -18,6 +18,19 @@ impl ScopeRequirement {
         text.parse().map(Self::All)
     }
 
+    /// All of the scopes in these texts, each of them as in [`all`](Self::all). `None` without a text.
+    #[cfg(feature = "endpoints")]
+    pub(crate) fn demanded<'a>(
+        texts: impl IntoIterator<Item = &'a str>,
+    ) -> Result<Option<Self>, InvalidScopes> {
+        let mut texts = texts.into_iter().peekable();
+        if texts.peek().is_none() {
+            return Ok(None);
+        }
+        let scopes = Scopes::new(texts.flat_map(|text| text.split(' ')))?;
+        Ok(Some(Self::All(scopes)))
+    }
+
     /// One of the scopes in this text.
     pub(crate) fn any(text: &str) -> Result<Self, InvalidScopes> {
         text.parse().map(Self::Any)

@@ -5,7 +5,8 @@ use http::{HeaderName, HeaderValue, Method, Request, uri::PathAndQuery};
 use super::messages::{Extension, HttpRequest};
 use crate::{
     error::{AuthError, ErrorKind},
-    session::{InvalidScopes, Scopes},
+    require_scope::ScopeRequirement,
+    session::InvalidScopes,
 };
 
 /// The key of the operator's scopes in `context_extensions`.
@@ -50,15 +51,10 @@ pub(super) fn head(http: HttpRequest) -> Result<Request<()>, AuthError> {
 /// The scopes that the operator demands for the route. The client has no influence on them.
 ///
 /// # Errors
-/// `InternalError` for an empty or malformed list: without an error, it would demand nothing.
-pub(super) fn required_scopes(extensions: &[Extension]) -> Result<Option<Scopes>, AuthError> {
+/// `InternalError` for an empty or malformed list, because the operator would otherwise demand nothing.
+pub(super) fn required_scopes(extensions: &[Extension]) -> Result<Option<ScopeRequirement>, AuthError> {
     let demands = extensions.iter().filter(|extension| extension.key == SCOPE);
-    let demands: Vec<_> = demands.map(|extension| &*extension.value).collect();
-    if demands.is_empty() {
-        return Ok(None);
-    }
-    Scopes::new(demands.iter().flat_map(|demand| demand.split(' ')))
-        .map(Some)
+    ScopeRequirement::demanded(demands.map(|extension| &*extension.value))
         .map_err(|error| AuthError::new(ErrorKind::InternalError).with_internal_cause(InvalidDemand(error)))
 }
 
@@ -173,7 +169,7 @@ mod tests {
             let extensions: Vec<_> = extensions.iter().map(extension).collect();
             required_scopes(&extensions).map_err(|error| error.kind())
         };
-        let scopes = |text: &str| Ok(Some(text.parse().unwrap()));
+        let scopes = |text: &str| Ok(Some(ScopeRequirement::all(text).unwrap()));
         assert_eq!(demand(&[]), Ok(None));
         assert_eq!(demand(&[("other", "x")]), Ok(None));
         assert_eq!(demand(&[("scope", "a b")]), scopes("a b"));

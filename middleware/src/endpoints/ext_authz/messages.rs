@@ -152,9 +152,7 @@ pub(super) struct HeaderValueOption {
 #[repr(i32)]
 pub(super) enum AppendAction {
     AppendIfExistsOrAdd = 0,
-    AddIfAbsent = 1,
     OverwriteIfExistsOrAdd = 2,
-    OverwriteIfExists = 3,
 }
 
 /// `google.protobuf.Struct`

@@ -32,7 +32,6 @@ use self::messages::{CheckRequest, CheckResponse};
 use super::state::State;
 use crate::{
     error::{AuthError, ErrorKind},
-    require_scope::ScopeRequirement,
     response::{ResponseBody, SessionIds, X_REQUEST_ID, grpc_response, problem_response},
     session_auth::AuthenticatedSession,
     store::{AgentStore, SessionStore},
@@ -209,7 +208,7 @@ where
     let ids = SessionIds::new(session.session_id, session.agent_id);
     let required = checked_request::required_scopes(&attributes.context_extensions);
     let permitted = required.and_then(|required| match required {
-        Some(required) => ScopeRequirement::All(required).check(&session.scopes),
+        Some(required) => required.check(&session.scopes),
         None => Ok(()),
     });
     let mut verdict = match permitted {
