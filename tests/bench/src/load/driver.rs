@@ -109,7 +109,8 @@ impl Driver {
     }
 }
 
-fn connect(address: SocketAddr, poll: &Poll, number: usize) -> TcpStream {
+/// Connects, and registers the connection by its number.
+pub(super) fn connect(address: SocketAddr, poll: &Poll, number: usize) -> TcpStream {
     let stream = std::net::TcpStream::connect(address).expect("connect to the server");
     stream.set_nodelay(true).expect("set TCP_NODELAY");
     stream

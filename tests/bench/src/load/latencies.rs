@@ -6,9 +6,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use mio::{Events, Interest, Poll, Token, net::TcpStream};
+use mio::{Events, Poll, Token, net::TcpStream};
 
-use super::connection::ResponseBuffer;
+use super::{connection::ResponseBuffer, driver::connect};
 
 /// The times until the responses.
 #[derive(Default)]
@@ -35,17 +35,8 @@ impl Latencies {
         let mut poll = Poll::new().expect("create a poll");
         let mut connections: Vec<Connection> = (0..connections)
             .map(|number| {
-                let stream = std::net::TcpStream::connect(address).expect("connect to the server");
-                stream.set_nodelay(true).expect("set TCP_NODELAY");
-                stream
-                    .set_nonblocking(true)
-                    .expect("set the stream to non-blocking");
-                let mut stream = TcpStream::from_std(stream);
-                poll.registry()
-                    .register(&mut stream, Token(number), Interest::READABLE)
-                    .expect("register the connection");
                 let mut connection = Connection {
-                    stream,
+                    stream: connect(address, &poll, number),
                     response: ResponseBuffer::new(),
                     sent: Instant::now(),
                 };
