@@ -34,7 +34,7 @@ macro_rules! kinds {
                 match self { $(Self::$name => $code,)* }
             }
 
-            /// The status of a response with this kind. If a token was checked, [`AuthError::status`] is 401 for
+            /// The status of a response with this kind. If a token was checked, [`AuthError::status`](super::AuthError::status) is 401 for
             /// `SessionNotFound`.
             #[must_use]
             pub const fn status(self) -> StatusCode {
