@@ -5,6 +5,7 @@ use std::{
     env,
     io::{BufRead as _, BufReader, Write as _},
     net::SocketAddr,
+    path::{Path, PathBuf},
     process::{Child, ChildStdout, Command, Stdio},
 };
 
@@ -23,8 +24,7 @@ struct ChildProcess {
 }
 
 impl ChildProcess {
-    fn spawn(role: &str, cores: Option<&str>, input: &impl Serialize) -> Self {
-        let program = env::current_exe().expect("the path of this program");
+    fn spawn(program: &Path, role: &str, cores: Option<&str>, input: &impl Serialize) -> Self {
         let mut command = match cores {
             Some(cores) => {
                 let mut command = Command::new("taskset");
@@ -71,13 +71,23 @@ pub(crate) struct Server {
     pub(crate) clock_control: Option<SocketAddr>,
 }
 
+/// The path of this program.
+pub(crate) fn this_program() -> PathBuf {
+    env::current_exe().expect("the path of this program")
+}
+
 impl Server {
     pub(crate) fn start(config: &ServerConfig, pinned: bool) -> Self {
+        Self::start_program(&this_program(), config, pinned)
+    }
+
+    /// Starts the server of another build of this program.
+    pub(crate) fn start_program(program: &Path, config: &ServerConfig, pinned: bool) -> Self {
         let cores = match config.kind {
             ServerKind::Reference => machine::BOTH_CORES,
             _ => machine::SERVER_CORE,
         };
-        let mut process = ChildProcess::spawn("serve", pinned.then_some(cores), config);
+        let mut process = ChildProcess::spawn(program, "serve", pinned.then_some(cores), config);
         let ServerAddresses {
             address,
             clock_control,
@@ -97,7 +107,8 @@ impl Server {
 
 /// Runs a load process until its plan is done.
 pub(crate) fn run_load(plan: &LoadPlan, pinned: bool) -> LoadResult {
-    ChildProcess::spawn("load", pinned.then_some(machine::LOAD_CORE), plan).reply()
+    let cores = pinned.then_some(machine::LOAD_CORE);
+    ChildProcess::spawn(&this_program(), "load", cores, plan).reply()
 }
 
 /// Runs a load process and requires that the server accepts every request.

@@ -4,6 +4,7 @@
 //! both.
 
 mod child_process;
+mod compare;
 mod credentials;
 mod figures;
 mod first_request;
@@ -51,6 +52,11 @@ enum Role {
     /// A load process. Reads its plan from standard input.
     #[command(hide = true)]
     Load,
+    /// Measures this build against another one: the cost of a check, as ratios in one run.
+    Compare {
+        /// The same program of the other build.
+        other: PathBuf,
+    },
     /// Measures forward auth: the reference server against a constant response.
     ForwardAuth,
     /// Measures the reference server at its capacity and at four times its capacity.
@@ -67,6 +73,7 @@ fn main() {
         Some(Role::Serve) => server::main(),
         Some(Role::Load) => load::main(),
         _ if env::var_os("TEST_REDIS").is_none() => restart_with_installed_redis(),
+        Some(Role::Compare { other }) => compare::main(&other, options.rounds),
         Some(Role::ForwardAuth) => forward_auth::main(options.rounds),
         Some(Role::Overload { capacities }) => overload::main(&capacities),
         None => run::main(options.quick, options.rounds, &options.json),

@@ -26,7 +26,7 @@ pub(crate) struct Contender {
     pub(crate) variant: Variant,
     pub(crate) server: Server,
     requests: Vec<String>,
-    results: Vec<LoadResult>,
+    pub(crate) results: Vec<LoadResult>,
 }
 
 /// A row of the table: medians over all rounds. Ratios relate to the server without authentication in the same round.

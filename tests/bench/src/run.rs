@@ -80,7 +80,7 @@ pub(crate) fn main(quick: bool, rounds: Option<usize>, json: &Path) {
         let value = info.lines().find_map(|line| line.strip_prefix(name));
         value.unwrap_or_default().trim().to_owned()
     };
-    let redis_process: u32 = field("process_id:").parse().expect("the process id of Redis");
+    let redis_process = redis.process_id();
     if pinned {
         machine::pin_process(machine::LOAD_CORE, redis_process);
     }

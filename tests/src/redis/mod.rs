@@ -218,6 +218,11 @@ impl TestRedis {
         self.server.resume();
     }
 
+    /// The process id that the server reports.
+    pub fn process_id(&self) -> u32 {
+        process_id(&self.url()).expect("a response of Redis")
+    }
+
     /// Executes one command in database 0.
     pub fn command<T: FromRedisValue>(&self, arguments: &[&str]) -> RedisResult<T> {
         command(&self.url(), arguments)
