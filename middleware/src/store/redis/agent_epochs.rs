@@ -4,7 +4,7 @@
 //! itself give the epochs, so they only grow. A record carries the epoch of its agent at its creation. A record of an earlier epoch is
 //! revoked. LAYOUT.md describes the list byte by byte.
 
-use redis::{FromRedisValue as _, Value};
+use redis::Value;
 
 use super::{
     keys::{self, Keys},
@@ -59,15 +59,40 @@ impl AgentEpochs {
 }
 
 /// Parses the reply to [`Keys::read_session`].
-pub(super) fn session(keys: &Keys, id: SessionId, reply: Value) -> Result<Option<SessionRecord>, StoreError> {
-    type Values = (Option<Vec<u8>>, Option<Vec<u8>>);
-    let (packed, epochs) = Values::from_redis_value(reply).map_err(keys::unexpected)?;
+pub(super) fn session(
+    keys: &Keys,
+    id: SessionId,
+    reply: &Value,
+) -> Result<Option<SessionRecord>, StoreError> {
+    // Matched in place: the library's conversions would move the values on the path of each strict check.
+    let (packed, epochs) = match reply {
+        Value::Array(values) => match &values[..] {
+            [packed, epochs] => (bytes(packed)?, bytes(epochs)?),
+            _ => return Err(not_two_values()),
+        },
+        _ => return Err(not_two_values()),
+    };
     let Some(packed) = packed else {
         return Ok(None);
     };
-    let mut record = record::unpack(keys, id, &packed)?;
-    AgentEpochs::of(|| keys.agent_epochs(id.bucket()), epochs.as_deref())?.apply(&mut record);
+    let mut record = record::unpack(keys, id, packed)?;
+    if epochs.is_some() {
+        AgentEpochs::of(|| keys.agent_epochs(id.bucket()), epochs)?.apply(&mut record);
+    }
     Ok(Some(record))
+}
+
+/// The value of a key. `None` if it is missing.
+fn bytes(value: &Value) -> Result<Option<&[u8]>, StoreError> {
+    match value {
+        Value::BulkString(bytes) => Ok(Some(bytes)),
+        Value::Nil => Ok(None),
+        _ => Err(not_two_values()),
+    }
+}
+
+fn not_two_values() -> StoreError {
+    StoreError::Unexpected("the reply to MGET is not two values".into())
 }
 
 #[cfg(test)]
@@ -111,6 +136,27 @@ mod tests {
             epochs.apply(&mut record);
             assert_eq!(record.revoked_at, Some(Timestamp(3)), "its own time is kept");
         }
+    }
+
+    #[test]
+    fn reply_of_another_shape_is_an_error() {
+        let keys = Keys::new("");
+        let id = SessionId::generate(agent(), NOW.0 * 1000).unwrap();
+        let array = |values: &[Value]| Value::Array(values.to_vec());
+        for reply in [
+            Value::Nil,
+            Value::Okay,
+            array(&[]),
+            array(&[Value::Nil]),
+            array(&[Value::Nil, Value::Int(1)]),
+            array(&[Value::Nil, Value::Nil, Value::Nil]),
+        ] {
+            assert!(session(&keys, id, &reply).is_err(), "{reply:?}");
+        }
+        assert_eq!(
+            session(&keys, id, &array(&[Value::Nil, Value::Nil])).unwrap(),
+            None
+        );
     }
 
     #[test]

@@ -7,12 +7,15 @@ use std::{
 };
 
 use pin_project_lite::pin_project;
-use tokio::time::{Instant, Timeout, timeout};
+use tokio::time::{Instant, Timeout, timeout_at};
 
 use crate::{
     store::StoreError,
     telemetry::{StoreFailure, StoreMetrics, StoreOperation},
 };
+
+/// A longer limit is none: the clock has no time that far.
+const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 /// The deadline of every call, and the metrics.
 pub(super) struct Calls {
@@ -44,10 +47,12 @@ impl Calls {
         limit: Duration,
         call: F,
     ) -> Within<'_, F> {
+        // The clock is read once, and not again by `timeout`.
+        let began = Instant::now();
         Within {
             operation,
-            began: Instant::now(),
-            call: timeout(limit, call),
+            began,
+            call: timeout_at(began + limit.min(LONGEST), call),
             metrics: &self.metrics,
         }
     }

@@ -26,7 +26,7 @@ use super::{
     link::{ConnectionFault, FaultKind, Link, State},
     near::NearCache,
     observer::Observer,
-    request::{Request, ask},
+    request::{Request, ask, decode},
     role::{REPLICA, Role},
     skew_monitor::SkewMonitor,
     supervisor::{ServerSettings, Supervisor},
@@ -91,7 +91,7 @@ impl Connection {
             Request::Command(command) if asking => Box::pin(ask(&mut link.connection, command)).await,
             Request::Command(command) => {
                 let reply = link.connection.send_packed_command(command).await;
-                reply.and_then(|reply| Ok(T::from_redis_value(reply.extract_error()?)?))
+                reply.and_then(decode)
             }
             Request::Script(script, call) => {
                 let deadline = call.timely.then(|| self.latest(&link));

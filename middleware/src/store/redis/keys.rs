@@ -54,11 +54,8 @@ impl Keys {
     /// The key of a session record. The tag holds the last four of the id's 32 digits; the other 28 follow.
     pub(super) fn session(&self, id: SessionId) -> String {
         let mut digits = [0; 32];
-        self.session_of_digits(id.as_uuid().as_simple().encode_lower(&mut digits))
-    }
-
-    fn session_of_digits(&self, digits: &str) -> String {
-        [&self.prefix, SESSION, &digits[28..], "}:", &digits[..28]].concat()
+        let (rest, bucket) = id.as_uuid().as_simple().encode_lower(&mut digits).split_at(28);
+        [&self.prefix, SESSION, bucket, "}:", rest].concat()
     }
 
     /// The prefix of the keys of agent epochs.
@@ -82,11 +79,23 @@ impl Keys {
     pub(super) fn read_session(&self, id: SessionId) -> Cmd {
         let mut digits = [0; 32];
         let digits = &*id.as_uuid().as_simple().encode_lower(&mut digits);
-        let session = self.session_of_digits(digits);
         // The last four digits are the bucket.
-        let epochs = [&self.prefix, EPOCHS, &digits[28..], "}"].concat();
-        // Sized up front, so that the buffer does not grow.
-        let mut mget = Cmd::with_capacity(3, "MGET".len() + session.len() + epochs.len());
+        let (rest, bucket) = digits.split_at(28);
+        let words = [
+            &*self.prefix,
+            SESSION,
+            bucket,
+            "}:",
+            rest,
+            &*self.prefix,
+            EPOCHS,
+            bucket,
+            "}",
+        ];
+        // Both keys in one buffer: every strict check allocates them.
+        let keys = words.concat();
+        let (session, epochs) = keys.split_at(self.prefix.len() + SESSION.len() + digits.len() + "}:".len());
+        let mut mget = Cmd::with_capacity(3, "MGET".len() + keys.len());
         mget.arg("MGET").arg(session).arg(epochs);
         mget
     }
@@ -214,4 +223,33 @@ pub(super) fn named(key: &str, error: StoreError) -> StoreError {
 
 pub(super) fn unexpected(error: ParsingError) -> StoreError {
     StoreError::Unexpected(error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn read_of_a_session_names_its_record_and_the_epochs_of_its_bucket() {
+        let id = SessionId::from_uuid(Uuid::from_u128(0x0123_4567_89ab_cdef_0123_4567_89ab_cdef));
+        for prefix in ["", "app:"] {
+            let keys = Keys::new(prefix);
+            let words: Vec<_> = keys
+                .read_session(id)
+                .args_iter()
+                .map(|word| match word {
+                    redis::Arg::Simple(word) => String::from_utf8(word.to_vec()).unwrap(),
+                    _ => panic!("another word"),
+                })
+                .collect();
+            let expected = [
+                "MGET".to_owned(),
+                keys.session(id),
+                keys.agent_epochs(id.bucket()),
+            ];
+            assert_eq!(words, expected);
+            assert_eq!(keys.session_of(words[1].as_bytes()), Some(id));
+            assert_eq!(keys.bucket_of_epochs(words[2].as_bytes()), Some(id.bucket()));
+        }
+    }
 }

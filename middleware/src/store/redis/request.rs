@@ -1,6 +1,6 @@
 //! Requests to a server: commands and scripts.
 
-use redis::{Cmd, FromRedisValue, RedisResult};
+use redis::{Cmd, FromRedisValue, RedisResult, Value};
 
 use super::{
     endpoint::RedisConnection,
@@ -48,6 +48,14 @@ impl<'a> Request<'a> {
             },
             Self::Script(_, call) => call.first_key(),
         }
+    }
+}
+
+/// Decodes the reply to a command. An error is the whole reply: only transactions have errors inside of a reply, and there are none here.
+pub(super) fn decode<T: FromRedisValue>(reply: Value) -> RedisResult<T> {
+    match reply {
+        Value::ServerError(error) => Err(error.into()),
+        reply => Ok(T::from_redis_value(reply)?),
     }
 }
 

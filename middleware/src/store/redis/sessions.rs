@@ -4,7 +4,7 @@ use std::{
     collections::BTreeSet,
     fmt,
     future::Future,
-    pin::Pin,
+    pin::{Pin, pin},
     sync::Arc,
     task::{Context, Poll},
 };
@@ -51,7 +51,8 @@ impl SessionStore for RedisStore {
     fn read(&self, id: SessionId) -> Self::Read {
         let store = self.clone();
         RedisRead(Box::pin(async move {
-            let read = store.read_session(id);
+            // Pinned, so that its state is not moved into the call.
+            let read = pin!(store.read_session(id));
             store.shared.servers.within(StoreOperation::Read, read).await
         }))
     }
@@ -212,9 +213,10 @@ impl CachedStore for RedisStore {
 impl RedisStore {
     async fn read_session(&self, id: SessionId) -> Result<Option<SessionRecord>, StoreError> {
         let reply: Value = self.shared.servers.query(&self.keys().read_session(id)).await?;
-        let record = agent_epochs::session(self.keys(), id, reply)?;
+        let record = agent_epochs::session(self.keys(), id, &reply)?;
         if record.is_none() {
-            self.confirm_missing(id).await?;
+            // Boxed, so that a read that finds its record does not carry this state.
+            Box::pin(self.confirm_missing(id)).await?;
         }
         Ok(record)
     }

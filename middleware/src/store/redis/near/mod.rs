@@ -62,7 +62,7 @@ use self::{
     shard::{Nanos, Version},
     state::{CacheState, TrackingConnection},
 };
-use super::{agent_epochs, background::AbortOnDrop, keys::Keys, observer::Observer};
+use super::{agent_epochs, background::AbortOnDrop, keys::Keys, observer::Observer, request::decode};
 use crate::{id::SessionId, session::SessionRecord, store::StoreError};
 
 /// The cache of one server. Its tracking ends when it is dropped.
@@ -207,7 +207,7 @@ impl Miss {
             return None;
         }
         // The server may refuse the read, as a node of a cluster does that no longer has the hash slot.
-        let record = agent_epochs::session(&self.state.keys, self.id, reply.ok()?.extract_error().ok()?);
+        let record = agent_epochs::session(&self.state.keys, self.id, &reply.and_then(decode).ok()?);
         match &record {
             Ok(Some(record)) if record.revoked_at.is_none() => self.insert(record.clone()),
             Ok(None) => return None,
