@@ -5,22 +5,19 @@
 use std::{convert::Infallible, time::Duration};
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, header};
+use http::{HeaderMap, HeaderName, Request, Response, StatusCode, header};
 use http_body::Body;
-use http_body_util::{BodyExt, Full};
+use http_body_util::{Either, Full};
 use tower::{BoxError, Service, ServiceBuilder, ServiceExt, service_fn};
 use tower_http::{
-    catch_panic::CatchPanicLayer,
-    request_id::{MakeRequestId, PropagateRequestIdLayer, RequestId, SetRequestIdLayer},
-    sensitive_headers::SetSensitiveRequestHeadersLayer,
-    timeout::TimeoutLayer,
-    trace::TraceLayer,
+    catch_panic::CatchPanicLayer, request_id::PropagateRequestIdLayer,
+    sensitive_headers::SetSensitiveRequestHeadersLayer, timeout::TimeoutLayer, trace::TraceLayer,
 };
 use tower_session_auth::{
     AuthError, ErrorKind,
     endpoints::is_check_call,
     master_auth::X_MASTER_PASSWORD,
-    response::{X_REQUEST_ID, grpc_response, problem_response},
+    response::{X_REQUEST_ID, ensure_request_id, grpc_response, problem_response},
 };
 
 use crate::{
@@ -28,9 +25,6 @@ use crate::{
     config::REALM,
     serve::Refuse,
 };
-
-/// The longest request id that is accepted from a client, in bytes.
-const MAX_REQUEST_ID: usize = 128;
 
 /// Wraps the service of the server. It expects requests that have an id.
 pub(crate) fn around<S, B, ResBody>(
@@ -68,10 +62,9 @@ where
             Ok(match bare_status(&response) {
                 Some(error) => {
                     let headers = id.map(|id| (X_REQUEST_ID, id)).into_iter().collect();
-                    respond(&error, REALM, &headers)
-                        .map(|body| body.map_err(|never| match never {}).boxed_unsync())
+                    respond(&error, REALM, &headers).map(Either::Right)
                 }
-                None => response.map(|body| body.map_err(Into::into).boxed_unsync()),
+                None => response.map(Either::Left),
             })
         }
     });
@@ -99,8 +92,10 @@ where
     S: Service<Request<B>, Response = Response<ResBody>, Error = Infallible, Future: Send> + Clone,
 {
     ServiceBuilder::new()
-        .map_request(remove_unusable_id)
-        .layer(SetRequestIdLayer::new(X_REQUEST_ID, NewRequestId))
+        .map_request(|mut request: Request<B>| {
+            ensure_request_id(request.headers_mut());
+            request
+        })
         .layer(PropagateRequestIdLayer::new(X_REQUEST_ID))
         .service(inner)
 }
@@ -139,34 +134,6 @@ fn bare_status<B>(response: &Response<B>) -> Option<AuthError> {
         _ => return None,
     };
     Some(AuthError::new(kind))
-}
-
-/// Keeps a client's request id if it is one short, visible word.
-fn remove_unusable_id<B>(mut request: Request<B>) -> Request<B> {
-    let mut ids = request.headers().get_all(X_REQUEST_ID).iter();
-    let usable = match (ids.next(), ids.next()) {
-        (Some(id), None) => {
-            (1..=MAX_REQUEST_ID).contains(&id.len()) && id.as_bytes().iter().all(u8::is_ascii_graphic)
-        }
-        _ => false,
-    };
-    if !usable {
-        request.headers_mut().remove(X_REQUEST_ID);
-    }
-    request
-}
-
-/// Makes random request ids (UUIDs).
-#[derive(Clone, Copy)]
-struct NewRequestId;
-
-impl MakeRequestId for NewRequestId {
-    fn make_request_id<B>(&mut self, _: &Request<B>) -> Option<RequestId> {
-        let mut random = [0; 16];
-        getrandom::fill(&mut random).ok()?;
-        let id = uuid::Builder::from_random_bytes(random).into_uuid();
-        HeaderValue::try_from(id.to_string()).ok().map(RequestId::new)
-    }
 }
 
 #[cfg(test)]

@@ -1,11 +1,27 @@
 //! `/v1/auth`: the response to a proxy that asks whether a request is admitted (forward auth).
 
-use bytes::Bytes;
-use http::{HeaderName, HeaderValue, Response, Uri, header};
-use http_body_util::Full;
+use std::{
+    convert::Infallible,
+    future::{Ready, ready},
+    sync::Arc,
+    task::{Context, Poll},
+};
 
-use super::output::Answer;
-use crate::{error::AuthError, require_scope::ScopeRequirement, session_auth::AuthenticatedSession};
+use bytes::Bytes;
+use http::{HeaderName, HeaderValue, Request, Response, Uri, header};
+use http_body_util::Full;
+use tower::Service;
+
+use super::{
+    handler::{extension, respond, session_of},
+    output::Answer,
+    routes::Access,
+    state::State,
+};
+use crate::{
+    error::AuthError, require_scope::ScopeRequirement, session_auth::AuthenticatedSession,
+    store::SessionStore,
+};
 
 /// The path of the endpoint. Every path below it is the endpoint too, since some proxies append the path of the request.
 const PATH: &str = "/v1/auth";
@@ -22,10 +38,41 @@ pub fn is_forward_auth(path: &str) -> bool {
         .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
+/// Answers the requests that the layer of sessions has admitted.
+pub(super) struct ForwardAuth<S: SessionStore>(pub(super) Arc<State<S>>);
+
+impl<S: SessionStore> Clone for ForwardAuth<S> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<S: SessionStore, B> Service<Request<B>> for ForwardAuth<S> {
+    type Response = Response<Full<Bytes>>;
+    type Error = Infallible;
+    type Future = Ready<Result<Self::Response, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let answer = extension(request.extensions()).and_then(|session| admit(session, request.uri()));
+        let session = session_of(request.extensions());
+        ready(Ok(respond(
+            answer,
+            session,
+            Access::Session,
+            &self.0,
+            request.headers(),
+        )))
+    }
+}
+
 /// The response to an admitted request, with the session in its headers. The method has no effect, and no body is read.
 ///
 /// A session without scopes has an empty `X-Session-Scopes`, so that the proxy replaces a header of the client.
-pub(super) fn admit(session: &AuthenticatedSession, uri: &Uri) -> Answer {
+fn admit(session: &AuthenticatedSession, uri: &Uri) -> Answer {
     if let Some(required) = required_scopes(uri)? {
         required.check(&session.scopes)?;
     }

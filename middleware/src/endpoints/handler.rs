@@ -15,7 +15,7 @@ use http_body_util::Full;
 use tower::{BoxError, Service};
 
 use super::{
-    agents, forward_auth, health, keys, oauth, openapi,
+    agents, health, keys, oauth, openapi,
     output::Answer,
     own_session, resource_metadata,
     routes::{Access, Endpoint, Matched},
@@ -56,30 +56,36 @@ where
         Box::pin(async move {
             let (parts, body) = request.into_parts();
             let session = session_of(&parts.extensions);
-            let mut response = match dispatch(&state, &parts, body).await {
-                Ok(response) => response,
-                Err(error) => {
-                    let error = match session {
-                        // A layer has verified the token of this request.
-                        Some(SessionIds { session_id, agent_id }) => {
-                            let error = error.with_session(session_id, agent_id);
-                            state.verifier.with_key_id_of(error, &parts.headers)
-                        }
-                        None => error,
-                    };
-                    let access = parts
-                        .extensions
-                        .get()
-                        .map_or(Access::Public, |matched: &Matched| matched.access);
-                    refuse(&error, access, &state, &parts.headers)
-                }
-            };
-            if let Some(session) = session {
-                response.extensions_mut().insert(session);
-            }
-            Ok(response)
+            let answer = dispatch(&state, &parts, body).await;
+            let matched = parts.extensions.get::<Matched>();
+            let access = matched.map_or(Access::Public, |matched| matched.access);
+            Ok(respond(answer, session, access, &state, &parts.headers))
         })
     }
+}
+
+/// The response with an answer. `session` is that of the request, if a layer has verified its token.
+pub(super) fn respond<S: SessionStore>(
+    answer: Answer,
+    session: Option<SessionIds>,
+    access: Access,
+    state: &State<S>,
+    headers: &HeaderMap,
+) -> Response<Full<Bytes>> {
+    let mut response = answer.unwrap_or_else(|error| {
+        let error = match session {
+            Some(SessionIds { session_id, agent_id }) => {
+                let error = error.with_session(session_id, agent_id);
+                state.verifier.with_key_id_of(error, headers)
+            }
+            None => error,
+        };
+        refuse(&error, access, state, headers)
+    });
+    if let Some(session) = session {
+        response.extensions_mut().insert(session);
+    }
+    response
 }
 
 /// The response to a request that an endpoint refuses.
@@ -99,7 +105,7 @@ pub(super) fn refuse<S: SessionStore>(
 }
 
 /// The session that a layer has found.
-fn session_of(extensions: &Extensions) -> Option<SessionIds> {
+pub(super) fn session_of(extensions: &Extensions) -> Option<SessionIds> {
     let authenticated = extensions
         .get::<AuthenticatedSession>()
         .map(|session| SessionIds::new(session.session_id, session.agent_id));
@@ -114,24 +120,27 @@ where
     S: SessionStore + AgentStore,
     B: Body<Data: Send, Error: Into<BoxError>> + Send,
 {
-    let matched: &Matched = extension(parts)?;
+    let matched: &Matched = extension(&parts.extensions)?;
     let id = matched.id.as_deref();
     match matched.endpoint {
-        Endpoint::CreateAgent => agents::create(state, extension(parts)?, parts, body).await,
-        Endpoint::ListAgents => agents::list(state, extension(parts)?, &parts.uri).await,
-        Endpoint::GetAgent => agents::get(state, extension(parts)?, id).await,
-        Endpoint::DeleteAgent => agents::delete(state, extension(parts)?, id).await,
-        Endpoint::CreateSession => sessions::create(state, extension(parts)?, parts, body).await,
-        Endpoint::ListSessions => sessions::list(state, extension(parts)?, &parts.uri).await,
-        Endpoint::RevokeSessions => sessions::revoke_all(state, extension(parts)?, &parts.uri).await,
-        Endpoint::GetSession => sessions::get(state, extension(parts)?, id).await,
-        Endpoint::RevokeSession => sessions::revoke(state, extension(parts)?, id).await,
-        Endpoint::RenewSession => own_session::renew(state, parts, extension(parts)?).await,
-        Endpoint::RotateSession => sessions::rotate(state, extension(parts)?, id).await,
-        Endpoint::GetOwnSession => own_session::get(extension(parts)?),
-        Endpoint::RevokeOwnSession => own_session::revoke(state, extension(parts)?).await,
-        Endpoint::ForwardAuth => forward_auth::admit(extension(parts)?, &parts.uri),
-        Endpoint::Introspect => oauth::introspect(state, extension(parts)?, &parts.headers, body).await,
+        Endpoint::CreateAgent => agents::create(state, extension(&parts.extensions)?, parts, body).await,
+        Endpoint::ListAgents => agents::list(state, extension(&parts.extensions)?, &parts.uri).await,
+        Endpoint::GetAgent => agents::get(state, extension(&parts.extensions)?, id).await,
+        Endpoint::DeleteAgent => agents::delete(state, extension(&parts.extensions)?, id).await,
+        Endpoint::CreateSession => sessions::create(state, extension(&parts.extensions)?, parts, body).await,
+        Endpoint::ListSessions => sessions::list(state, extension(&parts.extensions)?, &parts.uri).await,
+        Endpoint::RevokeSessions => {
+            sessions::revoke_all(state, extension(&parts.extensions)?, &parts.uri).await
+        }
+        Endpoint::GetSession => sessions::get(state, extension(&parts.extensions)?, id).await,
+        Endpoint::RevokeSession => sessions::revoke(state, extension(&parts.extensions)?, id).await,
+        Endpoint::RenewSession => own_session::renew(state, parts, extension(&parts.extensions)?).await,
+        Endpoint::RotateSession => sessions::rotate(state, extension(&parts.extensions)?, id).await,
+        Endpoint::GetOwnSession => own_session::get(extension(&parts.extensions)?),
+        Endpoint::RevokeOwnSession => own_session::revoke(state, extension(&parts.extensions)?).await,
+        Endpoint::Introspect => {
+            oauth::introspect(state, extension(&parts.extensions)?, &parts.headers, body).await
+        }
         Endpoint::RevokeToken => oauth::revoke(state, parts.extensions.get(), &parts.headers, body).await,
         Endpoint::ResourceMetadata => resource_metadata::get(state, &parts.uri),
         Endpoint::ListKeys => keys::list(state),
@@ -142,8 +151,8 @@ where
 }
 
 /// An extension that routing or a layer added. If it is missing, a layer is missing or in the wrong order.
-fn extension<T: Send + Sync + 'static>(parts: &Parts) -> Result<&T, AuthError> {
-    parts.extensions.get().ok_or_else(|| {
+pub(super) fn extension<T: Send + Sync + 'static>(extensions: &Extensions) -> Result<&T, AuthError> {
+    extensions.get().ok_or_else(|| {
         AuthError::new(ErrorKind::InternalError).with_internal_cause(MissingExtension(type_name::<T>()))
     })
 }

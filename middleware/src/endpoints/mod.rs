@@ -35,7 +35,6 @@ mod output;
 mod own_session;
 mod paging;
 mod permitted;
-mod request_id;
 mod resource_metadata;
 mod routes;
 mod sessions;
@@ -64,13 +63,14 @@ use http_body_util::Full;
 use tower::{BoxError, Layer, Service, ServiceExt};
 
 use self::{
+    forward_auth::ForwardAuth,
     handler::{Handler, refuse},
-    routes::{Access, Endpoint, NoRoute},
+    routes::{Access, NoRoute},
 };
 use crate::{
     error::{AuthError, ErrorKind},
     master_auth::{Administrator, X_MASTER_PASSWORD},
-    response::{ResponseBody, problem_response},
+    response::{ResponseBody, X_REQUEST_ID, ensure_request_id, problem_response},
     store::{AgentStore, SessionStore},
 };
 
@@ -135,10 +135,11 @@ where
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
         let state = self.state.clone();
         EndpointsFuture(Box::pin(async move {
-            let id = request_id::ensure(request.headers_mut());
+            let id = ensure_request_id(request.headers_mut());
             let mut response = authenticate(state.clone(), request).await?;
-            request_id::set(&mut response, id);
-            date::set(&mut response, state.clock.now());
+            let headers = response.headers_mut();
+            headers.insert(X_REQUEST_ID, id);
+            headers.insert(header::DATE, date::of(state.clock.now()));
             Ok(response)
         }))
     }
@@ -157,6 +158,13 @@ where
     if ext_authz::is_path(request.uri().path()) {
         return Ok(ext_authz::serve(state, request).await);
     }
+    if forward_auth::is_forward_auth(request.uri().path()) {
+        return state
+            .session
+            .layer(ForwardAuth(state.clone()))
+            .oneshot(request)
+            .await;
+    }
     let matched = match routes::find(request.method(), request.uri().path()) {
         Ok(matched) => matched,
         Err(none) => return Ok(no_route(&none, &request, &state).map(ResponseBody::inner)),
@@ -168,7 +176,7 @@ where
     } else {
         input::MAX_BODY
     };
-    if matched.endpoint != Endpoint::ForwardAuth && input::is_declared_too_long(request.headers(), limit) {
+    if input::is_declared_too_long(request.headers(), limit) {
         let response = refuse(
             &ErrorKind::PayloadTooLarge.into(),
             access,

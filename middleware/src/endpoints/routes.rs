@@ -4,7 +4,6 @@ use std::sync::LazyLock;
 
 use http::Method;
 
-use super::forward_auth;
 use crate::master_auth::Right;
 
 /// An endpoint of the API.
@@ -23,7 +22,6 @@ pub(super) enum Endpoint {
     RotateSession,
     GetOwnSession,
     RevokeOwnSession,
-    ForwardAuth,
     Introspect,
     RevokeToken,
     ResourceMetadata,
@@ -59,7 +57,7 @@ impl Access {
     }
 }
 
-/// All routes of the API.
+/// The routes of the API, except those that have every method (`/v1/auth`) or another protocol (ext_authz).
 pub(super) const ROUTES: &[(Method, &str, Access, Endpoint)] = &[
     (
         Method::POST,
@@ -203,16 +201,7 @@ pub(super) enum NoRoute {
 }
 
 /// Finds the route of a request. `HEAD` has the route of `GET`: the server leaves the body out.
-///
-/// `/v1/auth` is not in the table, since it and all paths below it have every method.
 pub(super) fn find(method: &Method, path: &str) -> Result<Matched, NoRoute> {
-    if forward_auth::is_forward_auth(path) {
-        return Ok(Matched {
-            access: Access::Session,
-            endpoint: Endpoint::ForwardAuth,
-            id: None,
-        });
-    }
     let found = ROUTER.at(path).map_err(|_| NoRoute::NotFound)?;
     let wanted = if method == Method::HEAD {
         &Method::GET

@@ -12,6 +12,8 @@ mod grpc;
 mod problem;
 mod protection_space;
 mod rejections;
+#[cfg(feature = "endpoints")]
+mod request_id;
 mod session_ids;
 #[cfg(test)]
 mod tests;
@@ -25,6 +27,8 @@ pub(crate) use grpc::has_grpc_type;
 pub use problem::problem_response;
 pub use protection_space::ProtectionSpace;
 pub(crate) use rejections::{Rejections, RequestHead};
+#[cfg(feature = "endpoints")]
+pub use request_id::ensure_request_id;
 pub use session_ids::SessionIds;
 
 use http::HeaderName;

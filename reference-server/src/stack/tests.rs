@@ -1,6 +1,6 @@
 use bytes::Bytes;
-use http::Version;
-use http_body_util::Full;
+use http::{HeaderValue, Version};
+use http_body_util::{BodyExt as _, Full};
 use serde_json::Value;
 use tower_session_auth::endpoints::EXT_AUTHZ_PATH;
 

@@ -4,7 +4,7 @@ use std::{net::SocketAddr, time::Duration};
 
 use session_auth_tests::{
     proxies::{CADDY, ENVOY, ENVOY_GRPC, HAPROXY, NGINX, ProxyKind, RunningProxy, TRAEFIK},
-    redis::TestRedis,
+    redis::{TestRedis, command},
 };
 use tokio::runtime::Runtime;
 use tower_session_auth::{SigningKey, token::TokenSigner};
@@ -13,7 +13,7 @@ use crate::{
     child_process::{self, Server},
     figures::{median, range},
     load::{LoadPlan, LoadResult, Task},
-    server::{ServerConfig, ServerKind},
+    server::{BARE_KEY, BARE_VALUE, ServerConfig, ServerKind},
     test_sessions,
     variant::Variant,
 };
@@ -23,7 +23,7 @@ const WARM_UP: Duration = Duration::from_millis(300);
 const WINDOW: Duration = Duration::from_secs(1);
 const CONNECTIONS: usize = 32;
 const SESSIONS: usize = 1_000;
-const PROXIES: &[&ProxyKind] = &[&NGINX, &TRAEFIK, &CADDY, &HAPROXY, &ENVOY];
+pub(crate) const PROXIES: [&ProxyKind; 5] = [&NGINX, &TRAEFIK, &CADDY, &HAPROXY, &ENVOY];
 
 /// The address that the load asks, and its requests. `server` is the process whose CPU time is measured.
 struct Row {
@@ -38,11 +38,12 @@ struct Row {
 struct Servers {
     constant: Server,
     bounded: Server,
+    after_get: Server,
     strict: Server,
     upstream: Server,
 }
 
-pub(crate) fn main(rounds: Option<usize>) {
+pub(crate) fn main(names: &[String], rounds: Option<usize>) {
     let rounds = rounds.unwrap_or(ROUNDS);
     let redis = TestRedis::start();
     let url = redis.fresh_database();
@@ -59,6 +60,8 @@ pub(crate) fn main(rounds: Option<usize>) {
             .map(|issued| request(issued.token.expose()))
             .collect()
     };
+    let value = String::from_utf8_lossy(&BARE_VALUE);
+    let _: () = command(&url, &["SET", BARE_KEY, &value]).expect("SET of the bare key");
     let start = |kind| {
         let config = ServerConfig {
             kind,
@@ -73,19 +76,26 @@ pub(crate) fn main(rounds: Option<usize>) {
     let servers = Servers {
         constant: start(ServerKind::ConstantSession),
         bounded: start(ServerKind::BoundedReference),
+        after_get: start(ServerKind::ConstantSessionAfterGet),
         strict: start(ServerKind::Reference),
         upstream: start(ServerKind::Variant(Variant::NoAuth)),
     };
     let auth_servers = [
         ("constant session", &servers.constant),
         ("bounded", &servers.bounded),
+        ("constant session after a bare Redis GET", &servers.after_get),
         ("strict", &servers.strict),
     ];
 
     let direct =
         auth_servers.map(|(name, server)| Row::new(name, server.address, requests("/v1/auth"), server));
     measure("asked directly", direct.into(), rounds);
-    for kind in PROXIES.iter().filter(|kind| kind.is_wanted()) {
+    let is_selected = |kind: &&ProxyKind| names.is_empty() || names.iter().any(|name| name == kind.name);
+    for kind in PROXIES
+        .into_iter()
+        .filter(is_selected)
+        .filter(|kind| kind.is_wanted())
+    {
         let proxy = |kind: &ProxyKind, auth: &Server| {
             runtime.block_on(RunningProxy::start(kind, auth.address, servers.upstream.address))
         };

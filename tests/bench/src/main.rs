@@ -26,6 +26,7 @@ mod variant;
 
 use std::{env, os::unix::process::CommandExt as _, path::PathBuf, process::Command};
 
+use clap::builder::PossibleValuesParser;
 use clap::{Parser, Subcommand};
 
 /// Benchmarks the session layers with a real Redis. Prints a table and writes it as JSON.
@@ -57,8 +58,12 @@ enum Role {
         /// The same program of the other build.
         other: PathBuf,
     },
-    /// Measures forward auth: the reference server against a constant response.
-    ForwardAuth,
+    /// Measures forward auth: the reference server against a constant response, asked directly and by proxies.
+    ForwardAuth {
+        /// The proxies to measure. All of them by default.
+        #[arg(value_parser = PossibleValuesParser::new(forward_auth::PROXIES.map(|proxy| proxy.name)))]
+        proxies: Vec<String>,
+    },
     /// Measures the reference server at its capacity and at four times its capacity.
     Overload {
         /// Values of max_requests.
@@ -74,7 +79,7 @@ fn main() {
         Some(Role::Load) => load::main(),
         _ if env::var_os("TEST_REDIS").is_none() => restart_with_installed_redis(),
         Some(Role::Compare { other }) => compare::main(&other, options.rounds),
-        Some(Role::ForwardAuth) => forward_auth::main(options.rounds),
+        Some(Role::ForwardAuth { proxies }) => forward_auth::main(&proxies, options.rounds),
         Some(Role::Overload { capacities }) => overload::main(&capacities),
         None => run::main(options.quick, options.rounds, &options.json),
     }

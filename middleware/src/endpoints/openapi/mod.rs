@@ -18,7 +18,7 @@ use serde_json::{Map, Value, json};
 use self::operation::Operation;
 use super::{
     output::{self, Answer},
-    routes::{Access, Endpoint, ROUTES},
+    routes::{Access, ROUTES},
     state::State,
 };
 use crate::{
@@ -109,7 +109,7 @@ fn paths() -> Map<String, Value> {
     // It is not in the table, since it has every method.
     for (path, below) in [("/v1/auth", false), ("/v1/auth/{path}", true)] {
         for method in AUTH_METHODS {
-            let mut operation = operations::describe(Endpoint::ForwardAuth);
+            let mut operation = operations::forward_auth();
             operation.belongs_to_forward_auth(&method, below);
             describe(&method, path, Access::Session, operation);
         }

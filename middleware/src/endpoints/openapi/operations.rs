@@ -124,25 +124,6 @@ pub(super) fn describe(endpoint: Endpoint) -> Operation {
             Operation::new("revokeOwnSession", "session", "Revoke the caller's own session.")
                 .revokes("RevokedSession")
         }
-        Endpoint::ForwardAuth => {
-            let admitted = "The request is admitted. A proxy copies the headers to the request.";
-            let id = json!({ "required": true, "schema": schema("Id") });
-            let time = json!({ "required": true, "schema": schema("Time") });
-            let scopes = json!({ "required": true, "schema": { "type": "string" } });
-            Operation::new(
-                "forwardAuth",
-                "verification",
-                "Ask whether a request is admitted.",
-            )
-            .parameters(&["scope"])
-            .returns("200", no_body(admitted))
-            .header("X-Session-Id", id.clone())
-            .header("X-Agent-Id", id)
-            .header("X-Session-Expires-At", time)
-            .header("X-Session-Scopes", scopes)
-            .fails(&[ValidationFailed, InsufficientScope])
-            .reads_no_body()
-        }
         Endpoint::Introspect => Operation::new("introspect", "verification", "Describe a token (RFC 7662).")
             .form("TokenForm")
             .returns(
@@ -189,4 +170,25 @@ pub(super) fn describe(endpoint: Endpoint) -> Operation {
             .fails(&[StoreUnavailable])
             .also_fails_with("Readiness"),
     }
+}
+
+/// Describes `/v1/auth`, which is in no table of routes.
+pub(super) fn forward_auth() -> Operation {
+    let admitted = "The request is admitted. A proxy copies the headers to the request.";
+    let id = json!({ "required": true, "schema": schema("Id") });
+    let time = json!({ "required": true, "schema": schema("Time") });
+    let scopes = json!({ "required": true, "schema": { "type": "string" } });
+    Operation::new(
+        "forwardAuth",
+        "verification",
+        "Ask whether a request is admitted.",
+    )
+    .parameters(&["scope"])
+    .returns("200", no_body(admitted))
+    .header("X-Session-Id", id.clone())
+    .header("X-Agent-Id", id)
+    .header("X-Session-Expires-At", time)
+    .header("X-Session-Scopes", scopes)
+    .fails(&[ValidationFailed, InsufficientScope])
+    .reads_no_body()
 }

@@ -30,25 +30,41 @@ pub(super) fn no_auth<B: Send + 'static>()
 /// The headers of a constant session. Without a token, 401.
 pub(super) fn constant_session<B: Send + 'static>()
 -> impl Service<Request<B>, Response = HelloResponse, Error = Infallible, Future: Send> + Clone + Send {
-    service_fn(async |request: Request<B>| {
-        let mut response = HelloResponse::default();
-        if !request.headers().contains_key(header::AUTHORIZATION) {
-            *response.status_mut() = StatusCode::UNAUTHORIZED;
-            return Ok(response);
+    service_fn(async |request: Request<B>| Ok(constant_response(&request)))
+}
+
+/// The same after one `GET` from Redis.
+pub(super) fn constant_session_after_get<B: Send + 'static>(
+    redis: MultiplexedConnection,
+) -> impl Service<Request<B>, Response = HelloResponse, Error = Infallible, Future: Send> + Clone + Send {
+    service_fn(move |request: Request<B>| {
+        let mut redis = redis.clone();
+        let response = constant_response(&request);
+        async move {
+            let _: Option<Vec<u8>> = redis.get(BARE_KEY).await.expect("a response of Redis");
+            Ok(response)
         }
-        for (name, value) in [
-            ("x-session-id", "0190f3a1-7c1e-7d2a-9b3c-4d5e6f709b1f"),
-            ("x-agent-id", "6f1c7a52-2f39-4b0e-9c55-0b7f3e3d2a11"),
-            ("x-session-expires-at", "1800000000"),
-            ("x-session-scopes", ""),
-            ("cache-control", "no-store"),
-        ] {
-            response
-                .headers_mut()
-                .insert(name, HeaderValue::from_static(value));
-        }
-        Ok(response)
     })
+}
+
+fn constant_response<B>(request: &Request<B>) -> HelloResponse {
+    let mut response = HelloResponse::default();
+    if !request.headers().contains_key(header::AUTHORIZATION) {
+        *response.status_mut() = StatusCode::UNAUTHORIZED;
+        return response;
+    }
+    for (name, value) in [
+        ("x-session-id", "0190f3a1-7c1e-7d2a-9b3c-4d5e6f709b1f"),
+        ("x-agent-id", "6f1c7a52-2f39-4b0e-9c55-0b7f3e3d2a11"),
+        ("x-session-expires-at", "1800000000"),
+        ("x-session-scopes", ""),
+        ("cache-control", "no-store"),
+    ] {
+        response
+            .headers_mut()
+            .insert(name, HeaderValue::from_static(value));
+    }
+    response
 }
 
 /// One `GET` from Redis per request.

@@ -57,6 +57,8 @@ pub(crate) enum ServerKind {
     BoundedReference,
     /// hyper with the headers of a constant session for every request with a token: the lower bound of any auth service.
     ConstantSession,
+    /// The same after one bare `GET` from Redis: the lower bound of an auth service that reads its store for every request.
+    ConstantSessionAfterGet,
 }
 
 /// The addresses that a server process reports once it listens.
@@ -81,6 +83,12 @@ pub(crate) fn main() {
             run_on_one_thread(async { serve(hyper_servers::strict_plus_signature_check(&config)).await })
         }
         ServerKind::ConstantSession => run_on_one_thread(serve(hyper_servers::constant_session())),
+        ServerKind::ConstantSessionAfterGet => run_on_one_thread(async {
+            serve(hyper_servers::constant_session_after_get(
+                connect_to_redis(&config).await,
+            ))
+            .await;
+        }),
         ServerKind::Reference | ServerKind::BoundedReference => session_auth_server::runtime()
             .expect("create a runtime")
             .block_on(reference::run(&config)),

@@ -1,0 +1,79 @@
+//! The id of a request.
+
+use http::{HeaderMap, HeaderValue};
+
+use super::X_REQUEST_ID;
+
+/// The longest request id that is accepted from a client, in bytes.
+const MAX_LEN: usize = 128;
+
+/// Keeps the `X-Request-Id` of a request if there is one, and it is 1 to 128 visible ASCII characters without spaces. Otherwise, sets a
+/// random UUID. Returns the id.
+///
+/// For a server that logs requests: [`Endpoints`](crate::endpoints::Endpoints) do it themselves.
+pub fn ensure_request_id(headers: &mut HeaderMap) -> HeaderValue {
+    let mut ids = headers.get_all(X_REQUEST_ID).iter();
+    if let (Some(id), None) = (ids.next(), ids.next())
+        && is_usable(id)
+    {
+        return id.clone();
+    }
+    let id = random();
+    headers.insert(X_REQUEST_ID, id.clone());
+    id
+}
+
+fn is_usable(id: &HeaderValue) -> bool {
+    (1..=MAX_LEN).contains(&id.len()) && id.as_bytes().iter().all(u8::is_ascii_graphic)
+}
+
+/// An id must be unique. It need not be hard to guess, so the operating system is not asked for each.
+#[expect(clippy::expect_used, reason = "a UUID is made of digits and hyphens")]
+fn random() -> HeaderValue {
+    let random = fastrand::u128(..).to_ne_bytes();
+    let id = uuid::Builder::from_random_bytes(random).into_uuid();
+    let mut text = uuid::Uuid::encode_buffer();
+    HeaderValue::from_str(id.hyphenated().encode_lower(&mut text)).expect("a UUID is a header value")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unusable_id_is_replaced_by_a_uuid() {
+        let long = "x".repeat(MAX_LEN);
+        let too_long = "x".repeat(MAX_LEN + 1);
+        for (sent, kept) in [
+            (&["a-1"][..], true),
+            (&[&*long], true),
+            (&[&*too_long], false),
+            (&[""], false),
+            (&["a b"], false),
+            (&["a", "a"], false),
+            (&[], false),
+        ] {
+            let mut headers = HeaderMap::new();
+            for id in sent {
+                headers.append(X_REQUEST_ID, id.parse().unwrap());
+            }
+            let id = ensure_request_id(&mut headers);
+            assert_eq!(headers.get_all(X_REQUEST_ID).iter().collect::<Vec<_>>(), [&id]);
+            assert_eq!(sent == [id.to_str().unwrap()], kept, "{sent:?}");
+            assert_eq!(uuid::Uuid::try_parse(id.to_str().unwrap()).is_ok(), !kept);
+        }
+    }
+
+    #[test]
+    fn ids_differ_between_requests_and_threads() {
+        let mut ids: Vec<_> = (0..4)
+            .map(|_| std::thread::spawn(|| [random(), random()]))
+            .collect::<Vec<_>>()
+            .into_iter()
+            .flat_map(|thread| thread.join().unwrap())
+            .collect();
+        ids.sort();
+        ids.dedup();
+        assert_eq!(ids.len(), 8);
+    }
+}
