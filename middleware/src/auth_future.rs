@@ -108,7 +108,7 @@ where
             let next = match self.as_mut().project() {
                 AuthFutureProj::Rejected { response } => {
                     let response = response.take().expect(DONE);
-                    return Poll::Ready(Ok(response.map(ResponseBody::rejection)));
+                    return Poll::Ready(Ok(response.map(ResponseBody::own)));
                 }
                 AuthFutureProj::Authorizing {
                     mut authorize,

@@ -99,7 +99,7 @@ fn every_rust_block_is_compiled() {
             count += 1;
         }
     }
-    assert_eq!(count, 11);
+    assert_eq!(count, 12);
 }
 
 #[test]

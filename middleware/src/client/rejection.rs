@@ -48,7 +48,7 @@ where
     let (parts, body) = response.into_parts();
     let body = body.collect().await.map_err(Into::into)?.to_bytes();
     let kind = assumed(problem_kind(&body));
-    let body = ResponseBody::rejection(Full::from(body));
+    let body = ResponseBody::own(Full::from(body));
     Ok((Response::from_parts(parts, body), kind))
 }
 

@@ -113,10 +113,11 @@ fn required_scopes(uri: &Uri) -> Result<Option<ScopeRequirement>, AuthError> {
         .map_err(|error| AuthError::invalid_field("scope", error.to_string()))
 }
 
-/// True for a name that is meant to be `scope`. Such a parameter would demand nothing.
+/// True for a name that is meant to be `scope`, such as `scopes`, `Scope` or `scope[]`. Such a parameter would demand nothing.
 fn is_misspelled(name: &str) -> bool {
     let spelled = name.trim_start_matches('?').to_ascii_lowercase();
-    name != "scope" && (spelled == "scope" || spelled.starts_with("scope["))
+    let singular = spelled.split('[').next().unwrap_or_default();
+    name != "scope" && matches!(singular, "scope" | "scopes")
 }
 
 #[cfg(test)]
@@ -181,6 +182,8 @@ mod tests {
             "?scope=a%0Ab",
             "?Scope=a",
             "?scope[]=a",
+            "?scopes=a",
+            "?Scopes[0]=a",
             "??scope=a",
         ] {
             assert_eq!(

@@ -189,8 +189,7 @@ where
     if !access.is_oauth() {
         return admit(&state, access, request).await;
     }
-    // hyper closes the connection if a response precedes the body. Many OAuth clients send the body after the head, and then lose
-    // the request that follows a 401.
+    // The body is read first: after an early 401, hyper closes the connection, and a client that reuses it loses its next request.
     let (parts, body) = request.into_parts();
     match input::read(body, limit).await {
         Ok(body) => {

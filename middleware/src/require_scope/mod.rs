@@ -6,7 +6,7 @@
 //!    [`AuthenticatedSession`](crate::AuthenticatedSession). If an [optional](crate::SessionAuthLayer::optional) layer admitted a request
 //!    without a token, the rejection is 401 `INVALID_TOKEN`. Without any such layer, it is 500 `INTERNAL_ERROR`.
 //! 2. The session has all of the required scopes, or one of them ([`any`](RequireScopeLayer::any)). Else 403 `INSUFFICIENT_SCOPE`. The
-//!    challenge names the required scopes. A session without scopes is rejected.
+//!    challenge names all scopes of the requirement, also if one of them suffices. A session without scopes is rejected.
 
 mod layer;
 mod requirement;

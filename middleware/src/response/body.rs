@@ -24,7 +24,7 @@ pin_project! {
     enum Kind<B> {
         Inner { #[pin] body: B },
         // The trailers are those of a gRPC response. Boxed, since most responses have none.
-        Rejection { #[pin] body: Full<Bytes>, trailers: Option<Box<HeaderMap>> },
+        Own { #[pin] body: Full<Bytes>, trailers: Option<Box<HeaderMap>> },
     }
 }
 
@@ -35,9 +35,9 @@ impl<B> ResponseBody<B> {
         }
     }
 
-    pub(crate) const fn rejection(body: Full<Bytes>) -> Self {
+    pub(crate) const fn own(body: Full<Bytes>) -> Self {
         Self {
-            kind: Kind::Rejection { body, trailers: None },
+            kind: Kind::Own { body, trailers: None },
         }
     }
 
@@ -45,7 +45,7 @@ impl<B> ResponseBody<B> {
     #[cfg(feature = "ext-authz")]
     pub(crate) fn with_trailers(body: Full<Bytes>, trailers: Option<HeaderMap>) -> Self {
         Self {
-            kind: Kind::Rejection {
+            kind: Kind::Own {
                 body,
                 trailers: trailers.map(Box::new),
             },
@@ -70,7 +70,7 @@ impl<B: Body<Data = Bytes>> Body for ResponseBody<B> {
     ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
         match self.project().kind.project() {
             KindProj::Inner { body } => body.poll_frame(cx),
-            KindProj::Rejection { body, trailers } => match body.poll_frame(cx) {
+            KindProj::Own { body, trailers } => match body.poll_frame(cx) {
                 Poll::Ready(None) => {
                     Poll::Ready(trailers.take().map(|trailers| Ok(Frame::trailers(*trailers))))
                 }
@@ -82,14 +82,14 @@ impl<B: Body<Data = Bytes>> Body for ResponseBody<B> {
     fn is_end_stream(&self) -> bool {
         match &self.kind {
             Kind::Inner { body } => body.is_end_stream(),
-            Kind::Rejection { body, trailers } => trailers.is_none() && body.is_end_stream(),
+            Kind::Own { body, trailers } => trailers.is_none() && body.is_end_stream(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.kind {
             Kind::Inner { body } => body.size_hint(),
-            Kind::Rejection { body, .. } => body.size_hint(),
+            Kind::Own { body, .. } => body.size_hint(),
         }
     }
 }

@@ -32,7 +32,7 @@ pub static NGINX: ProxyKind = ProxyKind {
     name: "nginx",
     program: Program::new("nginx", POLICY),
     folder: "nginx",
-    files: &["nginx.conf", "auth-request.conf"],
+    files: &["nginx.conf", "auth-request.conf", "upstream-headers.conf"],
     // Without a master process, there is one process to stop.
     arguments: &[
         "-e",

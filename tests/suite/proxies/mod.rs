@@ -22,7 +22,7 @@ macro_rules! cases {
             admission::forged_identity_headers_are_replaced,
             admission::forged_identity_headers_are_removed_on_public_paths,
             admission::scope_is_required_below_admin,
-            rejection::rejection_reaches_the_client_and_the_request_not_the_upstream,
+            rejection::rejected_request_does_not_reach_the_upstream,
             rejection::revoked_session_is_rejected_at_once,
             rejection::revoked_session_is_rejected_within_the_bound,
             rejection::response_to_head_has_no_body,

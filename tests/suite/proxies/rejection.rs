@@ -21,7 +21,7 @@ fn get(path: &str, token: &str) -> Request<Bytes> {
     request.expect("a request")
 }
 
-pub async fn rejection_reaches_the_client_and_the_request_not_the_upstream(kind: &ProxyKind) {
+pub async fn rejected_request_does_not_reach_the_upstream(kind: &ProxyKind) {
     let setup = Setup::memory(kind).await;
     let api = &setup.server.api;
     let request = || Request::get("/a").body(Bytes::new()).expect("a request");

@@ -241,6 +241,38 @@ fn metrics() -> Result<(), BoxError> {
     Ok(())
 }
 
+mod required_scopes {
+    use axum::{Router, routing::get};
+    use tower::ServiceBuilder;
+    use tower_session_auth::{
+        MemoryStore, SessionAuthority,
+        extract::{RequiredScopes, Scoped},
+        require_scope::RequireScopeLayer,
+        session::InvalidScopes,
+    };
+
+    /// The scopes of one handler.
+    struct WriteReports;
+
+    impl RequiredScopes for WriteReports {
+        const SCOPES: &'static str = "reports:read reports:write";
+    }
+
+    async fn write(session: Scoped<WriteReports>) -> String {
+        format!("written by agent {}\n", session.agent_id)
+    }
+
+    fn app(authority: &SessionAuthority<MemoryStore>) -> Result<Router, InvalidScopes> {
+        // For all routes: the outer layer is the first of a `ServiceBuilder`.
+        let layers = ServiceBuilder::new()
+            .layer(authority.layer())
+            .layer(authority.scope_layer(RequireScopeLayer::any("reports:read reports:write")?));
+        Ok(Router::new()
+            .route("/reports", get(async || "the reports").post(write))
+            .route_layer(layers))
+    }
+}
+
 async fn bounded(verifier: TokenVerifier) -> Result<(), BoxError> {
     use std::time::Duration;
     use tower_session_auth::{

@@ -34,6 +34,31 @@ on_both_stores! {
 }
 
 #[tokio::test]
+async fn previous_token_that_still_works_is_an_error_and_no_revocation() {
+    let server = TestServer::memory_with(|settings| settings.previous_token_overlap = Some(5)).await;
+    let agent = server.api.agent().await;
+    let request = json!({ "agentId": agent, "ttl": 600 });
+    let session = server.api.create(request).await.expect(201).issued();
+    server.advance(400);
+    let renewed = server.api.renew(&session.id, &session.token).await;
+    let renewed = renewed.expect(200).issued();
+    let form = format!("token={}", session.token);
+    let reply = post_form(&server, PATH, None, &form).await;
+    is_oauth_error(&reply, 400, "invalid_request");
+    server.api.access(&session.token).await.expect(200);
+    server.advance(5);
+    post_form(&server, PATH, None, &form).await.expect(200);
+    server.api.access(&renewed.token).await.expect(200);
+    let form = format!("token={}", renewed.token);
+    post_form(&server, PATH, None, &form).await.expect(200);
+    server
+        .api
+        .access(&renewed.token)
+        .await
+        .rejected(401, "SESSION_REVOKED");
+}
+
+#[tokio::test]
 async fn administrator_revokes_by_any_token_of_the_session() {
     let (server, [_, revoker, _]) = server_with_keys().await;
     let agent = server.api.agent().await;

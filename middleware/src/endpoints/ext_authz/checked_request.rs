@@ -27,7 +27,7 @@ pub(super) fn head(http: HttpRequest) -> Result<Request<()>, AuthError> {
     }
     // A `CONNECT` request has no path.
     if !path.is_empty() {
-        // The layers look for a token in the query. Characters that no token has need no exact form.
+        // The layers look for a token in the query. Characters that a URI cannot have become `_`: no token contains them.
         let readable = |c: char| c.is_ascii_graphic() && !matches!(c, '<' | '>' | '`' | '#' | '"' | '\\');
         let path: String = path.chars().map(|c| if readable(c) { c } else { '_' }).collect();
         let path = PathAndQuery::try_from(path).map_err(|_| malformed("path"))?;

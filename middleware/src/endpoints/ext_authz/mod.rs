@@ -2,8 +2,8 @@
 //!
 //! 1. The checked request passes the same layer as a request to `/v1/auth`. Its token is found in its headers.
 //! 2. A rejected request is denied with the response that the client of `/v1/auth` receives.
-//! 3. A call without HTTP attributes, a malformed message, and a call past its deadline are gRPC errors. Envoy never takes one for an
-//!    admission.
+//! 3. A call without HTTP attributes, a malformed message, and a call past its deadline are gRPC errors. Envoy denies the request then,
+//!    unless `failure_mode_allow` is true.
 //!
 //! | module | content |
 //! |---|---|
@@ -29,7 +29,7 @@ use tonic_prost::ProstCodec;
 use tower::{BoxError, Layer, ServiceExt, service_fn};
 
 use self::messages::{CheckRequest, CheckResponse};
-use super::state::State;
+use super::{input::has_media_type, state::State};
 use crate::{
     error::{AuthError, ErrorKind},
     response::{ResponseBody, SessionIds, X_REQUEST_ID, grpc_response, problem_response},
@@ -63,12 +63,7 @@ pub fn is_check_call<B>(request: &Request<B>) -> bool {
 
 /// `application/grpc` or `application/grpc+proto`, with any parameters.
 fn has_protobuf_type(headers: &HeaderMap) -> bool {
-    let value = headers.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes);
-    let essence = value.and_then(|value| value.split(|byte| *byte == b';').next());
-    essence.is_some_and(|essence| {
-        let essence = essence.trim_ascii().to_ascii_lowercase();
-        matches!(&*essence, b"application/grpc" | b"application/grpc+proto")
-    })
+    has_media_type(headers, b"application/grpc") || has_media_type(headers, b"application/grpc+proto")
 }
 
 type Reply = Response<ResponseBody<Full<Bytes>>>;
@@ -113,13 +108,13 @@ fn not_a_call<S: SessionStore>(state: &State<S>, method: &Method, headers: &Head
             .headers_mut()
             .insert(header::ALLOW, HeaderValue::from_static("POST"));
     }
-    response.map(ResponseBody::rejection)
+    response.map(ResponseBody::own)
 }
 
 /// A call without a verdict.
 fn failed<S: SessionStore>(state: &State<S>, error: &AuthError, headers: &HeaderMap) -> Reply {
     count(state, error);
-    grpc_response(error, &state.space, headers).map(ResponseBody::rejection)
+    grpc_response(error, &state.space, headers).map(ResponseBody::own)
 }
 
 fn count<S: SessionStore>(state: &State<S>, error: &AuthError) {
@@ -203,7 +198,7 @@ where
         Err(never) => match never {},
     };
     let Some(session) = response.extensions().get::<AuthenticatedSession>() else {
-        return Ok(denied(response).await);
+        return Ok(denied(response, &client).await);
     };
     let ids = SessionIds::new(session.session_id, session.agent_id);
     let required = checked_request::required_scopes(&attributes.context_extensions);
@@ -229,15 +224,18 @@ async fn refuse<S: SessionStore>(
     client: &HeaderMap,
 ) -> tonic::Response<CheckResponse> {
     count(state, error);
-    denied(problem_response(error, &state.space, client)).await
+    denied(problem_response(error, &state.space, client), client).await
 }
 
-/// The response to the client as a verdict. Its error goes into the extensions of the response to the call.
-async fn denied<B>(response: Response<B>) -> tonic::Response<CheckResponse>
+/// The response to the client as a verdict, with the id of the call. Its error goes into the extensions of the response to the call.
+async fn denied<B>(response: Response<B>, client: &HeaderMap) -> tonic::Response<CheckResponse>
 where
     B: Body<Data = Bytes, Error = Infallible>,
 {
-    let (parts, body) = response.into_parts();
+    let (mut parts, body) = response.into_parts();
+    if let Some(id) = client.get(X_REQUEST_ID) {
+        parts.headers.insert(X_REQUEST_ID, id.clone());
+    }
     let body = match body.collect().await {
         Ok(body) => body.to_bytes(),
         Err(never) => match never {},

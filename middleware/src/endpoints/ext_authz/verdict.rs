@@ -1,4 +1,4 @@
-//! The responses to a check. Envoy admits a request without a status, so each response sets one.
+//! The responses to a check. Envoy treats a missing status as OK, so each response sets one.
 
 use http::{HeaderMap, HeaderName, StatusCode};
 

@@ -18,8 +18,11 @@ use crate::{
 /// `POST /v1/revoke`: revokes the session of a token.
 ///
 /// Without an administrator, the token is the credential, so it must be the current token of its session. An administrator can revoke by any
-/// token of the session. The response is 200 in all other cases too: the client can do nothing about an invalid token (RFC 7009,
-/// section 2.2).
+/// token of the session. The response to a token that does not work is 200 too: the client can do nothing about it (RFC 7009, section 2.2).
+///
+/// # Errors
+/// Among others, for the previous token of a session while it still works: it must not end the session of the others, and a 200 would say
+/// that it works no longer.
 pub(in super::super) async fn revoke<S, B>(
     state: &State<S>,
     admin: Option<&Administrator>,
@@ -66,7 +69,12 @@ async fn is_current<S: SessionStore + AgentStore>(
         Err(error) if error.kind().status().is_server_error() => return Err(error),
         Err(_) => return Ok(false),
     };
-    Ok(record.token_hash == *token.hash())
+    let is_current = record.token_hash == *token.hash();
+    if !is_current && record.revoked_at.is_none() {
+        let problem = "was replaced, and works until its overlap ends: send the current token";
+        return Err(AuthError::invalid_field("token", problem));
+    }
+    Ok(is_current)
 }
 
 /// Revokes the session. A revocation that is not durable is a 503, so that the client repeats it (RFC 7009, section 2.2.1).

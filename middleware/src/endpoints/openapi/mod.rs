@@ -102,7 +102,7 @@ fn paths() -> Map<String, Value> {
     for (method, path, access, endpoint) in ROUTES {
         let mut operation = operations::describe(*endpoint);
         if path.ends_with(ANY_PATH) {
-            operation.is_below();
+            operation.set_below();
         }
         describe(method, &path.replace(ANY_PATH, "{path}"), *access, operation);
     }
@@ -110,7 +110,7 @@ fn paths() -> Map<String, Value> {
     for (path, below) in [("/v1/auth", false), ("/v1/auth/{path}", true)] {
         for method in AUTH_METHODS {
             let mut operation = operations::forward_auth();
-            operation.belongs_to_forward_auth(&method, below);
+            operation.set_method_of_forward_auth(&method, below);
             describe(&method, path, Access::Session, operation);
         }
     }

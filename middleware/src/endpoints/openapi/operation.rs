@@ -112,16 +112,16 @@ impl Operation {
     }
 
     /// Makes it the operation of one of the methods of `/v1/auth`, or of the paths below it.
-    pub(super) fn belongs_to_forward_auth(&mut self, method: &Method, below: bool) {
+    pub(super) fn set_method_of_forward_auth(&mut self, method: &Method, below: bool) {
         let (first, rest) = method.as_str().split_at(1);
         self.suffix = format!("{first}{}", rest.to_ascii_lowercase());
         if below {
-            self.is_below();
+            self.set_below();
         }
     }
 
     /// Makes it the operation of the paths below another one.
-    pub(super) fn is_below(&mut self) {
+    pub(super) fn set_below(&mut self) {
         self.suffix.push_str("Below");
         self.parameters.push(reference("parameters", "path"));
     }

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::{
-    super::routes::Endpoint,
+    super::{resource_metadata, routes::Endpoint},
     links,
     operation::Operation,
     responses::{json_body, no_body, schema},
@@ -140,7 +140,7 @@ pub(super) fn describe(endpoint: Endpoint) -> Operation {
                 .fails(&[ValidationFailed])
         }
         Endpoint::ResourceMetadata => {
-            let cached = json!({ "required": true, "schema": { "const": "max-age=300" } });
+            let cached = json!({ "required": true, "schema": { "const": resource_metadata::CACHE_CONTROL } });
             Operation::new(
                 "resourceMetadata",
                 "verification",

@@ -241,7 +241,7 @@ fn on_rejection_gets_the_request_headers_and_keeps_the_error_in_the_extensions()
 async fn response_body_is_that_of_the_inner_service_or_of_the_rejection() {
     for body in [
         ResponseBody::inner(Full::from("body")),
-        ResponseBody::rejection(Full::from("body")),
+        ResponseBody::own(Full::from("body")),
     ] {
         assert_eq!(body.size_hint().exact(), Some(4));
         assert!(!body.is_end_stream());
@@ -249,7 +249,7 @@ async fn response_body_is_that_of_the_inner_service_or_of_the_rejection() {
     }
     assert!(ResponseBody::<Full<Bytes>>::default().is_end_stream());
     assert!(ResponseBody::inner(Full::<Bytes>::default()).is_end_stream());
-    assert!(ResponseBody::<Full<Bytes>>::rejection(Full::default()).is_end_stream());
+    assert!(ResponseBody::<Full<Bytes>>::own(Full::default()).is_end_stream());
 }
 
 /// A gRPC call with these headers: `POST` over HTTP/2.
