@@ -57,7 +57,9 @@ pub(crate) enum ServerKind {
     BoundedReference,
     /// hyper with the headers of a constant session for every request with a token: the lower bound of any auth service.
     ConstantSession,
-    /// The same after one bare `GET` from Redis: the lower bound of an auth service that reads its store for every request.
+    /// The same on the runtime of the reference server, with several threads.
+    ConstantSessionOnThreads,
+    /// `ConstantSessionOnThreads` after one bare `GET` from Redis: the lower bound of an auth service that reads its store for every request.
     ConstantSessionAfterGet,
 }
 
@@ -83,16 +85,21 @@ pub(crate) fn main() {
             run_on_one_thread(async { serve(hyper_servers::strict_plus_signature_check(&config)).await })
         }
         ServerKind::ConstantSession => run_on_one_thread(serve(hyper_servers::constant_session())),
-        ServerKind::ConstantSessionAfterGet => run_on_one_thread(async {
+        ServerKind::ConstantSessionAfterGet => run_on_threads(async {
             serve(hyper_servers::constant_session_after_get(
                 connect_to_redis(&config).await,
             ))
             .await;
         }),
-        ServerKind::Reference | ServerKind::BoundedReference => session_auth_server::runtime()
-            .expect("create a runtime")
-            .block_on(reference::run(&config)),
+        ServerKind::ConstantSessionOnThreads => run_on_threads(serve(hyper_servers::constant_session())),
+        ServerKind::Reference | ServerKind::BoundedReference => run_on_threads(reference::run(&config)),
     }
+}
+
+/// Runs a server on the runtime of the reference server.
+fn run_on_threads(server: impl Future<Output = ()>) {
+    let runtime = session_auth_server::runtime();
+    runtime.expect("create a runtime").block_on(server);
 }
 
 fn run_on_one_thread(server: impl Future<Output = ()>) {
