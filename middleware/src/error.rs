@@ -328,7 +328,7 @@ impl ValidationIssue {
     }
 }
 
-/// A request needs a layer, or the extension of one, that is not around its service.
+/// A request needs the extension of a layer that is not around its service.
 #[derive(Debug, thiserror::Error)]
 #[error("no {0} is around this route")]
 pub(crate) struct MissingLayer(pub(crate) &'static str);

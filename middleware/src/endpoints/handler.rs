@@ -23,7 +23,7 @@ use super::{
     state::State,
 };
 use crate::{
-    error::{AuthError, MissingLayer},
+    error::{AuthError, ErrorKind},
     response::{SessionIds, problem_response},
     session_auth::{AuthenticatedSession, PresentedSession},
     store::{AgentStore, SessionStore},
@@ -152,7 +152,11 @@ where
 
 /// An extension that routing or a layer added. If it is missing, a layer is missing or in the wrong order.
 pub(super) fn extension<T: Send + Sync + 'static>(extensions: &Extensions) -> Result<&T, AuthError> {
-    extensions
-        .get()
-        .ok_or_else(|| MissingLayer(type_name::<T>()).into())
+    extensions.get().ok_or_else(|| {
+        AuthError::new(ErrorKind::InternalError).with_internal_cause(MissingExtension(type_name::<T>()))
+    })
 }
+
+#[derive(Debug, thiserror::Error)]
+#[error("no layer has set {0}")]
+struct MissingExtension(&'static str);

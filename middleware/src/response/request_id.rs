@@ -1,5 +1,8 @@
 //! The id of a request.
 
+use std::cell::RefCell;
+
+use fastrand::Rng;
 use http::{HeaderMap, HeaderValue};
 
 use super::X_REQUEST_ID;
@@ -7,8 +10,8 @@ use super::X_REQUEST_ID;
 /// The longest request id that is accepted from a client, in bytes.
 const MAX_LEN: usize = 128;
 
-/// Keeps the `X-Request-Id` of a request if there is one, and it is 1 to 128 visible ASCII characters without spaces. Otherwise, sets a
-/// random UUID. Returns the id.
+/// Keeps the `X-Request-Id` of a request if there is exactly one, of 1 to 128 visible ASCII characters without spaces. Otherwise, sets a random
+/// UUID. Returns the id.
 ///
 /// For a server that logs requests: [`Endpoints`](crate::endpoints::Endpoints) do it themselves.
 pub fn ensure_request_id(headers: &mut HeaderMap) -> HeaderValue {
@@ -27,10 +30,22 @@ fn is_usable(id: &HeaderValue) -> bool {
     (1..=MAX_LEN).contains(&id.len()) && id.as_bytes().iter().all(u8::is_ascii_graphic)
 }
 
-/// An id must be unique. It need not be hard to guess, so the operating system is not asked for each.
+thread_local! {
+    /// Seeded once by the operating system. An id must be unique, but need not be hard to guess.
+    static GENERATOR: RefCell<Rng> = RefCell::new(generator());
+}
+
+/// The generator of the library serves if the operating system has no randomness.
+fn generator() -> Rng {
+    let mut seed = [0; 8];
+    getrandom::fill(&mut seed).map_or_else(|_| Rng::new(), |()| Rng::with_seed(u64::from_ne_bytes(seed)))
+}
+
 #[expect(clippy::expect_used, reason = "a UUID is made of digits and hyphens")]
 fn random() -> HeaderValue {
-    let random = fastrand::u128(..).to_ne_bytes();
+    let random = GENERATOR
+        .with_borrow_mut(|generator| generator.u128(..))
+        .to_ne_bytes();
     let id = uuid::Builder::from_random_bytes(random).into_uuid();
     let mut text = uuid::Uuid::encode_buffer();
     HeaderValue::from_str(id.hyphenated().encode_lower(&mut text)).expect("a UUID is a header value")

@@ -30,9 +30,9 @@ pub(super) fn announcement(
              To try the server, paste this into another terminal. It waits {half} s for a renewal:\n\n{}\n",
             walk_through(address, password, policy)
         );
-    }
-    if policy.min_ttl > 60 {
-        text += "(Start the server with --min-ttl 4 to wait for 2 s only.)\n";
+        if policy.min_ttl > 60 {
+            text += "(Start the server with --min-ttl 4 to wait for 2 s only.)\n";
+        }
     }
     text
 }

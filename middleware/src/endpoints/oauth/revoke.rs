@@ -21,8 +21,8 @@ use crate::{
 /// token of the session. The response to a token that does not work is 200 too: the client can do nothing about it (RFC 7009, section 2.2).
 ///
 /// # Errors
-/// Among others, for the previous token of a session while it still works: it must not end the session of the others, and a 200 would say
-/// that it works no longer.
+/// Among others, for the previous token of a session while it still works. Its holder must not end the session of the others, and a 200 would
+/// say that the token no longer works.
 pub(in super::super) async fn revoke<S, B>(
     state: &State<S>,
     admin: Option<&Administrator>,

@@ -14,7 +14,7 @@ use crate::{
     telemetry::{StoreFailure, StoreMetrics, StoreOperation},
 };
 
-/// A longer limit is none: the clock has no time that far.
+/// Longer limits are cut to this: the clock ends some time after it.
 const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 /// The deadline of every call, and the metrics.
