@@ -79,10 +79,9 @@ impl<St: SessionStore> SessionAuthConfig<St> {
     }
 
     /// Verifies the token of a request, rules 1 and 2, and redacts it.
-    pub(super) fn verify<B>(&self, request: Request<B>) -> (Request<B>, Result<VerifiedToken, AuthError>) {
-        let (mut parts, body) = request.into_parts();
-        let verified = self.verifier.verify_request(&parts);
-        self.verifier.redact(&mut parts.headers);
-        (Request::from_parts(parts, body), verified)
+    pub(super) fn verify<B>(&self, request: &mut Request<B>) -> Result<VerifiedToken, AuthError> {
+        let verified = self.verifier.verify_head(request.uri(), request.headers());
+        self.verifier.redact(request.headers_mut());
+        verified
     }
 }

@@ -42,10 +42,9 @@ where
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
+    fn call(&mut self, mut request: Request<ReqBody>) -> Self::Future {
         let config = &self.config;
-        let (mut request, verified) = config.verify(request);
-        match verified {
+        match config.verify(&mut request) {
             Ok(token) => match config.first_step(token) {
                 FirstStep::Admitted(session) => {
                     config.settings.rejections.requests().admitted();

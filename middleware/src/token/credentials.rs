@@ -1,6 +1,6 @@
 //! Finding the token of a request and verifying it.
 
-use http::{HeaderMap, HeaderName, HeaderValue, header, request::Parts};
+use http::{HeaderMap, HeaderName, HeaderValue, Uri, header, request::Parts};
 
 use super::{
     MAX_HEADER_LEN, TokenVerifier, VerifiedToken,
@@ -34,13 +34,21 @@ impl TokenVerifier {
     /// the keys of a server (feature `key-follower`), the token's key is unknown, and the server has not confirmed that
     /// it does not exist.
     pub fn verify_request(&self, request: &Parts) -> Result<VerifiedToken, AuthError> {
-        self.check_request(request).map_err(|rejected| rejected.error)
+        self.verify_head(&request.uri, &request.headers)
+    }
+
+    /// Like [`verify_request`](Self::verify_request), of the parts that it reads. A caller with a whole request need not take it apart.
+    pub(crate) fn verify_head(&self, uri: &Uri, headers: &HeaderMap) -> Result<VerifiedToken, AuthError> {
+        let checked = self.check(uri, headers, |diagnosis| self.look_up_key(diagnosis));
+        checked.map_err(|rejected| rejected.error)
     }
 
     /// Like [`verify_request`](Self::verify_request). If the key is unknown, also returns the refresh of the keys that this
     /// request has started.
     pub(crate) fn check_request(&self, request: &Parts) -> Result<VerifiedToken, RejectedToken> {
-        self.check(request, |diagnosis| self.look_up_key(diagnosis))
+        self.check(&request.uri, &request.headers, |diagnosis| {
+            self.look_up_key(diagnosis)
+        })
     }
 
     /// Checks a request again after the refresh that it waited for. `is_absent` is the result of that refresh.
@@ -50,16 +58,18 @@ impl TokenVerifier {
         is_absent: bool,
     ) -> Result<VerifiedToken, AuthError> {
         let look_up = |diagnosis: &Diagnosis| (!is_absent).then(|| self.look_up_key(diagnosis)).flatten();
-        self.check(request, look_up).map_err(|rejected| rejected.error)
+        let checked = self.check(&request.uri, &request.headers, look_up);
+        checked.map_err(|rejected| rejected.error)
     }
 
     fn check(
         &self,
-        request: &Parts,
+        uri: &Uri,
+        headers: &HeaderMap,
         look_up: impl FnOnce(&Diagnosis) -> Option<KeyLookup>,
     ) -> Result<VerifiedToken, RejectedToken> {
-        self.reject_token_in_query(request)?;
-        let value = self.header_value(&request.headers)?;
+        self.reject_token_in_query(uri)?;
+        let value = self.header_value(headers)?;
         // A cached token is found by its bytes. Only other values are examined further.
         let diagnosis = match self.token_in(value.as_bytes()) {
             None => None,
@@ -76,7 +86,7 @@ impl TokenVerifier {
         let error = match retry_after {
             None => self.explain(value, diagnosis),
             // After a 401, the client would discard a session that is valid.
-            Some(seconds) => self.with_key_id_of(keys_unavailable(seconds), &request.headers),
+            Some(seconds) => self.with_key_id_of(keys_unavailable(seconds), headers),
         };
         Err(RejectedToken { error, refreshing })
     }
@@ -198,8 +208,8 @@ impl TokenVerifier {
 
     /// Rejects one of this verifier's tokens in the query, even beside a valid header: a query is written to logs and
     /// histories. Other parameters are not examined, including an `access_token` of another system.
-    fn reject_token_in_query(&self, request: &Parts) -> Result<(), AuthError> {
-        let Some(query) = request.uri.query() else {
+    fn reject_token_in_query(&self, uri: &Uri) -> Result<(), AuthError> {
+        let Some(query) = uri.query() else {
             return Ok(());
         };
         let found = form_urlencoded::parse(query.as_bytes())

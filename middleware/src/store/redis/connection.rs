@@ -84,18 +84,22 @@ impl Connection {
         request: Request<'_>,
         asking: bool,
     ) -> Result<T, CallError> {
-        let mut link = self.link().await?;
-        let unanswered = self.unanswered(link.attempt);
+        // A read needs no other parts of the link.
+        let parts = |link: &Link| {
+            let latest = request.is_timely().then(|| self.latest(link));
+            (link.connection.clone(), link.attempt, latest)
+        };
+        let (mut connection, attempt, latest) = self.with_link(parts).await?;
+        let unanswered = self.unanswered(attempt);
         let reply = match request {
             // The rarer requests are boxed, so that a read does not carry their state.
-            Request::Command(command) if asking => Box::pin(ask(&mut link.connection, command)).await,
+            Request::Command(command) if asking => Box::pin(ask(&mut connection, command)).await,
             Request::Command(command) => {
-                let reply = link.connection.send_packed_command(command).await;
+                let reply = connection.send_packed_command(command).await;
                 reply.and_then(decode)
             }
             Request::Script(script, call) => {
-                let deadline = call.timely.then(|| self.latest(&link));
-                Box::pin(script.run(&mut link.connection, call, deadline.as_deref(), asking)).await
+                Box::pin(script.run(&mut connection, call, latest.as_deref(), asking)).await
             }
         };
         unanswered.end(reply)
@@ -184,10 +188,15 @@ impl Connection {
         }
     }
 
-    /// Returns the connection. Waits during the first attempt, and fails at once if the last attempt failed.
+    /// Returns the connection: see [`with_link`](Self::with_link).
     pub(super) async fn link(&self) -> Result<Link, StoreError> {
+        self.with_link(Link::clone).await
+    }
+
+    /// Calls `f` with the connection. Waits during the first attempt, and fails at once if the last attempt failed.
+    async fn with_link<T>(&self, f: impl FnOnce(&Link) -> T) -> Result<T, StoreError> {
         if let State::Up(link) = &*self.state.borrow() {
-            return link.ensure_confirmed().map(|()| link.clone());
+            return link.ensure_confirmed().map(|()| f(link));
         }
         let mut state = self.state.clone();
         let state = state
@@ -195,7 +204,7 @@ impl Connection {
             .await
             .map_err(|_| StoreError::Unavailable("the connection was closed".into()))?;
         match &*state {
-            State::Up(link) => link.ensure_confirmed().map(|()| link.clone()),
+            State::Up(link) => link.ensure_confirmed().map(|()| f(link)),
             State::Down(reason) => Err(StoreError::Unavailable(reason.clone())),
             State::Connecting => Err(StoreError::Timeout),
         }

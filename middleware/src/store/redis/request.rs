@@ -23,6 +23,11 @@ impl<'a> Request<'a> {
         matches!(self, Self::Command(_))
     }
 
+    /// True for a script that must not run late.
+    pub(super) const fn is_timely(&self) -> bool {
+        matches!(self, Self::Script(_, call) if call.timely)
+    }
+
     /// The keys of an `MGET`. `None` for any other request. It is parsed, since the commands of a pipeline have no types.
     pub(super) fn keys_of_mget(&self) -> Option<Vec<&'a [u8]>> {
         let Self::Command(command) = self else {
