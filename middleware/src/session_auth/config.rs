@@ -80,8 +80,8 @@ impl<St: SessionStore> SessionAuthConfig<St> {
 
     /// Verifies the token of a request, rules 1 and 2, and redacts it.
     pub(super) fn verify<B>(&self, request: &mut Request<B>) -> Result<VerifiedToken, AuthError> {
-        let verified = self.verifier.verify_head(request.uri(), request.headers());
+        let checked = self.verifier.check_request(request.uri(), request.headers());
         self.verifier.redact(request.headers_mut());
-        verified
+        checked.map_err(|rejected| rejected.error)
     }
 }

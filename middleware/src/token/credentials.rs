@@ -34,21 +34,18 @@ impl TokenVerifier {
     /// the keys of a server (feature `key-follower`), the token's key is unknown, and the server has not confirmed that
     /// it does not exist.
     pub fn verify_request(&self, request: &Parts) -> Result<VerifiedToken, AuthError> {
-        self.verify_head(&request.uri, &request.headers)
-    }
-
-    /// Like [`verify_request`](Self::verify_request), of the parts that it reads. A caller with a whole request need not take it apart.
-    pub(crate) fn verify_head(&self, uri: &Uri, headers: &HeaderMap) -> Result<VerifiedToken, AuthError> {
-        let checked = self.check(uri, headers, |diagnosis| self.look_up_key(diagnosis));
+        let checked = self.check_request(&request.uri, &request.headers);
         checked.map_err(|rejected| rejected.error)
     }
 
     /// Like [`verify_request`](Self::verify_request). If the key is unknown, also returns the refresh of the keys that this
     /// request has started.
-    pub(crate) fn check_request(&self, request: &Parts) -> Result<VerifiedToken, RejectedToken> {
-        self.check(&request.uri, &request.headers, |diagnosis| {
-            self.look_up_key(diagnosis)
-        })
+    pub(crate) fn check_request(
+        &self,
+        uri: &Uri,
+        headers: &HeaderMap,
+    ) -> Result<VerifiedToken, RejectedToken> {
+        self.check(uri, headers, |diagnosis| self.look_up_key(diagnosis))
     }
 
     /// Checks a request again after the refresh that it waited for. `is_absent` is the result of that refresh.

@@ -48,7 +48,7 @@ where
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let config = &self.config;
         let (mut parts, body) = request.into_parts();
-        let checked = config.verifier.check_request(&parts);
+        let checked = config.verifier.check_request(&parts.uri, &parts.headers);
         config.verifier.redact(&mut parts.headers);
         let future = match checked {
             Ok(token) => match config.unexpired(token, &parts.headers) {

@@ -65,20 +65,15 @@ pub(super) fn session(
     reply: &Value,
 ) -> Result<Option<SessionRecord>, StoreError> {
     // Matched in place: the library's conversions would move the values on the path of each strict check.
-    let (packed, epochs) = match reply {
-        Value::Array(values) => match &values[..] {
-            [packed, epochs] => (bytes(packed)?, bytes(epochs)?),
-            _ => return Err(not_two_values()),
-        },
-        _ => return Err(not_two_values()),
+    let [packed, epochs] = reply.as_sequence().ok_or_else(not_two_values)? else {
+        return Err(not_two_values());
     };
+    let (packed, epochs) = (bytes(packed)?, bytes(epochs)?);
     let Some(packed) = packed else {
         return Ok(None);
     };
     let mut record = record::unpack(keys, id, packed)?;
-    if epochs.is_some() {
-        AgentEpochs::of(|| keys.agent_epochs(id.bucket()), epochs)?.apply(&mut record);
-    }
+    AgentEpochs::of(|| keys.agent_epochs(id.bucket()), epochs)?.apply(&mut record);
     Ok(Some(record))
 }
 

@@ -9,13 +9,14 @@
 //! it ignores its response timeout while it reconnects.
 
 mod durable;
+mod unanswered;
 
 use std::{
     sync::{Arc, OnceLock},
     time::Duration,
 };
 
-use redis::{FromRedisValue, Pipeline, RedisError, RedisResult, Value};
+use redis::{FromRedisValue, Pipeline, RedisError, Value};
 use tokio::sync::{mpsc, watch};
 
 use super::{
@@ -157,14 +158,6 @@ impl Connection {
         }
     }
 
-    /// A call that begins now, over the connection of this attempt.
-    const fn unanswered(&self, attempt: u64) -> UnansweredCall<'_> {
-        UnansweredCall {
-            connection: self,
-            attempt,
-        }
-    }
-
     fn classify_call(&self, attempt: u64, error: &RedisError) -> CallError {
         match Redirect::of(error) {
             Some(redirect) => CallError::Redirected(redirect),
@@ -227,30 +220,4 @@ impl Connection {
 /// The longest time from the start of a call to the effect of a timely script.
 pub(super) const fn timely(deadline: Duration) -> Duration {
     deadline.saturating_add(CLOCK_DRIFT)
-}
-
-/// A call without an answer. A caller that drops it has missed its deadline: the supervisor then checks the connection's health.
-///
-/// It takes the reply and not its future. A future in a future would be stored twice in each read.
-struct UnansweredCall<'a> {
-    connection: &'a Connection,
-    attempt: u64,
-}
-
-impl UnansweredCall<'_> {
-    /// Classifies an error, and checks that the connection is still in use.
-    fn end<T>(self, reply: RedisResult<T>) -> Result<T, CallError> {
-        let Self { connection, attempt } = self;
-        std::mem::forget(self);
-        match reply {
-            Ok(reply) => Ok(connection.ensure_current(attempt).map(|()| reply)?),
-            Err(error) => Err(connection.classify_call(attempt, &error)),
-        }
-    }
-}
-
-impl Drop for UnansweredCall<'_> {
-    fn drop(&mut self) {
-        self.connection.report(self.attempt, FaultKind::DeadlineMissed);
-    }
 }
