@@ -207,8 +207,7 @@ async fn revocation_after_a_planned_failover_and_back_is_seen_within_the_bound()
     let mut slowest = Duration::ZERO;
     for (old, new) in [(0, 3), (3, 0)] {
         let record = cached_on(&cluster, &store, old).await;
-        execute(&cluster, new, &["CLUSTER", "FAILOVER"]);
-        cluster.wait_for_failover(&session_auth_tests::fixtures::key(record.id), old);
+        cluster.fail_over(&session_auth_tests::fixtures::key(record.id), old, new);
         while other.revoke(record.id, NOW).await.is_err() {}
         let after = wait_until("invalidated", || store.cached(record.id).is_none()).await;
         assert!(after < BOUND + SLACK, "{after:?}");

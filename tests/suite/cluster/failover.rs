@@ -206,10 +206,8 @@ async fn planned_failover_loses_no_acknowledged_renewal() {
     let id = key(record.id);
     let renewing = tokio::spawn(renew_until(store, record, Arc::clone(&stop), Arc::clone(&count)));
     wait_for_more(&count).await;
-    cluster
-        .command::<redis::Value>(4, &["CLUSTER", "FAILOVER"])
-        .unwrap();
-    assert_eq!(cluster.wait_for_failover(&id, 1), 4);
+    cluster.fail_over(&id, 1, 4);
+    assert_eq!(cluster.owner(&id), 4);
     wait_for_more(&count).await;
     stop.store(true, Ordering::Relaxed);
     println!("{} unanswered renewals of {count:?}", renewing.await.unwrap());

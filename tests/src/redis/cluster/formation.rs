@@ -1,12 +1,17 @@
 //! How the nodes become a cluster, and how the harness follows its state.
 
-use std::ops::RangeInclusive;
+use std::{
+    ops::RangeInclusive,
+    time::{Duration, Instant},
+};
 
 use redis::{InfoDict, Value};
 
 use super::{Cluster, MASTERS, poll, setting};
 
 const SLOTS: u16 = 16_384;
+/// Longer than Redis tries a manual failover: 5 s.
+const MANUAL_FAILOVER: Duration = Duration::from_secs(6);
 
 impl Cluster {
     /// Distributes the slots, connects the nodes and assigns the replicas, as `redis-cli --cluster create` does.
@@ -111,6 +116,25 @@ impl Cluster {
         });
         assert!(changed, "no other node serves the keys of node {old}");
         owner
+    }
+
+    /// Makes a replica the master of this key, with the consent of its master, and waits as [`wait_for_failover`](Self::wait_for_failover)
+    /// does.
+    ///
+    /// `OK` only means that an attempt has begun. Redis gives an attempt up after 5 s: then the command is sent again.
+    #[track_caller]
+    pub fn fail_over(&self, key: &str, old: usize, replica: usize) {
+        let slot = self.slot(key);
+        let mut begun: Option<Instant> = None;
+        let changed = poll(|| {
+            if begun.is_none_or(|begun| begun.elapsed() > MANUAL_FAILOVER) {
+                // An error if the replica has become a master meanwhile.
+                let _ = self.command::<Value>(replica, &["CLUSTER", "FAILOVER"]);
+                begun = Some(Instant::now());
+            }
+            self.agreed_owner(slot).is_some_and(|owner| owner != old)
+        });
+        assert!(changed, "node {replica} does not replace node {old}");
     }
 
     /// The owner of a slot, if each node that answers names the same one.
